@@ -1,0 +1,1 @@
+"""Training data and benchmarks: parallel questions and passages in many languages."""

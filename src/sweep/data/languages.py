@@ -1,0 +1,23 @@
+"""Resource tiers of languages where neither the language grid nor the benchmark declares its own."""
+
+from sweep.settings import Tiers
+
+# Joshi et al. 2020, "The State and Fate of Linguistic Diversity and Inclusion in the NLP World", lang2tax:
+# class 5, classes 4 and 3; every other language is of class 0 to 2.
+CLASS_5 = frozenset("ar de en es fr ja zh".split())
+CLASSES_3_4 = frozenset(
+    # class 4
+    ("ca cs eu fa fi hi hr hu it ko nl pl pt ru sr sv tr vi "
+    # class 3
+    "af be bg bn bs ceb da el et fil gl he id ka kk la lt lv ms ro sk sl ta th uk ur uz").split()
+)
+
+
+def joshi_tiers(languages: tuple[str, ...]) -> Tiers:
+    """Tiers by the classes of Joshi et al. 2020: 5 is high, 3 and 4 are mid, 0 to 2 are low."""
+    low = tuple(code for code in languages if code not in CLASS_5 and code not in CLASSES_3_4)
+    return Tiers(
+        high=tuple(code for code in languages if code in CLASS_5),
+        mid=tuple(code for code in languages if code in CLASSES_3_4),
+        low=low,
+    )

@@ -1,0 +1,62 @@
+"""The training data of a study, as one table of translation groups by languages."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.errors import InputError
+
+ABSENT = -1
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Questions and relevant passages that are translations of each other.
+
+    `texts` holds every distinct text once. `question_gl` and `passage_gl` (groups x languages, int32) point into it;
+    -1 where a translation group lacks a language. A cell of both is one training row of that language; a question
+    cell in language a and a passage cell in language b of the same group is one cross-lingual row.
+    """
+
+    languages: tuple[str, ...]
+    texts: tuple[str, ...]
+    question_gl: NDArray[np.int32]
+    passage_gl: NDArray[np.int32]
+
+    def rows(self, question_language: str, passage_language: str) -> NDArray[np.int64]:
+        """Groups that have a question in the first and a passage in the second language."""
+        question_g = self.question_gl[:, self.languages.index(question_language)]
+        passage_g = self.passage_gl[:, self.languages.index(passage_language)]
+        return np.flatnonzero((question_g != ABSENT) & (passage_g != ABSENT))
+
+
+class TrainingRow(NamedTuple):
+    """One question with its relevant passage, in one language."""
+
+    group: str
+    language: str
+    question: str
+    passage: str
+
+
+def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> TrainingSet:
+    """Tabulate rows; groups keep the order of their first row. Raises InputError if a language has no row."""
+    group_index: dict[str, int] = {}
+    text_index: dict[str, int] = {}
+    for row in rows:
+        group_index.setdefault(row.group, len(group_index))
+        text_index.setdefault(row.question, len(text_index))
+        text_index.setdefault(row.passage, len(text_index))
+    question_gl = np.full((len(group_index), len(languages)), ABSENT, np.int32)
+    passage_gl = np.full((len(group_index), len(languages)), ABSENT, np.int32)
+    columns = {code: column for column, code in enumerate(languages)}
+    for row in rows:
+        cell = group_index[row.group], columns[row.language]
+        question_gl[cell] = text_index[row.question]
+        passage_gl[cell] = text_index[row.passage]
+    for code, column in columns.items():
+        if not (question_gl[:, column] != ABSENT).any():
+            raise InputError(f"language '{code}' has no training question; remove it from languages.train")
+    return TrainingSet(languages, tuple(text_index), question_gl, passage_gl)

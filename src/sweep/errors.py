@@ -1,0 +1,23 @@
+"""Errors that are meant for the user: one clear message that names the thing and the mend."""
+
+
+class SweepError(Exception):
+    """Something the user can act on; printed without a traceback. Ends the command with `exit_status`."""
+
+    exit_status = 1
+
+
+class InputError(SweepError):
+    """Bad input: configuration, data or model. Ends the command with status 2."""
+
+    exit_status = 2
+
+
+class TrialFailed(SweepError):
+    """A trial cannot give a result (NaN loss, out of memory, broken data); the study goes on without it."""
+
+
+class Interrupted(SweepError):
+    """The user stopped the study; everything finished is saved. Ends the command with status 130."""
+
+    exit_status = 130

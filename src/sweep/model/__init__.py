@@ -1,0 +1,1 @@
+"""Encoders: text in, one L2-normalised vector out."""

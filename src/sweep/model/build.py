@@ -1,0 +1,100 @@
+"""Build a retriever from settings: from scratch, or from a Hugging Face folder or hub name."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel
+
+from sweep.errors import InputError
+from sweep.model.encoder import Encoder, Retriever
+from sweep.model.tokenizer import unigram_tokenizer
+from sweep.settings import HfModel, ModelSettings, TinyModel
+
+# What the architectures call the dropout of hidden states and of attention weights.
+DROPOUT_NAMES = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+    "dropout",
+)
+
+
+def build_retriever(settings: ModelSettings, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+    """A retriever ready to train. `training_texts` train the tokenizer of the from-scratch model; `seed` its weights.
+
+    Raises InputError if a pretrained model cannot be loaded.
+    """
+    if isinstance(settings, TinyModel):
+        return _tiny(settings, training_texts, cache, seed)
+    return load_pretrained(settings)
+
+
+def _tiny(settings: TinyModel, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+    tokenizer = unigram_tokenizer(training_texts, settings.vocabulary_size, cache)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=4 * settings.hidden_size,
+        max_position_embeddings=max(settings.max_query_tokens, settings.max_passage_tokens),
+        hidden_dropout_prob=settings.dropout,
+        attention_probs_dropout_prob=settings.dropout,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = BertModel(config, add_pooling_layer=False)
+    return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
+
+
+def load_pretrained(settings: HfModel) -> Retriever:
+    """Any `AutoModel` encoder, weights in float32. Raises InputError naming `model.path`."""
+    check_pretrained(settings)
+    try:
+        config = AutoConfig.from_pretrained(settings.path, revision=settings.revision)
+        for name in DROPOUT_NAMES:
+            if settings.dropout is not None and hasattr(config, name):
+                setattr(config, name, settings.dropout)
+        tokenizer = AutoTokenizer.from_pretrained(settings.path, revision=settings.revision)
+        backbone = AutoModel.from_pretrained(
+            settings.path, revision=settings.revision, config=config, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _cannot_load(settings, error) from error
+    if tokenizer.pad_token_id is None:
+        raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
+    _drop_pooler(backbone)
+    return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
+
+
+def _drop_pooler(backbone: Any) -> None:
+    """The pooler's output is not used here; unused parameters would stall gradient synchronisation."""
+    if getattr(backbone, "pooler", None) is not None:
+        backbone.pooler = None
+
+
+def check_pretrained(settings: HfModel) -> None:
+    """A quick look, before any trial starts, at whether the model can be found. Raises InputError."""
+    folder = Path(settings.path)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"model.path={settings.path}: the folder has no config.json; is it a Hugging Face model?")
+        return
+    if folder.is_absolute() or settings.path.startswith((".", "~")) or settings.path.count("/") > 1:
+        raise InputError(f"model.path={settings.path}: no such folder")
+    try:
+        AutoConfig.from_pretrained(settings.path, revision=settings.revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise _cannot_load(settings, error) from error
+
+
+def _cannot_load(settings: HfModel, error: Exception) -> InputError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return InputError(
+        f"model.path={settings.path}: cannot be loaded ({reason}). Give the folder of a Hugging Face encoder, "
+        "or a hub name while the hub can be reached"
+    )

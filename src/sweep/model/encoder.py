@@ -1,0 +1,82 @@
+"""A Transformer encoder with pooling: the module that is trained, and the tokenizer that feeds it.
+
+Shapes: b = sequences, t = tokens, h = hidden size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sweep.settings import EncoderSettings
+
+Role = Literal["query", "passage"]
+
+
+class TokenBatch(NamedTuple):
+    """Padded token ids and their mask (1 = token, 0 = padding), both int64."""
+
+    input_ids_bt: Tensor
+    mask_bt: Tensor
+
+
+class Encoder(nn.Module):
+    """A Hugging Face backbone and a pooling of its last hidden states, L2-normalised, in float32."""
+
+    def __init__(self, backbone: nn.Module, pooling: Literal["mean", "cls"], precision: str) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pooling = pooling
+        self.precision = precision
+
+    def forward(self, batches: Sequence[TokenBatch]) -> list[Tensor]:
+        """Embeddings (b, h) of each batch. Several batches in one call, since under DistributedDataParallel one
+        step is one forward call."""
+        return [self._embed(batch) for batch in batches]
+
+    def _embed(self, batch: TokenBatch) -> Tensor:
+        device = batch.input_ids_bt.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            states_bth = self.backbone(
+                input_ids=batch.input_ids_bt, attention_mask=batch.mask_bt
+            ).last_hidden_state
+        states_bth = states_bth.float()
+        if self.pooling == "cls":
+            pooled_bh = states_bth[:, 0]
+        else:
+            mask_bt1 = batch.mask_bt.unsqueeze(-1).to(states_bth.dtype)
+            pooled_bh = (states_bth * mask_bt1).sum(1) / mask_bt1.sum(1)
+        return nn.functional.normalize(pooled_bh, dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Retriever:
+    """An encoder with its tokenizer and the way it wants text: prefixes and maximal lengths."""
+
+    encoder: Encoder
+    tokenizer: Any
+    settings: EncoderSettings
+
+    def tokenize(self, texts: Sequence[str], role: Role) -> list[list[int]]:
+        """Token ids of each text, prefix included, truncated to the role's maximal number of tokens."""
+        if role == "query":
+            prefix, limit = self.settings.query_prefix, self.settings.max_query_tokens
+        else:
+            prefix, limit = self.settings.passage_prefix, self.settings.max_passage_tokens
+        if not texts:
+            return []
+        encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    def collate(self, ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> TokenBatch:
+        """Pad to the longest sequence of the batch."""
+        longest = max(map(len, ids))
+        input_ids_bt = torch.full((len(ids), longest), self.tokenizer.pad_token_id, dtype=torch.int64)
+        mask_bt = torch.zeros_like(input_ids_bt)
+        for row, sequence in enumerate(ids):
+            input_ids_bt[row, : len(sequence)] = torch.tensor(sequence)
+            mask_bt[row, : len(sequence)] = 1
+        return TokenBatch(input_ids_bt.to(device), mask_bt.to(device))

@@ -1,0 +1,55 @@
+"""The tokenizer of the from-scratch model: Unigram, trained on the training text only, cached by its content."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
+LAYOUT_VERSION = "1"  # part of the cache key: a change to `train_tokenizer` makes old files unused
+
+
+def unigram_tokenizer(texts: tuple[str, ...], vocabulary_size: int, cache: Path) -> PreTrainedTokenizerFast:
+    """Train a Unigram tokenizer (Kudo 2018, arXiv 1804.10959) on the texts, or read it from the cache.
+
+    The cache file's name is the SHA-256 of the texts and the settings, so it can never be stale; it is written
+    under a temporary name and moved, so two processes may build it at once.
+    """
+    digest = hashlib.sha256(f"{LAYOUT_VERSION}\0{vocabulary_size}\0".encode())
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    file = cache / "tokenizers" / f"{digest.hexdigest()}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as unfinished:
+            unfinished.write(train_tokenizer(texts, vocabulary_size).to_str())
+        os.replace(unfinished.name, file)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_file(str(file)),
+        bos_token="<s>",
+        cls_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+    )
+
+
+def train_tokenizer(texts: tuple[str, ...], vocabulary_size: int) -> Tokenizer:
+    """A new Unigram tokenizer with XLM-R's special tokens and layout `<s> text </s>`."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocabulary_size, special_tokens=SPECIAL_TOKENS, unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")],
+    )
+    return tokenizer

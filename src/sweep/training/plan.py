@@ -1,0 +1,139 @@
+"""The plan of hybrid batches: which kind, languages and rows every step has.
+
+The plan of a step is a pure function of (seed, step): there is no sampler state, any step can be computed alone, and
+all ranks compute the same global batch and take disjoint slices of it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.training_set import TrainingSet
+from sweep.errors import InputError
+from sweep.settings import RatioSettings
+
+Pair = tuple[str, str]  # language of the question, language of the passage
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One global batch, b rows: distinct translation groups, each with a question and its relevant passage.
+
+    `kind` is "monolingual" or "cross-lingual"; `pairs` the (question, passage) languages of each row.
+    `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups.
+    """
+
+    kind: Literal["monolingual", "cross-lingual"]
+    pairs: tuple[Pair, ...]
+    group_b: NDArray[np.int64]
+    question_b: NDArray[np.int32]
+    passage_b: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchPlan:
+    """Draws the batch of any step.
+
+    With probability `ratio.monolingual` a batch is monolingual: one language, drawn by `ratio.language_sampling`
+    over the languages' numbers of rows n (`uniform`: equal; `size`: p ~ n; `temperature`: p ~ n^(1/T), Conneau et al.
+    2020, arXiv 1911.02116). Otherwise it is cross-lingual: one ordered pair of different languages, drawn likewise
+    over the pairs' numbers of rows (`cross_batch: pair`), or a pair drawn anew for each row (`mixed`).
+    Within a batch no translation group occurs twice; a language or pair with fewer groups than `batch_size` gives a
+    smaller batch. Raises InputError if a kind that the ratio asks for has no rows.
+    """
+
+    data: TrainingSet
+    ratio: RatioSettings
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for kind, probability, units in (
+            ("monolingual", self.ratio.monolingual, self._monolingual_units),
+            ("cross-lingual", 1 - self.ratio.monolingual, self._cross_lingual_units),
+        ):
+            if probability > 0 and not units[0]:
+                raise InputError(
+                    f"ratio.monolingual={self.ratio.monolingual} asks for {kind} batches, but the training data has "
+                    f"no two parallel rows for one; languages: {' '.join(self.data.languages)}"
+                )
+
+    @cached_property
+    def _monolingual_units(self) -> tuple[list[Pair], list[NDArray[np.int64]]]:
+        return self._units([(code, code) for code in self.data.languages])
+
+    @cached_property
+    def _cross_lingual_units(self) -> tuple[list[Pair], list[NDArray[np.int64]]]:
+        return self._units(list(permutations(self.data.languages, 2)))
+
+    def _units(self, pairs: list[Pair]) -> tuple[list[Pair], list[NDArray[np.int64]]]:
+        """Pairs with at least two rows (one row has no in-batch negative) and the groups of each."""
+        rows = {pair: self.data.rows(*pair) for pair in pairs}
+        return [pair for pair in pairs if len(rows[pair]) > 1], [rows[pair] for pair in pairs if len(rows[pair]) > 1]
+
+    def _weights(self, sizes: list[int]) -> NDArray[np.float64]:
+        exponent = {"uniform": 0.0, "size": 1.0, "temperature": 1 / self.ratio.temperature}
+        weight = np.array(sizes, np.float64) ** exponent[self.ratio.language_sampling]
+        return weight / weight.sum()
+
+    @cached_property
+    def _probabilities(self) -> dict[str, NDArray[np.float64]]:
+        return {
+            "monolingual": self._weights([len(rows) for rows in self._monolingual_units[1]]),
+            "cross-lingual": self._weights([len(rows) for rows in self._cross_lingual_units[1]]),
+        }
+
+    def batch(self, step: int) -> Batch:
+        """The global batch of a step (from 0)."""
+        rng = np.random.default_rng([self.seed, step])
+        if rng.random() < self.ratio.monolingual:
+            pairs, rows = self._monolingual_units
+            return self._batch_of_unit(rng, "monolingual", pairs, rows)
+        pairs, rows = self._cross_lingual_units
+        if self.ratio.cross_batch == "pair":
+            return self._batch_of_unit(rng, "cross-lingual", pairs, rows)
+        return self._mixed_batch(rng, pairs, rows)
+
+    def _batch_of_unit(
+        self,
+        rng: np.random.Generator,
+        kind: Literal["monolingual", "cross-lingual"],
+        pairs: list[Pair],
+        rows: list[NDArray[np.int64]],
+    ) -> Batch:
+        unit = rng.choice(len(pairs), p=self._probabilities[kind])
+        size = min(self.batch_size, len(rows[unit]))
+        return self._assemble(kind, [pairs[unit]] * size, rng.choice(rows[unit], size, replace=False))
+
+    def _mixed_batch(self, rng: np.random.Generator, pairs: list[Pair], rows: list[NDArray[np.int64]]) -> Batch:
+        """A pair drawn per row; a row whose pair has no unused group left is left out."""
+        drawn = rng.choice(len(pairs), self.batch_size, p=self._probabilities["cross-lingual"])
+        chosen: dict[int, Pair] = {}
+        for unit in drawn:
+            # A random order of the unit's groups; the first unused one is a uniform draw among the unused.
+            unused = next((group for group in rng.permutation(rows[unit]) if group not in chosen), None)
+            if unused is not None:
+                chosen[int(unused)] = pairs[unit]
+        return self._assemble("cross-lingual", list(chosen.values()), np.array(list(chosen)))
+
+    def _assemble(
+        self, kind: Literal["monolingual", "cross-lingual"], pairs: list[Pair], group_b: NDArray[np.int64]
+    ) -> Batch:
+        column = {code: index for index, code in enumerate(self.data.languages)}
+        question_b = self.data.question_gl[group_b, [column[asked] for asked, _ in pairs]]
+        passage_b = self.data.passage_gl[group_b, [column[answered] for _, answered in pairs]]
+        return Batch(kind, tuple(pairs), group_b, question_b, passage_b)
+
+
+def rank_slice(size: int, rank: int, world_size: int) -> NDArray[np.int64]:
+    """Rows of a global batch of `size` rows that one rank encodes: ceil(size / world_size) indices.
+
+    Ranks take contiguous, disjoint slices; a short last slice is filled up with the last row, so that all ranks
+    encode equally many. The filling is dropped again after the gather (it lies at the end of the concatenation).
+    """
+    per_rank = -(-size // world_size)
+    return np.minimum(np.arange(rank * per_rank, (rank + 1) * per_rank), size - 1)
