@@ -18,12 +18,11 @@ class Question(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """A candidate. `unit` names the thing that is parallel across languages (METRICS: paragraph, record, ...)."""
+    """A candidate. Ids are unique over all languages."""
 
     id: str
     language: str
     text: str
-    unit: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -159,5 +159,5 @@ def cldr_benchmark(settings: CldrEvaluation, languages: tuple[str, ...]) -> Benc
         relevant[group] = {f"{group}:{code}" for code in languages}
         for code in languages:
             questions.append(Question(group, code, _listed(asked, code, f"q{group}")))
-            passages.append(Passage(f"{group}:{code}", code, _listed(passage, code, f"p{group}"), unit=group))
+            passages.append(Passage(f"{group}:{code}", code, _listed(passage, code, f"p{group}")))
     return benchmark(settings.name, languages, questions, passages, relevant)

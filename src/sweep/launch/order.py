@@ -1,0 +1,25 @@
+"""What a worker is told when it starts."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """A worker's id, its study's folder, and what composes its settings and finds its tracking."""
+
+    worker: str
+    study_folder: str
+    overrides: tuple[str, ...]
+    config_dir: str | None
+    tracked: dict[str, str]
+
+    def to_json(self) -> str:
+        """One line of text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "WorkOrder":
+        """The order that `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**{**fields, "overrides": tuple(fields["overrides"])})

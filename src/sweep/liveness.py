@@ -1,0 +1,50 @@
+"""Whether a worker lives: it holds a file lock, which the kernel frees when the process ends, however it ends."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sweep.records import write_atomically
+
+
+def hold(workers: Path, worker: str) -> FileLock:
+    """Take the lock that says this worker lives; kept until the process ends."""
+    workers.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workers / f"{worker}.lock")
+    lock.acquire(timeout=0)
+    return lock
+
+
+def alive_in(workers: Path) -> Callable[[str], bool]:
+    """A test for the workers of one study."""
+
+    def alive(worker: str) -> bool:
+        file = workers / f"{worker}.lock"
+        if not worker or not file.exists():
+            return False
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    return alive
+
+
+def write_status(workers: Path, worker: str, status: dict[str, Any]) -> None:
+    """What the worker is doing, for whoever shows progress."""
+    write_atomically(workers / f"{worker}.json", json.dumps(status))
+
+
+def read_status(workers: Path, worker: str) -> dict[str, Any]:
+    """What the worker last said; empty before it says anything."""
+    try:
+        status: dict[str, Any] = json.loads((workers / f"{worker}.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return status

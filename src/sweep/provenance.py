@@ -1,0 +1,19 @@
+"""Which code made a result."""
+
+import subprocess
+from pathlib import Path
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that the package runs from, `-dirty` if it has changes; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}-dirty" if changes else commit

@@ -1,0 +1,148 @@
+"""What comes out of trials, and the files that hold it. A study's folder:
+
+config.yaml  study.db  trials.csv  trials/<key>/{config.yaml, metrics.json, losses.csv, log.txt, result.json}
+
+`result.json` commits a trial: it is written last, and a trial that has one is never run again.
+"""
+
+import csv
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What one finished trial found. `fingerprint` is that of the settings it ran with; durations in seconds."""
+
+    key: str
+    fingerprint: str
+    metrics: dict[str, float]
+    final_loss: float
+    duration_s: float
+    durations_s: dict[str, float]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as the study knows it. `parameters` are its searched values by config path."""
+
+    key: str
+    number: int
+    seed: int
+    state: State
+    parameters: dict[str, Any]
+    attempts: int = 0
+    value: float | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths of one study's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration of the study."""
+        return self.path / "config.yaml"
+
+    @property
+    def database(self) -> Path:
+        """Optuna's SQLite database."""
+        return self.path / "study.db"
+
+    @property
+    def workers(self) -> Path:
+        """Locks, status and logs of workers."""
+        return self.path / "workers"
+
+    @property
+    def trials_csv(self) -> Path:
+        """One row a finished trial."""
+        return self.path / "trials.csv"
+
+    def trial(self, key: str) -> "TrialFolder":
+        """The folder of one trial."""
+        return TrialFolder(self.path / "trials" / key)
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """Paths of one trial's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration of the trial."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """All metrics by key."""
+        return self.path / "metrics.json"
+
+    @property
+    def losses(self) -> Path:
+        """The loss curve."""
+        return self.path / "losses.csv"
+
+    @property
+    def log(self) -> Path:
+        """What the trial said while it ran."""
+        return self.path / "log.txt"
+
+    def write_result(self, result: TrialResult) -> None:
+        """Write metrics.json and then result.json, each atomically."""
+        write_atomically(self.metrics, json.dumps(result.metrics, indent=1))
+        write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=1))
+
+    def read_result(self) -> TrialResult | None:
+        """The committed result, or None while there is none."""
+        try:
+            return TrialResult(**json.loads((self.path / "result.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Replace a file's content so that a reader, or a later run after a crash, sees the old or the new, never half."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as unfinished:
+        unfinished.write(text)
+        unfinished.flush()
+        os.fsync(unfinished.fileno())
+    os.chmod(unfinished.name, 0o644)
+    os.replace(unfinished.name, file)
+
+
+def write_trials_csv(file: Path, records: list[TrialRecord]) -> None:
+    """One row a finished trial: identity, searched parameters, metrics (empty where a trial has none)."""
+    finished = [record for record in records if record.state in ("COMPLETE", "PRUNED", "FAILED")]
+    paths = sorted({path for record in finished for path in record.parameters})
+    metrics = sorted({metric for record in finished for metric in record.metrics})
+    rows: list[list[Any]] = [
+        ["key", "number", "seed", "state", *paths, *metrics, "duration_s", "attempts", "reason"],
+    ]
+    for record in finished:
+        duration = "" if record.duration_s is None else round(record.duration_s, 3)
+        rows.append(
+            [record.key, record.number, record.seed, record.state]
+            + [record.parameters.get(path, "") for path in paths]
+            + [record.metrics.get(metric, "") for metric in metrics]
+            + [duration, record.attempts, record.reason or ""]
+        )
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, newline="", delete=False) as unfinished:
+        csv.writer(unfinished).writerows(rows)
+    os.chmod(unfinished.name, 0o644)
+    os.replace(unfinished.name, file)

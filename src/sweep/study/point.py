@@ -1,0 +1,69 @@
+"""Points of the search space and their keys."""
+
+import json
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+from sweep.settings import StudySettings
+
+MAX_KEY_LENGTH = 150  # folder names may have 255 bytes; leave room for temporary names
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Values of the searched config paths, and a seed: one trial."""
+
+    values: dict[str, Any]
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The trial's identity: a readable, file-safe slug such as `ratio.monolingual=0.25,seed=0`.
+
+        Different points have different keys: unsafe characters are percent-encoded, and a key that would be too long
+        ends in a hash of its whole text.
+        """
+        parts = [f"{path}={_slug(value)}" for path, value in sorted(self.values.items())]
+        key = ",".join([*parts, f"seed={self.seed}"])
+        if len(key) > MAX_KEY_LENGTH:
+            tail = f"~{sha256(key.encode()).hexdigest()[:16]},seed={self.seed}"
+            key = key[: MAX_KEY_LENGTH - len(tail)] + tail
+        return key
+
+    @property
+    def assignments(self) -> dict[str, Any]:
+        """Config paths and values that turn the study's configuration into this trial's."""
+        return {**self.values, "seed": self.seed}
+
+    def to_json(self) -> str:
+        """The point as text, for storage."""
+        return json.dumps({"values": self.values, "seed": self.seed}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Point":
+        """The point that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def _slug(value: Any) -> str:
+    """Text of a value that is safe in a file name. Whole floats lose their `.0`: 1.0 and 1 are one value."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    # A string that reads as a number or a word of JSON is quoted, so that "1" and 1 stay apart.
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9.eE+-]+|true|false|null|", value):
+        text = json.dumps(value)
+    return quote(text, safe="+-._ ").replace(" ", "%20")
+
+
+def grid_points(settings: StudySettings) -> list[Point]:
+    """All points of a grid: for every combination of values (the last path varies fastest) every seed."""
+    paths = list(settings.space)
+    grids = [settings.space[path].grid or () for path in paths]
+    return [
+        Point(dict(zip(paths, values, strict=True)), seed) for values in product(*grids) for seed in settings.seeds
+    ]

@@ -1,0 +1,1 @@
+"""MLflow: one experiment a study, a parent run, one nested run a trial; the only package that knows MLflow."""

@@ -1,0 +1,239 @@
+"""One rank of a worker: claims trials of a study one after another and runs them. Started by a launcher.
+
+Rank 0 alone talks to the study and to MLflow; it broadcasts each claimed point to the other ranks.
+"""
+
+import csv
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any, TextIO
+
+# A terminal's Ctrl-C reaches the whole process group; what happens then is the driver's decision.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+import torch  # noqa: E402
+import yaml  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+from accelerate.utils import broadcast_object_list  # noqa: E402
+
+from sweep.config import Composer, load_settings  # noqa: E402
+from sweep.errors import SweepError, TrialFailed  # noqa: E402
+from sweep.launch.order import WorkOrder  # noqa: E402
+from sweep.liveness import alive_in, hold, write_status  # noqa: E402
+from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically  # noqa: E402
+from sweep.settings import Settings  # noqa: E402
+from sweep.study.point import Point  # noqa: E402
+from sweep.study.store import Claim, StudyStore  # noqa: E402
+from sweep.tracking.tracker import TrackedStudy, Tracker, flattened  # noqa: E402
+from sweep.trial import TrialData, make_accelerator, run_trial  # noqa: E402
+from sweep.training.loop import TrainingPoint  # noqa: E402
+
+FLUSH_S = 5.0  # how often the loss curve goes to MLflow
+STATUS_S = 0.3  # how often the status file is renewed
+
+log = logging.getLogger("sweep")
+
+
+def main() -> int:
+    """Run until nothing is left to claim. The exit status is 0 even if trials FAILED: they are recorded."""
+    order = WorkOrder.from_json(sys.stdin.readline())
+    threading.Thread(target=_end_with_launcher, args=(sys.stdin,), daemon=True).start()
+    _quieten()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    accelerator = make_accelerator()
+    composer = Composer("sweep", order.overrides, order.config_dir)
+    if accelerator.is_main_process:
+        _lead(order, composer, accelerator)
+    else:
+        _follow(composer, accelerator)
+    accelerator.end_training()
+    return 0
+
+
+def _end_with_launcher(orders: TextIO) -> None:
+    """End this process at once when the launcher's end of the pipe closes; a trial is made to bear that."""
+    orders.read()
+    os._exit(70)
+
+
+def _quieten() -> None:
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    log.setLevel(logging.INFO)
+
+
+def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> None:
+    """Rank 0: claim, tell the others, run, record."""
+    folder = StudyFolder(Path(order.study_folder))
+    lock = hold(folder.workers, order.worker)
+    settings = load_settings(composer)
+    store = StudyStore(folder, settings.study, alive_in(folder.workers))
+    tracker = Tracker(TrackedStudy(**order.tracked))
+    data = TrialData()
+    while (claim := store.claim(order.worker)) is not None:
+        _broadcast(accelerator, claim.point)
+        TrialRun(order, composer, accelerator, folder, store, tracker, claim).run(data)
+    _broadcast(accelerator, None)
+    lock.release()
+
+
+def _follow(composer: Composer, accelerator: Accelerator) -> None:
+    """Other ranks: train and evaluate what rank 0 claimed; a failure they share with it is rank 0's to record."""
+    data = TrialData()
+    while (point := _broadcast(accelerator, None)) is not None:
+        settings = load_settings(composer, point.assignments)
+        try:
+            run_trial(settings, point.key, data, accelerator, lambda _: None)
+        except SweepError as error:
+            log.info("%s: %s", point.key, error)
+
+
+def _broadcast(accelerator: Accelerator, point: Point | None) -> Point | None:
+    """Rank 0's point, on every rank."""
+    if accelerator.num_processes == 1:
+        return point
+    box: list[Any] = [point.to_json() if point else None]
+    broadcast_object_list(box, from_process=0)
+    return Point.from_json(box[0]) if box[0] else None
+
+
+class TrialRun:
+    """One claimed trial on rank 0: its folder, its MLflow run, its outcome."""
+
+    def __init__(
+        self,
+        order: WorkOrder,
+        composer: Composer,
+        accelerator: Accelerator,
+        folder: StudyFolder,
+        store: StudyStore,
+        tracker: Tracker,
+        claim: Claim,
+    ) -> None:
+        self.order = order
+        self.composer = composer
+        self.accelerator = accelerator
+        self.study_folder = folder
+        self.store = store
+        self.tracker = tracker
+        self.claim = claim
+        self.key = claim.point.key
+        self.folder: TrialFolder = folder.trial(self.key)
+        self._status_at = 0.0
+
+    def run(self, data: TrialData) -> None:
+        """Run the trial and record it as COMPLETE or FAILED."""
+        self._say(phase="preparing", step=0, steps=0, loss=None)
+        settings = load_settings(self.composer, self.claim.point.assignments)
+        resolved = settings.model_dump(mode="json")
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(self.folder.log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(handler)
+        write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+        try:
+            run_id = self.tracker.start(
+                self.key, flattened(resolved), {"sweep.seed": str(settings.seed), "sweep.attempt": str(self.claim.attempt)}
+            )
+            log.info("attempt %d of %s", self.claim.attempt, self.key)
+            curve = LossCurve(self.folder, self.tracker, run_id)
+            result = self._result(settings, data, curve)
+            curve.flush()
+            self.tracker.finish(run_id, result, settings.train.steps, self.folder)
+            self.store.finish(self.claim, result)
+            log.info("COMPLETE in %.1f s", result.duration_s)
+        except (SweepError, RuntimeError, MemoryError) as error:
+            self._fail(error)
+        finally:
+            log.removeHandler(handler)
+            handler.close()
+
+    def _result(self, settings: Settings, data: TrialData, curve: "LossCurve") -> TrialResult:
+        """The committed result if an earlier attempt got that far, else a new one."""
+        committed = self.folder.read_result()
+        if committed is not None and committed.fingerprint == settings.fingerprint():
+            return committed
+
+        def note(point: TrainingPoint) -> None:
+            if point.step in (settings.train.log_every, settings.train.steps):
+                log.info("step %d: loss %.4f", point.step, point.loss)
+            curve.add(point)
+            phase = "evaluating" if point.step == settings.train.steps else "training"
+            self._say(phase=phase, step=point.step, steps=settings.train.steps, loss=point.loss)
+
+        result = run_trial(settings, self.key, data, self.accelerator, note)
+        self.folder.write_result(result)
+        return result
+
+    def _fail(self, error: Exception) -> None:
+        """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
+        reason = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, SweepError):
+            log.error("%s", traceback.format_exc())
+        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed | SweepError):
+            raise error  # the other ranks wait in a collective call; only a new group helps
+        log.info("FAILED: %s", reason)
+        self.tracker.fail(self.key, reason)
+        self.store.fail(self.claim, reason)
+
+    def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
+        now = time.time()
+        if now - self._status_at < STATUS_S and phase == "training":
+            return
+        self._status_at = now
+        status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
+        write_status(self.study_folder.workers, self.order.worker, status)
+
+
+class LossCurve:
+    """The loss curve, in losses.csv and in MLflow.
+
+    A point's timestamp is kept with it: when a trial starts over and reaches the same loss at the same step, MLflow
+    gets the very row it has already.
+    """
+
+    def __init__(self, folder: TrialFolder, tracker: Tracker, run_id: str) -> None:
+        self._tracker = tracker
+        self._run_id = run_id
+        self._waiting: list[tuple[str, float, int, int]] = []
+        self._flushed_at = time.monotonic()
+        self._known: dict[tuple[int, float], int] = {}
+        if folder.losses.exists():
+            with folder.losses.open() as earlier:
+                for row in csv.DictReader(earlier):
+                    if all(row.values()):
+                        self._known[int(row["step"]), float(row["loss"])] = int(row["timestamp_ms"])
+        else:
+            folder.losses.write_text("step,loss,learning_rate,timestamp_ms\n")
+        self._file = folder.losses
+
+    def add(self, point: TrainingPoint) -> None:
+        """Keep a point; log it with the next flush."""
+        timestamp = self._known.get((point.step, point.loss))
+        if timestamp is None:
+            timestamp = point.timestamp_ms
+            with self._file.open("a") as curve:
+                curve.write(f"{point.step},{point.loss!r},{point.learning_rate!r},{timestamp}\n")
+        self._waiting += [
+            ("train/loss", point.loss, timestamp, point.step),
+            ("train/learning_rate", point.learning_rate, timestamp, point.step),
+        ]
+        if time.monotonic() - self._flushed_at > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Log what is waiting."""
+        self._tracker.log_series(self._run_id, self._waiting)
+        self._waiting = []
+        self._flushed_at = time.monotonic()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
