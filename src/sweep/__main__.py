@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from sweep.command_line import arguments, options_text, run
+from sweep.command_line import arguments, console, options_text, run
 from sweep.config import Composer, check_space, config_folder, group_options, load_settings
 
 EXAMPLES = """examples:
@@ -42,11 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.cfg:
             print(composer.yaml(), end="")
             return 0
-        from rich.console import Console  # the heavy parts come after the configuration is known to be right
+        from sweep.driver import run_study  # the heavy parts come after the configuration is known to be right
 
-        from sweep.driver import run_study
-
-        return run_study(settings, composer, Console(), shlex.join(["python", "-m", "sweep", *given]))
+        return run_study(settings, composer, console(), shlex.join(["python", "-m", "sweep", *given]))
 
     return run(command, options.traceback)
 

@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from rich.console import Console
+
 from sweep import __version__
 from sweep.errors import SweepError
 
@@ -32,6 +34,12 @@ def options_text(groups: dict[str, list[str]], hidden: Sequence[str] = ()) -> st
     rows = {group: names for group, names in groups.items() if group not in hidden}
     width = max(map(len, rows))
     return "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in rows.items())
+
+
+def console() -> Console:
+    """Where results are printed; wide enough for the tables when the output is a file or a pipe."""
+    found = Console()
+    return found if found.is_terminal else Console(width=120)
 
 
 def run(command: Callable[[], int], show_traceback: bool) -> int:

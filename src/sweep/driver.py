@@ -4,6 +4,8 @@ import os
 import signal
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -66,18 +68,21 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
     return 0 if complete else 1
 
 
-def _only_driver(folder: StudyFolder) -> FileLock:
-    """The lock of the one command that runs a study. Raises SweepError if another one does."""
+@contextmanager
+def _only_driver(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of the one command that runs a study. Raises SweepError if another one does."""
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.path / "driver.lock", timeout=0)
     try:
-        with lock:
-            pass
+        lock.acquire()
     except Timeout:
         raise SweepError(
             f"study '{folder.path.name}' is being run by another process; wait for it, or stop it first"
         ) from None
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_inputs(settings: Settings) -> None:

@@ -22,7 +22,7 @@ Concept = tuple[str, str]
 Record = tuple[tuple[Concept, ...], tuple[Concept, ...]]  # concepts of the passage, concepts of the question
 
 MIN_CONCEPTS = 250  # a language with fewer names of its own is not offered
-EVALUATION_SHARE = 0.1  # of all possible records; the others are for training
+EVALUATION_SHARE = 0.2  # of all possible passages, and of all possible questions; the others are for training
 
 
 @cache
@@ -87,7 +87,7 @@ def _shared_concepts(languages: tuple[str, ...], per_passage: int) -> list[Conce
 
 
 def _for_evaluation(concepts: tuple[Concept, ...]) -> bool:
-    """Which side of the split a record is on: a pure function of its content, whatever drew it."""
+    """Which side of the split a passage or a question is on: a pure function of its concepts, whatever drew it."""
     digest = hashlib.sha256(repr(sorted(concepts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") < EVALUATION_SHARE * 2**64
 
@@ -95,14 +95,14 @@ def _for_evaluation(concepts: tuple[Concept, ...]) -> bool:
 def draw_records(
     concepts: list[Concept], per_passage: int, per_question: int, seed: int, evaluation: bool
 ) -> Iterator[Record]:
-    """An endless, repeatable sequence of distinct records of one side of the split."""
+    """An endless, repeatable sequence of distinct records whose passage and question are on one side of the split."""
     rng = np.random.default_rng([seed, int(evaluation)])
     seen: set[tuple[Concept, ...]] = set()
     while True:
         picked = sorted(rng.choice(len(concepts), per_passage, replace=False))
         passage = tuple(concepts[index] for index in picked)
         asked = tuple(passage[index] for index in sorted(rng.choice(per_passage, per_question, replace=False)))
-        if passage not in seen and _for_evaluation(passage) == evaluation:
+        if passage not in seen and all(_for_evaluation(part) == evaluation for part in (passage, asked)):
             seen.add(passage)
             yield passage, asked
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -73,10 +74,10 @@ class Retriever:
 
     def collate(self, ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> TokenBatch:
         """Pad to the longest sequence of the batch."""
-        longest = max(map(len, ids))
-        input_ids_bt = torch.full((len(ids), longest), self.tokenizer.pad_token_id, dtype=torch.int64)
-        mask_bt = torch.zeros_like(input_ids_bt)
-        for row, sequence in enumerate(ids):
-            input_ids_bt[row, : len(sequence)] = torch.tensor(sequence)
-            mask_bt[row, : len(sequence)] = 1
-        return TokenBatch(input_ids_bt.to(device), mask_bt.to(device))
+        length_b = np.array([len(sequence) for sequence in ids])
+        mask_bt = np.arange(length_b.max()) < length_b[:, None]
+        input_ids_bt = np.full(mask_bt.shape, self.tokenizer.pad_token_id, np.int64)
+        input_ids_bt[mask_bt] = np.concatenate(ids)
+        return TokenBatch(
+            torch.from_numpy(input_ids_bt).to(device), torch.from_numpy(mask_bt.astype(np.int64)).to(device)
+        )

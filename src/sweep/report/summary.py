@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -49,7 +50,7 @@ def mean_and_spread(records: Sequence[TrialRecord], metric: str, digits: int = 3
     if not values:
         return "–"
     text = f"{fmean(values):.{digits}f}"
-    return f"{text} ±{stdev(values):.{digits}f}" if len(values) > 1 else text
+    return f"{text}±{stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
 def results_table(records: Sequence[TrialRecord], benchmark: str) -> Table:
@@ -58,16 +59,16 @@ def results_table(records: Sequence[TrialRecord], benchmark: str) -> Table:
     paths = sorted({path for parameters, _ in rows for path in parameters})
     seeds = max((len(found) for _, found in rows), default=0)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    table = Table(title=f"{benchmark}: {spread}", title_justify="left")
+    table = Table(title=f"{benchmark}: {spread}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     for path in paths:
-        table.add_column(path, justify="right")
+        table.add_column(path, justify="right", overflow="fold")
     table.add_column("seeds", justify="right")
     for column in COLUMNS:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for parameters, found in rows:
         cells = [_shown(parameters[path]) if path in parameters else "–" for path in paths]
         for metric in COLUMNS.values():
-            digits = 1 if metric.endswith("rank_distance") else 3
+            digits = 0 if metric.endswith("rank_distance") else 3
             cells.append(mean_and_spread(found, f"{benchmark}/{metric}", digits))
         table.add_row(*cells[: len(paths)], str(len(found)), *cells[len(paths) :])
     return table
