@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.cfg:
             print(composer.yaml(), end="")
             return 0
-        from sweep.driver import run_study  # the heavy parts come after the configuration is known to be right
+        from sweep.driver import (
+            run_study,
+        )  # the heavy parts come after the configuration is known to be right
 
         return run_study(settings, composer, console(), shlex.join(["python", "-m", "sweep", *given]))
 

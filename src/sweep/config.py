@@ -153,8 +153,8 @@ def assignment(path: str, value: Any) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'") if "'" in value else value
-        return value if value.replace("_", "").replace("-", "").isalnum() and value[0].isalpha() else f"'{escaped}'"
+        # In Hydra's quoted strings a backslash escapes only a quote, or backslashes right before a quote.
+        return "'" + re.sub(r"(\\*)('|$)", lambda run: run[1] * 2 + ("\\'" if run[2] else ""), value) + "'"
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):

@@ -21,7 +21,7 @@ from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, read_status
 from sweep.records import StudyFolder, write_atomically, write_trials_csv
-from sweep.report.progress import display, duration_text
+from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
 from sweep.settings import HfModel, Settings
 from sweep.study.store import StudyStore
@@ -36,33 +36,18 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
     Raises InputError (bad input, other settings than before), Interrupted, or SweepError (another run is at work).
     """
     started = time.monotonic()
+    _check_inputs(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
     with _only_driver(folder):
-        _check_inputs(settings)
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
-        write_atomically(folder.config, composer.yaml())
-        tracked = open_study(
-            settings.tracking.uri, folder.path.parent, settings.study.name, store.uid, folder.config
-        )
-        tracker = Tracker(tracked)
         store.enqueue()
-        already = sum(state == "COMPLETE" for state in store.states().values())
-        if already:
-            console.print(f"Resuming study '{settings.study.name}': {already} of {store.target} trials are done.")
-        try:
-            _work(settings, composer, folder, store, tracker, console)
-        except KeyboardInterrupt:
-            tracker.close("KILLED")
-            write_trials_csv(folder.trials_csv, store.records())
-            done = sum(state == "COMPLETE" for state in store.states().values())
-            raise Interrupted(
-                f"Interrupted: {done} of {store.target} trials are done and saved. The same command resumes:\n  {command}"
-            ) from None
+        if store.finished():
+            console.print(
+                f"Resuming study '{folder.path.name}': {store.finished()} of {store.target} trials are done."
+            )
+        complete = Study(settings, composer, folder, store, console).run(command)
         records = store.records()
-        complete = sum(record.state == "COMPLETE" for record in records) >= store.target
-        write_trials_csv(folder.trials_csv, records)
-        tracker.close("FINISHED" if complete else "FAILED")
     print_summary(console, records, settings.evaluation.name, settings.study.objectives[0])
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
@@ -98,76 +83,101 @@ def _check_inputs(settings: Settings) -> None:
     check_zero_shot(load_training_set(settings), load_benchmark(settings))
 
 
-def _work(
-    settings: Settings,
-    composer: Composer,
-    folder: StudyFolder,
-    store: StudyStore,
-    tracker: Tracker,
-    console: Console,
-) -> None:
-    """Start workers, one after another as they die, until nothing is left to do."""
-    if not _unfinished(store):
-        return
-    previous = signal.signal(signal.SIGTERM, _as_interrupt)
-    _await_orphans(folder)
-    done = sum(state == "COMPLETE" for state in store.states().values())
-    try:
-        with display(console, settings.study.name, done, store.target) as shown:
-            while _unfinished(store):
-                worker = _start_worker(settings, composer, folder, tracker.study)
+class Study:
+    """One run of a study's command, from the first worker to the last."""
+
+    def __init__(
+        self, settings: Settings, composer: Composer, folder: StudyFolder, store: StudyStore, console: Console
+    ) -> None:
+        self.settings = settings
+        self.composer = composer
+        self.folder = folder
+        self.store = store
+        self.console = console
+
+    def run(self, command: str) -> bool:
+        """Work until nothing is left to do; whether the target is reached. Raises Interrupted or SweepError."""
+        previous = signal.signal(signal.SIGTERM, _as_interrupt)
+        # Its libraries take seconds to load: meanwhile this process prepares what it needs.
+        worker = self._new_worker() if self.store.unfinished() else None
+        tracker: Tracker | None = None
+        try:
+            write_atomically(self.folder.config, self.composer.yaml())
+            tracker = Tracker(self._open_tracking())
+            _await_orphans(self.folder)
+            if worker is not None:
+                self._work(worker, tracker)
+            complete = self.store.finished() >= self.store.target
+            tracker.close("FINISHED" if complete else "FAILED")
+        except KeyboardInterrupt:
+            if tracker is not None:
+                tracker.close("KILLED")
+            raise Interrupted(
+                f"Interrupted: {self.store.finished()} of {self.store.target} trials are done and saved. "
+                f"The same command resumes:\n  {command}"
+            ) from None
+        finally:
+            if worker is not None:
+                worker.stop()
+            write_trials_csv(self.folder.trials_csv, self.store.records())
+            signal.signal(signal.SIGTERM, previous)
+        return complete
+
+    def _open_tracking(self) -> TrackedStudy:
+        sweeps, name = self.folder.path.parent, self.settings.study.name
+        return open_study(self.settings.tracking.uri, sweeps, name, self.store.uid, self.folder.config)
+
+    def _new_worker(self) -> LocalWorker:
+        return LocalWorker(self.settings.launcher, self.folder.workers / "worker.log")
+
+    def _work(self, worker: LocalWorker, tracker: Tracker) -> None:
+        """Keep a worker going, a new one for each that dies, until nothing is left to do."""
+        with display(self.console, self.settings.study.name, self.store.finished(), self.store.target) as shown:
+            while self.store.unfinished():
+                order = self._order(tracker.study)
+                worker.send(order)
                 try:
-                    while (status := worker.poll()) is None:
-                        states = list(store.states().values())
-                        shown.update(
-                            states.count("COMPLETE"),
-                            states.count("FAILED"),
-                            read_status(folder.workers, worker.order.worker),
-                        )
-                        time.sleep(POLL_S)
+                    status = self._watch(worker, order, shown)
                 finally:
                     worker.stop()
                 if status:
-                    _worker_died(worker, status, store, tracker, console)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+                    self._worker_died(worker, order, status, tracker)
+                    worker = self._new_worker()
+            worker.stop()
+
+    def _order(self, tracked: TrackedStudy) -> WorkOrder:
+        return WorkOrder(
+            worker=f"w-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            study_folder=str(self.folder.path),
+            overrides=self.composer.overrides,
+            config_dir=self.composer.config_dir,
+            tracked=asdict(tracked),
+        )
+
+    def _watch(self, worker: LocalWorker, order: WorkOrder, shown: Display) -> int:
+        """Show progress until the worker ends; its exit status."""
+        while (status := worker.poll()) is None:
+            states = list(self.store.states().values())
+            said = read_status(self.folder.workers, order.worker)
+            shown.update(states.count("COMPLETE"), states.count("FAILED"), said)
+            time.sleep(POLL_S)
+        return status
+
+    def _worker_died(self, worker: LocalWorker, order: WorkOrder, status: int, tracker: Tracker) -> None:
+        """Charge the death to its trial. Raises SweepError if the worker had none yet: the next would die too."""
+        if not read_status(self.folder.workers, order.worker):
+            tail = "\n".join(worker.log.read_text(errors="replace").strip().splitlines()[-5:])
+            raise SweepError(
+                f"the worker ended with status {status} before its first trial; {worker.log} ends with:\n{tail}"
+            )
+        self.console.print(f"a worker died (status {status}); another one goes on with its trial", highlight=False)
+        failed = self.store.worker_died(order.worker, status)
+        if failed is not None:
+            tracker.fail(failed.key, failed.reason or "")
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _unfinished(store: StudyStore) -> bool:
-    """Whether a worker would find something to do."""
-    states = list(store.states().values())
-    return len(states) < store.target or any(state in ("WAITING", "RUNNING") for state in states)
-
-
-def _start_worker(
-    settings: Settings, composer: Composer, folder: StudyFolder, tracked: TrackedStudy
-) -> LocalWorker:
-    order = WorkOrder(
-        worker=f"w-{os.getpid()}-{uuid.uuid4().hex[:8]}",
-        study_folder=str(folder.path),
-        overrides=composer.overrides,
-        config_dir=composer.config_dir,
-        tracked=asdict(tracked),
-    )
-    return LocalWorker(order, settings.launcher, folder.workers / "worker.log")
-
-
-def _worker_died(
-    worker: LocalWorker, status: int, store: StudyStore, tracker: Tracker, console: Console
-) -> None:
-    """Charge the death to its trial. Raises SweepError if the worker died before it had one: the next would too."""
-    ran_something = bool(read_status(worker.log.parent, worker.order.worker))
-    if not ran_something:
-        tail = "\n".join(worker.log.read_text(errors="replace").strip().splitlines()[-5:])
-        raise SweepError(f"the worker ended with status {status} before its first trial; {worker.log} ends with:\n{tail}")
-    console.print(f"a worker died (status {status}); another one goes on with its trial", highlight=False)
-    failed = store.worker_died(worker.order.worker, status)
-    if failed is not None:
-        tracker.fail(failed.key, failed.reason or "")
 
 
 def _await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
@@ -187,8 +197,14 @@ def _next_commands(
     settings: Settings, folder: StudyFolder, console: Console, command: str, elapsed_s: float, complete: bool
 ) -> None:
     uri = settings.tracking.uri or f"sqlite:///{Path(settings.paths.sweeps) / 'mlflow.db'}"
-    console.print(f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(f"Browse:  mlflow ui --backend-store-uri {uri} --host 127.0.0.1", highlight=False, soft_wrap=True)
-    console.print(f"Resume:  {command}   (adds what is missing; finished trials stay)", highlight=False, soft_wrap=True)
+    console.print(
+        f"Resume:  {command}   (adds what is missing; finished trials stay)", highlight=False, soft_wrap=True
+    )
     if not complete:
         console.print(f"Retry failed trials:  {command} study.retry_failed=true", highlight=False, soft_wrap=True)

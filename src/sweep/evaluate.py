@@ -27,7 +27,9 @@ EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 for bad input."""
-    groups = {name: choices for name, choices in group_options().items() if name in ("model", "evaluation", "languages")}
+    groups = {
+        name: choices for name, choices in group_options().items() if name in ("model", "evaluation", "languages")
+    }
     parser = arguments(
         "python -m sweep.evaluate",
         "Score an encoder on a benchmark: retrieval within, across and over all languages, and its alignment.",

@@ -116,7 +116,7 @@ class TrialFolder:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Replace a file's content so that a reader, or a later run after a crash, sees the old or the new, never half."""
+    """Replace a file's content; a reader, or a later run after a crash, sees the old or the new, never half."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as unfinished:
         unfinished.write(text)

@@ -58,7 +58,7 @@ class Tiers(Section):
 
 
 class LanguageSettings(Section):
-    """The language grid: trained on, evaluated on (null: all of the benchmark), resource tiers (null: the benchmark's)."""
+    """The language grid: trained on, evaluated on (null: all of the benchmark's), tiers (null: the benchmark's)."""
 
     train: tuple[Language, ...]
     evaluate: tuple[Language, ...] | None

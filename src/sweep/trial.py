@@ -75,9 +75,7 @@ def run_trial(
 
     train(retriever, training, plan, settings.train, accelerator, note)
     trained = time.perf_counter()
-    metrics = evaluate(
-        retriever, benchmark, benchmark_tiers(settings), settings.languages.train, accelerator
-    )
+    metrics = evaluate(retriever, benchmark, benchmark_tiers(settings), settings.languages.train, accelerator)
     evaluated = time.perf_counter()
     return TrialResult(
         key=key,
@@ -104,4 +102,3 @@ def library_versions() -> dict[str, str]:
         "faiss": str(faiss.__version__),
         "numpy": np.__version__,
     }
-

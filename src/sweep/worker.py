@@ -18,22 +18,22 @@ from typing import Any, TextIO
 # A terminal's Ctrl-C reaches the whole process group; what happens then is the driver's decision.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-import torch  # noqa: E402
-import yaml  # noqa: E402
-from accelerate import Accelerator  # noqa: E402
-from accelerate.utils import broadcast_object_list  # noqa: E402
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
-from sweep.config import Composer, load_settings  # noqa: E402
-from sweep.errors import SweepError, TrialFailed  # noqa: E402
-from sweep.launch.order import WorkOrder  # noqa: E402
-from sweep.liveness import alive_in, hold, write_status  # noqa: E402
-from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically  # noqa: E402
-from sweep.settings import Settings  # noqa: E402
-from sweep.study.point import Point  # noqa: E402
-from sweep.study.store import Claim, StudyStore  # noqa: E402
-from sweep.tracking.tracker import TrackedStudy, Tracker, flattened  # noqa: E402
-from sweep.trial import TrialData, make_accelerator, run_trial  # noqa: E402
-from sweep.training.loop import TrainingPoint  # noqa: E402
+from sweep.config import Composer, load_settings
+from sweep.errors import SweepError, TrialFailed
+from sweep.launch.order import WorkOrder
+from sweep.liveness import alive_in, hold, write_status
+from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
+from sweep.settings import Settings
+from sweep.study.point import Point
+from sweep.study.store import Claim, StudyStore
+from sweep.tracking.tracker import TrackedStudy, Tracker, flattened
+from sweep.training.loop import TrainingPoint
+from sweep.trial import TrialData, make_accelerator, run_trial
 
 FLUSH_S = 5.0  # how often the loss curve goes to MLflow
 STATUS_S = 0.3  # how often the status file is renewed
@@ -43,7 +43,10 @@ log = logging.getLogger("sweep")
 
 def main() -> int:
     """Run until nothing is left to claim. The exit status is 0 even if trials FAILED: they are recorded."""
-    order = WorkOrder.from_json(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        return 0  # the launcher needs no worker after all
+    order = WorkOrder.from_json(line)
     threading.Thread(target=_end_with_launcher, args=(sys.stdin,), daemon=True).start()
     _quieten()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -140,7 +143,9 @@ class TrialRun:
         write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         try:
             run_id = self.tracker.start(
-                self.key, flattened(resolved), {"sweep.seed": str(settings.seed), "sweep.attempt": str(self.claim.attempt)}
+                self.key,
+                flattened(resolved),
+                {"sweep.seed": str(settings.seed), "sweep.attempt": str(self.claim.attempt)},
             )
             log.info("attempt %d of %s", self.claim.attempt, self.key)
             curve = LossCurve(self.folder, self.tracker, run_id)

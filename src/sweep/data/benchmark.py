@@ -1,6 +1,7 @@
 """A benchmark: questions, candidate passages and which passages are relevant, in several languages."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -65,14 +66,14 @@ def benchmark(
     index = {passage.id: position for position, passage in enumerate(ordered)}
     if len(index) != len(ordered):
         ids = [passage.id for passage in ordered]
-        twice = next(first for first, second in zip(ids, ids[1:], strict=False) if first == second)
+        twice = next(first for first, second in pairwise(ids) if first == second)
         raise InputError(f"{name}: passage id '{twice}' occurs twice")
     for code in languages:
         for what, items in (("question", questions), ("passage", passages)):
             if not any(item.language == code for item in items):
                 raise InputError(f"{name}: language '{code}' has no {what}; leave it out of languages.evaluate")
-    for group, ids in relevant.items():
-        unknown = sorted(ids - index.keys())
+    for group, relevant_ids in relevant.items():
+        unknown = sorted(relevant_ids - index.keys())
         if unknown:
             raise InputError(f"{name}: question '{group}' names the unknown passage '{unknown[0]}' as relevant")
     relevant_q = []

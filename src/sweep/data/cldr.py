@@ -126,10 +126,16 @@ def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tie
     for code in languages:
         tier = tiers.of(code)
         if tier is None:
-            raise InputError(f"data=cldr needs the tier of '{code}' for its number of records; add it to languages.tiers")
+            raise InputError(
+                f"data=cldr needs the tier of '{code}' for its number of records; add it to languages.tiers"
+            )
         counts[code] = getattr(settings.records, tier)
     drawn = draw_records(
-        concepts, settings.concepts_per_passage, settings.concepts_per_question, settings.seed, evaluation=False
+        concepts,
+        settings.concepts_per_passage,
+        settings.concepts_per_question,
+        settings.seed,
+        evaluation=False,
     )
     rows = [
         TrainingRow(f"r{number}", code, _listed(asked, code, f"q{number}"), _listed(passage, code, f"p{number}"))
@@ -144,7 +150,11 @@ def cldr_benchmark(settings: CldrEvaluation, languages: tuple[str, ...]) -> Benc
     """Evaluation records, each with its passage and its question in every language. Raises InputError."""
     concepts = _shared_concepts(languages, settings.concepts_per_passage)
     drawn = draw_records(
-        concepts, settings.concepts_per_passage, settings.concepts_per_question, settings.seed, evaluation=True
+        concepts,
+        settings.concepts_per_passage,
+        settings.concepts_per_question,
+        settings.seed,
+        evaluation=True,
     )
     records: list[Record] = []
     for passage, asked in drawn:

@@ -23,7 +23,9 @@ def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:
     evaluation, languages = settings.evaluation, settings.languages.evaluate
     if isinstance(evaluation, CldrEvaluation):
         if not languages:
-            raise InputError("evaluation=cldr needs its languages: choose languages=cldr_14 or set languages.evaluate")
+            raise InputError(
+                "evaluation=cldr needs its languages: choose languages=cldr_14 or set languages.evaluate"
+            )
         return cldr_benchmark(evaluation, languages)
     return squad_benchmark(evaluation, languages, cache_folder(settings.paths))
 

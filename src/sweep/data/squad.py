@@ -1,7 +1,7 @@
 """SQuAD-format corpora with sentence boundaries: XQuAD-R and MLQA-R, as training data and as LAReQA benchmarks.
 
 A folder holds one `<language>.json` a language; parallel questions share their id. A candidate passage is one
-sentence (`sentence_breaks`, [start, end) offsets in `context`); the one that contains the start of the first answer is
+sentence (`sentence_breaks`, [start, end) offsets in `context`); the one with the start of the first answer is
 relevant (LAReQA, arXiv 2004.05484).
 """
 
@@ -91,7 +91,9 @@ def _parse(file: Path) -> _File:
     except ValidationError as error:
         detail = error.errors()[0]
         where = ".".join(map(str, detail["loc"]))
-        raise InputError(f"{file}: {_question_id(file, detail['loc'])}{where + ': ' if where else ''}{detail['msg']}") from error
+        raise InputError(
+            f"{file}: {_question_id(file, detail['loc'])}{where + ': ' if where else ''}{detail['msg']}"
+        ) from error
 
 
 def _question_id(file: Path, location: tuple[int | str, ...]) -> str:

@@ -50,12 +50,9 @@ def encode(retriever: Retriever, texts: Sequence[str], role: Role, accelerator: 
     return embedding_dh.numpy()
 
 
-def _merged(
-    part_dh: torch.Tensor | None, size: int, retriever: Retriever, accelerator: Accelerator
-) -> torch.Tensor:
+def _merged(part_dh: torch.Tensor | None, size: int, retriever: Retriever, accelerator: Accelerator) -> torch.Tensor:
     """All processes' rows: each row is zero everywhere but on one process, so their sum is exact."""
     if part_dh is None:  # fewer batches than processes
-        hidden = int(retriever.encoder.backbone.config.hidden_size)
-        part_dh = torch.zeros(size, hidden)
+        part_dh = torch.zeros(size, retriever.encoder.hidden_size)
     merged: torch.Tensor = accelerator.reduce(part_dh.to(accelerator.device), reduction="sum").cpu()
     return merged

@@ -79,9 +79,7 @@ def _memberships(
     return members
 
 
-def _summarised(
-    key: str, by_cell: dict[str, float], memberships: dict[str, frozenset[str]], total: bool
-) -> Metrics:
+def _summarised(key: str, by_cell: dict[str, float], memberships: dict[str, frozenset[str]], total: bool) -> Metrics:
     """The value of every cell (language "en" or pair "en-de"), its mean (or total) over all and over each tier.
 
     A pair belongs to a tier if at least one of its languages does. An empty tier has no entry.

@@ -3,7 +3,10 @@
 TIERS = ("high", "mid", "low", "seen", "unseen")
 QUALITY = ("map", "recall@1", "recall@10", "recall@100", "mrr@10")
 ALIGNMENT = ("alignment_consistency", "rank_distance", "language_preference", "same_language@1")
-COUNTS = ("questions", "left_out")  # questions that count, and questions without a relevant passage in the pool
+COUNTS = (
+    "questions",
+    "left_out",
+)  # questions that count, and questions without a relevant passage in the pool
 FAMILIES = {
     "mono": (*QUALITY, *COUNTS),
     "cross": (*QUALITY, *COUNTS),

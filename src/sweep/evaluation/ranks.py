@@ -5,6 +5,7 @@ h = hidden size.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import faiss
 import numpy as np
@@ -58,9 +59,7 @@ def rank(
     for start in range(0, len(query_qh), block):
         rows = slice(start, start + block)
         scores_qd = (query_qh[rows] @ passage_uh.T)[:, text_d[order_d]]
-        pooled_qr[rows], own_qr[rows] = _rank_block(
-            scores_qd, order_d, starts, relevant_qr[rows], language_qr[rows]
-        )
+        pooled_qr[rows], own_qr[rows] = _rank_block(scores_qd, order_d, starts, relevant_qr[rows], language_qr[rows])
     top_language_q = language_d[_best_passage(query_qh, passage_uh, text_d)]
     return Ranks(pooled_qr, own_qr, language_qr, top_language_q)
 
@@ -86,7 +85,8 @@ def _rank_block(
         for row in np.flatnonzero(np.count_nonzero(tied_qd, axis=1) > 1):
             ahead_qd[row] |= tied_qd[row] & (order_d < relevant_q[row])
         ahead_ql = np.stack(
-            [np.count_nonzero(ahead_qd[:, low:high], axis=1) for low, high in zip(starts, starts[1:], strict=False)], 1
+            [np.count_nonzero(ahead_qd[:, low:high], axis=1) for low, high in pairwise(starts)],
+            1,
         )
         real = relevant_q >= 0
         pooled_qr[:, column] = np.where(real, 1 + ahead_ql.sum(1), PAD)

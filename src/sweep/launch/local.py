@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from sweep.launch.order import WorkOrder
@@ -16,11 +17,10 @@ from sweep.settings import LauncherSettings
 
 
 class LocalWorker:
-    """A started worker. Its output goes to `log`."""
+    """A started worker: it loads its libraries and waits for its order. Its output goes to `log`."""
 
-    def __init__(self, order: WorkOrder, settings: LauncherSettings, log: Path) -> None:
+    def __init__(self, settings: LauncherSettings, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.order = order
         self.log = log
         self._ranks: list[subprocess.Popen[str]] = []
         port = _free_port()
@@ -34,13 +34,18 @@ class LocalWorker:
                     text=True,
                     env={**os.environ, **rank_environment(rank, settings, port)},
                 )
-                assert process.stdin is not None
-                process.stdin.write(order.to_json() + "\n")
-                process.stdin.flush()
                 self._ranks.append(process)
 
+    def send(self, order: WorkOrder) -> None:
+        """Tell all ranks what to work on. A rank that is gone already shows in `poll`."""
+        for process in self._ranks:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                process.stdin.write(order.to_json() + "\n")
+                process.stdin.flush()
+
     def poll(self) -> int | None:
-        """None while it runs, else its exit status. If one rank died the others are ended: they would wait forever."""
+        """None while it runs, else its status. The others would wait forever for a dead rank: they are ended."""
         statuses = [process.poll() for process in self._ranks]
         failed = [status for status in statuses if status]
         if failed:
@@ -53,10 +58,8 @@ class LocalWorker:
         deadline = time.monotonic() + patience_s
         for process in self._ranks:
             if process.stdin and not process.stdin.closed:
-                try:
+                with suppress(BrokenPipeError):  # the rank is gone already
                     process.stdin.close()
-                except BrokenPipeError:
-                    pass  # the rank is gone already
         for process in self._ranks:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))

@@ -5,11 +5,16 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel
+from transformers.utils import logging
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder, Retriever
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel, ModelSettings, TinyModel
+
+# Its report of unused weights reads like a failure; what matters of it is checked below.
+logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 # What the architectures call the dropout of hidden states and of attention weights.
 DROPOUT_NAMES = (
@@ -60,13 +65,16 @@ def load_pretrained(settings: HfModel) -> Retriever:
             if settings.dropout is not None and hasattr(config, name):
                 setattr(config, name, settings.dropout)
         tokenizer = AutoTokenizer.from_pretrained(settings.path, revision=settings.revision)
-        backbone = AutoModel.from_pretrained(
-            settings.path, revision=settings.revision, config=config, dtype=torch.float32
+        backbone, report = AutoModel.from_pretrained(
+            settings.path, revision=settings.revision, config=config, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, KeyError) as error:
         raise _cannot_load(settings, error) from error
     if tokenizer.pad_token_id is None:
         raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise InputError(f"model.path={settings.path}: its weights lack {missing[0]} ({len(missing)} are missing)")
     _drop_pooler(backbone)
     return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
 
@@ -82,7 +90,9 @@ def check_pretrained(settings: HfModel) -> None:
     folder = Path(settings.path)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise InputError(f"model.path={settings.path}: the folder has no config.json; is it a Hugging Face model?")
+            raise InputError(
+                f"model.path={settings.path}: the folder has no config.json; is it a Hugging Face model?"
+            )
         return
     if folder.is_absolute() or settings.path.startswith((".", "~")) or settings.path.count("/") > 1:
         raise InputError(f"model.path={settings.path}: no such folder")

@@ -27,7 +27,7 @@ def unigram_tokenizer(texts: tuple[str, ...], vocabulary_size: int, cache: Path)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as unfinished:
             unfinished.write(train_tokenizer(texts, vocabulary_size).to_str())
         os.replace(unfinished.name, file)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=Tokenizer.from_file(str(file)),
         bos_token="<s>",
         cls_token="<s>",

@@ -136,6 +136,7 @@ class Lines:
             parts.append(f"{failed} failed")
         if status:
             loss = "" if status["loss"] is None else f", loss {status['loss']:.4f}"
-            parts.append(f"{status['key']}: {status['phase']}, step {status['step']} of {status['steps']}{loss}")
+            steps = f", step {status['step']} of {status['steps']}" if status["steps"] else ""
+            parts.append(f"{status['key']}: {status['phase']}{steps}{loss}")
             parts.append(f"time left {self._left.text(done, _part(status))}")
         self._console.print(" | ".join(parts), highlight=False, soft_wrap=True)

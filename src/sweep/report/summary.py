@@ -61,7 +61,7 @@ def results_table(records: Sequence[TrialRecord], benchmark: str) -> Table:
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     table = Table(title=f"{benchmark}: {spread}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     for path in paths:
-        table.add_column(path, justify="right", overflow="fold")
+        table.add_column(path, justify="right", no_wrap=True)
     table.add_column("seeds", justify="right")
     for column in COLUMNS:
         table.add_column(column, justify="right", overflow="fold")
@@ -78,9 +78,7 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def print_summary(
-    console: Console, records: Sequence[TrialRecord], benchmark: str, objective: Objective
-) -> None:
+def print_summary(console: Console, records: Sequence[TrialRecord], benchmark: str, objective: Objective) -> None:
     """The results table, the best point by the study's objective, and the trials that failed."""
     if by_point(records):
         console.print(results_table(records, benchmark))

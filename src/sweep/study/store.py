@@ -4,7 +4,6 @@ One key, one Optuna trial, however often its worker is killed: a trial whose wor
 Only a FAILED trial that is to be retried gets a successor, since Optuna's finished trials are immutable.
 """
 
-import json
 import logging
 import uuid
 import warnings
@@ -14,17 +13,12 @@ from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweep.errors import InputError, SweepError
 from sweep.records import State, StudyFolder, TrialRecord, TrialResult
-from sweep.settings import Dimension, Settings, StudySettings
+from sweep.settings import Settings, StudySettings
+from sweep.study.distributions import distribution_of, search_distribution, stored, suggest
 from sweep.study.point import Point, grid_points
 
 STATES: dict[TrialState, State] = {
@@ -126,27 +120,35 @@ class StudyStore:
     def _enqueue(self, point: Point, attempts: int) -> None:
         attrs = {"key": point.key, "point": point.to_json(), "attempts": attempts}
         fixed = {
-            path: _stored(value)
+            path: stored(value)
             for path, value in point.values.items()
-            if _distribution(self.settings, path, value) is not None
+            if distribution_of(self.settings, path) is not None
         }
         self.study.enqueue_trial(fixed, user_attrs=attrs)
 
     def claim(self, worker: str) -> Claim | None:
         """Take on the next trial, or None if nothing is left to do. Exactly one worker gets a trial."""
         with self._lock:
-            for trial in self._trials():
-                if trial.state == TrialState.RUNNING and not self._alive(str(trial.user_attrs.get("owner", ""))):
-                    return self._take(Trial(self.study, trial._trial_id), worker)
             wanted = self._wanted()
-            while any(trial.state == TrialState.WAITING for trial in self._trials()):
-                trial = self.study.ask()
+            while (trial := self._abandoned() or self._next_waiting()) is not None:
                 if wanted is None or trial.user_attrs["key"] in wanted:
                     return self._take(trial, worker)
                 self._withdraw(trial)
             if self.settings.is_grid or len(self._by_key()) >= self.target:
                 return None
             return self._search(worker)
+
+    def _abandoned(self) -> Trial | None:
+        """A RUNNING trial whose worker is dead."""
+        for trial in self._trials():
+            if trial.state == TrialState.RUNNING and not self._alive(str(trial.user_attrs.get("owner", ""))):
+                return Trial(self.study, trial._trial_id)
+        return None
+
+    def _next_waiting(self) -> Trial | None:
+        """An enqueued trial, now RUNNING."""
+        waiting = any(trial.state == TrialState.WAITING for trial in self._trials())
+        return self.study.ask() if waiting else None
 
     def _wanted(self) -> set[str] | None:
         """Keys of the grid as it is now (values may have been removed since), or None for a search."""
@@ -174,16 +176,16 @@ class StudyStore:
                 self._enqueue(Point(point.values, seed), attempts=0)
             return self._take(trial, worker)
         raise SweepError(
-            f"the search drew {MAX_REPEATS} points in a row that were tried already: the space has too few points for "
-            f"study.points={self.settings.points}; lower study.points, or make the space a grid"
+            f"the search drew {MAX_REPEATS} points in a row that were tried already: the space has too few points "
+            f"for study.points={self.settings.points}; lower study.points, or make the space a grid"
         )
 
     def _sample(self, trial: Trial) -> Point:
         values = {}
         for path, dimension in self.settings.space.items():
-            stored = _suggest(trial, path, _search_distribution(dimension))
+            drawn = suggest(trial, path, search_distribution(dimension))
             listed = dimension.grid or dimension.choice or ()
-            values[path] = next((value for value in listed if _stored(value) == stored), stored)
+            values[path] = next((value for value in listed if stored(value) == drawn), drawn)
         return Point(values, self.settings.seeds[0])
 
     def _take(self, trial: Trial, worker: str) -> Claim:
@@ -192,10 +194,10 @@ class StudyStore:
             self._withdraw(trial)
             return self._search(worker)
         point = Point.from_json(trial.user_attrs["point"])
-        for path, value in point.values.items():
-            distribution = _distribution(self.settings, path, value)
+        for path in point.values:
+            distribution = distribution_of(self.settings, path)
             if distribution is not None:
-                _suggest(trial, path, distribution)
+                suggest(trial, path, distribution)
         attempt = int(trial.user_attrs.get("attempts", 0)) + 1
         trial.set_user_attr("owner", worker)
         trial.set_user_attr("attempts", attempt)
@@ -217,7 +219,7 @@ class StudyStore:
         self.study.tell(trial, state=TrialState.FAIL)
 
     def worker_died(self, worker: str, status: int) -> TrialRecord | None:
-        """Charge a worker's death to the trial it ran; after `max_attempts` deaths the trial is FAILED and returned."""
+        """Charge a worker's death to its trial; after `max_attempts` deaths the trial is FAILED and returned."""
         with self._lock:
             for frozen in self._trials():
                 if frozen.state == TrialState.RUNNING and frozen.user_attrs.get("owner") == worker:
@@ -226,7 +228,9 @@ class StudyStore:
                     trial.set_user_attr("deaths", deaths)
                     if deaths >= self.settings.max_attempts:
                         killed = " (killed: out of memory?)" if status in (-9, 137) else ""
-                        trial.set_user_attr("reason", f"its worker died {deaths} times, last with status {status}{killed}")
+                        trial.set_user_attr(
+                            "reason", f"its worker died {deaths} times, last with status {status}{killed}"
+                        )
                         self.study.tell(trial, state=TrialState.FAIL)
                         return self._record(self.study.trials[frozen.number])
         return None
@@ -255,6 +259,20 @@ class StudyStore:
     def states(self) -> dict[str, State]:
         """State of every key, without reading results: cheap enough to poll."""
         return {key: STATES[trial.state] for key, trial in self._by_key().items()}
+
+    def finished(self) -> int:
+        """How many trials count towards the target."""
+        wanted = self._wanted()
+        return sum(
+            state in ("COMPLETE", "PRUNED") and (wanted is None or key in wanted)
+            for key, state in self.states().items()
+        )
+
+    def unfinished(self) -> bool:
+        """Whether a worker would find something to do."""
+        states = list(self.states().values())
+        more_to_search = not self.settings.is_grid and len(states) < self.target
+        return more_to_search or any(state in ("WAITING", "RUNNING") for state in states)
 
     def _trials(self) -> list[FrozenTrial]:
         return list(self.study.get_trials(deepcopy=False))
@@ -306,51 +324,3 @@ def _flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _point(trial: FrozenTrial) -> Point:
     return Point.from_json(trial.user_attrs["point"])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _stored(value: Any) -> Any:
-    """A value as Optuna can hold it: lists and dicts as JSON."""
-    return json.dumps(value) if isinstance(value, (list, tuple, dict)) else value
-
-
-def _distribution(settings: StudySettings, path: str, value: Any) -> BaseDistribution | None:
-    """Optuna's distribution of a path, or None if it should not know the path.
-
-    A pure grid is never sampled; its numbers are stored as ranges, which may grow when values are added to the grid.
-    Its other values stay out of Optuna, whose categories may not: the point itself is kept as a user attribute.
-    """
-    dimension = settings.space.get(path)
-    if dimension is None:  # a seed's replicate of a search whose space has shrunk since
-        return None
-    if settings.is_grid:
-        numbers = dimension.grid or ()
-        if not all(map(_is_number, numbers)):
-            return None
-        return FloatDistribution(float(min(numbers)), float(max(numbers)))
-    return _search_distribution(dimension)
-
-
-def _search_distribution(dimension: Dimension) -> BaseDistribution:
-    listed = dimension.grid or dimension.choice
-    if listed:
-        return CategoricalDistribution([_stored(value) for value in listed])
-    if dimension.float_range:
-        return FloatDistribution(*dimension.float_range, log=dimension.log, step=dimension.step)
-    assert dimension.int_range is not None
-    return IntDistribution(*dimension.int_range, log=dimension.log, step=int(dimension.step or 1))
-
-
-def _suggest(trial: Trial, path: str, distribution: BaseDistribution) -> Any:
-    """The trial's value of a path: the stored, the enqueued or a newly sampled one."""
-    if isinstance(distribution, FloatDistribution):
-        return trial.suggest_float(
-            path, distribution.low, distribution.high, log=distribution.log, step=distribution.step
-        )
-    if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(path, distribution.low, distribution.high, log=distribution.log, step=distribution.step)
-    assert isinstance(distribution, CategoricalDistribution)
-    return trial.suggest_categorical(path, distribution.choices)

@@ -70,7 +70,9 @@ def open_study(uri: str | None, sweeps: Path, name: str, study_uid: str, config:
             raise InputError(f"MLflow experiment '{name}' is deleted: restore it, or choose another study.name")
         else:
             experiment_id = experiment.experiment_id
-        found = client.search_runs([experiment_id], f"tags.`{STUDY_TAG}` = '{study_uid}' and tags.`{KEY_TAG}` = 'study'")
+        found = client.search_runs(
+            [experiment_id], f"tags.`{STUDY_TAG}` = '{study_uid}' and tags.`{KEY_TAG}` = 'study'"
+        )
         if found:
             run = found[0]
             client.update_run(run.info.run_id, status="RUNNING")
@@ -157,7 +159,7 @@ class Tracker:
             self.client.set_terminated(run.info.run_id, "FAILED")
 
     def close(self, status: str) -> None:
-        """End the parent run, and as KILLED whatever trial's run is still open; a resumed trial opens its run again."""
+        """End the parent run, and as KILLED any trial's run that is still open; a resumed trial reopens its run."""
         query = f"tags.`{STUDY_TAG}` = '{self.study.study_uid}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self.study.experiment_id], query):
             parent = run.info.run_id == self.study.parent_run_id
@@ -173,5 +175,3 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[prefix + name] = value if isinstance(value, str) else json.dumps(value)
     return flat
-
-

@@ -19,7 +19,10 @@ from sweep.settings import TrainSettings
 from sweep.training.loss import info_nce, negative_mask
 from sweep.training.plan import Batch, BatchPlan, rank_slice
 
-SCHEDULES = {"linear": get_linear_schedule_with_warmup, "cosine": get_cosine_schedule_with_warmup}
+SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
+    "linear": get_linear_schedule_with_warmup,
+    "cosine": get_cosine_schedule_with_warmup,
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class TokenTable:
 
     def __init__(self, retriever: Retriever, data: TrainingSet) -> None:
         self._ids: dict[Role, dict[int, list[int]]] = {}
-        for role, cells in (("query", data.question_gl), ("passage", data.passage_gl)):
+        cells_by_role: dict[Role, Any] = {"query": data.question_gl, "passage": data.passage_gl}
+        for role, cells in cells_by_role.items():
             used = sorted({int(index) for index in cells.ravel() if index >= 0})
             tokens = retriever.tokenize([data.texts[index] for index in used], role)
             self._ids[role] = dict(zip(used, tokens, strict=True))
@@ -61,9 +65,7 @@ def train(
     the loss is that of the whole batch, whatever the number of ranks. Raises TrialFailed on a NaN or infinite loss.
     """
     encoder = retriever.encoder
-    optimizer = torch.optim.AdamW(
-        encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = SCHEDULES[settings.decay](optimizer, settings.warmup_steps, settings.steps)
     model = accelerator.prepare_model(encoder) if accelerator.num_processes > 1 else encoder.to(accelerator.device)
     optimizer = accelerator.prepare_optimizer(optimizer)
@@ -93,16 +95,19 @@ def train(
 
 
 def batch_loss(
-    model: Any, retriever: Retriever, tokens: TokenTable, batch: Batch, temperature: float, accelerator: Accelerator
+    model: Any,
+    retriever: Retriever,
+    tokens: TokenTable,
+    batch: Batch,
+    temperature: float,
+    accelerator: Accelerator,
 ) -> Tensor:
     """Loss of every row of the global batch, float32 (b), the same on all ranks."""
     rows = rank_slice(len(batch.group_b), accelerator.process_index, accelerator.num_processes)
     device = accelerator.device
     query = retriever.collate(tokens.of("query", batch.question_b[rows]), device)
     passage = retriever.collate(tokens.of("passage", batch.passage_b[rows]), device)
-    query_bh, passage_bh = (
-        gathered(local, len(batch.group_b), accelerator) for local in model([query, passage])
-    )
+    query_bh, passage_bh = (gathered(local, len(batch.group_b), accelerator) for local in model([query, passage]))
     negative_bb = negative_mask(
         torch.as_tensor(batch.group_b, device=device), torch.as_tensor(batch.passage_b, device=device)
     )
@@ -117,4 +122,4 @@ def gathered(local_bh: Tensor, size: int, accelerator: Accelerator) -> Tensor:
     """
     if accelerator.num_processes == 1:
         return local_bh
-    return torch.cat(all_gather(local_bh))[:size]
+    return torch.cat(all_gather(local_bh))[:size]  # type: ignore[no-untyped-call]

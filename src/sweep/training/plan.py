@@ -78,7 +78,8 @@ class BatchPlan:
     def _weights(self, sizes: list[int]) -> NDArray[np.float64]:
         exponent = {"uniform": 0.0, "size": 1.0, "temperature": 1 / self.ratio.temperature}
         weight = np.array(sizes, np.float64) ** exponent[self.ratio.language_sampling]
-        return weight / weight.sum()
+        normalised: NDArray[np.float64] = weight / weight.sum()
+        return normalised
 
     @cached_property
     def _probabilities(self) -> dict[str, NDArray[np.float64]]:

@@ -1,0 +1,48 @@
+"""Shared fixtures. Real data and the pretrained encoder are read from the folder that SWEEP_TEST_ASSETS names."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Set before torch is imported anywhere: two test threads on two cores, no more.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """The folder with `data/xquad-r`, `data/mlqa-r` and `models/me5-small`."""
+    folder = os.environ.get("SWEEP_TEST_ASSETS")
+    if not folder:
+        pytest.skip("SWEEP_TEST_ASSETS does not name a folder with the real data and the pretrained encoder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of the test run's own."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, cache: Path) -> Sweep:
+    """Run a real command in an empty folder: sweep("+experiment=smoke", ...), module="sweep.evaluate" for another."""
+
+    def run(*arguments: str, module: str = "sweep", timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "SWEEP_CACHE": str(cache), "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

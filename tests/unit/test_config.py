@@ -1,0 +1,155 @@
+"""The edge: every experiment composes, and every kind of bad input is one clear line with status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.config import Composer, assignment, check_space, config_folder, group_options, load_settings
+from sweep.errors import InputError
+from sweep.settings import Settings
+
+
+def compose(*overrides: str) -> Settings:
+    composer = Composer("sweep", overrides)
+    settings = load_settings(composer)
+    check_space(composer, settings)
+    return settings
+
+
+@pytest.mark.parametrize("experiment", group_options()["experiment"])
+def test_every_experiment_composes(experiment: str) -> None:
+    settings = compose(f"+experiment={experiment}", *(["model.path=somewhere"] if experiment == "reference" else []))
+    assert settings.study.name == experiment
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"), [(g, c) for g, cs in group_options().items() if g != "experiment" for c in cs]
+)
+def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
+    needs = {
+        "model=hf": ["model.path=x"],
+        "languages=benchmark": ["languages.train=[en,de]"],
+        "data=xquad_r": [],
+        "evaluation=xquad_r": [],
+    }.get(f"{group}={choice}", [])
+    compose(f"{group}={choice}", *needs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.lerning_rate=1"], "unknown key 'train.lerning_rate'; did you mean 'train.learning_rate'?"),
+        (["trian.steps=1"], "unknown key 'trian.steps'; did you mean 'train'?"),
+        (["train.steps.x=1"], "'train.steps' is a value, not a section"),
+        (["+train.foo=1"], "unknown key 'train.foo'"),
+        (["ratio=foo"], "ratio=foo: no such choice; ratio is one of: crosslingual, hybrid, monolingual"),
+        (["+experiment=rato"], "experiment is one of: ratio_grid, reference, smoke"),
+        (["experiment=smoke"], "write +experiment=smoke"),
+        (["ratio.monolingual=1.2"], "ratio.monolingual=1.2: must be less than or equal to 1"),
+        (["ratio.monolingual=-0.1"], "ratio.monolingual=-0.1: must be greater than or equal to 0"),
+        (["ratio.monolingual=.nan"], "ratio.monolingual"),
+        (["ratio.monolingual=abc"], "ratio.monolingual='abc': must be a number"),
+        (["ratio.monolingual=true"], "ratio.monolingual=True: must be a number"),
+        (["train.steps=2.5"], "train.steps=2.5: must be a integer"),
+        (["model.pooling=max"], "model.pooling='max': must be 'mean' or 'cls'"),
+        (["model=hf"], "model.path is required"),
+        (["model.hidden_size=130"], "hidden_size (130) must be a multiple of heads (4)"),
+        (["ratio.monolingual=0,1"], "put them into the space"),
+        (["a=b=["], "cannot read the override 'a=b=['"),
+        (["~train"], "train is missing"),
+        (["languages.train=[en,English]"], "languages.train.1='English'"),
+        (["languages.train=[en]"], "need at least 2 languages"),
+        (["languages.train=[]"], "languages.train"),
+        (["data=xquad_r", "evaluation=xquad_r"], "never trains on what it evaluates on"),
+        (["train.batch_size=2", "launcher.processes=3"], "must be at least launcher.processes"),
+        (["train.warmup_steps=500"], "must be smaller than train.steps"),
+        (["study.name=a/b"], "study.name='a/b'"),
+        (["study.space={ratio.mono: {grid: [0, 1]}}"], "study.space: unknown key 'ratio.mono'"),
+        (["study.space={ratio.monolingual: {grid: [0, 1.5]}}"], "study.space: ratio.monolingual=1.5"),
+        (["study.space={ratio.monolingual: {grd: [0, 1]}}"], "unknown key 'study.space.ratio.monolingual.grd'"),
+        (["study.space={ratio.monolingual: {grid: [0], float: [0, 1]}}"], "exactly one of grid, choice, float, int"),
+        (["study.space={ratio.monolingual: {float: [1, 0]}}", "study.points=3"], "low must be smaller than high"),
+        (["study.space={ratio.monolingual: {float: [0, 1]}}"], "points must say how many"),
+        (["study.points=3"], "points must be null for a grid"),
+        (["study.space={model: {grid: [tiny, large]}}"], "model=large: no such choice"),
+        (["study.space={seed: {grid: [0]}}"], "list seeds in study.seeds"),
+        (["study.seeds=[1,1]"], "seeds lists a seed twice"),
+        (["study.objectives=[{metric: a, direction: up}]"], "must be 'maximize' or 'minimize'"),
+    ],
+)
+def test_bad_input_is_named(overrides: list[str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        compose(*overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_reports_bad_input_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from sweep.__main__ import main; status = main(['ratio.monolingual=1.2']);"
+        "heavy = {'torch', 'mlflow', 'optuna', 'transformers', 'numpy'} & set(sys.modules); print(status, heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "2 set()\n"
+    assert done.stderr == "error: ratio.monolingual=1.2: must be less than or equal to 1\n"
+
+
+def test_help_shows_groups_experiments_and_examples(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    for group, choices in group_options().items():
+        assert group in done.stdout
+        assert all(choice in done.stdout for choice in choices)
+    assert done.stdout.count("  python -m sweep +") == 3
+
+
+def test_cfg_job_prints_what_was_composed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", "+experiment=smoke", "train.steps=7", "train.warmup_steps=1", "--cfg", "job"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "steps: 7\n" in done.stdout
+    assert "name: smoke\n" in done.stdout
+
+
+def test_a_space_on_the_command_line_replaces_the_experiments() -> None:
+    settings = compose("+experiment=ratio_grid", "study.space={train.learning_rate: {grid: [0.001, 0.01]}}")
+    assert list(settings.study.space) == ["train.learning_rate"]
+
+
+def test_a_folder_of_the_users_own_adds_choices(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstudy:\n  name: mine\n")
+    assert load_settings(Composer("sweep", ["+experiment=mine"], str(tmp_path))).study.name == "mine"
+    with pytest.raises(InputError, match="experiment is one of: mine, ratio_grid"):
+        load_settings(Composer("sweep", ["+experiment=other"], str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "value", ["it's", "a b", "x/y", "1", "true", "null", "", "ü,{}[]", 'q"q', "back\\slash", "a=b"]
+)
+def test_a_point_sets_any_string_exactly(value: str) -> None:
+    settings = load_settings(Composer("sweep", ["model=hf", "model.path=x"]), {"model.query_prefix": value})
+    assert settings.model.query_prefix == value
+    assert assignment("a", 0.1) == "a=0.1"
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = compose()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.seed = 3  # type: ignore[misc]
+
+
+def test_equal_settings_have_equal_fingerprints() -> None:
+    assert compose().fingerprint() == compose().fingerprint()
+    assert compose().fingerprint() != compose("train.steps=181").fingerprint()
+
+
+def test_the_config_tree_is_found() -> None:
+    assert (config_folder() / "sweep.yaml").is_file()

@@ -1,0 +1,218 @@
+"""SQuAD-format corpora: counts of the real ones, broken files named, downloads verified."""
+
+import hashlib
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.data.corpora import CORPORA, Corpus, fetch
+from sweep.data.load import check_zero_shot
+from sweep.data.squad import read_sentences, squad_benchmark, squad_training_set
+from sweep.errors import InputError
+from sweep.settings import SquadData, SquadEvaluation
+
+CONTEXT = "Rome is old. Oslo is cold."
+
+
+def squad(**changes: Any) -> dict[str, Any]:
+    question = {"id": "q1", "question": "What is cold?", "answers": [{"answer_start": 13, "text": "Oslo"}]}
+    question |= changes.pop("question", {})
+    paragraph = {"context": CONTEXT, "sentence_breaks": [[0, 12], [13, 26]], "qas": [question]} | changes
+    return {"data": [{"title": "Cities", "paragraphs": [paragraph]}]}
+
+
+def write(folder: Path, **files: Any) -> Path:
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / f"{name}.json").write_text(text)
+    return folder
+
+
+def evaluation(path: Path, **changes: Any) -> SquadEvaluation:
+    fields = {
+        "kind": "squad",
+        "name": "toy",
+        "tiers": None,
+        "path": str(path),
+        "context": False,
+        "max_questions": None,
+    }
+    return SquadEvaluation.model_validate({**fields, **changes})
+
+
+def training(path: Path, **changes: Any) -> SquadData:
+    fields = {"kind": "squad", "corpus": "toy", "path": str(path), "context": False, "max_questions": None}
+    return SquadData.model_validate({**fields, **changes})
+
+
+# The real corpora ---------------------------------------------------------------------------------------------
+
+
+def test_xquad_r_counts(assets: Path) -> None:
+    bench = squad_benchmark(evaluation(assets / "data/xquad-r", name="xquad_r"), None, Path())
+    assert len(bench.languages) == 11
+    assert len(bench.questions) == 13090
+    assert len(bench.passages) == 13014
+    assert {len(found) for found in bench.relevant_q} == {11}
+    candidates = {code: sum(p.language == code for p in bench.passages) for code in bench.languages}
+    assert (min(candidates.values()), candidates["th"]) == (852, 852)
+    assert (max(candidates.values()), candidates["de"]) == (1276, 1276)
+    assert {sum(q.language == code for q in bench.questions) for code in bench.languages} == {1190}
+
+
+def test_mlqa_r_trains_zero_shot_for_xquad_r(assets: Path) -> None:
+    languages = ("ar", "de", "en", "es", "hi")
+    data = squad_training_set(training(assets / "data/mlqa-r", corpus="mlqa_r"), languages, Path())
+    assert (data.question_gl[:, 2] >= 0).sum() == 1148
+    per_group = (data.question_gl >= 0).sum(1)
+    assert (per_group.min(), per_group.max()) == (1, 4)  # 2- to 4-way parallel, partly with vi and zh
+    check_zero_shot(data, squad_benchmark(evaluation(assets / "data/xquad-r", name="xquad_r"), ("en", "th"), Path()))
+    with pytest.raises(InputError, match="occur in the training data"):
+        check_zero_shot(data, squad_benchmark(evaluation(assets / "data/mlqa-r"), ("en",), Path()))
+
+
+def test_mlqa_r_lacks_some_answers(assets: Path) -> None:
+    bench = squad_benchmark(evaluation(assets / "data/mlqa-r", name="mlqa_r"), ("ar", "en"), Path())
+    assert {len(found) for found in bench.relevant_q} == {1, 2}
+
+
+def test_the_data_files_are_those_of_the_public_origin(assets: Path) -> None:
+    for corpus, folder in (("xquad_r", "xquad-r"), ("mlqa_r", "mlqa-r")):
+        for file in (assets / "data" / folder).glob("*.json"):
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == CORPORA[corpus].sha256[file.stem]
+
+
+# Reading ------------------------------------------------------------------------------------------------------
+
+
+def test_sentences_and_context(tmp_path: Path) -> None:
+    file = write(tmp_path, en=squad()) / "en.json"
+    assert [sentence.text for sentence in read_sentences(file, context=False)] == ["Rome is old.", "Oslo is cold."]
+    with_context = read_sentences(file, context=True)
+    assert [sentence.text for sentence in with_context] == [f"Rome is old. {CONTEXT}", f"Oslo is cold. {CONTEXT}"]
+    assert [sentence.questions for sentence in with_context] == [(), (("q1", "What is cold?"),)]
+
+
+def test_fewer_questions_keep_only_their_paragraphs(tmp_path: Path) -> None:
+    both = squad()
+    other = squad(question={"id": "q2"})["data"][0]["paragraphs"][0]
+    both["data"][0]["paragraphs"].append(other)
+    bench = squad_benchmark(evaluation(write(tmp_path, en=both), max_questions=1), ("en",), Path())
+    assert (len(bench.questions), len(bench.passages)) == (1, 2)
+    whole = squad_benchmark(evaluation(tmp_path), ("en",), Path())
+    assert (len(whole.questions), len(whole.passages)) == (2, 4)
+    assert len(squad_training_set(training(tmp_path, max_questions=1), ("en",), Path()).question_gl) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{not json", r"en\.json: Invalid JSON"),
+        (squad(question={"answers": [{"answer_start": 12}]}), r"en\.json: question 'q1': its answer at offset 12"),
+        (squad(question={"answers": []}), r"en\.json: question 'q1': .*answers"),
+        (squad(question={"question": ""}), r"en\.json: question 'q1': .*question"),
+        (squad(sentence_breaks=[[0, 12], [13, 99]]), r"en\.json: article 1, paragraph 1: sentence_breaks \[13, 99\]"),
+        ({"data": [{"paragraphs": [{"context": "a", "qas": []}]}]}, "sentence_breaks: Field required"),
+        ({"version": 1}, "data: Field required"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_question(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        squad_benchmark(evaluation(write(tmp_path, en=content)), ("en",), Path())
+
+
+def test_duplicate_question_ids_are_named(tmp_path: Path) -> None:
+    twice = squad()
+    twice["data"][0]["paragraphs"] *= 2
+    with pytest.raises(InputError, match=r"en\.json: question id 'q1' occurs twice"):
+        squad_training_set(training(write(tmp_path, en=twice)), ("en",), Path())
+
+
+def test_missing_languages_and_folders_are_named(tmp_path: Path) -> None:
+    write(tmp_path, en=squad())
+    with pytest.raises(InputError, match=r"th\.json: no such file; .* has: en"):
+        squad_benchmark(evaluation(tmp_path), ("en", "th"), Path())
+    with pytest.raises(InputError, match="no such folder"):
+        squad_benchmark(evaluation(tmp_path / "absent"), ("en",), Path())
+    with pytest.raises(InputError, match="xquad_r has no language 'xx'; it has: ar de el"):
+        squad_training_set(training(tmp_path, corpus="xquad_r", path=None), ("xx",), Path())
+    with pytest.raises(InputError, match="'toy' has no public origin"):
+        squad_training_set(training(tmp_path, path=None), ("en",), Path())
+
+
+# Downloading, from a real HTTP server -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[dict[str, tuple[int, bytes, int]]], str]]:
+    """serve({name: (status, content, announced length)}) -> base URL."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def start(files: dict[str, tuple[int, bytes, int]]) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, content, length = files.get(self.path.lstrip("/"), (404, b"", 0))
+                self.send_response(status)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+GOOD = json.dumps(squad()).encode()
+
+
+def corpus(url: str, content: bytes = GOOD) -> Corpus:
+    return Corpus("toy", url, "none", "none", {"en": hashlib.sha256(content).hexdigest()})
+
+
+def test_a_good_download_is_kept(serve: Callable[..., str], tmp_path: Path) -> None:
+    url = serve({"en.json": (200, GOOD, len(GOOD))})
+    folder = fetch(corpus(url), ("en",), tmp_path, "data")
+    assert len(read_sentences(folder / "en.json", context=False)) == 2
+    assert fetch(corpus("http://127.0.0.1:9/"), ("en",), tmp_path, "data") == folder  # no second download
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((200, GOOD[:50], len(GOOD)), r"en\.json: (cannot be downloaded|the download does not have)"),
+        ((200, GOOD + b" ", len(GOOD) + 1), r"en\.json: the download does not have the expected SHA-256"),
+        ((404, b"", 0), r"en\.json: cannot be downloaded \(HTTP status 404\)"),
+    ],
+)
+def test_a_bad_download_is_refused_and_not_kept(
+    serve: Callable[..., str], tmp_path: Path, answer: tuple[int, bytes, int], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        fetch(corpus(serve({"en.json": answer})), ("en",), tmp_path, "evaluation")
+    assert "evaluation.path=FOLDER" in str(caught.value)
+    assert not (tmp_path / "toy" / "en.json").exists()
+
+
+def test_no_connection_is_one_clear_message(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound but not listening: connections are refused
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        with pytest.raises(
+            InputError, match=r"cannot be downloaded \(no connection to the server\); .*data\.path=FOLDER"
+        ):
+            fetch(corpus(url), ("en",), tmp_path, "data")
