@@ -30,6 +30,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def shared_mlflow(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An override for studies whose runs no test looks at: setting up an MLflow database takes seconds."""
+    return f"tracking.uri=sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
 @pytest.fixture
 def sweep(tmp_path: Path, cache: Path) -> Sweep:
     """Run a real command in an empty folder: sweep("+experiment=smoke", ...), module="sweep.evaluate" for another."""

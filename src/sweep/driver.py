@@ -170,7 +170,9 @@ class Study:
             raise SweepError(
                 f"the worker ended with status {status} before its first trial; {worker.log} ends with:\n{tail}"
             )
-        self.console.print(f"a worker died (status {status}); another one goes on with its trial", highlight=False)
+        self.console.print(
+            f"a worker died (status {status}); another one goes on with its trial", markup=False, highlight=False
+        )
         failed = self.store.worker_died(order.worker, status)
         if failed is not None:
             tracker.fail(failed.key, failed.reason or "")
@@ -199,12 +201,23 @@ def _next_commands(
     uri = settings.tracking.uri or f"sqlite:///{Path(settings.paths.sweeps) / 'mlflow.db'}"
     console.print(
         f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )
-    console.print(f"Browse:  mlflow ui --backend-store-uri {uri} --host 127.0.0.1", highlight=False, soft_wrap=True)
     console.print(
-        f"Resume:  {command}   (adds what is missing; finished trials stay)", highlight=False, soft_wrap=True
+        f"Browse:  mlflow ui --backend-store-uri {uri} --host 127.0.0.1",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"Resume:  {command}   (adds what is missing; finished trials stay)",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
     if not complete:
-        console.print(f"Retry failed trials:  {command} study.retry_failed=true", highlight=False, soft_wrap=True)
+        console.print(
+            f"Retry failed trials:  {command} study.retry_failed=true", markup=False, highlight=False, soft_wrap=True
+        )

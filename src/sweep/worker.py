@@ -3,7 +3,6 @@
 Rank 0 alone talks to the study and to MLflow; it broadcasts each claimed point to the other ranks.
 """
 
-import csv
 import logging
 import os
 import signal
@@ -164,6 +163,7 @@ class TrialRun:
         """The committed result if an earlier attempt got that far, else a new one."""
         committed = self.folder.read_result()
         if committed is not None and committed.fingerprint == settings.fingerprint():
+            curve.replay()
             return committed
 
         def note(point: TrainingPoint) -> None:
@@ -209,29 +209,37 @@ class LossCurve:
         self._run_id = run_id
         self._waiting: list[tuple[str, float, int, int]] = []
         self._flushed_at = time.monotonic()
-        self._known: dict[tuple[int, float], int] = {}
-        if folder.losses.exists():
-            with folder.losses.open() as earlier:
-                for row in csv.DictReader(earlier):
-                    if all(row.values()):
-                        self._known[int(row["step"]), float(row["loss"])] = int(row["timestamp_ms"])
-        else:
-            folder.losses.write_text("step,loss,learning_rate,timestamp_ms\n")
         self._file = folder.losses
+        self._known = {(point.step, point.loss): point for point in self._read()}
+
+    def _read(self) -> list[TrainingPoint]:
+        """Points of an earlier attempt; a line that its death cut short is left out."""
+        if not self._file.exists():
+            self._file.write_text("step,loss,learning_rate,timestamp_ms\n")
+        lines = self._file.read_text().splitlines(keepends=True)[1:]
+        fields = [line.strip().split(",") for line in lines if line.endswith("\n")]
+        return [TrainingPoint(int(step), float(loss), float(rate), int(ms)) for step, loss, rate, ms in fields]
 
     def add(self, point: TrainingPoint) -> None:
         """Keep a point; log it with the next flush."""
-        timestamp = self._known.get((point.step, point.loss))
-        if timestamp is None:
-            timestamp = point.timestamp_ms
+        known = self._known.get((point.step, point.loss))
+        if known is None:
             with self._file.open("a") as curve:
-                curve.write(f"{point.step},{point.loss!r},{point.learning_rate!r},{timestamp}\n")
-        self._waiting += [
-            ("train/loss", point.loss, timestamp, point.step),
-            ("train/learning_rate", point.learning_rate, timestamp, point.step),
-        ]
+                curve.write(f"{point.step},{point.loss!r},{point.learning_rate!r},{point.timestamp_ms}\n")
+        self._wait(known or point)
         if time.monotonic() - self._flushed_at > FLUSH_S:
             self.flush()
+
+    def replay(self) -> None:
+        """Log all points of an earlier attempt that finished its training: it may not have come to log them."""
+        for point in self._known.values():
+            self._wait(point)
+
+    def _wait(self, point: TrainingPoint) -> None:
+        self._waiting += [
+            ("train/loss", point.loss, point.timestamp_ms, point.step),
+            ("train/learning_rate", point.learning_rate, point.timestamp_ms, point.step),
+        ]
 
     def flush(self) -> None:
         """Log what is waiting."""

@@ -101,7 +101,7 @@ def test_unseen_languages_are_written_in_seen_scripts(defaults: Settings) -> Non
     bench = cldr_benchmark(evaluation(defaults), defaults.languages.evaluate)
     for code in set(defaults.languages.evaluate) - set(defaults.languages.train):
         ids = [id_ for p in bench.passages if p.language == code for id_ in tokenizer.encode(p.text).ids]
-        assert ids.count(unknown) / len(ids) < 0.01, code
+        assert ids.count(unknown) / len(ids) < 0.05, code
 
 
 def test_the_tokenizer_is_trained_once_and_read_back(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_tokenizer_is_trained_once_and_read_back(tmp_path: Path) -> None:
 
 def test_training_a_tokenizer_twice_gives_the_same_one(defaults: Settings) -> None:
     assert defaults.languages.tiers is not None
-    texts = cldr_training_set(data(defaults), ("en", "ru", "te"), defaults.languages.tiers).texts
+    texts = cldr_training_set(data(defaults), ("en", "ru", "te", "yo"), defaults.languages.tiers).texts
     assert train_tokenizer(texts, 3000).to_str() == train_tokenizer(texts, 3000).to_str()
 
 

@@ -34,20 +34,20 @@ def write(folder: Path, **files: Any) -> Path:
     return folder
 
 
-def evaluation(path: Path, **changes: Any) -> SquadEvaluation:
+def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
     fields = {
         "kind": "squad",
         "name": "toy",
         "tiers": None,
-        "path": str(path),
+        "path": str(folder),
         "context": False,
         "max_questions": None,
     }
     return SquadEvaluation.model_validate({**fields, **changes})
 
 
-def training(path: Path, **changes: Any) -> SquadData:
-    fields = {"kind": "squad", "corpus": "toy", "path": str(path), "context": False, "max_questions": None}
+def training(folder: Path, **changes: Any) -> SquadData:
+    fields = {"kind": "squad", "corpus": "toy", "path": str(folder), "context": False, "max_questions": None}
     return SquadData.model_validate({**fields, **changes})
 
 

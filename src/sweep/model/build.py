@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel
 from transformers.utils import logging
 
@@ -15,6 +16,9 @@ from sweep.settings import HfModel, ModelSettings, TinyModel
 # Its report of unused weights reads like a failure; what matters of it is checked below.
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+# A wrong name or no network, a file that is no JSON or lacks a key, damaged weights, weights of another shape.
+LOAD_ERRORS = (OSError, ValueError, KeyError, SafetensorError, RuntimeError)
 
 # What the architectures call the dropout of hidden states and of attention weights.
 DROPOUT_NAMES = (
@@ -68,7 +72,7 @@ def load_pretrained(settings: HfModel) -> Retriever:
         backbone, report = AutoModel.from_pretrained(
             settings.path, revision=settings.revision, config=config, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise _cannot_load(settings, error) from error
     if tokenizer.pad_token_id is None:
         raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
@@ -98,7 +102,7 @@ def check_pretrained(settings: HfModel) -> None:
         raise InputError(f"model.path={settings.path}: no such folder")
     try:
         AutoConfig.from_pretrained(settings.path, revision=settings.revision)
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise _cannot_load(settings, error) from error
 
 

@@ -1,6 +1,7 @@
 """The tokenizer of the from-scratch model: Unigram, trained on the training text only, cached by its content."""
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -48,8 +49,26 @@ def train_tokenizer(texts: tuple[str, ...], vocabulary_size: int) -> Tokenizer:
         vocab_size=vocabulary_size, special_tokens=SPECIAL_TOKENS, unk_token="<unk>", show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    tokenizer = _canonical(tokenizer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")],
     )
     return tokenizer
+
+
+def _canonical(tokenizer: Tokenizer) -> Tokenizer:
+    """The same pieces with scores and an order that do not vary from run to run.
+
+    The trainer sums in parallel, so log probabilities differ in their last digits; and the single characters that it
+    only keeps to cover the text get the lowest score plus multiples of 0.0001, in an order that is never the same.
+    """
+    layout = json.loads(tokenizer.to_str())
+    pieces: list[tuple[str, float]] = layout["model"]["vocab"][len(SPECIAL_TOKENS) :]
+    lowest = min(score for _, score in pieces)
+    covering = lowest + 0.0001 * sum(len(piece) == 1 for piece, _ in pieces)
+    rounded = [
+        (piece, round(lowest if len(piece) == 1 and score <= covering else score, 2)) for piece, score in pieces
+    ]
+    layout["model"]["vocab"][len(SPECIAL_TOKENS) :] = sorted(rounded, key=lambda item: (-item[1], item[0]))
+    return Tokenizer.from_str(json.dumps(layout))

@@ -139,4 +139,4 @@ class Lines:
             steps = f", step {status['step']} of {status['steps']}" if status["steps"] else ""
             parts.append(f"{status['key']}: {status['phase']}{steps}{loss}")
             parts.append(f"time left {self._left.text(done, _part(status))}")
-        self._console.print(" | ".join(parts), highlight=False, soft_wrap=True)
+        self._console.print(" | ".join(parts), markup=False, highlight=False, soft_wrap=True)

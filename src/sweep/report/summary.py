@@ -87,7 +87,7 @@ def print_summary(console: Console, records: Sequence[TrialRecord], benchmark: s
         parameters, found = best
         point = ", ".join(f"{path}={_shown(value)}" for path, value in parameters.items()) or "the only point"
         value = mean_and_spread(found, objective.metric)
-        console.print(f"Best by {objective.metric} ({objective.direction}): [bold]{point}[/bold] with {value}")
+        console.print(f"Best by {objective.metric} ({objective.direction}): {point} with {value}", markup=False)
     for record in records:
         if record.state == "FAILED":
-            console.print(f"[red]FAILED[/red] {record.key}: {record.reason}", highlight=False)
+            console.print(f"FAILED {record.key}: {record.reason}", style="red", markup=False, highlight=False)

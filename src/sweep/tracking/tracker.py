@@ -57,7 +57,8 @@ def open_study(uri: str | None, sweeps: Path, name: str, study_uid: str, config:
 
     Raises InputError if the tracking server cannot be used.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "mlflow"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     uri = uri or default_uri(sweeps)
     client = MlflowClient(uri)
     try:

@@ -1,0 +1,326 @@
+"""Whole studies with real processes, a real MLflow database, and real kills."""
+
+import csv
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from tests.conftest import Sweep
+
+from sweep.records import StudyFolder
+
+pytestmark = pytest.mark.slow
+
+TINY = (
+    "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",
+    "train.batch_size=16", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
+    "model.vocabulary_size=800", "launcher.threads=1",
+)  # fmt: skip
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def runs(sweeps: Path, name: str = "tiny") -> list[Run]:
+    client = MlflowClient(f"sqlite:///{sweeps / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found: list[Run] = list(client.search_runs([experiment.experiment_id]))
+    return found
+
+
+def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]:
+    """A command in a process group of its own, as a terminal would start it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweep", *overrides],
+        cwd=tmp_path,
+        env={**os.environ, "SWEEP_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, tmp_path: Path) -> None:
+    first = sweep(*TINY)
+    assert first.returncode == 0, first.stdout + first.stderr
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    for column in (
+        "mono mAP",
+        "cross mAP",
+        "pooled mAP",
+        "align. all",
+        "align. low",
+        "align. unseen",
+        "rank distance",
+    ):
+        assert column in first.stdout
+    assert "Best by cldr/pooled/alignment_consistency/low (maximize): ratio.monolingual=" in first.stdout
+    assert f"Resume:  python -m sweep {shlex.join(TINY)}" in first.stdout
+    assert "mlflow ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1" in first.stdout
+
+    found = rows(folder.path)
+    assert [(row["key"], row["seed"], row["state"], row["ratio.monolingual"], row["attempts"]) for row in found] == [
+        ("ratio.monolingual=0.5,seed=0", "0", "COMPLETE", "0.5", "1"),
+        ("ratio.monolingual=1,seed=0", "0", "COMPLETE", "1.0", "1"),
+    ]
+    trial = folder.trial(found[0]["key"])
+    metrics = json.loads(trial.metrics.read_text())
+    for key in ("mono/map/sw", "cross/map/en-de", "pooled/map/low", "pooled/alignment_consistency/unseen",
+                "pooled/rank_distance", "pooled/language_preference/high", "pooled/same_language@1"):  # fmt: skip
+        assert float(found[0][f"cldr/{key}"]) == metrics[f"cldr/{key}"]
+    assert "monolingual: 0.5" in trial.config.read_text()
+    assert "COMPLETE" in trial.log.read_text()
+    assert folder.config.exists()
+
+    _check_mlflow(tmp_path / "sweeps", metrics)
+
+    before = {file: file.stat().st_mtime_ns for file in folder.path.glob("trials/*/*")}
+    again = sweep(*TINY)
+    assert again.returncode == 0
+    assert "2 of 2 trials are done" in again.stdout
+    wider = sweep(*TINY, "study.space={ratio.monolingual: {grid: [0.5, 1.0, 0.0]}}")
+    assert wider.returncode == 0
+    assert len(rows(folder.path)) == len(runs(tmp_path / "sweeps")) - 1 == 3
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+
+    other = sweep(*TINY, "train.steps=7")
+    assert other.returncode == 2
+    assert "train.steps: 6 in the study, 7 now" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+def _check_mlflow(sweeps: Path, metrics: dict[str, float]) -> None:
+    found = runs(sweeps)
+    (parent,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
+    nested = [run for run in found if run is not parent]
+    assert len(nested) == 2
+    assert {run.info.status for run in found} == {"FINISHED"}
+    run = next(run for run in nested if run.data.tags["sweep.key"] == "ratio.monolingual=0.5,seed=0")
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.data.params["ratio.monolingual"] == "0.5"
+    assert run.data.params["train.steps"] == "6"
+    assert run.data.tags["sweep.seed"] == "0"
+    assert "version.torch" in run.data.tags
+    for key, value in metrics.items():
+        assert run.data.metrics[key.replace("@", "_at_")] == pytest.approx(value)
+    client = MlflowClient(f"sqlite:///{sweeps / 'mlflow.db'}")
+    curve = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [point.step for point in curve] == [1, 2, 3, 4, 5, 6]
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"config.yaml", "metrics.json"}
+
+
+def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path, sweep: Sweep) -> None:
+    """SIGKILL to driver and worker at several points; the same command ends with exactly the grid, each key once."""
+    study = (*TINY, "study.seeds=[0,1]")
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    points = {
+        "before the worker claims": lambda: folder.database.exists(),
+        "while MLflow is set up": lambda: (tmp_path / "sweeps" / "mlflow.db").exists(),
+        "as a trial starts": lambda: folder.trial("ratio.monolingual=0.5,seed=0").config.exists(),
+        "within training": lambda: _lines(folder.trial("ratio.monolingual=0.5,seed=0").losses) > 3,
+        "as a result is written": lambda: folder.trial("ratio.monolingual=0.5,seed=0").metrics.exists(),
+        "within the next trial": lambda: _lines(folder.trial("ratio.monolingual=0.5,seed=1").losses) > 1,
+    }
+    finished: dict[Path, int] = {}
+    for moment, reached in points.items():
+        process = start(tmp_path, cache, *study)
+        wait_for(reached, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        for result in folder.path.glob("trials/*/result.json"):
+            modified = result.stat().st_mtime_ns
+            assert finished.setdefault(result, modified) == modified, moment
+
+    done = sweep(*study)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = rows(folder.path)
+    assert sorted(row["key"] for row in found) == sorted(
+        f"ratio.monolingual={alpha},seed={seed}" for alpha in ("0.5", "1") for seed in (0, 1)
+    )
+    assert {row["state"] for row in found} == {"COMPLETE"}
+    assert all(result.stat().st_mtime_ns == modified for result, modified in finished.items())
+    nested = [run for run in runs(tmp_path / "sweeps") if "mlflow.parentRunId" in run.data.tags]
+    assert len(nested) == len({run.data.tags["sweep.key"] for run in nested}) == 4
+    assert {run.info.status for run in runs(tmp_path / "sweeps")} == {"FINISHED"}
+    client = MlflowClient(f"sqlite:///{tmp_path / 'sweeps' / 'mlflow.db'}")
+    for run in nested:
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "train/loss")] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+        ]
+    _check_same_as_undisturbed(study, found, tmp_path, cache)
+
+
+def _lines(file: Path) -> int:
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def _check_same_as_undisturbed(
+    study: tuple[str, ...], found: list[dict[str, str]], tmp_path: Path, cache: Path
+) -> None:
+    """The same study without kills, elsewhere and with a cache of its own: the same bits."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    process = start(elsewhere, elsewhere / "cache", *study)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    undisturbed = {row["key"]: row for row in rows(elsewhere / "sweeps" / "tiny")}
+    for row in found:
+        for column, value in row.items():
+            if column.startswith("cldr/"):
+                assert value == undisturbed[row["key"]][column], (row["key"], column)
+
+
+def test_a_trial_that_fails_is_recorded_and_retried(sweep: Sweep, tmp_path: Path) -> None:
+    study = (*TINY, "study.space={train.learning_rate: {grid: [0.001, 1.0e+38]}}")
+    done = sweep(*study)
+    assert done.returncode == 1
+    assert "FAILED train.learning_rate=1e+38,seed=0: the loss became nan in step" in done.stdout.replace("\n", " ")
+    assert "study.retry_failed=true" in done.stdout
+    found = {row["key"]: row for row in rows(tmp_path / "sweeps" / "tiny")}
+    assert [row["state"] for row in found.values()] == ["COMPLETE", "FAILED"]
+    failed = next(run for run in runs(tmp_path / "sweeps") if "1e" in run.data.tags["sweep.key"])
+    assert failed.info.status == "FAILED"
+    assert "the loss became nan" in failed.data.tags["sweep.reason"]
+    again = sweep(*study, "study.retry_failed=true")
+    assert again.returncode == 1
+    assert [row["attempts"] for row in rows(tmp_path / "sweeps" / "tiny")] == ["1", "2"]
+    assert not [run for run in runs(tmp_path / "sweeps") if run.info.status == "RUNNING"]
+
+
+def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path, cache: Path) -> None:
+    process = start(tmp_path, cache, *TINY, "train.steps=2000")
+    losses = StudyFolder(tmp_path / "sweeps" / "tiny").trial("ratio.monolingual=0.5,seed=0").losses
+    wait_for(lambda: _lines(losses) > 3, process)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "0 of 2 trials are done and saved. The same command resumes:" in output
+    assert "Traceback" not in output
+    assert {run.info.status for run in runs(tmp_path / "sweeps")} == {"KILLED"}
+
+
+def test_a_killed_worker_is_replaced_and_a_hopeless_trial_given_up(tmp_path: Path, cache: Path) -> None:
+    process = start(tmp_path, cache, *TINY, "study.max_attempts=2", "train.steps=400")
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    losses = folder.trial("ratio.monolingual=0.5,seed=0").losses
+    for _ in range(2):
+        losses.unlink(missing_ok=True)
+        wait_for(lambda: _lines(losses) > 3, process)
+        (lock,) = folder.workers.glob("w-*.lock")
+        (worker,) = _children(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda gone=worker: gone not in _children(process.pid), process)
+        lock.unlink(missing_ok=True)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 1, output
+    assert "a worker died (status -9)" in output
+    states = {row["key"]: (row["state"], row["reason"]) for row in rows(folder.path)}
+    assert states["ratio.monolingual=1,seed=0"] == ("COMPLETE", "")
+    state, reason = states["ratio.monolingual=0.5,seed=0"]
+    assert state == "FAILED"
+    assert "its worker died 2 times, last with status -9" in reason
+    assert not [run for run in runs(tmp_path / "sweeps") if run.info.status == "RUNNING"]
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if not line.split()[1].startswith("Z")]
+
+
+def test_a_worker_does_not_outlive_its_driver(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    process = start(tmp_path, cache, *TINY, shared_mlflow, "train.steps=5000")
+    losses = StudyFolder(tmp_path / "sweeps" / "tiny").trial("ratio.monolingual=0.5,seed=0").losses
+    wait_for(lambda: _lines(losses) > 1, process)
+    (worker,) = _children(process.pid)
+    process.kill()  # the driver alone
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{worker}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_two_processes_train_on_the_same_batches_with_the_same_losses(
+    sweep: Sweep, tmp_path: Path, shared_mlflow: str
+) -> None:
+    """Batches of 15 rows on 2 ranks, so one slice is filled up; 12 steps, so gradients count."""
+    study = (
+        *TINY,
+        shared_mlflow,
+        "study.space={ratio.cross_batch: {grid: [pair, mixed]}}",
+        "train.steps=12",
+        "train.batch_size=15",
+    )
+    for processes in (1, 2):
+        done = sweep(*study, f"study.name=on{processes}", f"launcher.processes={processes}")
+        assert done.returncode == 0, done.stdout + done.stderr
+    alone, together = (StudyFolder(tmp_path / "sweeps" / f"on{processes}") for processes in (1, 2))
+    for key in ("ratio.cross_batch=pair,seed=0", "ratio.cross_batch=mixed,seed=0"):
+        losses = [
+            [float(line.split(",")[1]) for line in folder.trial(key).losses.read_text().splitlines()[1:]]
+            for folder in (alone, together)
+        ]
+        assert len(losses[0]) == 12
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        one, two = (json.loads(folder.trial(key).metrics.read_text()) for folder in (alone, together))
+        assert one["cldr/mono/map"] == pytest.approx(two["cldr/mono/map"], abs=0.02)
+
+
+def test_a_search_with_seeds_meets_its_target_exactly(sweep: Sweep, tmp_path: Path, shared_mlflow: str) -> None:
+    space = (
+        "study.space={ratio.monolingual: {float: [0, 1]}, train.learning_rate: {float: [0.0001, 0.01], log: true}}"
+    )
+    study = (*TINY, shared_mlflow, space, "study.points=2", "study.seeds=[0,1]", "train.steps=3")
+    done = sweep(*study)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = rows(tmp_path / "sweeps" / "tiny")
+    assert [row["state"] for row in found] == ["COMPLETE"] * 4
+    assert len({row["ratio.monolingual"] for row in found}) == 2
+    assert sweep(*study).returncode == 0
+    assert rows(tmp_path / "sweeps" / "tiny") == found
+
+
+def test_two_commands_on_one_study_are_refused(tmp_path: Path, cache: Path, sweep: Sweep, shared_mlflow: str) -> None:
+    process = start(tmp_path, cache, *TINY, shared_mlflow, "train.steps=5000")
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    wait_for(lambda: (folder.path / "study.db").exists(), process)
+    second = sweep(*TINY, "train.steps=5000")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert second.returncode == 1
+    assert "study 'tiny' is being run by another process" in second.stderr
+
+
+def test_bad_data_stops_the_study_before_it_starts(sweep: Sweep, tmp_path: Path) -> None:
+    done = sweep(*TINY, "languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
+    assert done.returncode == 2
+    assert "no language 'xx'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "sweeps").exists()

@@ -1,0 +1,137 @@
+"""Encoders: pooling, prefixes, truncation, precision, and what cannot be loaded."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
+
+from sweep.errors import InputError
+from sweep.model.build import build_retriever
+from sweep.model.encoder import Retriever
+from sweep.model.tokenizer import unigram_tokenizer
+from sweep.settings import HfModel, TinyModel
+
+TEXTS = tuple(
+    f"{animal} and {plant} {number}"
+    for animal in ("cats", "dogs")
+    for plant in ("moss", "fern")
+    for number in range(40)
+)
+COMMON: dict[str, Any] = {
+    "pooling": "mean",
+    "query_prefix": "",
+    "passage_prefix": "",
+    "max_query_tokens": 16,
+    "max_passage_tokens": 16,
+    "precision": "float32",
+}
+
+
+def tiny(cache: Path, seed: int = 0, **changes: Any) -> Retriever:
+    size = {"layers": 1, "hidden_size": 16, "heads": 2, "vocabulary_size": 300, "dropout": 0.0}
+    settings = TinyModel.model_validate({"kind": "tiny", **size, **COMMON, **changes})
+    return build_retriever(settings, TEXTS, cache, seed)
+
+
+def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
+    fields = {"kind": "hf", "path": str(path), "revision": None, "dropout": None, **COMMON, **changes}
+    return build_retriever(HfModel.model_validate(fields), (), cache, 0)
+
+
+def embed(retriever: Retriever, texts: list[str]) -> torch.Tensor:
+    retriever.encoder.eval()
+    with torch.no_grad():
+        return retriever.encoder([retriever.collate(retriever.tokenize(texts, "query"))])[0]
+
+
+@pytest.fixture(params=[(BertConfig, BertModel), (XLMRobertaConfig, XLMRobertaModel)], ids=["bert", "xlm-roberta"])
+def saved(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Path:
+    """A small randomly initialised model in the hub's layout."""
+    config_class, model_class = request.param
+    tokenizer = unigram_tokenizer(TEXTS, 300, cache)
+    config = config_class(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model_class(config).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_the_same_seed_gives_the_same_weights(cache: Path) -> None:
+    first, again, other = tiny(cache), tiny(cache), tiny(cache, seed=1)
+    texts = ["cats and moss"]
+    assert torch.equal(embed(first, texts), embed(again, texts))
+    assert not torch.equal(embed(first, texts), embed(other, texts))
+
+
+def test_mean_pooling_ignores_padding_and_cls_takes_the_first_token(saved: Path, cache: Path) -> None:
+    for pooling in ("mean", "cls"):
+        retriever = hf(saved, cache, pooling=pooling)
+        ids = retriever.tokenize(["cats and moss 3"], "query")
+        with torch.no_grad():
+            states = retriever.encoder.eval().backbone(input_ids=torch.tensor(ids)).last_hidden_state[0]
+        expected = torch.nn.functional.normalize(states.mean(0) if pooling == "mean" else states[0], dim=0)
+        padded = embed(retriever, ["cats and moss 3", "dogs and fern and moss and cats and fern 17"])
+        assert torch.allclose(padded[0], expected, atol=1e-6)
+        assert torch.allclose(padded.norm(dim=1), torch.ones(2), atol=1e-6)
+
+
+def test_prefixes_and_lengths_belong_to_roles(cache: Path) -> None:
+    retriever = tiny(cache, query_prefix="cats ", passage_prefix="dogs ", max_query_tokens=5, max_passage_tokens=6)
+    query, passage = (retriever.tokenize(["moss fern moss fern moss"], role)[0] for role in ("query", "passage"))
+    assert (len(query), len(passage)) == (5, 6)
+    assert query[1] == retriever.tokenizer("cats")["input_ids"][1]
+    assert passage[1] == retriever.tokenizer("dogs")["input_ids"][1]
+    assert query[-1] == retriever.tokenizer.eos_token_id  # truncation keeps the closing token
+
+
+def test_bf16_computes_in_half_precision_and_returns_float32(saved: Path, cache: Path) -> None:
+    texts = ["cats and moss 3"]
+    full, half = embed(hf(saved, cache), texts), embed(hf(saved, cache, precision="bf16"), texts)
+    assert half.dtype == torch.float32
+    assert not torch.equal(full, half)
+    assert torch.allclose(full, half, atol=0.03)
+
+
+def test_dropout_can_be_set(saved: Path, cache: Path) -> None:
+    assert hf(saved, cache, dropout=0.37).encoder.backbone.config.hidden_dropout_prob == 0.37
+    assert hf(saved, cache).encoder.backbone.config.hidden_dropout_prob == 0.1
+
+
+def test_a_model_that_cannot_be_loaded_is_one_message(tmp_path: Path, saved: Path, cache: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    for path, message in (
+        (tmp_path / "absent", "no such folder"),
+        ("./absent", "no such folder"),
+        (tmp_path / "empty", "has no config.json"),
+        (tmp_path / "broken", "cannot be loaded"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            hf(path, cache)
+        assert f"model.path={path}" in str(caught.value)
+    (saved / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        hf(saved, cache)
+
+
+def test_missing_weights_are_refused(saved: Path, cache: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(saved / "model.safetensors")
+    del weights["encoder.layer.0.attention.self.query.weight"]
+    save_file(weights, saved / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"lack .*query\.weight"):
+        hf(saved, cache)
+
+
+def test_an_unknown_hub_name_is_one_message(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="cannot be loaded") as caught:
+        hf("nobody/no-such-model", cache)
+    assert "model.path=nobody/no-such-model" in str(caught.value)

@@ -1,0 +1,96 @@
+"""The loop: learns, repeats bit by bit, and stops on a loss that is not finite."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from sweep.config import Composer, load_settings
+from sweep.data.load import load_benchmark, load_training_set
+from sweep.errors import TrialFailed
+from sweep.evaluation.encode import encode, length_sorted_batches
+from sweep.evaluation.evaluate import evaluate
+from sweep.model.build import build_retriever
+from sweep.model.encoder import Retriever
+from sweep.settings import Settings
+from sweep.training.loop import TrainingPoint, train
+from sweep.training.plan import BatchPlan
+
+SMALL = [
+    "languages=cldr_6", "train.steps=8", "train.warmup_steps=2", "train.batch_size=16", "train.log_every=1",
+    "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12", "model.vocabulary_size=800",
+]  # fmt: skip
+
+
+def trained(cache: Path, *overrides: str) -> tuple[Retriever, list[TrainingPoint], Settings]:
+    settings = load_settings(Composer("sweep", [*SMALL, *overrides]))
+    data = load_training_set(settings)
+    retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
+    torch.manual_seed(settings.seed)
+    points: list[TrainingPoint] = []
+    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed)
+    train(retriever, data, plan, settings.train, Accelerator(cpu=True), points.append)
+    return retriever, points, settings
+
+
+def test_the_same_seed_gives_the_same_bits(cache: Path) -> None:
+    (first, points, _), (again, points_again, _) = (
+        trained(cache, "model.dropout=0.1"),
+        trained(cache, "model.dropout=0.1"),
+    )
+    assert [point.loss for point in points] == [point.loss for point in points_again]
+    for one, other in zip(first.encoder.parameters(), again.encoder.parameters(), strict=True):
+        assert torch.equal(one, other)
+    _, points_other, _ = trained(cache, "seed=1")
+    assert [point.loss for point in points] != [point.loss for point in points_other]
+
+
+def test_training_learns(cache: Path) -> None:
+    _, points, _ = trained(cache, "train.steps=60", "ratio.monolingual=1.0")
+    assert points[-1].loss < 0.5 * points[0].loss
+
+
+@pytest.mark.parametrize(("decay", "middle"), [("linear", 2e-3), ("cosine", 2e-3)])
+def test_the_learning_rate_warms_up_and_decays(cache: Path, decay: str, middle: float) -> None:
+    _, points, _ = trained(cache, f"train.decay={decay}", "train.steps=10")
+    rates = [point.learning_rate for point in points]
+    assert rates[0] == 0
+    assert rates[1] == pytest.approx(2e-3)
+    assert rates[2] == max(rates) == pytest.approx(4e-3)
+    assert rates[6] == pytest.approx(middle)
+    assert rates[9] < rates[8] < rates[7]
+
+
+def test_a_loss_that_is_not_finite_fails_the_trial(cache: Path) -> None:
+    with pytest.raises(
+        TrialFailed, match=r"the loss became nan in step \d+ of 8; try a smaller train\.learning_rate"
+    ):
+        trained(cache, "train.learning_rate=1e38")
+
+
+def test_embeddings_do_not_depend_on_batching_or_order(cache: Path) -> None:
+    retriever, _, settings = trained(cache)
+    texts = sorted({passage.text for passage in load_benchmark(settings).passages})
+    whole = encode(retriever, texts, "passage", Accelerator(cpu=True))
+    backwards = encode(retriever, texts[::-1], "passage", Accelerator(cpu=True))[::-1]
+    np.testing.assert_allclose(whole, backwards, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-6)
+
+
+def test_an_embedding_that_is_not_finite_is_refused(cache: Path) -> None:
+    retriever, _, settings = trained(cache)
+    with torch.no_grad():
+        next(retriever.encoder.parameters()).fill_(float("nan"))
+    with pytest.raises(TrialFailed, match="the embedding of a query is not finite"):
+        evaluate(retriever, load_benchmark(settings), settings.languages.tiers, (), Accelerator(cpu=True))  # type: ignore[arg-type]
+
+
+def test_batches_of_similar_length_keep_the_token_budget() -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, 500).tolist()
+    batches = length_sorted_batches(lengths, 256)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(500))
+    assert all(len(batch) * max(lengths[index] for index in batch) <= 256 for batch in batches)
+    assert len(batches) < 1.2 * sum(lengths) / 256 + 5
+    assert [len(batch) for batch in length_sorted_batches([300, 2], 256)] == [1, 1]  # a text over budget goes alone
