@@ -24,8 +24,8 @@ from sweep.records import StudyFolder, write_atomically, write_trials_csv
 from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
 from sweep.settings import HfModel, Settings
-from sweep.study.store import StudyStore
-from sweep.tracking.tracker import TrackedStudy, Tracker, open_study
+from sweep.study.store import StorageError, StudyStore
+from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, open_study
 
 POLL_S = 0.4
 
@@ -35,6 +35,21 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
 
     Raises InputError (bad input, other settings than before), Interrupted, or SweepError (another run is at work).
     """
+    try:
+        return _run_study(settings, composer, console, command)
+    except StorageError as error:
+        raise SweepError(f"the study's database cannot be used: {_first_line(error)}") from error
+    except TrackingError as error:
+        raise SweepError(f"MLflow cannot be used: {_first_line(error)}") from error
+    except OSError as error:
+        raise SweepError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error.__cause__ or error).strip().splitlines()[0]
+
+
+def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
     started = time.monotonic()
     _check_inputs(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
@@ -101,6 +116,7 @@ class Study:
         # Its libraries take seconds to load: meanwhile this process prepares what it needs.
         worker = self._new_worker() if self.store.unfinished() else None
         tracker: Tracker | None = None
+        status = "KILLED"
         try:
             write_atomically(self.folder.config, self.composer.yaml())
             tracker = Tracker(self._open_tracking())
@@ -108,10 +124,8 @@ class Study:
             if worker is not None:
                 self._work(worker, tracker)
             complete = self.store.finished() >= self.store.target
-            tracker.close("FINISHED" if complete else "FAILED")
+            status = "FINISHED" if complete else "FAILED"
         except KeyboardInterrupt:
-            if tracker is not None:
-                tracker.close("KILLED")
             raise Interrupted(
                 f"Interrupted: {self.store.finished()} of {self.store.target} trials are done and saved. "
                 f"The same command resumes:\n  {command}"
@@ -120,6 +134,8 @@ class Study:
             if worker is not None:
                 worker.stop()
             write_trials_csv(self.folder.trials_csv, self.store.records())
+            if tracker is not None:
+                tracker.close(status)
             signal.signal(signal.SIGTERM, previous)
         return complete
 
@@ -165,7 +181,10 @@ class Study:
 
     def _worker_died(self, worker: LocalWorker, order: WorkOrder, status: int, tracker: Tracker) -> None:
         """Charge the death to its trial. Raises SweepError if the worker had none yet: the next would die too."""
-        if not read_status(self.folder.workers, order.worker):
+        said = read_status(self.folder.workers, order.worker)
+        if "error" in said:
+            raise SweepError(f"the worker stopped: {said['error']} (details: {worker.log})")
+        if not said:
             tail = "\n".join(worker.log.read_text(errors="replace").strip().splitlines()[-5:])
             raise SweepError(
                 f"the worker ended with status {status} before its first trial; {worker.log} ends with:\n{tail}"

@@ -312,3 +312,9 @@ class Settings(Section):
     study: StudySettings
     launcher: LauncherSettings
     tracking: TrackingSettings
+
+    def trial_fingerprint(self) -> str:
+        """SHA-256 (hex) of what a trial's result depends on; the study, launcher, tracking and paths may differ."""
+        parts = (self.languages, self.data, self.evaluation, self.model, self.ratio, self.train)
+        text = f"{self.seed}" + "".join(part.fingerprint() for part in parts)
+        return hashlib.sha256(text.encode()).hexdigest()

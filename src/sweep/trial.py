@@ -79,7 +79,7 @@ def run_trial(
     evaluated = time.perf_counter()
     return TrialResult(
         key=key,
-        fingerprint=settings.fingerprint(),
+        fingerprint=settings.trial_fingerprint(),
         metrics=metrics,
         final_loss=losses[-1],
         duration_s=evaluated - started,

@@ -23,18 +23,18 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
-from sweep.errors import SweepError, TrialFailed
+from sweep.errors import SweepError
 from sweep.launch.order import WorkOrder
-from sweep.liveness import alive_in, hold, write_status
+from sweep.liveness import alive_in, hold, read_status, write_status
 from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
-from sweep.settings import Settings
 from sweep.study.point import Point
-from sweep.study.store import Claim, StudyStore
-from sweep.tracking.tracker import TrackedStudy, Tracker, flattened
+from sweep.study.store import Claim, StudyStore, objective_value
+from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, flattened
 from sweep.training.loop import TrainingPoint
 from sweep.trial import TrialData, make_accelerator, run_trial
 
 FLUSH_S = 5.0  # how often the loss curve goes to MLflow
+GROUP_BROKEN = 75  # exit status
 STATUS_S = 0.3  # how often the status file is renewed
 
 log = logging.getLogger("sweep")
@@ -79,9 +79,17 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
     store = StudyStore(folder, settings.study, alive_in(folder.workers))
     tracker = Tracker(TrackedStudy(**order.tracked))
     data = TrialData()
-    while (claim := store.claim(order.worker)) is not None:
-        _broadcast(accelerator, claim.point)
-        TrialRun(order, composer, accelerator, folder, store, tracker, claim).run(data)
+    try:
+        while (claim := store.claim(order.worker)) is not None:
+            trial = TrialRun(order, composer, accelerator, folder, store, tracker, claim)
+            if trial.committed is None:  # else nothing is left that takes all ranks
+                _broadcast(accelerator, claim.point)
+            trial.run(data)
+    except Exception as error:
+        # Not the trial's fault: the database, MLflow or the disk. The driver tells the user and stops.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        write_status(folder.workers, order.worker, {**read_status(folder.workers, order.worker), "error": reason})
+        raise
     _broadcast(accelerator, None)
     lock.release()
 
@@ -120,7 +128,6 @@ class TrialRun:
         claim: Claim,
     ) -> None:
         self.order = order
-        self.composer = composer
         self.accelerator = accelerator
         self.study_folder = folder
         self.store = store
@@ -128,43 +135,44 @@ class TrialRun:
         self.claim = claim
         self.key = claim.point.key
         self.folder: TrialFolder = folder.trial(self.key)
+        self.settings = load_settings(composer, claim.point.assignments)
+        self.committed = self._committed_result()
         self._status_at = 0.0
+
+    def _committed_result(self) -> TrialResult | None:
+        """The result of an earlier attempt that was killed after it had one."""
+        result = self.folder.read_result()
+        return result if result is not None and result.fingerprint == self.settings.trial_fingerprint() else None
 
     def run(self, data: TrialData) -> None:
         """Run the trial and record it as COMPLETE or FAILED."""
         self._say(phase="preparing", step=0, steps=0, loss=None)
-        settings = load_settings(self.composer, self.claim.point.assignments)
-        resolved = settings.model_dump(mode="json")
+        resolved = self.settings.model_dump(mode="json")
         self.folder.path.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(self.folder.log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.addHandler(handler)
         write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         try:
-            run_id = self.tracker.start(
-                self.key,
-                flattened(resolved),
-                {"sweep.seed": str(settings.seed), "sweep.attempt": str(self.claim.attempt)},
-            )
+            tags = {"sweep.seed": str(self.settings.seed), "sweep.attempt": str(self.claim.attempt)}
+            run_id = self.tracker.start(self.key, flattened(resolved), tags)
             log.info("attempt %d of %s", self.claim.attempt, self.key)
             curve = LossCurve(self.folder, self.tracker, run_id)
-            result = self._result(settings, data, curve)
-            curve.flush()
-            self.tracker.finish(run_id, result, settings.train.steps, self.folder)
-            self.store.finish(self.claim, result)
-            log.info("COMPLETE in %.1f s", result.duration_s)
-        except (SweepError, RuntimeError, MemoryError) as error:
-            self._fail(error)
+            result = self.committed or self._result(data, curve)
+            if self.committed is not None:
+                curve.replay()
+            if result is not None:
+                curve.flush()
+                self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
+                self.store.finish(self.claim, result)
+                log.info("COMPLETE in %.1f s", result.duration_s)
         finally:
             log.removeHandler(handler)
             handler.close()
 
-    def _result(self, settings: Settings, data: TrialData, curve: "LossCurve") -> TrialResult:
-        """The committed result if an earlier attempt got that far, else a new one."""
-        committed = self.folder.read_result()
-        if committed is not None and committed.fingerprint == settings.fingerprint():
-            curve.replay()
-            return committed
+    def _result(self, data: TrialData, curve: "LossCurve") -> TrialResult | None:
+        """Train and evaluate; the result, committed, or None if the trial FAILED."""
+        settings = self.settings
 
         def note(point: TrainingPoint) -> None:
             if point.step in (settings.train.log_every, settings.train.steps):
@@ -173,20 +181,30 @@ class TrialRun:
             phase = "evaluating" if point.step == settings.train.steps else "training"
             self._say(phase=phase, step=point.step, steps=settings.train.steps, loss=point.loss)
 
-        result = run_trial(settings, self.key, data, self.accelerator, note)
+        try:
+            result = run_trial(settings, self.key, data, self.accelerator, note)
+            for objective in settings.study.objectives:
+                objective_value(result, objective.metric)
+        except (TrackingError, OSError):  # MLflow or the disk: not the trial's fault
+            raise
+        except Exception as error:
+            self._fail(error)
+            return None
         self.folder.write_result(result)
         return result
 
     def _fail(self, error: Exception) -> None:
         """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
-        reason = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
-        if not isinstance(error, SweepError):
+        meant_for_users = isinstance(error, SweepError)
+        reason = str(error) if meant_for_users else f"{type(error).__name__}: {error}"
+        if not meant_for_users:
             log.error("%s", traceback.format_exc())
-        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed | SweepError):
-            raise error  # the other ranks wait in a collective call; only a new group helps
         log.info("FAILED: %s", reason)
         self.tracker.fail(self.key, reason)
         self.store.fail(self.claim, reason)
+        if self.accelerator.num_processes > 1 and not meant_for_users:
+            # The other ranks may wait in a collective call; the driver starts a new group for the next trial.
+            sys.exit(GROUP_BROKEN)
 
     def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
         now = time.time()

@@ -10,13 +10,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_evaluator_reproduces_known_figures(sweep: Sweep, assets: Path, tmp_path: Path) -> None:
-    """XQuAD-R mono mAP of the 4-bit dequantised multilingual-e5-small, measured independently: en .8447, th .7694."""
+    """XQuAD-R mono mAP of the 4-bit dequantised multilingual-e5-small, measured independently: .8447 for English."""
     done = sweep(
         "model=hf",
         f"model.path={assets}/models/me5-small",
         "evaluation=xquad_r",
         f"evaluation.path={assets}/data/xquad-r",
-        "languages.evaluate=[en,th]",
+        "languages.evaluate=[en]",
         "output=metrics.json",
         module="sweep.evaluate",
         timeout=560,
@@ -24,8 +24,7 @@ def test_the_evaluator_reproduces_known_figures(sweep: Sweep, assets: Path, tmp_
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["xquad_r/mono/map/en"] == pytest.approx(0.8447, abs=0.002)
-    assert metrics["xquad_r/mono/map/th"] == pytest.approx(0.7694, abs=0.002)
-    assert "xquad_r: 2380 questions, 2032 candidates" in done.stdout
+    assert "xquad_r: 1190 questions, 1180 candidates" in done.stdout
     assert done.stderr == ""
 
 
@@ -57,7 +56,7 @@ def test_the_reference_experiment_trains_the_real_encoder(
 
 def test_missing_models_and_data_are_one_clear_message(sweep: Sweep, tmp_path: Path) -> None:
     for overrides, message in (
-        (["model.path=./absent", "evaluation.path=."], "model.path=./absent: no such folder"),
+        (["model.path=./absent", "evaluation=cldr", "languages=cldr_6"], "model.path=./absent: no such folder"),
         (["model.path=./absent", "evaluation.path=./nowhere"], "xquad_r: no such folder: ./nowhere"),
         (["model=tiny"], "model=tiny has no weights before it is trained"),
         (["model.path=x", "output=absent/metrics.json"], "output=absent/metrics.json: its folder does not exist"),

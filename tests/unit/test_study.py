@@ -156,9 +156,9 @@ def test_a_search_runs_exactly_its_points_with_all_seeds(tmp_path: Path) -> None
 
 
 def test_an_interrupted_search_ends_with_the_points_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    search = ["study.space={ratio.monolingual: {float: [0, 1]}}", "study.points=12"]
+    search = ["study.space={ratio.monolingual: {float: [0, 1]}}", "study.points=6"]
     whole = work(store_of(tmp_path / "a", *search), value=lambda values: values["ratio.monolingual"])
-    for killed in range(30):
+    for killed in range(14):
         store = store_of(tmp_path / "b", *search, alive=lambda _: False)
         claim = store.claim(f"w{killed}")
         if claim is not None and killed % 2:

@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import InputError, SweepError
 from sweep.records import State, StudyFolder, TrialRecord, TrialResult
@@ -28,6 +29,8 @@ STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "PRUNED",
     TrialState.FAIL: "FAILED",
 }
+StorageError = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+
 MAX_REPEATS = 100  # draws of an already known point in a row before the space counts as exhausted
 
 

@@ -26,6 +26,8 @@ from sweep.errors import InputError
 from sweep.provenance import git_commit
 from sweep.records import TrialFolder, TrialResult
 
+TrackingError = MlflowException
+
 MAX_METRICS = 1000  # MLflow's limits of one log_batch call
 MAX_PARAMS = 100
 MAX_PARAM_LENGTH = 6000
@@ -66,7 +68,9 @@ def open_study(uri: str | None, sweeps: Path, name: str, study_uid: str, config:
         if experiment is None:
             local = uri.startswith("sqlite:")
             location = (sweeps / "mlartifacts" / name).resolve().as_uri() if local else None
-            experiment_id = client.create_experiment(name, artifact_location=location)
+            # The kind makes MLflow open the experiment on its table of runs, not on its pages about agents.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            experiment_id = client.create_experiment(name, artifact_location=location, tags=kind)
         elif experiment.lifecycle_stage == "deleted":
             raise InputError(f"MLflow experiment '{name}' is deleted: restore it, or choose another study.name")
         else:
