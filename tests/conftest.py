@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# Set before torch is imported anywhere: two test threads on two cores, no more.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Set before torch is imported anywhere. Two test processes share the cores: one thread each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]

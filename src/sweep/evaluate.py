@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(settings: EvaluateSettings) -> int:
     if isinstance(settings.model, TinyModel):
         raise InputError("model=tiny has no weights before it is trained; choose model=hf model.path=FOLDER")
+    if settings.output is not None and not Path(settings.output).resolve().parent.is_dir():
+        raise InputError(f"output={settings.output}: its folder does not exist")
     threads = settings.threads or os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
@@ -62,18 +64,18 @@ def _evaluate(settings: EvaluateSettings) -> int:
     from sweep.model.build import load_pretrained
 
     torch.set_num_threads(threads)
-    if settings.output is not None and not Path(settings.output).resolve().parent.is_dir():
-        raise InputError(f"output={settings.output}: its folder does not exist")
     benchmark = load_benchmark(settings)
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     metrics = evaluate(load_pretrained(settings.model), benchmark, benchmark_tiers(settings), (), accelerator)
     if accelerator.is_main_process:
+        if settings.output is not None:
+            Path(settings.output).write_text(json.dumps(metrics, indent=1) + "\n")
         _tell(benchmark, metrics, settings)
     return 0
 
 
 def _tell(benchmark: "Benchmark", metrics: "Metrics", settings: EvaluateSettings) -> None:
-    """Print the table by language; write the metrics as JSON."""
+    """Print the table by language and tier."""
     out = console()
     families = {
         "mono mAP": "mono/map",
@@ -97,12 +99,13 @@ def _tell(benchmark: "Benchmark", metrics: "Metrics", settings: EvaluateSettings
         if any(value is not None for value in values):
             table.add_row(name or "all", *("–" if value is None else f"{value:.4f}" for value in values))
     out.print(table)
-    left_out = int(sum(metrics[f"{benchmark.name}/{family}/left_out"] for family in ("mono", "cross", "pooled")))
+    left_out = int(
+        sum(metrics.get(f"{benchmark.name}/{family}/left_out", 0) for family in ("mono", "cross", "pooled"))
+    )
     if left_out:
         out.print(f"Left out, having no relevant passage in the pool: {left_out} questions over all pools.")
     if settings.output is not None:
-        Path(settings.output).write_text(json.dumps(metrics, indent=1) + "\n")
-        out.print(f"All {len(metrics)} metrics: {settings.output}", highlight=False, soft_wrap=True)
+        out.print(f"All {len(metrics)} metrics: {settings.output}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

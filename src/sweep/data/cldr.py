@@ -28,9 +28,14 @@ EVALUATION_SHARE = 0.2  # of all possible passages, and of all possible question
 @cache
 def available_languages() -> tuple[str, ...]:
     """Languages with enough concept names of their own, by ISO 639 code."""
+    return tuple(sorted(filter(_is_available, localedata.locale_identifiers())))
+
+
+@cache
+def _is_available(code: str) -> bool:
     aliases = get_global("parent_exceptions")  # such a locale repeats another language's names
-    codes = (code for code in localedata.locale_identifiers() if "_" not in code and code not in aliases)
-    return tuple(sorted(code for code in codes if len(concept_names(code)) >= MIN_CONCEPTS))
+    known = "_" not in code and code not in aliases and localedata.exists(code)
+    return known and len(concept_names(code)) >= MIN_CONCEPTS
 
 
 @cache
@@ -67,7 +72,7 @@ def _all_names(language: str) -> dict[Concept, str]:
 
 def check_languages(languages: tuple[str, ...]) -> None:
     """Raise InputError for a language whose names CLDR lacks."""
-    unknown = [code for code in languages if code not in available_languages()]
+    unknown = [code for code in languages if not _is_available(code)]  # asking for the whole list takes seconds
     if unknown:
         raise InputError(
             f"data=cldr has no language '{unknown[0]}' (no such code, or too few names of its own); "

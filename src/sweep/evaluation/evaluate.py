@@ -85,14 +85,14 @@ def _summarised(key: str, by_cell: dict[str, float], memberships: dict[str, froz
     A pair belongs to a tier if at least one of its languages does. An empty tier has no entry.
     """
     combine = sum if total else (lambda values: float(np.mean(values)))
-    result = {f"{key}/{cell}": value for cell, value in by_cell.items()}
+    result: Metrics = {}
     if by_cell:
         result[key] = float(combine(list(by_cell.values())))
     for tier, members in memberships.items():
         values = [value for cell, value in by_cell.items() if members & set(cell.split("-"))]
         if values:
             result[f"{key}/{tier}"] = float(combine(values))
-    return result
+    return result | {f"{key}/{cell}": value for cell, value in by_cell.items()}
 
 
 def _retrieval_cells(benchmark: Benchmark, ranks: Ranks, cross: bool) -> dict[str, dict[str, float]]:
@@ -112,11 +112,11 @@ def _retrieval_cells(benchmark: Benchmark, ranks: Ranks, cross: bool) -> dict[st
 def _add_quality(cells: dict[str, dict[str, float]], name: str, ranks_qr: NDArray[np.int32]) -> None:
     """Add the mean of every quality metric over the questions that have a relevant passage in this pool."""
     answered = int(np.count_nonzero((ranks_qr != PAD).any(1)))
-    cells.setdefault("questions", {})[name] = answered
-    cells.setdefault("left_out", {})[name] = len(ranks_qr) - answered
     if answered:
         for metric, function in QUALITY.items():
             cells.setdefault(metric, {})[name] = float(np.nanmean(function(ranks_qr)))
+    cells.setdefault("questions", {})[name] = answered
+    cells.setdefault("left_out", {})[name] = len(ranks_qr) - answered
 
 
 def _pooled_cells(benchmark: Benchmark, ranks: Ranks) -> dict[str, dict[str, float]]:
