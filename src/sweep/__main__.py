@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from sweep.command_line import arguments, console, options_text, run
+from sweep.command_line import arguments, console, options_text, run, this_python
 from sweep.config import Composer, check_space, config_folder, group_options, load_settings
 
 EXAMPLES = """examples:
@@ -37,16 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         composer = Composer("sweep", options.overrides, options.config_dir)
-        settings = load_settings(composer)
-        check_space(composer, settings)
         if options.cfg:
             print(composer.yaml(), end="")
             return 0
+        settings = load_settings(composer)
+        check_space(composer, settings)
         from sweep.driver import (
             run_study,
         )  # the heavy parts come after the configuration is known to be right
 
-        return run_study(settings, composer, console(), shlex.join(["python", "-m", "sweep", *given]))
+        return run_study(settings, composer, console(), f"{this_python()} -m sweep {shlex.join(given)}")
 
     return run(command, options.traceback)
 

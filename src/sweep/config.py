@@ -5,7 +5,9 @@ that names the key and what is allowed.
 """
 
 import difflib
+import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,8 @@ from pydantic import ValidationError
 
 from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Section, Settings
+
+MAX_CHECKED_POINTS = 64  # composing takes about 0.1 s
 
 SettingsType = TypeVar("SettingsType", bound=Section)
 
@@ -58,15 +62,17 @@ class Composer:
 
     def compose(self, point: dict[str, Any] | None = None) -> DictConfig:
         """The composed configuration, with a point's values (by config path) laid over the overrides."""
-        search = [f"hydra.searchpath=[file://{Path(self.config_dir).resolve()}]"] if self.config_dir else []
+        search = []
+        if self.config_dir:
+            search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
         assignments = [assignment(path, value) for path, value in (point or {}).items()]
         GlobalHydra.instance().clear()
         with self._explained(assignments):
             given, space = self._without_space()
             with initialize_config_dir(str(config_folder()), version_base="1.3"):
                 config = compose(self.config_name, overrides=[*search, *given, *assignments])
-            if space is not None:
-                config.study.space = space
+            if space:
+                config.study.space = space[-1]
             OmegaConf.resolve(config)
         return config
 
@@ -77,10 +83,11 @@ class Composer:
     def _parsed(self, more: Sequence[str] = ()) -> list[Override]:
         return OverridesParser.create().parse_overrides([*self.overrides, *more])
 
-    def _without_space(self) -> tuple[list[str], Any]:
-        """The overrides for Hydra, and the last `study.space={...}`: it replaces the whole space, where Hydra would
+    def _without_space(self) -> tuple[list[str], list[Any]]:
+        """The overrides for Hydra, and every `study.space={...}`: the last one replaces the space, where Hydra would
         merge it into the old one and leave a dimension with both a grid and a range."""
-        given, space = [], None
+        given: list[str] = []
+        space: list[Any] = []
         for override in self._parsed():
             if override.is_sweep_override():
                 raise InputError(
@@ -88,7 +95,7 @@ class Composer:
                     f"'study.space={{{override.key_or_group}: {{grid: [...]}}}}'"
                 )
             if override.key_or_group == "study.space" and not override.is_delete():
-                space = override.value()
+                space.append(override.value())
             else:
                 given.append(str(override.input_line))
         return given, space
@@ -212,22 +219,31 @@ def load_evaluate_settings(composer: Composer) -> EvaluateSettings:
 
 
 def check_space(composer: Composer, settings: Settings) -> None:
-    """Compose every value of every dimension once, so that no trial can fail on a bad value. Raises InputError."""
+    """Compose every value of every dimension, and a small space's every combination. Raises InputError.
+
+    What only a combination in a larger space shows makes its trial FAILED with the same message.
+    """
     reserved = {"seed", "study", "launcher", "tracking", "paths"}
-    for path, dimension in settings.study.space.items():
+    space = settings.study.space
+    for path in space:
         if path.split(".")[0] in reserved:
             reason = "list seeds in study.seeds" if path == "seed" else "it does not change a trial's result"
             raise InputError(f"study.space: '{path}' cannot be searched: {reason}")
-        for value in dimension.ends:
-            try:
-                load_settings(composer, {path: value})
-            except InputError as error:
-                raise InputError(f"study.space: {error}") from error
+    points: list[dict[str, Any]] = [{path: value} for path in space for value in space[path].ends]
+    if len(space) > 1 and math.prod(len(dimension.ends) for dimension in space.values()) <= MAX_CHECKED_POINTS:
+        combinations = itertools.product(*(dimension.ends for dimension in space.values()))
+        points += [dict(zip(space, values, strict=True)) for values in combinations]
+    for point in points:
+        try:
+            load_settings(composer, point)
+        except InputError as error:
+            raise InputError(f"study.space: {error}") from error
 
 
 def _zero_shot(settings: Settings) -> str | None:
     if settings.data.kind == "squad" and settings.evaluation.kind == "squad":
-        same_path = settings.data.path is not None and settings.data.path == settings.evaluation.path
+        paths = (settings.data.path, settings.evaluation.path)
+        same_path = None not in paths and len({Path(str(path)).resolve() for path in paths}) == 1
         if settings.data.corpus == settings.evaluation.name or same_path:
             return (
                 f"data and evaluation are both '{settings.evaluation.name}': a study never trains on what it "

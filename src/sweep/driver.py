@@ -13,10 +13,12 @@ from types import FrameType
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from sweep.command_line import this_python
 from sweep.config import Composer
-from sweep.data.load import check_zero_shot, load_benchmark, load_training_set
+from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.errors import InputError, Interrupted, SweepError
 from sweep.evaluation.names import metric_problem
+from sweep.evaluation.tiers import tier_members
 from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, read_status
@@ -25,7 +27,7 @@ from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
 from sweep.settings import HfModel, Settings
 from sweep.study.store import StorageError, StudyStore
-from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, open_study
+from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, default_uri, open_study
 
 POLL_S = 0.4
 
@@ -87,15 +89,17 @@ def _only_driver(folder: StudyFolder) -> Iterator[None]:
 
 def _check_inputs(settings: Settings) -> None:
     """Find bad input before any trial starts: objective, model, data, overlap of training and evaluation."""
-    for objective in settings.study.objectives:
-        problem = metric_problem(objective.metric, settings.evaluation.name)
-        if problem:
-            raise InputError(f"study.objectives: {problem}")
     if isinstance(settings.model, HfModel):
         from sweep.model.build import check_pretrained  # imports transformers: seconds
 
         check_pretrained(settings.model)
-    check_zero_shot(load_training_set(settings), load_benchmark(settings))
+    benchmark = load_benchmark(settings)
+    check_zero_shot(load_training_set(settings), benchmark)
+    tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
+    for objective in settings.study.objectives:
+        problem = metric_problem(objective.metric, benchmark.name, benchmark.languages, tiers)
+        if problem:
+            raise InputError(f"study.objectives: {problem}")
 
 
 class Study:
@@ -133,10 +137,10 @@ class Study:
         finally:
             if worker is not None:
                 worker.stop()
-            write_trials_csv(self.folder.trials_csv, self.store.records())
+            signal.signal(signal.SIGTERM, previous)
             if tracker is not None:
                 tracker.close(status)
-            signal.signal(signal.SIGTERM, previous)
+            write_trials_csv(self.folder.trials_csv, self.store.records())
         return complete
 
     def _open_tracking(self) -> TrackedStudy:
@@ -173,9 +177,10 @@ class Study:
     def _watch(self, worker: LocalWorker, order: WorkOrder, shown: Display) -> int:
         """Show progress until the worker ends; its exit status."""
         while (status := worker.poll()) is None:
-            states = list(self.store.states().values())
             said = read_status(self.folder.workers, order.worker)
-            shown.update(states.count("COMPLETE"), states.count("FAILED"), said)
+            if "error" not in said:
+                failed = list(self.store.states().values()).count("FAILED")
+                shown.update(self.store.finished(), failed, said)
             time.sleep(POLL_S)
         return status
 
@@ -189,9 +194,7 @@ class Study:
             raise SweepError(
                 f"the worker ended with status {status} before its first trial; {worker.log} ends with:\n{tail}"
             )
-        self.console.print(
-            f"a worker died (status {status}); another one goes on with its trial", markup=False, highlight=False
-        )
+        self.console.print(f"a worker died (status {status}); another one goes on", markup=False, highlight=False)
         failed = self.store.worker_died(order.worker, status)
         if failed is not None:
             tracker.fail(failed.key, failed.reason or "")
@@ -217,7 +220,7 @@ def _await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
 def _next_commands(
     settings: Settings, folder: StudyFolder, console: Console, command: str, elapsed_s: float, complete: bool
 ) -> None:
-    uri = settings.tracking.uri or f"sqlite:///{Path(settings.paths.sweeps) / 'mlflow.db'}"
+    uri = settings.tracking.uri or default_uri(Path(settings.paths.sweeps))
     console.print(
         f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}",
         markup=False,
@@ -225,7 +228,7 @@ def _next_commands(
         soft_wrap=True,
     )
     console.print(
-        f"Browse:  mlflow ui --backend-store-uri {uri} --host 127.0.0.1",
+        f"Browse:  {this_python()} -m mlflow ui --backend-store-uri {uri} --host 127.0.0.1",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sweep.command_line import arguments, console, options_text, run
 from sweep.config import Composer, group_options, load_evaluate_settings
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepError
 from sweep.settings import EvaluateSettings, TinyModel
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         composer = Composer("evaluate", options.overrides, options.config_dir)
-        settings = load_evaluate_settings(composer)
         if options.cfg:
             print(composer.yaml(), end="")
             return 0
-        return _evaluate(settings)
+        return _evaluate(load_evaluate_settings(composer))
 
     return run(command, options.traceback)
 
@@ -51,30 +50,39 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(settings: EvaluateSettings) -> int:
     if isinstance(settings.model, TinyModel):
         raise InputError("model=tiny has no weights before it is trained; choose model=hf model.path=FOLDER")
-    if settings.output is not None and not Path(settings.output).resolve().parent.is_dir():
-        raise InputError(f"output={settings.output}: its folder does not exist")
+    output = Path(settings.output) if settings.output is not None else None
+    if output is not None and (output.is_dir() or not output.resolve().parent.is_dir()):
+        raise InputError(f"output={output}: must be a file in a folder that exists")
     threads = settings.threads or os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
     import torch  # after the settings are known to be right, and after the number of threads is set
-    from accelerate import Accelerator
 
     from sweep.data.load import benchmark_tiers, load_benchmark
     from sweep.evaluation.evaluate import evaluate
     from sweep.model.build import load_pretrained
+    from sweep.trial import make_accelerator
 
     torch.set_num_threads(threads)
     benchmark = load_benchmark(settings)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    accelerator = make_accelerator()
     metrics = evaluate(load_pretrained(settings.model), benchmark, benchmark_tiers(settings), (), accelerator)
     if accelerator.is_main_process:
-        if settings.output is not None:
-            Path(settings.output).write_text(json.dumps(metrics, indent=1) + "\n")
-        _tell(benchmark, metrics, settings)
+        _tell(benchmark, metrics)
+        if output is not None:
+            _write(metrics, output)
     return 0
 
 
-def _tell(benchmark: "Benchmark", metrics: "Metrics", settings: EvaluateSettings) -> None:
+def _write(metrics: "Metrics", output: Path) -> None:
+    try:
+        output.write_text(json.dumps(metrics, indent=1) + "\n")
+    except OSError as error:
+        raise SweepError(f"output={output}: cannot be written ({error.strerror})") from error
+    print(f"All {len(metrics)} metrics: {output}")
+
+
+def _tell(benchmark: "Benchmark", metrics: "Metrics") -> None:
     """Print the table by language and tier."""
     out = console()
     families = {
@@ -104,8 +112,6 @@ def _tell(benchmark: "Benchmark", metrics: "Metrics", settings: EvaluateSettings
     )
     if left_out:
         out.print(f"Left out, having no relevant passage in the pool: {left_out} questions over all pools.")
-    if settings.output is not None:
-        out.print(f"All {len(metrics)} metrics: {settings.output}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

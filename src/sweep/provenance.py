@@ -8,6 +8,10 @@ def git_commit() -> str | None:
     """The commit of the checkout that the package runs from, `-dirty` if it has changes; None outside a checkout."""
     here = Path(__file__).parent
     try:
+        # A package installed into some other repository's folder is not that repository's.
+        subprocess.run(
+            ["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True, timeout=10, check=True
+        )
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10, check=True
         ).stdout.strip()

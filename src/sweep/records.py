@@ -6,6 +6,7 @@ config.yaml  study.db  trials.csv  trials/<key>/{config.yaml, metrics.json, loss
 """
 
 import csv
+import io
 import json
 import os
 import tempfile
@@ -18,7 +19,8 @@ State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What one finished trial found. `fingerprint` is that of the settings it ran with; durations in seconds."""
+    """What one finished trial found. `fingerprint` is that of the settings it ran with; durations in seconds,
+    `finished_ms` in unix milliseconds."""
 
     key: str
     fingerprint: str
@@ -26,6 +28,7 @@ class TrialResult:
     final_loss: float
     duration_s: float
     durations_s: dict[str, float]
+    finished_ms: int
     versions: dict[str, str]
 
 
@@ -142,7 +145,6 @@ def write_trials_csv(file: Path, records: list[TrialRecord]) -> None:
             + [record.metrics.get(metric, "") for metric in metrics]
             + [duration, record.attempts, record.reason or ""]
         )
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, newline="", delete=False) as unfinished:
-        csv.writer(unfinished).writerows(rows)
-    os.chmod(unfinished.name, 0o644)
-    os.replace(unfinished.name, file)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_atomically(file, text.getvalue())

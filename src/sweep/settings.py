@@ -6,6 +6,7 @@ Each section stands for one group of the config tree; a `kind` field tells swapp
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -201,6 +202,11 @@ class TrainSettings(Section):
     log_every: Positive
 
 
+def _same(value: Any) -> str:
+    """Equal for values that are one point: 1 and 1.0, but not true."""
+    return repr(float(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)
+
+
 class Dimension(Section):
     """What one config path may be: exactly one of `grid` (all of these values), `choice` (one of them, searched),
     `float` or `int` (a range [low, high], searched; `log` for a logarithmic scale, `step` for a lattice)."""
@@ -233,7 +239,7 @@ class Dimension(Section):
             raise ValueError("a log range needs low > 0 and takes no step")
         if self.int_range and self.step and not self.step.is_integer():
             raise ValueError(f"step={self.step}: an int range takes a whole step")
-        if self.grid is not None and len({repr(value) for value in self.grid}) != len(self.grid):
+        if self.grid is not None and len(set(map(_same, self.grid))) != len(self.grid):
             raise ValueError("a grid lists a value twice")
         return self
 
@@ -318,3 +324,14 @@ class Settings(Section):
         parts = (self.languages, self.data, self.evaluation, self.model, self.ratio, self.train)
         text = f"{self.seed}" + "".join(part.fingerprint() for part in parts)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as config path -> value."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -73,7 +73,10 @@ def run_trial(
         losses.append(point.loss)
         on_point(point)
 
-    train(retriever, training, plan, settings.train, accelerator, note)
+    try:
+        train(retriever, training, plan, settings.train, accelerator, note)
+    finally:
+        accelerator.free_memory()  # else it keeps every trial's model and optimizer alive
     trained = time.perf_counter()
     metrics = evaluate(retriever, benchmark, benchmark_tiers(settings), settings.languages.train, accelerator)
     evaluated = time.perf_counter()
@@ -83,6 +86,7 @@ def run_trial(
         metrics=metrics,
         final_loss=losses[-1],
         duration_s=evaluated - started,
+        finished_ms=int(time.time() * 1000),
         durations_s={
             "prepare": prepared - started,
             "train": trained - prepared,

@@ -23,18 +23,20 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
-from sweep.errors import SweepError
+from sweep.errors import InputError, SweepError, TrialFailed
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
 from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
+from sweep.settings import Settings, flattened
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore, objective_value
-from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, flattened
+from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError
 from sweep.training.loop import TrainingPoint
 from sweep.trial import TrialData, make_accelerator, run_trial
 
 FLUSH_S = 5.0  # how often the loss curve goes to MLflow
 GROUP_BROKEN = 75  # exit status
+PATIENCE_S = 60.0
 STATUS_S = 0.3  # how often the status file is renewed
 
 log = logging.getLogger("sweep")
@@ -75,13 +77,17 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
     """Rank 0: claim, tell the others, run, record."""
     folder = StudyFolder(Path(order.study_folder))
     lock = hold(folder.workers, order.worker)
-    settings = load_settings(composer)
-    store = StudyStore(folder, settings.study, alive_in(folder.workers))
+    store = StudyStore(folder, load_settings(composer).study, alive_in(folder.workers))
     tracker = Tracker(TrackedStudy(**order.tracked))
     data = TrialData()
     try:
         while (claim := store.claim(order.worker)) is not None:
-            trial = TrialRun(order, composer, accelerator, folder, store, tracker, claim)
+            try:
+                settings = load_settings(composer, claim.point.assignments)
+            except InputError as error:  # values that are valid alone and not together
+                store.fail(claim, str(error))
+                continue
+            trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim)
             if trial.committed is None:  # else nothing is left that takes all ranks
                 _broadcast(accelerator, claim.point)
             trial.run(data)
@@ -101,8 +107,13 @@ def _follow(composer: Composer, accelerator: Accelerator) -> None:
         settings = load_settings(composer, point.assignments)
         try:
             run_trial(settings, point.key, data, accelerator, lambda _: None)
-        except SweepError as error:
+        except TrialFailed as error:  # from a gathered loss or embedding: the same on every rank
             log.info("%s: %s", point.key, error)
+        except Exception:
+            log.exception("%s", point.key)
+            # Rank 0 most likely has the same error: let it record the reason and end the group, if it can.
+            time.sleep(PATIENCE_S)
+            sys.exit(GROUP_BROKEN)
 
 
 def _broadcast(accelerator: Accelerator, point: Point | None) -> Point | None:
@@ -120,7 +131,7 @@ class TrialRun:
     def __init__(
         self,
         order: WorkOrder,
-        composer: Composer,
+        settings: Settings,
         accelerator: Accelerator,
         folder: StudyFolder,
         store: StudyStore,
@@ -135,7 +146,7 @@ class TrialRun:
         self.claim = claim
         self.key = claim.point.key
         self.folder: TrialFolder = folder.trial(self.key)
-        self.settings = load_settings(composer, claim.point.assignments)
+        self.settings = settings
         self.committed = self._committed_result()
         self._status_at = 0.0
 
@@ -183,14 +194,14 @@ class TrialRun:
 
         try:
             result = run_trial(settings, self.key, data, self.accelerator, note)
+            self.folder.write_result(result)
             for objective in settings.study.objectives:
                 objective_value(result, objective.metric)
-        except (TrackingError, OSError):  # MLflow or the disk: not the trial's fault
+        except (*TrackingError, OSError):  # MLflow or the disk: not the trial's fault
             raise
         except Exception as error:
             self._fail(error)
             return None
-        self.folder.write_result(result)
         return result
 
     def _fail(self, error: Exception) -> None:
@@ -202,7 +213,7 @@ class TrialRun:
         log.info("FAILED: %s", reason)
         self.tracker.fail(self.key, reason)
         self.store.fail(self.claim, reason)
-        if self.accelerator.num_processes > 1 and not meant_for_users:
+        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
             # The other ranks may wait in a collective call; the driver starts a new group for the next trial.
             sys.exit(GROUP_BROKEN)
 
@@ -235,7 +246,10 @@ class LossCurve:
         if not self._file.exists():
             self._file.write_text("step,loss,learning_rate,timestamp_ms\n")
         lines = self._file.read_text().splitlines(keepends=True)[1:]
-        fields = [line.strip().split(",") for line in lines if line.endswith("\n")]
+        whole = [line for line in lines if line.endswith("\n")]
+        if len(whole) < len(lines):
+            write_atomically(self._file, "".join(["step,loss,learning_rate,timestamp_ms\n", *whole]))
+        fields = [line.strip().split(",") for line in whole]
         return [TrainingPoint(int(step), float(loss), float(rate), int(ms)) for step, loss, rate, ms in fields]
 
     def add(self, point: TrainingPoint) -> None:

@@ -59,7 +59,10 @@ def test_missing_models_and_data_are_one_clear_message(sweep: Sweep, tmp_path: P
         (["model.path=./absent", "evaluation=cldr", "languages=cldr_6"], "model.path=./absent: no such folder"),
         (["model.path=./absent", "evaluation.path=./nowhere"], "xquad_r: no such folder: ./nowhere"),
         (["model=tiny"], "model=tiny has no weights before it is trained"),
-        (["model.path=x", "output=absent/metrics.json"], "output=absent/metrics.json: its folder does not exist"),
+        (
+            ["model.path=x", "output=absent/metrics.json"],
+            "output=absent/metrics.json: must be a file in a folder that exists",
+        ),
     ):
         done = sweep(*overrides, module="sweep.evaluate")
         assert done.returncode == 2, overrides

@@ -75,8 +75,8 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, tmp_path: Path) ->
     ):
         assert column in first.stdout
     assert "Best by cldr/pooled/alignment_consistency/low (maximize): ratio.monolingual=" in first.stdout
-    assert f"Resume:  python -m sweep {shlex.join(TINY)}" in first.stdout
-    assert "mlflow ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1" in first.stdout
+    assert f"python -m sweep {shlex.join(TINY)}   (adds what is missing" in first.stdout
+    assert "-m mlflow ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1" in first.stdout
 
     found = rows(folder.path)
     assert [(row["key"], row["seed"], row["state"], row["ratio.monolingual"], row["attempts"]) for row in found] == [

@@ -75,6 +75,12 @@ def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
         (["study.points=3"], "points must be null for a grid"),
         (["study.space={model: {grid: [tiny, large]}}"], "model=large: no such choice"),
         (["study.space={seed: {grid: [0]}}"], "list seeds in study.seeds"),
+        (
+            ["study.space={train.steps: {grid: [30, 180]}, train.warmup_steps: {grid: [5, 50]}}"],
+            "smaller than train.steps (30)",
+        ),
+        (["study.space={ratio.monolingual: {grid: [1, 1.0]}}"], "a grid lists a value twice"),
+        (["study.space=null"], "study.space=None"),
         (["study.seeds=[1,1]"], "seeds lists a seed twice"),
         (["study.objectives=[{metric: a, direction: up}]"], "must be 'maximize' or 'minimize'"),
     ],

@@ -251,8 +251,11 @@ def test_quality_agrees_with_pytrec_eval(case: tuple[Benchmark, NDArray[np.float
         ("cldr/mono/alignment_consistency", "metrics of mono are"),
         ("cldr/map", "second part must be one of mono, cross, pooled"),
         ("cldr/mono/map/en/de", "too many parts"),
+        ("cldr/cross/map/en-de", None),
+        ("cldr/cross/map/en", "there is no tier or pair 'en'"),
+        ("cldr/pooled/map/unseen", "there is no tier or language 'unseen'; tiers are low; languages en, de"),
     ],
 )
 def test_an_objective_is_checked_by_its_name(key: str, problem: str | None) -> None:
-    found = metric_problem(key, "cldr")
+    found = metric_problem(key, "cldr", ("en", "de"), ("low",))
     assert found is None if problem is None else problem in str(found)

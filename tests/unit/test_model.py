@@ -120,6 +120,11 @@ def test_a_model_that_cannot_be_loaded_is_one_message(tmp_path: Path, saved: Pat
         hf(saved, cache)
 
 
+def test_a_length_beyond_the_models_positions_is_refused(saved: Path, cache: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.max_passage_tokens=65: .* takes at most (64|62) tokens"):
+        hf(saved, cache, max_passage_tokens=65)
+
+
 def test_missing_weights_are_refused(saved: Path, cache: Path) -> None:
     from safetensors.torch import load_file, save_file
 

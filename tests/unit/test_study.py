@@ -31,7 +31,7 @@ def store_of(tmp_path: Path, *overrides: str, alive: Callable[[str], bool] = lam
 
 
 def result(key: str, value: float = 0.5) -> TrialResult:
-    return TrialResult(key, "f", {"cldr/pooled/alignment_consistency/low": value}, 0.1, 1.0, {}, {})
+    return TrialResult(key, "f", {"cldr/pooled/alignment_consistency/low": value}, 0.1, 1.0, {}, 0, {})
 
 
 def work(store: StudyStore, worker: str = "w", value: Callable[[dict[str, Any]], float] = lambda _: 0.5) -> list[str]:
@@ -225,3 +225,19 @@ def test_trials_csv_has_a_row_for_every_finished_trial(tmp_path: Path) -> None:
     )
     assert '"broken, badly"' in lines[1]
     assert '"ratio.monolingual=0,seed=1",1,1,COMPLETE,0,0.5,1.0,1,' in lines[2]
+
+
+def test_added_seeds_and_a_kill_between_them_give_every_point_all_seeds(tmp_path: Path) -> None:
+    search = ["study.space={ratio.monolingual: {float: [0, 1]}}", "study.points=2"]
+    first = work(store_of(tmp_path, *search))
+    store = store_of(tmp_path, *search, "study.seeds=[0,1,2]")
+    assert (store.target, store.finished(), store.unfinished()) == (6, 2, True)
+    more = work(store)
+    assert len({key.rsplit(",", 1)[0] for key in first + more}) == 2
+    assert (len(more), store.finished(), store.unfinished()) == (4, 6, False)
+
+
+def test_a_searched_dimension_may_not_change(tmp_path: Path) -> None:
+    store_of(tmp_path, "study.space={ratio.cross_batch: {choice: [pair]}}", "study.points=1")
+    with pytest.raises(InputError, match=r"study\.space\.ratio\.cross_batch"):
+        store_of(tmp_path, "study.space={ratio.cross_batch: {choice: [pair, mixed]}}", "study.points=1")

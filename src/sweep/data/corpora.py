@@ -1,5 +1,6 @@
 """Public corpora: origin, licence and checksums, and their verified download into the user's cache."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,8 @@ def fetch(corpus: Corpus, languages: tuple[str, ...], cache: Path, key: str) -> 
     )
     pooch.get_logger().setLevel("WARNING")
     mend = f"with the files in a local folder, add {key}.path=FOLDER"
+    if any(not (folder / f"{code}.json").exists() for code in languages):
+        print(f"Downloading {corpus.name} ({corpus.licence}; {corpus.citation})", file=sys.stderr)
     for code in languages:
         try:
             downloads.fetch(f"{code}.json", downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))

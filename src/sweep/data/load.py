@@ -43,10 +43,11 @@ def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:
 
 
 def check_zero_shot(training: TrainingSet, benchmark: Benchmark) -> None:
-    """Refuse training data that holds a question of the benchmark. Raises InputError."""
+    """Refuse training data that holds a question of the benchmark, in whatever language. Raises InputError."""
     used = {int(index) for index in training.question_gl.ravel() if index >= 0}
     asked = {training.texts[index] for index in used}
-    shared = [question for question in benchmark.questions if question.text in asked]
+    groups = set(training.groups)
+    shared = [question for question in benchmark.questions if question.text in asked or question.group in groups]
     if shared:
         raise InputError(
             f"{len(shared)} questions of the benchmark '{benchmark.name}' occur in the training data, the first: "

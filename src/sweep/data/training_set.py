@@ -15,12 +15,14 @@ ABSENT = -1
 class TrainingSet:
     """Questions and relevant passages that are translations of each other.
 
-    `texts` holds every distinct text once. `question_gl` and `passage_gl` (groups x languages, int32) point into it;
-    -1 where a translation group lacks a language. A cell of both is one training row of that language; a question
-    cell in language a and a passage cell in language b of the same group is one cross-lingual row.
+    `groups` names the translation groups, `texts` holds every distinct text once. `question_gl` and `passage_gl`
+    (groups x languages, int32) point into `texts`; -1 where a translation group lacks a language. A cell of both is
+    one training row of that language; a question cell in language a and a passage cell in language b of the same
+    group is one cross-lingual row.
     """
 
     languages: tuple[str, ...]
+    groups: tuple[str, ...]
     texts: tuple[str, ...]
     question_gl: NDArray[np.int32]
     passage_gl: NDArray[np.int32]
@@ -59,4 +61,4 @@ def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> Trainin
     for code, column in columns.items():
         if not (question_gl[:, column] != ABSENT).any():
             raise InputError(f"language '{code}' has no training question; remove it from languages.train")
-    return TrainingSet(languages, tuple(text_index), question_gl, passage_gl)
+    return TrainingSet(languages, tuple(group_index), tuple(text_index), question_gl, passage_gl)

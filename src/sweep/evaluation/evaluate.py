@@ -10,6 +10,7 @@ from sweep.data.benchmark import Benchmark
 from sweep.evaluation import metrics as per_question
 from sweep.evaluation.encode import encode
 from sweep.evaluation.ranks import PAD, Ranks, rank
+from sweep.evaluation.tiers import tier_members
 from sweep.model.encoder import Retriever
 from sweep.settings import Tiers
 
@@ -59,24 +60,13 @@ def metrics_from_ranks(
         "cross": _retrieval_cells(benchmark, ranks, cross=True),
         "pooled": _pooled_cells(benchmark, ranks),
     }
-    memberships = _memberships(benchmark.languages, tiers, trained_languages)
+    memberships = tier_members(benchmark.languages, tiers, trained_languages)
     result: Metrics = {}
     for family, family_cells in cells.items():
         for metric, by_cell in family_cells.items():
             key = f"{benchmark.name}/{family}/{metric}"
             result |= _summarised(key, by_cell, memberships, total=metric in ("questions", "left_out"))
     return result
-
-
-def _memberships(
-    languages: tuple[str, ...], tiers: Tiers, trained_languages: tuple[str, ...]
-) -> dict[str, frozenset[str]]:
-    """Languages of every tier; seen and unseen only where something was trained."""
-    members = {name: frozenset(getattr(tiers, name)) & set(languages) for name in ("high", "mid", "low")}
-    if trained_languages:
-        members["seen"] = frozenset(languages) & set(trained_languages)
-        members["unseen"] = frozenset(languages) - set(trained_languages)
-    return members
 
 
 def _summarised(key: str, by_cell: dict[str, float], memberships: dict[str, frozenset[str]], total: bool) -> Metrics:

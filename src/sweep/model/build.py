@@ -76,11 +76,25 @@ def load_pretrained(settings: HfModel) -> Retriever:
         raise _cannot_load(settings, error) from error
     if tokenizer.pad_token_id is None:
         raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
+    _check_lengths(settings, config)
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise InputError(f"model.path={settings.path}: its weights lack {missing[0]} ({len(missing)} are missing)")
     _drop_pooler(backbone)
     return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
+
+
+def _check_lengths(settings: HfModel, config: Any) -> None:
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return
+    if "roberta" in config.model_type:  # positions start after the padding token's id
+        positions -= config.pad_token_id + 1
+    for name in ("max_query_tokens", "max_passage_tokens"):
+        if getattr(settings, name) > positions:
+            raise InputError(
+                f"model.{name}={getattr(settings, name)}: {settings.path} takes at most {positions} tokens"
+            )
 
 
 def _drop_pooler(backbone: Any) -> None:

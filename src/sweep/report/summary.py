@@ -30,7 +30,7 @@ def by_point(records: Sequence[TrialRecord]) -> list[Row]:
     for record in records:
         if record.state == "COMPLETE":
             points.setdefault(repr(sorted(record.parameters.items())), (record.parameters, []))[1].append(record)
-    return sorted(points.values(), key=lambda row: [(str(type(v)), v) for v in map(_sortable, row[0].values())])
+    return sorted(points.values(), key=lambda row: [(isinstance(v, str), v) for v in map(_sortable, row[0].values())])
 
 
 def _sortable(value: Any) -> Any:
@@ -41,7 +41,7 @@ def best_point(records: Sequence[TrialRecord], objective: Objective) -> Row | No
     """The point with the best mean objective over its seeds."""
     rows = by_point(records)
     sign = 1 if objective.direction == "maximize" else -1
-    return max(rows, key=lambda row: sign * fmean(r.metrics[objective.metric] for r in row[1]), default=None)
+    return max(rows, key=lambda row: sign * fmean(record.value or 0.0 for record in row[1]), default=None)
 
 
 def mean_and_spread(records: Sequence[TrialRecord], metric: str, digits: int = 3) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import InputError, SweepError
 from sweep.records import State, StudyFolder, TrialRecord, TrialResult
-from sweep.settings import Settings, StudySettings
+from sweep.settings import Settings, StudySettings, flattened
 from sweep.study.distributions import distribution_of, search_distribution, stored, suggest
 from sweep.study.point import Point, grid_points
 
@@ -29,7 +29,7 @@ STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "PRUNED",
     TrialState.FAIL: "FAILED",
 }
-StorageError = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+StorageError = optuna.exceptions.StorageInternalError
 
 MAX_REPEATS = 100  # draws of an already known point in a row before the space counts as exhausted
 
@@ -60,14 +60,21 @@ class StudyStore:
         self._lock = FileLock(folder.path / "claim.lock")
         folder.path.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            self.study = optuna.create_study(
-                study_name=settings.name,
-                storage=optuna.storages.RDBStorage(
-                    f"sqlite:///{folder.database}", engine_kwargs={"connect_args": {"timeout": 120}}
-                ),
-                directions=[objective.direction for objective in settings.objectives],
-                load_if_exists=True,
-            )
+            self.study = self._open()
+
+    def _open(self) -> optuna.Study:
+        url = f"sqlite:///{self.folder.database}"
+        try:
+            storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}})
+        except SQLAlchemyError as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise SweepError(f"{self.folder.database}: the study's database cannot be used ({reason})") from error
+        return optuna.create_study(
+            study_name=self.settings.name,
+            storage=storage,
+            directions=[objective.direction for objective in self.settings.objectives],
+            load_if_exists=True,
+        )
 
     # Identity of the study ------------------------------------------------------------------------------------
 
@@ -132,14 +139,23 @@ class StudyStore:
     def claim(self, worker: str) -> Claim | None:
         """Take on the next trial, or None if nothing is left to do. Exactly one worker gets a trial."""
         with self._lock:
+            self._enqueue_replicates()
             wanted = self._wanted()
             while (trial := self._abandoned() or self._next_waiting()) is not None:
-                if wanted is None or trial.user_attrs["key"] in wanted:
+                if trial.user_attrs.get("key") in wanted:
                     return self._take(trial, worker)
                 self._withdraw(trial)
-            if self.settings.is_grid or len(self._by_key()) >= self.target:
+            if self.settings.is_grid or len(wanted) >= self.target:
                 return None
             return self._search(worker)
+
+    def _enqueue_replicates(self) -> None:
+        """Enqueue the seeds that a searched point lacks: new seeds, or a kill before all of them were enqueued."""
+        if not self.settings.is_grid:
+            known = self._by_key()
+            for key, point in self._wanted().items():
+                if key not in known:
+                    self._enqueue(point, attempts=0)
 
     def _abandoned(self) -> Trial | None:
         """A RUNNING trial whose worker is dead."""
@@ -153,9 +169,16 @@ class StudyStore:
         waiting = any(trial.state == TrialState.WAITING for trial in self._trials())
         return self.study.ask() if waiting else None
 
-    def _wanted(self) -> set[str] | None:
-        """Keys of the grid as it is now (values may have been removed since), or None for a search."""
-        return {point.key for point in grid_points(self.settings)} if self.settings.is_grid else None
+    def _wanted(self) -> dict[str, Point]:
+        """What counts towards the target, by key: the grid as it is now (values may have been removed since), or the
+        first `points` points that the search found, with every seed."""
+        if self.settings.is_grid:
+            return {point.key: point for point in grid_points(self.settings)}
+        found = [_point(trial) for trial in self._by_key().values()]
+        distinct = {Point(point.values, 0).key: point.values for point in found}
+        chosen = list(distinct.values())[: self.settings.points]
+        points = [Point(values, seed) for values in chosen for seed in self.settings.seeds]
+        return {point.key: point for point in points}
 
     def _withdraw(self, trial: Trial) -> None:
         trial.set_user_attr("withdrawn", True)
@@ -173,10 +196,9 @@ class StudyStore:
             if point.key in known:
                 self._withdraw(trial)
                 continue
-            trial.set_user_attr("key", point.key)
             trial.set_user_attr("point", point.to_json())
-            for seed in self.settings.seeds[1:]:
-                self._enqueue(Point(point.values, seed), attempts=0)
+            trial.set_user_attr("key", point.key)  # last: with a key it is a point of the study
+            self._enqueue_replicates()
             return self._take(trial, worker)
         raise SweepError(
             f"the search drew {MAX_REPEATS} points in a row that were tried already: the space has too few points "
@@ -192,10 +214,7 @@ class StudyStore:
         return Point(values, self.settings.seeds[0])
 
     def _take(self, trial: Trial, worker: str) -> Claim:
-        """Mark a trial as this worker's. A search trial killed before it had its key gets it now."""
-        if "point" not in trial.user_attrs:
-            self._withdraw(trial)
-            return self._search(worker)
+        """Mark a trial as this worker's."""
         point = Point.from_json(trial.user_attrs["point"])
         for path in point.values:
             distribution = distribution_of(self.settings, path)
@@ -266,16 +285,14 @@ class StudyStore:
     def finished(self) -> int:
         """How many trials count towards the target."""
         wanted = self._wanted()
-        return sum(
-            state in ("COMPLETE", "PRUNED") and (wanted is None or key in wanted)
-            for key, state in self.states().items()
-        )
+        return sum(state in ("COMPLETE", "PRUNED") and key in wanted for key, state in self.states().items())
 
     def unfinished(self) -> bool:
         """Whether a worker would find something to do."""
-        states = list(self.states().values())
-        more_to_search = not self.settings.is_grid and len(states) < self.target
-        return more_to_search or any(state in ("WAITING", "RUNNING") for state in states)
+        states, wanted = self.states(), self._wanted()
+        return len(wanted) < self.target or any(
+            states.get(key, "WAITING") in ("WAITING", "RUNNING") for key in wanted
+        )
 
     def _trials(self) -> list[FrozenTrial]:
         return list(self.study.get_trials(deepcopy=False))
@@ -310,19 +327,14 @@ def result_settings(settings: Settings) -> dict[str, Any]:
     searched = set(settings.study.space)
     return {
         path: value
-        for path, value in _flattened(sections).items()
+        for path, value in flattened(sections).items()
         if not any(path == name or path.startswith(name + ".") for name in searched)
-    } | {"study.space": sorted(searched)}
+    } | {f"study.space.{path}": _kind(settings.study, path) for path in searched}
 
 
-def _flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flattened(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
+def _kind(study: StudySettings, path: str) -> Any:
+    """A grid's values may change; a searched dimension may not, since its earlier points were drawn from it."""
+    return "grid" if study.is_grid else study.space[path].model_dump(mode="json", exclude_none=True)
 
 
 def _point(trial: FrozenTrial) -> Point:

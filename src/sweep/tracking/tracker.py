@@ -6,7 +6,6 @@ up again goes on in the run it had; rows that are logged twice have the same tim
 
 import json
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,13 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NAME,
     MLFLOW_SOURCE_NAME,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import InputError
 from sweep.provenance import git_commit
 from sweep.records import TrialFolder, TrialResult
 
-TrackingError = MlflowException
+TrackingError = (MlflowException, SQLAlchemyError)
 
 MAX_METRICS = 1000  # MLflow's limits of one log_batch call
 MAX_PARAMS = 100
@@ -62,8 +62,8 @@ def open_study(uri: str | None, sweeps: Path, name: str, study_uid: str, config:
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     uri = uri or default_uri(sweeps)
-    client = MlflowClient(uri)
     try:
+        client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             local = uri.startswith("sqlite:")
@@ -84,7 +84,7 @@ def open_study(uri: str | None, sweeps: Path, name: str, study_uid: str, config:
         else:
             run = client.create_run(experiment_id, run_name=name, tags={**_tags(study_uid), KEY_TAG: "study"})
         client.log_artifact(run.info.run_id, str(config))
-    except MlflowException as error:
+    except TrackingError as error:
         reason = str(error).splitlines()[0][:300]
         raise InputError(f"tracking.uri={uri}: MLflow cannot be used ({reason})") from error
     return TrackedStudy(uri, experiment_id, study_uid, run.info.run_id)
@@ -119,22 +119,23 @@ class Tracker:
                     KEY_TAG: key,
                 },
             )
-            params = [Param(path, str(value)[:MAX_PARAM_LENGTH]) for path, value in parameters.items()]
-            for start in range(0, len(params), MAX_PARAMS):
-                self.client.log_batch(run.info.run_id, params=params[start : start + MAX_PARAMS])
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
             if REASON_TAG in run.data.tags:
                 self.client.delete_tag(run.info.run_id, REASON_TAG)
         run_id: str = run.info.run_id
+        # A worker killed right after it made the run left it without parameters.
+        lacking = {path: value for path, value in parameters.items() if path not in run.data.params}
+        params = [Param(path, _text(value)[:MAX_PARAM_LENGTH]) for path, value in lacking.items()]
+        for start in range(0, len(params), MAX_PARAMS):
+            self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS])
         self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         return run_id
 
     def _find(self, key: str) -> Run | None:
-        escaped = key.replace("'", "\\'")
         found = self.client.search_runs(
             [self.study.experiment_id],
-            f"tags.`{STUDY_TAG}` = '{self.study.study_uid}' and tags.`{KEY_TAG}` = '{escaped}'",
+            f"tags.`{STUDY_TAG}` = '{self.study.study_uid}' and tags.`{KEY_TAG}` = '{key}'",
             max_results=1,
         )
         return found[0] if found else None
@@ -147,9 +148,8 @@ class Tracker:
 
     def finish(self, run_id: str, result: TrialResult, step: int, folder: TrialFolder) -> None:
         """Log a result with all its metrics and files, and end the run."""
-        timestamp = int(time.time() * 1000)
         values = {**result.metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
-        self.log_series(run_id, [(key, value, timestamp, step) for key, value in values.items()])
+        self.log_series(run_id, [(key, value, result.finished_ms, step) for key, value in values.items()])
         tags = [RunTag(f"version.{name}", version) for name, version in result.versions.items()]
         self.client.log_batch(run_id, tags=tags)
         for file in (folder.config, folder.metrics):
@@ -171,12 +171,5 @@ class Tracker:
             self.client.set_terminated(run.info.run_id, status if parent else "KILLED")
 
 
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Settings as MLflow parameters: config path -> text."""
-    flat: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value if isinstance(value, str) else json.dumps(value)
-    return flat
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
