@@ -48,7 +48,7 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error.__cause__ or error).strip().splitlines()[0]
+    return str(error.__cause__ or error).strip().splitlines()[0].split(" [SQL:")[0]
 
 
 def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:

@@ -93,7 +93,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
             trial.run(data)
     except Exception as error:
         # Not the trial's fault: the database, MLflow or the disk. The driver tells the user and stops.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__
         write_status(folder.workers, order.worker, {**read_status(folder.workers, order.worker), "error": reason})
         raise
     _broadcast(accelerator, None)

@@ -6,6 +6,7 @@ up again goes on in the run it had; rows that are logged twice have the same tim
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweep.errors import InputError
 from sweep.provenance import git_commit
 from sweep.records import TrialFolder, TrialResult
+
+# MLflow's default of 7 takes more than four minutes to say that a server does not answer.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 TrackingError = (MlflowException, SQLAlchemyError)
 
@@ -85,7 +89,7 @@ def open_study(uri: str | None, sweeps: Path, name: str, study_uid: str, config:
             run = client.create_run(experiment_id, run_name=name, tags={**_tags(study_uid), KEY_TAG: "study"})
         client.log_artifact(run.info.run_id, str(config))
     except TrackingError as error:
-        reason = str(error).splitlines()[0][:300]
+        reason = str(error).splitlines()[0].split(" (Caused by")[0]
         raise InputError(f"tracking.uri={uri}: MLflow cannot be used ({reason})") from error
     return TrackedStudy(uri, experiment_id, study_uid, run.info.run_id)
 
