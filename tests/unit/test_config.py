@@ -34,7 +34,10 @@ def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
         "data=xquad_r": [],
         "evaluation=xquad_r": [],
     }.get(f"{group}={choice}", [])
-    compose(f"{group}={choice}", *needs)
+    settings = compose(f"{group}={choice}", *needs)
+    written = (config_folder() / group / f"{choice}.yaml").read_text()
+    first = next(line for line in written.splitlines() if line and not line.startswith(("#", " ")))
+    assert first.split(":")[0] in getattr(settings, group).model_dump()
 
 
 @pytest.mark.parametrize(
