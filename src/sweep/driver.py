@@ -160,9 +160,10 @@ class Study:
                     status = self._watch(worker, order, shown)
                 finally:
                     worker.stop()
-                if status:
-                    self._worker_died(worker, order, status, tracker)
-                    worker = self._new_worker()
+                if not status:  # it found nothing more to claim
+                    return
+                self._worker_died(worker, order, status, tracker)
+                worker = self._new_worker()
             worker.stop()
 
     def _order(self, tracked: TrackedStudy) -> WorkOrder:
@@ -221,25 +222,12 @@ def _next_commands(
     settings: Settings, folder: StudyFolder, console: Console, command: str, elapsed_s: float, complete: bool
 ) -> None:
     uri = settings.tracking.uri or default_uri(Path(settings.paths.sweeps))
-    console.print(
+    lines = [
         f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(
         f"Browse:  {this_python()} -m mlflow ui --backend-store-uri {uri} --host 127.0.0.1",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(
         f"Resume:  {command}   (adds what is missing; finished trials stay)",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    ]
     if not complete:
-        console.print(
-            f"Retry failed trials:  {command} study.retry_failed=true", markup=False, highlight=False, soft_wrap=True
-        )
+        lines.append(f"Retry failed trials:  {command} study.retry_failed=true")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

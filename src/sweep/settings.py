@@ -82,20 +82,25 @@ class CldrRecords(Section):
     low: Positive
 
 
-class CldrData(Section):
-    """Embedded training data drawn from CLDR names; no download."""
+class CldrShape(Section):
+    """What CLDR records look like, and the seed that draws them."""
 
-    kind: Literal["cldr"]
-    records: CldrRecords
     concepts_per_passage: Annotated[int, Field(ge=2, le=32)]
     concepts_per_question: Annotated[int, Field(ge=1, le=32)]
     seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _question_within_passage(self) -> "CldrData":
+    def _question_within_passage(self) -> "CldrShape":
         if self.concepts_per_question >= self.concepts_per_passage:
             raise ValueError("concepts_per_question must be smaller than concepts_per_passage")
         return self
+
+
+class CldrData(CldrShape):
+    """Embedded training data drawn from CLDR names; no download."""
+
+    kind: Literal["cldr"]
+    records: CldrRecords
 
 
 class SquadData(Section):
@@ -111,18 +116,13 @@ class SquadData(Section):
 DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
 
 
-class CldrEvaluation(Section):
+class CldrEvaluation(CldrShape):
     """Held-out CLDR records as a benchmark."""
 
     kind: Literal["cldr"]
     name: Name
     tiers: Tiers | None
     records: Positive
-    concepts_per_passage: Annotated[int, Field(ge=2, le=32)]
-    concepts_per_question: Annotated[int, Field(ge=1, le=32)]
-    seed: Annotated[int, Field(ge=0)]
-
-    _question_within_passage = CldrData._question_within_passage
 
 
 class SquadEvaluation(Section):

@@ -35,8 +35,9 @@ from sweep.training.loop import TrainingPoint
 from sweep.trial import TrialData, make_accelerator, run_trial
 
 FLUSH_S = 5.0  # how often the loss curve goes to MLflow
+LOSSES_HEADER = "step,loss,learning_rate,timestamp_ms\n"
 GROUP_BROKEN = 75  # exit status
-PATIENCE_S = 60.0
+PATIENCE_S = 60.0  # how long a failed rank leaves rank 0 to record the reason
 STATUS_S = 0.3  # how often the status file is renewed
 
 log = logging.getLogger("sweep")
@@ -244,11 +245,11 @@ class LossCurve:
     def _read(self) -> list[TrainingPoint]:
         """Points of an earlier attempt; a line that its death cut short is left out."""
         if not self._file.exists():
-            self._file.write_text("step,loss,learning_rate,timestamp_ms\n")
+            self._file.write_text(LOSSES_HEADER)
         lines = self._file.read_text().splitlines(keepends=True)[1:]
         whole = [line for line in lines if line.endswith("\n")]
         if len(whole) < len(lines):
-            write_atomically(self._file, "".join(["step,loss,learning_rate,timestamp_ms\n", *whole]))
+            write_atomically(self._file, "".join([LOSSES_HEADER, *whole]))
         fields = [line.strip().split(",") for line in whole]
         return [TrainingPoint(int(step), float(loss), float(rate), int(ms)) for step, loss, rate, ms in fields]
 

@@ -31,8 +31,6 @@ def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
     needs = {
         "model=hf": ["model.path=x"],
         "languages=benchmark": ["languages.train=[en,de]"],
-        "data=xquad_r": [],
-        "evaluation=xquad_r": [],
     }.get(f"{group}={choice}", [])
     settings = compose(f"{group}={choice}", *needs)
     written = (config_folder() / group / f"{choice}.yaml").read_text()
@@ -59,6 +57,8 @@ def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
         (["model.pooling=max"], "model.pooling='max': must be 'mean' or 'cls'"),
         (["model=hf"], "model.path is required"),
         (["model.hidden_size=130"], "hidden_size (130) must be a multiple of heads (4)"),
+        (["data.concepts_per_question=4"], "data: concepts_per_question must be smaller than concepts_per_passage"),
+        (["evaluation.concepts_per_question=4"], "evaluation: concepts_per_question must be smaller"),
         (["ratio.monolingual=0,1"], "put them into the space"),
         (["a=b=["], "cannot read the override 'a=b=['"),
         (["~train"], "train is missing"),
