@@ -244,7 +244,7 @@ def _zero_shot(settings: Settings) -> str | None:
     if settings.data.kind == "squad" and settings.evaluation.kind == "squad":
         paths = (settings.data.path, settings.evaluation.path)
         same_path = None not in paths and len({Path(str(path)).resolve() for path in paths}) == 1
-        if settings.data.corpus == settings.evaluation.name or same_path:
+        if settings.data.corpus.name == settings.evaluation.corpus.name or same_path:
             return (
                 f"data and evaluation are both '{settings.evaluation.name}': a study never trains on what it "
                 "evaluates on; choose another data= or evaluation="

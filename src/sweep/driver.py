@@ -17,12 +17,12 @@ from sweep.command_line import this_python
 from sweep.config import Composer
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.errors import InputError, Interrupted, SweepError
-from sweep.evaluation.names import metric_problem
+from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, read_status
-from sweep.records import StudyFolder, write_atomically, write_trials_csv
+from sweep.records import StudyFolder, TrialRecord, write_atomically, write_trials_csv
 from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
 from sweep.settings import HfModel, Settings
@@ -65,9 +65,18 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
             )
         complete = Study(settings, composer, folder, store, console).run(command)
         records = store.records()
-    print_summary(console, records, settings.evaluation.name, settings.study.objectives[0])
+    _tell_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
+
+
+def _tell_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
+    """Print the table of results, and how sure they are."""
+    from sweep.report.certainty import print_certainty  # imports the evaluation: seconds
+
+    benchmark, objective = settings.evaluation.name, settings.study.objectives[0]
+    print_summary(console, records, benchmark, objective, folder.baselines())
+    print_certainty(console, folder, records, objective, benchmark)
 
 
 @contextmanager
@@ -97,7 +106,7 @@ def _check_inputs(settings: Settings) -> None:
     check_zero_shot(load_training_set(settings), benchmark)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     for objective in settings.study.objectives:
-        problem = metric_problem(objective.metric, benchmark.name, benchmark.languages, tiers)
+        problem = metric_problem(objective.metric, benchmark.name, benchmark.protocol, benchmark.languages, tiers)
         if problem:
             raise InputError(f"study.objectives: {problem}")
 

@@ -1,12 +1,13 @@
 """`python -m sweep.evaluate`: score any encoder on a benchmark, without training."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sweep.command_line import arguments, console, options_text, run
@@ -15,14 +16,32 @@ from sweep.errors import InputError, SweepError
 from sweep.settings import EvaluateSettings, TinyModel
 
 if TYPE_CHECKING:
-    from sweep.data.benchmark import Benchmark
-    from sweep.evaluation.evaluate import Metrics
+    from sweep.evaluation.evaluate import Evaluation
+    from sweep.evaluation.summarise import Evaluated
 
 EXAMPLES = """examples:
   python -m sweep.evaluate model=hf model.path=intfloat/multilingual-e5-small evaluation=xquad_r
   python -m sweep.evaluate model=hf model.path=FOLDER evaluation=xquad_r evaluation.path=FOLDER \\
       'languages.evaluate=[en,de,th]' output=metrics.json
-  python -m sweep.evaluate model=hf model.path=FOLDER evaluation=mlqa_r evaluation.context=true"""
+  python -m sweep.evaluate model=hf model.path=FOLDER evaluation=miracl 'languages.evaluate=[sw,te]'
+  python -m sweep.evaluate model=hf model.path=FOLDER evaluation=beir evaluation.path=FOLDER evaluation.name=mine
+
+Repeat a command that was interrupted: embeddings that are finished are kept in the cache."""
+
+COLUMNS = {
+    "mono mAP": "mono/map",
+    "cross mAP": "cross/map",
+    "pooled mAP": "pooled/map",
+    "alignment": "pooled/alignment_consistency",
+    "rank distance": "pooled/rank_distance",
+    "same lang.@1": "pooled/same_language@1",
+    "RBO": "agreement/rbo",
+    "agree correct@1": "agreement/agree_correct@1",
+    "bitext": "geometry/bitext_accuracy",
+    "nDCG@10": "mono/ndcg@10",
+    "Recall@100": "mono/recall@100",
+}
+ONLY_WITHOUT_PARALLEL = ("nDCG@10", "Recall@100")  # the figures that MIRACL and BEIR are known by
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,9 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Score an encoder on a benchmark: retrieval within, across and over all languages, and its alignment.",
         f"config groups (group=choice):\n{options_text(groups)}\n\n{EXAMPLES}",
     )
+    parser.add_argument("--list-metrics", action="store_true", help="describe every metric and stop")
     options = parser.parse_intermixed_args(argv)
 
     def command() -> int:
+        if options.list_metrics:
+            _list_metrics(console())
+            return 0
         composer = Composer("evaluate", options.overrides, options.config_dir)
         if options.cfg:
             print(composer.yaml(), end="")
@@ -45,6 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _evaluate(load_evaluate_settings(composer))
 
     return run(command, options.traceback)
+
+
+def _list_metrics(out: Console) -> None:
+    from sweep.evaluation.catalogue import FIELDS, descriptions
+
+    table = Table(title="Metrics, by the last part of a key before language, pair or tier", show_lines=True)
+    for column in ("metric", "families", "what", *FIELDS):
+        table.add_column(column.lower(), overflow="fold")
+    for found in descriptions():
+        fields = (found.fields[field] for field in FIELDS)
+        table.add_row(found.metric, found.family, found.summary, *fields)
+    out.print(table, markup=False)
 
 
 def _evaluate(settings: EvaluateSettings) -> int:
@@ -58,60 +93,94 @@ def _evaluate(settings: EvaluateSettings) -> int:
 
     import torch  # after the settings are known to be right, and after the number of threads is set
 
+    from sweep.cache import cache_folder
     from sweep.data.load import benchmark_tiers, load_benchmark
     from sweep.evaluation.evaluate import evaluate
+    from sweep.evaluation.tiers import tier_members
     from sweep.model.build import load_pretrained
     from sweep.trial import make_accelerator
 
     torch.set_num_threads(threads)
     benchmark = load_benchmark(settings)
+    tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
     accelerator = make_accelerator()
-    metrics = evaluate(load_pretrained(settings.model), benchmark, benchmark_tiers(settings), (), accelerator)
-    if accelerator.is_main_process:
-        _tell(benchmark, metrics)
+    retriever = load_pretrained(settings.model)
+    folder = cache_folder(settings.paths) / "embeddings"
+    with _bar() as bar:
+        task = bar.add_task("passages", total=len(benchmark.passages), visible=accelerator.is_main_process)
+        evaluation = evaluate(
+            retriever,
+            benchmark,
+            settings.evaluation,
+            tiers,
+            accelerator,
+            folder,
+            lambda done, size: bar.update(task, completed=done, total=size),
+        )
+    if evaluation is not None:
+        _tell(evaluation, len(benchmark.questions), len(benchmark.passages))
         if output is not None:
-            _write(metrics, output)
+            _write(evaluation, output)
     return 0
 
 
-def _write(metrics: "Metrics", output: Path) -> None:
+def _bar() -> Progress:
+    """Encoding takes most of the time; the bar goes when it is done."""
+    columns = (TextColumn("encoding {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _write(evaluation: "Evaluation", output: Path) -> None:
+    """The metrics, and beside them the intervals and the ranks."""
+    details, ranks = output.with_suffix(".evaluation.json"), output.with_suffix(".ranks.parquet")
     try:
-        output.write_text(json.dumps(metrics, indent=1) + "\n")
+        evaluation.write(output, details, ranks)
     except OSError as error:
         raise SweepError(f"output={output}: cannot be written ({error.strerror})") from error
-    print(f"All {len(metrics)} metrics: {output}")
+    print(f"All {len(evaluation.evaluated.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
 
 
-def _tell(benchmark: "Benchmark", metrics: "Metrics") -> None:
-    """Print the table by language and tier."""
+def _tell(evaluation: "Evaluation", questions: int, passages: int) -> None:
+    """Print the table by language and tier, with intervals of the means over all languages."""
     out = console()
-    families = {
-        "mono mAP": "mono/map",
-        "cross mAP": "cross/map",
-        "pooled mAP": "pooled/map",
-        "alignment": "pooled/alignment_consistency",
-        "rank distance": "pooled/rank_distance",
-        "own-language pref.": "pooled/language_preference",
-        "same language@1": "pooled/same_language@1",
+    ranking, evaluated = evaluation.ranking, evaluation.evaluated
+    parallel = ranking.protocol == "parallel"
+    columns = {
+        title: key
+        for title, key in COLUMNS.items()
+        if f"{ranking.benchmark}/{key}" in evaluated.metrics and not (parallel and title in ONLY_WITHOUT_PARALLEL)
     }
     table = Table(
-        title=f"{benchmark.name}: {len(benchmark.questions)} questions, {len(benchmark.passages)} candidates",
-        title_justify="left",
+        title=f"{ranking.benchmark}: {questions:,} questions, {passages:,} candidates", title_justify="left"
     )
     table.add_column("languages")
-    for column in families:
+    for column in columns:
         table.add_column(column, justify="right", overflow="fold")
-    for name in ("", "high", "mid", "low", *benchmark.languages):
+    for name in ("", "high", "mid", "low", *ranking.languages):
         suffix = f"/{name}" if name else ""
-        values = [metrics.get(f"{benchmark.name}/{metric}{suffix}") for metric in families.values()]
-        if any(value is not None for value in values):
-            table.add_row(name or "all", *("–" if value is None else f"{value:.4f}" for value in values))
+        keys = [f"{ranking.benchmark}/{metric}{suffix}" for metric in columns.values()]
+        if any(key in evaluated.metrics for key in keys):
+            table.add_row(name or "all", *(_figure(evaluated, key) for key in keys))
+        if name == "":
+            table.add_row("  95 %", *(_interval(evaluated, key) for key in keys), end_section=True)
     out.print(table)
-    left_out = int(
-        sum(metrics.get(f"{benchmark.name}/{family}/left_out", 0) for family in ("mono", "cross", "pooled"))
-    )
-    if left_out:
-        out.print(f"Left out, having no relevant passage in the pool: {left_out} questions over all pools.")
+    for note in evaluation.notes():
+        out.print(note, markup=False, highlight=False)
+
+
+def _digits(key: str) -> int:
+    return 1 if "rank_distance" in key else 4
+
+
+def _figure(evaluated: "Evaluated", key: str) -> str:
+    return f"{evaluated.metrics[key]:.{_digits(key)}f}" if key in evaluated.metrics else "–"
+
+
+def _interval(evaluated: "Evaluated", key: str) -> str:
+    if key not in evaluated.intervals:
+        return "–"
+    low, high = evaluated.intervals[key]
+    return f"{low:.{_digits(key)}f}–{high:.{_digits(key)}f}"
 
 
 if __name__ == "__main__":

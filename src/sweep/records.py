@@ -1,11 +1,14 @@
 """What comes out of trials, and the files that hold it. A study's folder:
 
-config.yaml  study.db  trials.csv  trials/<key>/{config.yaml, metrics.json, losses.csv, log.txt, result.json}
+config.yaml  study.db  trials.csv
+trials/<key>/{config.yaml, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt, result.json}
+baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained models before any training
 
 `result.json` commits a trial: it is written last, and a trial that has one is never run again.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -13,6 +16,8 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from sweep.settings import Settings
 
 State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
 
@@ -74,16 +79,46 @@ class StudyFolder:
         """One row a finished trial."""
         return self.path / "trials.csv"
 
+    def baseline(self, settings: Settings) -> "ResultFolder":
+        """The results of a model as it was before any training."""
+        parts = (settings.model, settings.evaluation, settings.languages)
+        name = hashlib.sha256("".join(part.fingerprint() for part in parts).encode()).hexdigest()[:12]
+        return ResultFolder(self.path / "baselines" / name)
+
+    def baselines(self) -> list["ResultFolder"]:
+        """Those that are finished."""
+        return [ResultFolder(file.parent) for file in sorted(self.path.glob("baselines/*/metrics.json"))]
+
     def trial(self, key: str) -> "TrialFolder":
         """The folder of one trial."""
         return TrialFolder(self.path / "trials" / key)
 
 
 @dataclass(frozen=True)
-class TrialFolder:
-    """Paths of one trial's files."""
+class ResultFolder:
+    """Paths of one evaluation's files."""
 
     path: Path
+
+    @property
+    def metrics(self) -> Path:
+        """All metrics by key."""
+        return self.path / "metrics.json"
+
+    @property
+    def details(self) -> Path:
+        """Intervals of the metrics, and how they came about."""
+        return self.path / "evaluation.json"
+
+    @property
+    def ranks(self) -> Path:
+        """The ranks of every question."""
+        return self.path / "ranks.parquet"
+
+
+@dataclass(frozen=True)
+class TrialFolder(ResultFolder):
+    """Paths of one trial's files."""
 
     @property
     def config(self) -> Path:
@@ -91,9 +126,9 @@ class TrialFolder:
         return self.path / "config.yaml"
 
     @property
-    def metrics(self) -> Path:
-        """All metrics by key."""
-        return self.path / "metrics.json"
+    def embeddings(self) -> Path:
+        """Embeddings of a large benchmark; only while it is evaluated."""
+        return self.path / "embeddings"
 
     @property
     def losses(self) -> Path:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import accelerate
 import faiss
@@ -9,16 +11,20 @@ import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from sweep import __version__
 from sweep.cache import cache_folder
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.data.training_set import TrainingSet
-from sweep.evaluation.evaluate import evaluate
+from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate
+from sweep.evaluation.summarise import Members
+from sweep.evaluation.tiers import tier_members
 from sweep.model.build import build_retriever
+from sweep.model.encoder import Retriever
 from sweep.records import TrialResult
-from sweep.settings import Settings
+from sweep.settings import Settings, TinyModel
 from sweep.training.loop import TrainingPoint, train
 from sweep.training.plan import BatchPlan
 
@@ -49,20 +55,38 @@ def make_accelerator() -> Accelerator:
     return Accelerator(cpu=not torch.cuda.is_available())
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What a trial runs on, and where it may keep what a killed attempt can go on from."""
+
+    settings: Settings
+    key: str
+    embeddings: Path  # of a large benchmark, while it is evaluated
+    baseline: Path  # results of the model as it was before any training
+
+
+@dataclass(frozen=True, eq=False)
+class TrialOutcome:
+    """The result of a trial, its evaluation, and that of the untouched model if this trial was the first with it."""
+
+    result: TrialResult
+    evaluation: Evaluation
+    baseline: Evaluation | None
+
+
 def run_trial(
-    settings: Settings,
-    key: str,
-    data: TrialData,
-    accelerator: Accelerator,
-    on_point: Callable[[TrainingPoint], None],
-) -> TrialResult:
-    """Train and evaluate. On a CPU the same settings give the same bits.
+    trial: Trial, data: TrialData, accelerator: Accelerator, on_point: Callable[[TrainingPoint], None]
+) -> TrialOutcome | None:
+    """Train and evaluate. On a CPU the same settings give the same bits. The outcome is rank 0's; others get None.
 
     Raises TrialFailed (NaN loss, NaN embedding) or InputError (data or model cannot be used).
     """
+    settings = trial.settings
     started = time.perf_counter()
     training, benchmark = data.of(settings)
     retriever = build_retriever(settings.model, training.texts, cache_folder(settings.paths), settings.seed)
+    tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
+    baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed)
@@ -78,12 +102,15 @@ def run_trial(
     finally:
         accelerator.free_memory()  # else it keeps every trial's model and optimizer alive
     trained = time.perf_counter()
-    metrics = evaluate(retriever, benchmark, benchmark_tiers(settings), settings.languages.train, accelerator)
+    kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
+    evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept)
     evaluated = time.perf_counter()
-    return TrialResult(
-        key=key,
+    if evaluation is None:
+        return None
+    result = TrialResult(
+        key=trial.key,
         fingerprint=settings.trial_fingerprint(),
-        metrics=metrics,
+        metrics=evaluation.evaluated.metrics,
         final_loss=losses[-1],
         duration_s=evaluated - started,
         finished_ms=int(time.time() * 1000),
@@ -94,6 +121,24 @@ def run_trial(
         },
         versions=library_versions(),
     )
+    return TrialOutcome(result, evaluation, baseline)
+
+
+def _evaluate_untouched(
+    trial: Trial, retriever: Retriever, benchmark: Benchmark, tiers: Members, accelerator: Accelerator
+) -> Evaluation | None:
+    """Evaluate a pretrained model before its training, once a study. Its embeddings are cached by their fingerprint,
+    so that other studies on the same model and benchmark need not encode again."""
+    settings = trial.settings
+    if isinstance(settings.model, TinyModel) or not settings.study.baseline:
+        return None
+    wanted = [not (trial.baseline / "metrics.json").exists()]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(wanted, from_process=0)
+    if not wanted[0]:
+        return None
+    folder = cache_folder(settings.paths) / "embeddings"
+    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder)
 
 
 def library_versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ Rank 0 alone talks to the study and to MLflow; it broadcasts each claimed point 
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -32,7 +33,7 @@ from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError
 from sweep.training.loop import TrainingPoint
-from sweep.trial import TrialData, make_accelerator, run_trial
+from sweep.trial import Trial, TrialData, make_accelerator, run_trial
 
 FLUSH_S = 5.0  # how often the loss curve goes to MLflow
 LOSSES_HEADER = "step,loss,learning_rate,timestamp_ms\n"
@@ -57,7 +58,7 @@ def main() -> int:
     if accelerator.is_main_process:
         _lead(order, composer, accelerator)
     else:
-        _follow(composer, accelerator)
+        _follow(order, composer, accelerator)
     accelerator.end_training()
     return 0
 
@@ -101,13 +102,15 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
     lock.release()
 
 
-def _follow(composer: Composer, accelerator: Accelerator) -> None:
+def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> None:
     """Other ranks: train and evaluate what rank 0 claimed; a failure they share with it is rank 0's to record."""
-    data = TrialData()
+    data, folder = TrialData(), StudyFolder(Path(order.study_folder))
     while (point := _broadcast(accelerator, None)) is not None:
         settings = load_settings(composer, point.assignments)
         try:
-            run_trial(settings, point.key, data, accelerator, lambda _: None)
+            trial = folder.trial(point.key)
+            paths = trial.embeddings, folder.baseline(settings).path
+            run_trial(Trial(settings, point.key, *paths), data, accelerator, lambda _: None)
         except TrialFailed as error:  # from a gathered loss or embedding: the same on every rank
             log.info("%s: %s", point.key, error)
         except Exception:
@@ -193,9 +196,19 @@ class TrialRun:
             phase = "evaluating" if point.step == settings.train.steps else "training"
             self._say(phase=phase, step=point.step, steps=settings.train.steps, loss=point.loss)
 
+        baseline = self.study_folder.baseline(settings)
+        trial = Trial(settings, self.key, self.folder.embeddings, baseline.path)
         try:
-            result = run_trial(settings, self.key, data, self.accelerator, note)
+            outcome = run_trial(trial, data, self.accelerator, note)
+            assert outcome is not None  # on rank 0
+            result = outcome.result
+            for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
+                if evaluation is not None:
+                    evaluation.write(folder.metrics, folder.details, folder.ranks)
+            for remark in outcome.evaluation.notes():
+                log.info("%s", remark)
             self.folder.write_result(result)
+            shutil.rmtree(self.folder.embeddings, ignore_errors=True)
             for objective in settings.study.objectives:
                 objective_value(result, objective.metric)
         except (*TrackingError, OSError):  # MLflow or the disk: not the trial's fault

@@ -43,7 +43,7 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
 def embed(retriever: Retriever, texts: list[str]) -> torch.Tensor:
     retriever.encoder.eval()
     with torch.no_grad():
-        return retriever.encoder([retriever.collate(retriever.tokenize(texts, "query"))])[0]
+        return retriever.encoder([retriever.collate(retriever.tokenize(texts, "query").ids)])[0]
 
 
 @pytest.fixture(params=[(BertConfig, BertModel), (XLMRobertaConfig, XLMRobertaModel)], ids=["bert", "xlm-roberta"])
@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_weights(cache: Path) -> None:
 def test_mean_pooling_ignores_padding_and_cls_takes_the_first_token(saved: Path, cache: Path) -> None:
     for pooling in ("mean", "cls"):
         retriever = hf(saved, cache, pooling=pooling)
-        ids = retriever.tokenize(["cats and moss 3"], "query")
+        ids = retriever.tokenize(["cats and moss 3"], "query").ids
         with torch.no_grad():
             states = retriever.encoder.eval().backbone(input_ids=torch.tensor(ids)).last_hidden_state[0]
         expected = torch.nn.functional.normalize(states.mean(0) if pooling == "mean" else states[0], dim=0)
@@ -82,7 +82,7 @@ def test_mean_pooling_ignores_padding_and_cls_takes_the_first_token(saved: Path,
 
 def test_prefixes_and_lengths_belong_to_roles(cache: Path) -> None:
     retriever = tiny(cache, query_prefix="cats ", passage_prefix="dogs ", max_query_tokens=5, max_passage_tokens=6)
-    query, passage = (retriever.tokenize(["moss fern moss fern moss"], role)[0] for role in ("query", "passage"))
+    query, passage = (retriever.tokenize(["moss fern moss fern moss"], role).ids[0] for role in ("query", "passage"))
     assert (len(query), len(passage)) == (5, 6)
     assert query[1] == retriever.tokenizer("cats")["input_ids"][1]
     assert passage[1] == retriever.tokenizer("dogs")["input_ids"][1]

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from sweep.data.corpora import CORPORA, Corpus, fetch
+from sweep.config import Composer, load_evaluate_settings, load_settings
+from sweep.data.benchmark import Benchmark
+from sweep.data.corpora import corpus_folder
 from sweep.data.load import check_zero_shot
 from sweep.data.squad import read_sentences, squad_benchmark, squad_training_set
 from sweep.errors import InputError
-from sweep.settings import SquadData, SquadEvaluation
+from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation
 
 CONTEXT = "Rome is old. Oslo is cold."
 
@@ -34,20 +36,33 @@ def write(folder: Path, **files: Any) -> Path:
     return folder
 
 
+def own_corpus(name: str = "toy") -> Corpus:
+    return Corpus(name=name, languages=(), licence=None, citation=None, origin=None)
+
+
+def declared(name: str) -> Corpus:
+    """What conf/corpus/<name>.yaml declares."""
+    settings = load_settings(Composer("sweep", [f"data={name}"]))
+    assert isinstance(settings.data, SquadData)
+    return settings.data.corpus
+
+
 def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
     fields = {
         "kind": "squad",
         "name": "toy",
+        "corpus": own_corpus(),
         "tiers": None,
         "path": str(folder),
         "context": False,
+        "unit": "paragraph",
         "max_questions": None,
     }
     return SquadEvaluation.model_validate({**fields, **changes})
 
 
 def training(folder: Path, **changes: Any) -> SquadData:
-    fields = {"kind": "squad", "corpus": "toy", "path": str(folder), "context": False, "max_questions": None}
+    fields = {"kind": "squad", "corpus": own_corpus(), "path": str(folder), "context": False, "max_questions": None}
     return SquadData.model_validate({**fields, **changes})
 
 
@@ -68,7 +83,7 @@ def test_xquad_r_counts(assets: Path) -> None:
 
 def test_mlqa_r_trains_zero_shot_for_xquad_r(assets: Path) -> None:
     languages = ("ar", "de", "en", "es", "hi")
-    data = squad_training_set(training(assets / "data/mlqa-r", corpus="mlqa_r"), languages, Path())
+    data = squad_training_set(training(assets / "data/mlqa-r", corpus=declared("mlqa_r")), languages, Path())
     assert (data.question_gl[:, 2] >= 0).sum() == 1148
     per_group = (data.question_gl >= 0).sum(1)
     assert (per_group.min(), per_group.max()) == (1, 4)  # 2- to 4-way parallel, partly with vi and zh
@@ -85,9 +100,69 @@ def test_mlqa_r_lacks_some_answers(assets: Path) -> None:
 
 
 def test_the_data_files_are_those_of_the_public_origin(assets: Path) -> None:
-    for corpus, folder in (("xquad_r", "xquad-r"), ("mlqa_r", "mlqa-r")):
-        for file in (assets / "data" / folder).glob("*.json"):
-            assert hashlib.sha256(file.read_bytes()).hexdigest() == CORPORA[corpus].sha256[file.stem]
+    for name, folder in (("xquad_r", "xquad-r"), ("mlqa_r", "mlqa-r")):
+        origin = declared(name).origin
+        assert isinstance(origin, HttpOrigin)
+        files = list((assets / "data" / folder).glob("*.json"))
+        assert files
+        for file in files:
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == origin.sha256[file.stem]
+
+
+# Units: what is parallel across languages ----------------------------------------------------------------------
+
+
+def units(bench: Benchmark) -> dict[str, set[int]]:
+    """The numbers of the units that each language's passages are in."""
+    unit_d = bench.passages.unit_d
+    return {code: set(unit_d[[p.language == code for p in bench.passages]].tolist()) for code in bench.languages}
+
+
+def test_the_paragraphs_of_xquad_r_are_parallel(assets: Path) -> None:
+    bench = squad_benchmark(evaluation(assets / "data/xquad-r", corpus=declared("xquad_r")), None, Path())
+    found = units(bench)
+    assert len(found["en"]) == 240
+    assert all(numbers == found["en"] for numbers in found.values())
+    unit_d = bench.passages.unit_d
+    # The translations of an answer lie in translations of one paragraph.
+    assert {len(set(unit_d[relevant].tolist())) for relevant in bench.relevant_q} == {1}
+
+
+def test_the_groups_of_mlqa_r_are_units(assets: Path) -> None:
+    settings = load_evaluate_settings(
+        Composer("evaluate", ["model.path=x", "evaluation=mlqa_r", f"evaluation.path={assets}/data/mlqa-r"])
+    ).evaluation
+    assert isinstance(settings, SquadEvaluation)
+    assert settings.unit == "group"
+    bench = squad_benchmark(settings, ("ar", "de", "en"), Path())
+    unit_d = bench.passages.unit_d
+    answering: set[int] = set()
+    for relevant in bench.relevant_q:
+        assert len(set(unit_d[relevant].tolist())) == 1
+        answering |= set(relevant.tolist())
+    silent = [unit for row, unit in enumerate(unit_d.tolist()) if row not in answering]
+    assert silent
+    assert len(set(silent)) == len(silent)
+    assert not set(silent) & {unit_d[row] for row in answering}
+
+
+def test_a_shared_sentence_links_its_questions_in_all_languages(tmp_path: Path) -> None:
+    def asked(**starts: int) -> dict[str, Any]:
+        qas = [{"id": id_, "question": f"{id_}?", "answers": [{"answer_start": at}]} for id_, at in starts.items()]
+        return squad(qas=qas, context=f"{CONTEXT} Bern is green.", sentence_breaks=[[0, 12], [13, 26], [27, 41]])
+
+    # "Rome is old." answers q1 and q2 in English only; in German q1 and q2 are answered by different sentences, and
+    # in Hindi there is but q2.
+    write(tmp_path, en=asked(q1=0, q2=0, q3=27), de=asked(q2=0, q1=13), hi=asked(q2=27, q3=0))
+    bench = squad_benchmark(evaluation(tmp_path, unit="group"), ("de", "en", "hi"), Path())
+    unit_of = dict(zip((p.id for p in bench.passages), bench.passages.unit_d.tolist(), strict=True))
+    linked, third = unit_of["en:00000.0000.0000"], unit_of["en:00000.0000.0002"]
+    assert unit_of["de:00000.0000.0000"] == unit_of["de:00000.0000.0001"] == unit_of["hi:00000.0000.0002"] == linked
+    assert unit_of["hi:00000.0000.0000"] == third != linked
+    silent = [unit_of[id_] for id_ in ("en:00000.0000.0001", "de:00000.0000.0002", "hi:00000.0000.0001")]
+    assert len({*silent, linked, third}) == 5
+    by_paragraph = squad_benchmark(evaluation(tmp_path), ("de", "en", "hi"), Path())
+    assert len(set(by_paragraph.passages.unit_d.tolist())) == 1
 
 
 # Reading ------------------------------------------------------------------------------------------------------
@@ -143,8 +218,8 @@ def test_missing_languages_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         squad_benchmark(evaluation(tmp_path / "absent"), ("en",), Path())
     with pytest.raises(InputError, match="xquad_r has no language 'xx'; it has: ar de el"):
-        squad_training_set(training(tmp_path, corpus="xquad_r", path=None), ("xx",), Path())
-    with pytest.raises(InputError, match="'toy' has no public origin"):
+        squad_training_set(training(tmp_path, corpus=declared("xquad_r"), path=None), ("xx",), Path())
+    with pytest.raises(InputError, match=r"toy has no public origin: .*data\.path=FOLDER"):
         squad_training_set(training(tmp_path, path=None), ("en",), Path())
 
 
@@ -183,14 +258,16 @@ GOOD = json.dumps(squad()).encode()
 
 
 def corpus(url: str, content: bytes = GOOD) -> Corpus:
-    return Corpus("toy", url, "none", "none", {"en": hashlib.sha256(content).hexdigest()})
+    origin = HttpOrigin(kind="http", url=url, sha256={"en": hashlib.sha256(content).hexdigest()})
+    return Corpus(name="toy", languages=("en",), licence="none", citation="none", origin=origin)
 
 
 def test_a_good_download_is_kept(serve: Callable[..., str], tmp_path: Path) -> None:
     url = serve({"en.json": (200, GOOD, len(GOOD))})
-    folder = fetch(corpus(url), ("en",), tmp_path, "data")
+    folder = corpus_folder(corpus(url), None, ("en",), tmp_path, "data")
     assert len(read_sentences(folder / "en.json", context=False)) == 2
-    assert fetch(corpus("http://127.0.0.1:9/"), ("en",), tmp_path, "data") == folder  # no second download
+    again = corpus_folder(corpus("http://127.0.0.1:9/"), None, ("en",), tmp_path, "data")  # no second download
+    assert again == folder
 
 
 @pytest.mark.parametrize(
@@ -205,7 +282,7 @@ def test_a_bad_download_is_refused_and_not_kept(
     serve: Callable[..., str], tmp_path: Path, answer: tuple[int, bytes, int], message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        fetch(corpus(serve({"en.json": answer})), ("en",), tmp_path, "evaluation")
+        corpus_folder(corpus(serve({"en.json": answer})), None, ("en",), tmp_path, "evaluation")
     assert "evaluation.path=FOLDER" in str(caught.value)
     assert not (tmp_path / "toy" / "en.json").exists()
 
@@ -217,4 +294,4 @@ def test_no_connection_is_one_clear_message(tmp_path: Path) -> None:
         with pytest.raises(
             InputError, match=r"cannot be downloaded \(no connection to the server\); .*data\.path=FOLDER"
         ):
-            fetch(corpus(url), ("en",), tmp_path, "data")
+            corpus_folder(corpus(url), None, ("en",), tmp_path, "data")

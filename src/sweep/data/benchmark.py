@@ -1,13 +1,17 @@
 """A benchmark: questions, candidate passages and which passages are relevant, in several languages."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.passages import Passage, Passages, passages_in_memory
 from sweep.errors import InputError
+from sweep.settings import Protocol
+
+__all__ = ["Benchmark", "Passage", "Question", "benchmark"]
 
 
 class Question(NamedTuple):
@@ -18,68 +22,71 @@ class Question(NamedTuple):
     text: str
 
 
-class Passage(NamedTuple):
-    """A candidate. Ids are unique over all languages."""
-
-    id: str
-    language: str
-    text: str
-
-
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """Questions in a fixed order, passages in ascending order of their ids (the order that breaks ties).
+    """Questions in a fixed order, passages in ascending order of their ids, the order that breaks ties.
 
-    `relevant_q[i]` holds the indices, into `passages`, of all passages relevant to question i in any language.
+    `relevant_q[i]` holds the indices, into `passages`, of all passages relevant to question i: in any language for
+    the protocol "parallel", in the question's own for "monolingual". `grade_q[i]` are their grades (1 unless the data
+    is graded). A question may have none; it is left out of the means and counted.
     """
 
     name: str
     languages: tuple[str, ...]
+    protocol: Protocol
     questions: tuple[Question, ...]
-    passages: tuple[Passage, ...]
+    passages: Passages
     relevant_q: tuple[NDArray[np.int64], ...]
+    grade_q: tuple[NDArray[np.int64], ...]
 
     @property
     def question_language_q(self) -> NDArray[np.int64]:
         """Index of each question's language."""
-        return np.array([self.languages.index(question.language) for question in self.questions])
-
-    @property
-    def passage_language_d(self) -> NDArray[np.int64]:
-        """Index of each passage's language."""
-        return np.array([self.languages.index(passage.language) for passage in self.passages])
+        index = {code: place for place, code in enumerate(self.languages)}
+        return np.array([index[question.language] for question in self.questions])
 
 
 def benchmark(
     name: str,
     languages: tuple[str, ...],
     questions: list[Question],
-    passages: list[Passage],
-    relevant: dict[str, set[str]],
+    passages: Iterable[Passage] | Passages,
+    relevant: Mapping[str, Mapping[str, int]],
+    protocol: Protocol = "parallel",
+    unanswered: bool = False,
 ) -> Benchmark:
-    """Check and order the parts. `relevant` maps a translation group to ids of its relevant passages.
+    """Check and order the parts. `relevant`: translation group -> id of a relevant passage -> its grade.
 
-    Raises InputError for a language without questions or passages, a passage id given twice, a question without
-    any relevant passage, and a relevant id that no passage has.
+    Raises InputError for a language without questions or passages, a passage id given twice, two questions of one
+    translation group in one language, a question without any relevant passage (unless `unanswered` allows it), and a
+    relevant id that no passage has.
     """
-    ordered = sorted(passages, key=lambda passage: passage.id)
-    index = {passage.id: position for position, passage in enumerate(ordered)}
-    if len(index) != len(ordered):
-        ids = [passage.id for passage in ordered]
-        twice = next(first for first, second in pairwise(ids) if first == second)
-        raise InputError(f"{name}: passage id '{twice}' occurs twice")
+    try:
+        table = passages if isinstance(passages, Passages) else passages_in_memory(passages, languages)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    asked = {question.language for question in questions}
+    answered = {languages[index] for index in np.unique(table.language_d)}
     for code in languages:
-        for what, items in (("question", questions), ("passage", passages)):
-            if not any(item.language == code for item in items):
+        for what, present in (("question", asked), ("passage", answered)):
+            if code not in present:
                 raise InputError(f"{name}: language '{code}' has no {what}; leave it out of languages.evaluate")
-    for group, relevant_ids in relevant.items():
-        unknown = sorted(relevant_ids - index.keys())
+    seen: set[tuple[str, str]] = set()
+    for question in questions:
+        if question[:2] in seen:
+            raise InputError(f"{name}: question '{question.group}' occurs twice in {question.language}")
+        seen.add(question[:2])
+    row_of = table.rows_of({id_ for judged in relevant.values() for id_ in judged})
+    for group, judged in relevant.items():
+        unknown = sorted(judged.keys() - row_of.keys())
         if unknown:
             raise InputError(f"{name}: question '{group}' names the unknown passage '{unknown[0]}' as relevant")
-    relevant_q = []
+    relevant_q, grade_q = [], []
     for question in questions:
-        found = np.array(sorted(index[id_] for id_ in relevant.get(question.group, ())), np.int64)
-        if not len(found):
+        judged = relevant.get(question.group, {})
+        if not judged and not unanswered:
             raise InputError(f"{name}: question '{question.group}' ({question.language}) has no relevant passage")
-        relevant_q.append(found)
-    return Benchmark(name, languages, tuple(questions), tuple(ordered), tuple(relevant_q))
+        ordered = sorted((row_of[id_], grade) for id_, grade in judged.items())
+        relevant_q.append(np.array([row for row, _ in ordered], np.int64))
+        grade_q.append(np.array([grade for _, grade in ordered], np.int64))
+    return Benchmark(name, languages, protocol, tuple(questions), table, tuple(relevant_q), tuple(grade_q))

@@ -171,8 +171,8 @@ def cldr_benchmark(settings: CldrEvaluation, languages: tuple[str, ...]) -> Benc
     questions, passages, relevant = [], [], {}
     for number, (passage, asked) in enumerate(records):
         group = f"e{number:05d}"
-        relevant[group] = {f"{group}:{code}" for code in languages}
+        relevant[group] = {f"{group}:{code}": 1 for code in languages}
         for code in languages:
             questions.append(Question(group, code, _listed(asked, code, f"q{group}")))
-            passages.append(Passage(f"{group}:{code}", code, _listed(passage, code, f"p{group}")))
+            passages.append(Passage(f"{group}:{code}", code, _listed(passage, code, f"p{group}"), unit=group))
     return benchmark(settings.name, languages, questions, passages, relevant)

@@ -1,95 +1,91 @@
-"""Public corpora: origin, licence and checksums, and their verified download into the user's cache."""
+"""The files of a declared corpus: a folder of the user's, or a verified download into the cache."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 import requests
+from huggingface_hub import snapshot_download
 
 from sweep.errors import InputError
-
-LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """A public corpus: one `<language>.json` a language under `url`, with the SHA-256 of each."""
-
-    name: str
-    url: str
-    licence: str
-    citation: str
-    sha256: dict[str, str]
+from sweep.settings import Corpus, HttpOrigin, HubOrigin
 
 
-CORPORA = {
-    corpus.name: corpus
-    for corpus in (
-        Corpus(
-            name="xquad_r",
-            url=f"{LAREQA}/9bc8c7fb6dd8d01d72a05a93c2cb96882b0d299c/xquad-r/",
-            licence="CC BY-SA 4.0",
-            citation="Roy et al. 2020, LAReQA, arXiv 2004.05484",
-            sha256={
-                "ar": "c52922d3b8ac1ae03ed5ac38647ad59870dca3dda2beefe18ecdc30729acb69d",
-                "de": "16fb0f4bf4916154b585a20c24c66074591c9718a1affe764ff4697572328949",
-                "el": "163fd43ee785a30eb534ae2061e9eaa766a7ee4e8ffce5e4b422480c150f64b6",
-                "en": "7b0954f39297c27a31fef610f0883337dd2907fa8699151dc922afdd0fa12ffe",
-                "es": "f8e836b2d91009c4363e04315f7ede363eedbbb49c67dda60de6c4aa782f58de",
-                "hi": "ea45ba8ae4513d1533b222bebdc02a90bc319c055d3aeea68584a053d2e92872",
-                "ru": "7f4dff853538b9a5fcc28c070b8bb983a5c5d190ac747b8e005a1ada9cab18f1",
-                "th": "c3a041864c3a9fb0b4dd91cfdf99cf36b411b3e704c58a303c97bc6dc786cfe4",
-                "tr": "f3e8c13002bbce154a4578f535f7533cb70f3da08840e6b62735935baec7bd94",
-                "vi": "e35926bf5cc6fc6ecbdfca49467aabeb454f08d152d7818143a906bd31dde995",
-                "zh": "80c2cde7b9c2fb134c303cbb52f2ba396ead9eb0014aec43993543d2ba9e93ed",
-            },
-        ),
-        Corpus(
-            name="mlqa_r",
-            url=f"{LAREQA}/5405d2a77e83d5ccb47623a3f9e5604c3f103193/mlqa-dev-r/",
-            licence="CC BY-SA 3.0",
-            citation="Roy et al. 2020, LAReQA, arXiv 2004.05484; Lewis et al. 2020, MLQA, arXiv 1910.07475",
-            sha256={
-                "ar": "2132fbc03208535c0fe01f2e2c5121d06f9c2aa799af93b0a719dbc105bdf137",
-                "de": "ce9454dc5aa6f2d85c23cd6e49cb367fbb7c4c6e62d7f71e355c6b5dae4d0886",
-                "en": "fedd9a5cc0848dda80caf84aa36f482adaae230526a3f6e9e86926a93ef3b1e4",
-                "es": "70ecba276b8c96a692b120693a595d076ce94ad21d4b28311538a9fcbfe0f9d7",
-                "hi": "4dd0fb3c06f737a5481d705bc1dcac7876712a5815c9265908fbb3a0696cb654",
-                "vi": "9d3baff6ba03e6793b25594217265ea59a136b9733833dca8a9582a84a78ff85",
-                "zh": "57f01d2fff50cf3392805635b01445339f225ad5bf28ba8443b12f8dbd1e69dc",
-            },
-        ),
-    )
-}
+def corpus_folder(
+    corpus: Corpus, path: str | None, languages: tuple[str, ...], cache: Path, key: str, split: str = ""
+) -> Path:
+    """The folder to read: `path`, or the languages' files of the corpus' origin, downloaded first where missing.
 
-
-def fetch(corpus: Corpus, languages: tuple[str, ...], cache: Path, key: str) -> Path:
-    """The folder with the languages' verified files; what is missing is downloaded, with a progress bar.
-
-    `key` is the config section to name in the mend. Raises InputError if a file cannot be had or has a wrong sum.
+    `key` is the config section to name in the mend. Raises InputError if there is no such folder, language or origin,
+    or if a file cannot be had or differs from the pinned one.
     """
+    if path is not None:
+        if not Path(path).is_dir():
+            raise InputError(f"{corpus.name}: no such folder: {path}")
+        return Path(path)
+    if corpus.origin is None:
+        raise InputError(f"{corpus.name} has no public origin: give the folder of its files with {key}.path=FOLDER")
+    unknown = [code for code in languages if code not in corpus.languages]
+    if unknown:
+        raise InputError(f"{corpus.name} has no language '{unknown[0]}'; it has: {' '.join(corpus.languages)}")
+    mend = f"with the files in a local folder, add {key}.path=FOLDER"
+    if isinstance(corpus.origin, HttpOrigin):
+        return _from_http(corpus, corpus.origin, languages, cache, mend)
+    return _from_hub(corpus, corpus.origin, languages, cache, split, mend)
+
+
+def _announce(corpus: Corpus) -> None:
+    print(f"Downloading {corpus.name} ({corpus.licence}; {corpus.citation})", file=sys.stderr)
+
+
+def _from_http(corpus: Corpus, origin: HttpOrigin, languages: tuple[str, ...], cache: Path, mend: str) -> Path:
     folder = cache / corpus.name
     downloads = pooch.create(
         folder,
-        corpus.url,
-        registry={f"{code}.json": f"sha256:{corpus.sha256[code]}" for code in languages},
+        origin.url,
+        registry={f"{code}.json": f"sha256:{origin.sha256[code]}" for code in languages},
         retry_if_failed=1,
     )
     pooch.get_logger().setLevel("WARNING")
-    mend = f"with the files in a local folder, add {key}.path=FOLDER"
     if any(not (folder / f"{code}.json").exists() for code in languages):
-        print(f"Downloading {corpus.name} ({corpus.licence}; {corpus.citation})", file=sys.stderr)
+        _announce(corpus)
     for code in languages:
         try:
             downloads.fetch(f"{code}.json", downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
         except ValueError as error:
             raise InputError(
-                f"{corpus.url}{code}.json: the download does not have the expected SHA-256 (truncated or changed on "
+                f"{origin.url}{code}.json: the download does not have the expected SHA-256 (truncated or changed on "
                 f"the way); run again, or {mend}"
             ) from error
         except (requests.exceptions.RequestException, OSError) as error:
-            raise InputError(f"{corpus.url}{code}.json: cannot be downloaded ({_reason(error)}); {mend}") from error
+            raise InputError(f"{origin.url}{code}.json: cannot be downloaded ({_reason(error)}); {mend}") from error
+    return folder
+
+
+def _from_hub(
+    corpus: Corpus, origin: HubOrigin, languages: tuple[str, ...], cache: Path, split: str, mend: str
+) -> Path:
+    """All repositories' files in one folder; the hub's client verifies them and goes on where it was interrupted."""
+    folder = cache / corpus.name
+    _announce(corpus)
+    for source in origin.repositories:
+        patterns = [file.format(language=code, split=split) for code in languages for file in source.files]
+        try:
+            snapshot_download(
+                source.repository,
+                repo_type="dataset",
+                revision=source.revision,
+                allow_patterns=patterns,
+                local_dir=folder,
+            )
+        except Exception as error:  # the client's errors, and those of its HTTP library, have no common base
+            raise InputError(
+                f"{source.repository}: cannot be downloaded from the hub ({_reason(error)}); {mend}"
+            ) from error
+        # The client only warns if nothing matches, or if the hub fails while the folder holds another repository.
+        missing = [pattern for pattern in patterns if not any(folder.glob(pattern))]
+        if missing:
+            raise InputError(f"{source.repository}: the hub gave no {missing[0]}; {mend}")
     return folder
 
 
@@ -99,4 +95,4 @@ def _reason(error: Exception) -> str:
         return f"HTTP status {response.status_code}"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "no connection to the server"
-    return str(error) or type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

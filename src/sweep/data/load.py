@@ -3,11 +3,20 @@
 from sweep.cache import cache_folder
 from sweep.data.benchmark import Benchmark
 from sweep.data.cldr import cldr_benchmark, cldr_training_set
+from sweep.data.judged import judged_benchmark, judged_languages
 from sweep.data.languages import joshi_tiers
 from sweep.data.squad import squad_benchmark, squad_languages, squad_training_set
 from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
-from sweep.settings import CldrData, CldrEvaluation, EvaluateSettings, Settings, Tiers
+from sweep.settings import (
+    CldrData,
+    CldrEvaluation,
+    EvaluateSettings,
+    JudgedEvaluation,
+    Settings,
+    SquadEvaluation,
+    Tiers,
+)
 
 
 def load_training_set(settings: Settings) -> TrainingSet:
@@ -27,6 +36,8 @@ def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:
                 "evaluation=cldr needs its languages: choose languages=cldr_14 or set languages.evaluate"
             )
         return cldr_benchmark(evaluation, languages)
+    if isinstance(evaluation, JudgedEvaluation):
+        return judged_benchmark(evaluation, languages, cache_folder(settings.paths))
     return squad_benchmark(evaluation, languages, cache_folder(settings.paths))
 
 
@@ -36,9 +47,11 @@ def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:
     if declared is not None:
         return declared
     evaluation = settings.evaluation
-    languages = settings.languages.evaluate or (
-        () if isinstance(evaluation, CldrEvaluation) else squad_languages(evaluation.name, evaluation.path)
-    )
+    languages = settings.languages.evaluate or ()
+    if not languages and isinstance(evaluation, SquadEvaluation):
+        languages = squad_languages(evaluation.corpus, evaluation.path)
+    elif not languages and isinstance(evaluation, JudgedEvaluation):
+        languages = judged_languages(evaluation)
     return joshi_tiers(languages)
 
 

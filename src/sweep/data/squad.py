@@ -7,17 +7,17 @@ relevant (LAReQA, arXiv 2004.05484).
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
-from sweep.data.corpora import CORPORA, fetch
+from sweep.data.corpora import corpus_folder
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
-from sweep.settings import SquadData, SquadEvaluation
+from sweep.settings import Corpus, SquadData, SquadEvaluation
 
 
 class _Answer(BaseModel):
@@ -126,36 +126,26 @@ def _split(
         yield text, tuple(answered.get(index, ()))
 
 
-def squad_languages(corpus: str, path: str | None) -> tuple[str, ...]:
-    """Languages of a corpus: its folder's files, or what can be downloaded. Raises InputError."""
-    if path is not None:
-        if not Path(path).is_dir():
-            raise InputError(f"{corpus}: no such folder: {path}")
-        found = tuple(sorted(file.stem for file in Path(path).glob("*.json")))
-        if not found:
-            raise InputError(f"{corpus}: no <language>.json in {path}")
-        return found
-    if corpus not in CORPORA:
-        raise InputError(f"'{corpus}' has no public origin here ({', '.join(CORPORA)} have): give the folder's path")
-    return tuple(sorted(CORPORA[corpus].sha256))
-
-
-def _folder(corpus: str, path: str | None, languages: tuple[str, ...], cache: Path, key: str) -> Path:
-    """The folder with the languages' files, downloaded first if no path is given. Raises InputError."""
-    available = squad_languages(corpus, path)
-    unknown = [code for code in languages if code not in available]
-    if unknown and path is not None:
-        raise InputError(f"{Path(path) / unknown[0]}.json: no such file; {path} has: {' '.join(available)}")
-    if unknown:
-        raise InputError(f"{corpus} has no language '{unknown[0]}'; it has: {' '.join(available)}")
-    return Path(path) if path is not None else fetch(CORPORA[corpus], languages, cache, key)
+def squad_languages(corpus: Corpus, path: str | None) -> tuple[str, ...]:
+    """Languages of a corpus: its folder's files, or what its origin has. Raises InputError."""
+    if path is None:
+        return tuple(sorted(corpus.languages))
+    found = tuple(sorted(file.stem for file in Path(path).glob("*.json")))
+    if not found:
+        raise InputError(f"{corpus.name}: no <language>.json in {path}")
+    return found
 
 
 def _read(
-    corpus: str, path: str | None, context: bool, languages: tuple[str, ...], cache: Path, key: str
+    settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | None, cache: Path, key: str
 ) -> dict[str, list[Sentence]]:
-    folder = _folder(corpus, path, languages, cache, key)
-    return {code: read_sentences(folder / f"{code}.json", context) for code in languages}
+    """The sentences of each language, in the given languages or in all that there are. Raises InputError."""
+    folder = corpus_folder(settings.corpus, settings.path, languages or settings.corpus.languages, cache, key)
+    available = squad_languages(settings.corpus, settings.path)
+    unknown = [code for code in languages or () if code not in available]
+    if unknown:
+        raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(available)}")
+    return {code: read_sentences(folder / f"{code}.json", settings.context) for code in languages or available}
 
 
 def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> set[str]:
@@ -166,7 +156,7 @@ def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> 
 
 def squad_training_set(settings: SquadData, languages: tuple[str, ...], cache: Path) -> TrainingSet:
     """A training row for every question and its answer-bearing sentence. Raises InputError."""
-    sentences = _read(settings.corpus, settings.path, settings.context, languages, cache, "data")
+    sentences = _read(settings, languages, cache, "data")
     kept = _kept_questions(sentences, settings.max_questions)
     rows = [
         TrainingRow(id_, code, question, sentence.text)
@@ -183,24 +173,42 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
 
     Raises InputError.
     """
-    chosen = languages or squad_languages(settings.name, settings.path)
-    sentences = _read(settings.name, settings.path, settings.context, chosen, cache, "evaluation")
+    sentences = _read(settings, languages, cache, "evaluation")
     kept = _kept_questions(sentences, settings.max_questions)
+    unit_of = _paragraph_units if settings.unit == "paragraph" else _group_units(sentences)
     questions, passages = [], []
-    relevant: dict[str, set[str]] = {}
-    for code in chosen:
+    relevant: dict[str, dict[str, int]] = {}
+    for code, found in sentences.items():
         paragraphs = {
-            sentence.paragraph_place
-            for sentence in sentences[code]
-            if any(id_ in kept for id_, _ in sentence.questions)
+            sentence.paragraph_place for sentence in found if any(id_ in kept for id_, _ in sentence.questions)
         }
-        for sentence in sentences[code]:
+        for sentence in found:
             if settings.max_questions is not None and sentence.paragraph_place not in paragraphs:
                 continue
             id_ = f"{code}:{sentence.place}"
-            passages.append(Passage(id_, code, sentence.text))
+            passages.append(Passage(id_, code, sentence.text, unit_of(sentence)))
             for group, question in sentence.questions:
                 if group in kept:
                     questions.append(Question(group, code, question))
-                    relevant.setdefault(group, set()).add(id_)
-    return benchmark(settings.name, chosen, questions, passages, relevant)
+                    relevant.setdefault(group, {})[id_] = 1
+    return benchmark(settings.name, tuple(sentences), questions, passages, relevant)
+
+
+def _paragraph_units(sentence: Sentence) -> str:
+    return sentence.paragraph_place
+
+
+def _group_units(sentences: dict[str, list[Sentence]]) -> Callable[[Sentence], str]:
+    """Sentences that answer the same question are one unit, and so are those that a shared sentence links; a sentence
+    without questions is a unit of its own."""
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while parent.setdefault(group, group) != group:
+            group = parent[group]
+        return group
+
+    for sentence in (sentence for found in sentences.values() for sentence in found):
+        for group, _ in sentence.questions:
+            parent[root(group)] = root(sentence.questions[0][0])
+    return lambda sentence: root(sentence.questions[0][0]) if sentence.questions else ""

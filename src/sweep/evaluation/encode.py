@@ -1,6 +1,17 @@
-"""Embeddings of texts: every distinct text once, by length, split over accelerate's processes."""
+"""Embeddings of texts: every distinct text once, by length, split over accelerate's processes.
 
-from collections.abc import Sequence
+Texts go through in shards. With a folder, the embeddings are a memory-mapped file in it, every finished shard is
+marked there, and a run that was killed goes on with the first one that is not.
+Shapes: u = distinct texts, b = texts of a batch, h = hidden size.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +22,35 @@ from sweep.errors import TrialFailed
 from sweep.model.encoder import Retriever, Role
 
 TOKENS_PER_BATCH = 4096  # padding included; keeps memory flat whatever the lengths
+TEXTS_PER_SHARD = 4096  # what a kill can cost
+
+Progress = Callable[[int, int], None]  # texts done, texts in all
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Distinct texts, read when they are needed: `read` gives those of some rows. `digest` is of all of them."""
+
+    size: int
+    read: Callable[[NDArray[np.int64]], Sequence[str]]
+    digest: str
+
+
+def distinct(texts: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Where each distinct text occurs first (u), which of them each text is (d), and a digest of all.
+
+    Only a hash of each text is kept, so that a corpus need not fit in memory.
+    """
+    hashes = np.frombuffer(b"".join(_hash(text) for text in texts), dtype=[("high", "<u8"), ("low", "<u8")])
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")  # as they come, not by hash
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return first[order], number[inverse], hashlib.sha256(hashes[first[order]].tobytes()).hexdigest()
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def length_sorted_batches(lengths: Sequence[int], budget: int) -> list[NDArray[np.int64]]:
@@ -25,34 +65,139 @@ def length_sorted_batches(lengths: Sequence[int], budget: int) -> list[NDArray[n
     return batches
 
 
-@torch.inference_mode()
-def encode(retriever: Retriever, texts: Sequence[str], role: Role, accelerator: Accelerator) -> NDArray[np.float32]:
-    """L2-normalised float32 embeddings (distinct texts, h), on every process, in the order of `texts`.
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Embeddings (u, h) in the order of the texts, and how many texts were cut to the model's length."""
+
+    embedding_uh: NDArray[np.float32]
+    truncated: int
+
+
+def encode(
+    retriever: Retriever,
+    texts: Texts,
+    role: Role,
+    accelerator: Accelerator,
+    folder: Path | None = None,
+    progress: Progress = lambda done, size: None,
+) -> Encoded:
+    """L2-normalised float32 embeddings, on every process.
 
     Every process encodes every n-th batch; batches are the same for any number of processes, so the embeddings are
-    too. Raises TrialFailed if one of them is NaN or infinite.
+    too. Half precision on a GPU. Raises TrialFailed if an embedding is NaN or infinite.
     """
-    encoder = retriever.encoder.to(accelerator.device).eval()
-    ids = retriever.tokenize(texts, role)
+    retriever.encoder.to(accelerator.device).eval()
+    shape = (texts.size, retriever.encoder.hidden_size)
+    store = _InMemory(shape) if folder is None else _OnDisk(folder / role, shape, texts.digest, accelerator)
+    for shard, low in enumerate(range(0, texts.size, TEXTS_PER_SHARD)):
+        rows = slice(low, min(low + TEXTS_PER_SHARD, texts.size))
+        if not store.has(shard):
+            part = texts.read(np.arange(rows.start, rows.stop))
+            told = partial(_tell, progress, low, texts.size)
+            store.put(shard, rows, *_encode_shard(retriever, part, role, accelerator, told))
+        progress(rows.stop, texts.size)
+    return Encoded(store.embedding_uh, store.truncated)
+
+
+def _tell(progress: Progress, before: int, size: int, done: int) -> None:
+    """Progress within a shard."""
+    progress(before + done, size)
+
+
+@torch.inference_mode()
+def _encode_shard(
+    retriever: Retriever,
+    texts: Sequence[str],
+    role: Role,
+    accelerator: Accelerator,
+    progress: Callable[[int], None],
+) -> tuple[NDArray[np.float32], int]:
+    tokenized = retriever.tokenize(texts, role)
+    ids = tokenized.ids
+    part_bh = torch.zeros(len(texts), retriever.encoder.hidden_size)
     batches = length_sorted_batches([len(sequence) for sequence in ids], TOKENS_PER_BATCH)
-    embedding_dh: torch.Tensor | None = None
+    on_gpu = accelerator.device.type == "cuda"
+    done = 0
     for index in batches[accelerator.process_index :: accelerator.num_processes]:
-        (part_bh,) = encoder([retriever.collate([ids[row] for row in index], accelerator.device)])
-        if embedding_dh is None:
-            embedding_dh = torch.zeros(len(texts), part_bh.shape[1])
-        embedding_dh[torch.from_numpy(index)] = part_bh.float().cpu()
+        with torch.autocast(accelerator.device.type, dtype=torch.float16, enabled=on_gpu):
+            (embedding_bh,) = retriever.encoder([retriever.collate([ids[row] for row in index], accelerator.device)])
+        part_bh[torch.from_numpy(index)] = embedding_bh.float().cpu()
+        done += len(index) * accelerator.num_processes
+        progress(min(done, len(texts)))
     if accelerator.num_processes > 1:
-        embedding_dh = _merged(embedding_dh, len(texts), retriever, accelerator)
-    assert embedding_dh is not None
-    if not torch.isfinite(embedding_dh).all():
-        bad = int((~torch.isfinite(embedding_dh).all(1)).nonzero()[0])
+        # Each row is zero everywhere but on one process, so the sum is exact.
+        part_bh = accelerator.reduce(part_bh.to(accelerator.device), reduction="sum").cpu()
+    if not torch.isfinite(part_bh).all():
+        bad = int((~torch.isfinite(part_bh).all(1)).nonzero()[0])
         raise TrialFailed(f"the embedding of a {role} is not finite (text: {texts[bad][:80]!r})")
-    return embedding_dh.numpy()
+    return part_bh.numpy(), tokenized.truncated
 
 
-def _merged(part_dh: torch.Tensor | None, size: int, retriever: Retriever, accelerator: Accelerator) -> torch.Tensor:
-    """All processes' rows: each row is zero everywhere but on one process, so their sum is exact."""
-    if part_dh is None:  # fewer batches than processes
-        part_dh = torch.zeros(size, retriever.encoder.hidden_size)
-    merged: torch.Tensor = accelerator.reduce(part_dh.to(accelerator.device), reduction="sum").cpu()
-    return merged
+class _InMemory:
+    """Embeddings that are gone with the process."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.embedding_uh: NDArray[np.float32] = np.zeros(shape, np.float32)
+        self.truncated = 0
+
+    def has(self, shard: int) -> bool:
+        """Nothing is there before it is put."""
+        return False
+
+    def put(self, shard: int, rows: slice, part_bh: NDArray[np.float32], truncated: int) -> None:
+        """Keep a shard's embeddings."""
+        self.embedding_uh[rows] = part_bh
+        self.truncated += truncated
+
+
+class _OnDisk:
+    """Embeddings in a memory-mapped file, with a mark for every finished shard. Rank 0 alone writes."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int], digest: str, accelerator: Accelerator) -> None:
+        self._file, self._marks = folder / "embeddings.npy", folder / "shards.json"
+        self._accelerator = accelerator
+        self._identity = {"digest": digest, "shape": list(shape), "texts_per_shard": TEXTS_PER_SHARD}
+        self._truncated: dict[str, int] = {}  # shard -> texts that were cut
+        if accelerator.is_main_process:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not self._read_marks():
+                np.lib.format.open_memmap(self._file, "w+", np.float32, shape).flush()
+                self._write_marks()
+        accelerator.wait_for_everyone()
+        self._read_marks()
+        self._map_uh = np.load(self._file, mmap_mode="r+" if accelerator.is_main_process else "r")
+        self.embedding_uh: NDArray[np.float32] = self._map_uh
+
+    @property
+    def truncated(self) -> int:
+        """Texts that were cut, those of earlier runs included."""
+        return sum(self._truncated.values())
+
+    def _read_marks(self) -> bool:
+        """Whether the folder has shards of these very texts; which ones is then known."""
+        try:
+            found = json.loads(self._marks.read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        if found["identity"] != self._identity or not self._file.exists():
+            return False
+        self._truncated = found["truncated"]
+        return True
+
+    def _write_marks(self) -> None:
+        draft = self._marks.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps({"identity": self._identity, "truncated": self._truncated}))
+        os.replace(draft, self._marks)
+
+    def has(self, shard: int) -> bool:
+        """Whether this run or an earlier one finished the shard."""
+        return str(shard) in self._truncated
+
+    def put(self, shard: int, rows: slice, part_bh: NDArray[np.float32], truncated: int) -> None:
+        """Mark a shard as finished, once its rows are on the disk."""
+        self._truncated[str(shard)] = truncated
+        if self._accelerator.is_main_process:
+            self._map_uh[rows] = part_bh
+            self._map_uh.flush()
+            self._write_marks()
+        self._accelerator.wait_for_everyone()

@@ -1,127 +1,128 @@
-"""Evaluate a retriever on a benchmark: embeddings, exact ranks, metrics by language, pair and tier."""
+"""Evaluate a retriever on a benchmark: embeddings, ranks, metrics by language, pair and tier, and their intervals."""
 
-from collections.abc import Callable
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
-from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
-from sweep.evaluation import metrics as per_question
-from sweep.evaluation.encode import encode
-from sweep.evaluation.ranks import PAD, Ranks, rank
-from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.cells import QUALITY, geometry_cells, rank_cells, searched_metrics
+from sweep.evaluation.encode import Progress, Texts, distinct, encode
+from sweep.evaluation.monolingual_ranks import rank_monolingual
+from sweep.evaluation.parallel_ranks import rank_parallel
+from sweep.evaluation.rank_file import write_ranking
+from sweep.evaluation.ranking import Ranking
+from sweep.evaluation.summarise import Evaluated, Members, summarise
 from sweep.model.encoder import Retriever
-from sweep.settings import Tiers
+from sweep.records import write_atomically
+from sweep.settings import EvaluationSettings, JudgedEvaluation
 
-Metrics = dict[str, float]
-QUALITY: dict[str, Callable[[NDArray[np.int32]], NDArray[np.float64]]] = {
-    "map": per_question.average_precision,
-    "recall@1": lambda ranks_qr: per_question.recall_at(ranks_qr, 1),
-    "recall@10": lambda ranks_qr: per_question.recall_at(ranks_qr, 10),
-    "recall@100": lambda ranks_qr: per_question.recall_at(ranks_qr, 100),
-    "mrr@10": lambda ranks_qr: per_question.reciprocal_rank_at(ranks_qr, 10),
-}
+IN_MEMORY_TEXTS = 200_000  # more embeddings than these are kept in a file
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What an evaluation gives: figures, the ranks that they come from, and what a reader must know about them."""
+
+    evaluated: Evaluated
+    ranking: Ranking
+    tiers: dict[str, frozenset[str]]
+    truncated: dict[str, int]  # texts longer than the model's limit, of "query" and "passage"
+
+    def write(self, metrics: Path, details: Path, ranks: Path) -> None:
+        """Write the three files of an evaluation; the metrics last, so that where they are the others are too."""
+        write_ranking(ranks, self.ranking, self.tiers)
+        write_atomically(details, json.dumps(self.details(), indent=1))
+        write_atomically(metrics, json.dumps(self.evaluated.metrics, indent=1))
+
+    def details(self) -> dict[str, Any]:
+        """Everything but the metrics and the ranks, for a JSON file."""
+        return {
+            "intervals": self.evaluated.intervals,
+            "search": asdict(self.ranking.search),
+            "not_computed": self._not_computed(),
+            "truncated": self.truncated,
+        }
+
+    def _not_computed(self) -> list[str]:
+        return [metric for metric in QUALITY if metric not in searched_metrics(self.ranking)]
+
+    def notes(self) -> list[str]:
+        """What was left out or cut, one sentence each."""
+        notes = []
+        for role, count in self.truncated.items():
+            if count:
+                notes.append(f"{count:,} distinct {role} texts are longer than model.max_{role}_tokens and were cut.")
+        name = self.ranking.benchmark
+        families = ("mono", "cross", "pooled")
+        left_out = int(sum(self.evaluated.metrics.get(f"{name}/{family}/left_out", 0) for family in families))
+        if left_out:
+            notes.append(f"Left out, having no relevant passage in the pool: {left_out:,} questions over all pools.")
+        search = self.ranking.search
+        if search.depth is not None:
+            quality = (
+                "all passages compared" if search.index == "flat" else "approximate: some passages may be missed"
+            )
+            notes.append(f"Searched to depth {search.depth:,} with FAISS {search.index} ({quality}).")
+        if self._not_computed():
+            notes.append(f"Not computed, needing more depth than was searched: {', '.join(self._not_computed())}.")
+        return notes
 
 
 def evaluate(
     retriever: Retriever,
     benchmark: Benchmark,
-    tiers: Tiers,
-    trained_languages: tuple[str, ...],
+    settings: EvaluationSettings,
+    tiers: Members,
     accelerator: Accelerator,
-) -> Metrics:
-    """All metrics by their keys (METRICS, section 7), the same on every process."""
-    ranks = rank_benchmark(retriever, benchmark, accelerator)
-    return metrics_from_ranks(benchmark, ranks, tiers, trained_languages)
+    folder: Path | None = None,
+    progress: Progress = lambda done, size: None,
+) -> Evaluation | None:
+    """Evaluate on all processes together; the result is rank 0's, the others get None.
 
-
-def rank_benchmark(retriever: Retriever, benchmark: Benchmark, accelerator: Accelerator) -> Ranks:
-    """Encode every distinct question and passage once and rank the relevant passages of every question."""
-    query_texts, text_q = _distinct([question.text for question in benchmark.questions])
-    passage_texts, text_d = _distinct([passage.text for passage in benchmark.passages])
-    query_uh = encode(retriever, query_texts, "query", accelerator)
-    passage_uh = encode(retriever, passage_texts, "passage", accelerator)
-    return rank(benchmark, query_uh[text_q], passage_uh, text_d)
-
-
-def _distinct(texts: list[str]) -> tuple[list[str], NDArray[np.int64]]:
-    index: dict[str, int] = {}
-    places = np.array([index.setdefault(text, len(index)) for text in texts])
-    return list(index), places
-
-
-def metrics_from_ranks(
-    benchmark: Benchmark, ranks: Ranks, tiers: Tiers, trained_languages: tuple[str, ...]
-) -> Metrics:
-    """Means over questions within a language or pair, then unweighted means over those (METRICS, section 1)."""
-    cells = {
-        "mono": _retrieval_cells(benchmark, ranks, cross=False),
-        "cross": _retrieval_cells(benchmark, ranks, cross=True),
-        "pooled": _pooled_cells(benchmark, ranks),
-    }
-    memberships = tier_members(benchmark.languages, tiers, trained_languages)
-    result: Metrics = {}
-    for family, family_cells in cells.items():
-        for metric, by_cell in family_cells.items():
-            key = f"{benchmark.name}/{family}/{metric}"
-            result |= _summarised(key, by_cell, memberships, total=metric in ("questions", "left_out"))
-    return result
-
-
-def _summarised(key: str, by_cell: dict[str, float], memberships: dict[str, frozenset[str]], total: bool) -> Metrics:
-    """The value of every cell (language "en" or pair "en-de"), its mean (or total) over all and over each tier.
-
-    A pair belongs to a tier if at least one of its languages does. An empty tier has no entry.
+    With a `folder`, embeddings and indexes are kept there, and what an earlier run finished is used.
+    Raises TrialFailed (an embedding is not finite).
     """
-    combine = sum if total else (lambda values: float(np.mean(values)))
-    result: Metrics = {}
-    if by_cell:
-        result[key] = float(combine(list(by_cell.values())))
-    for tier, members in memberships.items():
-        values = [value for cell, value in by_cell.items() if members & set(cell.split("-"))]
-        if values:
-            result[f"{key}/{tier}"] = float(combine(values))
-    return result | {f"{key}/{cell}": value for cell, value in by_cell.items()}
+    queries = _texts_of([question.text for question in benchmark.questions])
+    first_u, text_d, digest = distinct(benchmark.passages.texts())
+    passages = Texts(len(first_u), lambda rows: benchmark.passages.texts_at(first_u[rows]), digest)
+    with tempfile.TemporaryDirectory() as temporary:
+        if folder is not None:
+            folder /= retriever.fingerprint()[:24] + f"-{accelerator.device.type}"
+        found = encode(retriever, queries[0], "query", accelerator, _part(folder, queries[0].digest))
+        passage = encode(retriever, passages, "passage", accelerator, _part(folder, digest), progress)
+        if not accelerator.is_main_process:
+            return None
+        query_qh = found.embedding_uh[queries[1]]
+        if isinstance(settings, JudgedEvaluation) and benchmark.protocol == "monolingual":
+            indexes = (_part(folder, digest) or Path(temporary)) / "index"
+            ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
+        else:
+            ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
+    return _evaluation(ranking, query_qh, tiers, {"query": found.truncated, "passage": passage.truncated})
 
 
-def _retrieval_cells(benchmark: Benchmark, ranks: Ranks, cross: bool) -> dict[str, dict[str, float]]:
-    """metric -> "en" or "en-de" -> mean, in the pools of one language each."""
-    cells: dict[str, dict[str, float]] = {}
-    for asked, asked_name in enumerate(benchmark.languages):
-        rows = benchmark.question_language_q == asked
-        for answered, answered_name in enumerate(benchmark.languages):
-            if (asked != answered) != cross:
-                continue
-            in_pool_qr = np.where(ranks.language_qr[rows] == answered, ranks.own_qr[rows], PAD)
-            name = f"{asked_name}-{answered_name}" if cross else asked_name
-            _add_quality(cells, name, in_pool_qr)
-    return cells
+def _part(folder: Path | None, digest: str) -> Path | None:
+    return None if folder is None else folder / digest[:24]
 
 
-def _add_quality(cells: dict[str, dict[str, float]], name: str, ranks_qr: NDArray[np.int32]) -> None:
-    """Add the mean of every quality metric over the questions that have a relevant passage in this pool."""
-    answered = int(np.count_nonzero((ranks_qr != PAD).any(1)))
-    if answered:
-        for metric, function in QUALITY.items():
-            cells.setdefault(metric, {})[name] = float(np.nanmean(function(ranks_qr)))
-    cells.setdefault("questions", {})[name] = answered
-    cells.setdefault("left_out", {})[name] = len(ranks_qr) - answered
+def _texts_of(texts: list[str]) -> tuple[Texts, np.ndarray[Any, Any]]:
+    """Distinct texts in memory, and which of them each text is."""
+    first_u, text_q, digest = distinct(texts)
+    return Texts(len(first_u), lambda rows: [texts[index] for index in first_u[rows]], digest), text_q
 
 
-def _pooled_cells(benchmark: Benchmark, ranks: Ranks) -> dict[str, dict[str, float]]:
-    """metric -> question language -> mean, in the pool of all languages."""
-    language_q = benchmark.question_language_q
-    per_language = {
-        "alignment_consistency": per_question.alignment_consistency(ranks.pooled_qr, len(benchmark.passages)),
-        "rank_distance": per_question.rank_distance(ranks.pooled_qr),
-        "language_preference": per_question.prefers_own_language(ranks.pooled_qr, ranks.language_qr, language_q),
-        "same_language@1": (ranks.top_language_q == language_q).astype(float),
-    }
-    cells: dict[str, dict[str, float]] = {}
-    for index, name in enumerate(benchmark.languages):
-        rows = language_q == index
-        _add_quality(cells, name, ranks.pooled_qr[rows])
-        for metric, value_q in per_language.items():
-            cells.setdefault(metric, {})[name] = float(np.nanmean(value_q[rows]))
-    return cells
+def _evaluation(
+    ranking: Ranking, query_qh: np.ndarray[Any, Any], tiers: Members, truncated: dict[str, int]
+) -> Evaluation:
+    table, counts = rank_cells(ranking)
+    uniformity: dict[str, float] = {}
+    if ranking.protocol == "parallel":
+        geometry, uniformity = geometry_cells(ranking, query_qh)
+        table |= geometry
+    evaluated = summarise(ranking.benchmark, table, counts, uniformity, tiers)
+    return Evaluation(evaluated, ranking, dict(tiers), truncated)

@@ -3,6 +3,7 @@
 Shapes: b = sequences, t = tokens, h = hidden size.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -51,6 +52,13 @@ class Encoder(nn.Module):
         return nn.functional.normalize(pooled_bh, dim=-1)
 
 
+class Tokenized(NamedTuple):
+    """Token ids of each text, and how many texts were longer than the role's limit and were cut."""
+
+    ids: list[list[int]]
+    truncated: int
+
+
 @dataclass(frozen=True, eq=False)
 class Retriever:
     """An encoder with its tokenizer and the way it wants text: prefixes and maximal lengths."""
@@ -59,17 +67,26 @@ class Retriever:
     tokenizer: Any
     settings: EncoderSettings
 
-    def tokenize(self, texts: Sequence[str], role: Role) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str], role: Role) -> Tokenized:
         """Token ids of each text, prefix included, truncated to the role's maximal number of tokens."""
         if role == "query":
             prefix, limit = self.settings.query_prefix, self.settings.max_query_tokens
         else:
             prefix, limit = self.settings.passage_prefix, self.settings.max_passage_tokens
         if not texts:
-            return []
+            return Tokenized([], 0)
         encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
         ids: list[list[int]] = encoded["input_ids"]
-        return ids
+        return Tokenized(ids, sum(bool(encoding.overflowing) for encoding in encoded.encodings))
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all that an embedding depends on: weights, tokenizer and settings."""
+        digest = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode())
+        digest.update(self.settings.fingerprint().encode())
+        for name, weight in sorted(self.encoder.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def collate(self, ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> TokenBatch:
         """Pad to the longest sequence of the batch."""

@@ -1,6 +1,7 @@
 """The table at the end of a study: searched values against the metrics that answer its question."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -8,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records import TrialRecord
+from sweep.records import ResultFolder, TrialRecord
 from sweep.settings import Objective
 
 COLUMNS = {
@@ -44,17 +45,18 @@ def best_point(records: Sequence[TrialRecord], objective: Objective) -> Row | No
     return max(rows, key=lambda row: sign * fmean(record.value or 0.0 for record in row[1]), default=None)
 
 
-def mean_and_spread(records: Sequence[TrialRecord], metric: str, digits: int = 3) -> str:
+def mean_and_spread(metrics: Sequence[Mapping[str, float]], key: str, digits: int = 3) -> str:
     """Mean over seeds, with the standard deviation between seeds where there are several; a dash if absent."""
-    values = [record.metrics[metric] for record in records if metric in record.metrics]
+    values = [found[key] for found in metrics if key in found]
     if not values:
         return "–"
     text = f"{fmean(values):.{digits}f}"
     return f"{text}±{stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
-def results_table(records: Sequence[TrialRecord], benchmark: str) -> Table:
-    """Searched values x (mono, cross, pooled mAP, alignment consistency all / low / unseen, rank distance)."""
+def results_table(records: Sequence[TrialRecord], benchmark: str, baselines: Sequence[ResultFolder] = ()) -> Table:
+    """Searched values x (mono, cross, pooled mAP, alignment consistency all / low / unseen, rank distance), and the
+    same for the models before any training."""
     rows = by_point(records)
     paths = sorted({path for parameters, _ in rows for path in parameters})
     seeds = max((len(found) for _, found in rows), default=0)
@@ -65,28 +67,41 @@ def results_table(records: Sequence[TrialRecord], benchmark: str) -> Table:
     table.add_column("seeds", justify="right")
     for column in COLUMNS:
         table.add_column(column, justify="right", overflow="fold")
+    for folder in baselines:
+        untrained = ["untrained", *["–"] * len(paths)][: len(paths) + 1]
+        table.add_row(*untrained, *_figures([json.loads(folder.metrics.read_text())], benchmark))
     for parameters, found in rows:
-        cells = [_shown(parameters[path]) if path in parameters else "–" for path in paths]
-        for metric in COLUMNS.values():
-            digits = 0 if metric.endswith("rank_distance") else 3
-            cells.append(mean_and_spread(found, f"{benchmark}/{metric}", digits))
-        table.add_row(*cells[: len(paths)], str(len(found)), *cells[len(paths) :])
+        cells = [shown(parameters[path]) if path in parameters else "–" for path in paths]
+        table.add_row(*cells, str(len(found)), *_figures([record.metrics for record in found], benchmark))
     return table
 
 
-def _shown(value: Any) -> str:
+def _figures(metrics: Sequence[Mapping[str, float]], benchmark: str) -> list[str]:
+    """The cells of a row from the metrics of each seed."""
+    digits = {title: 0 if name.endswith("rank_distance") else 3 for title, name in COLUMNS.items()}
+    return [mean_and_spread(metrics, f"{benchmark}/{name}", digits[title]) for title, name in COLUMNS.items()]
+
+
+def shown(value: Any) -> str:
+    """A searched value as text."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def print_summary(console: Console, records: Sequence[TrialRecord], benchmark: str, objective: Objective) -> None:
+def print_summary(
+    console: Console,
+    records: Sequence[TrialRecord],
+    benchmark: str,
+    objective: Objective,
+    baselines: Sequence[ResultFolder] = (),
+) -> None:
     """The results table, the best point by the study's objective, and the trials that failed."""
     if by_point(records):
-        console.print(results_table(records, benchmark))
+        console.print(results_table(records, benchmark, baselines))
     best = best_point(records, objective)
     if best is not None:
         parameters, found = best
-        point = ", ".join(f"{path}={_shown(value)}" for path, value in parameters.items()) or "the only point"
-        value = mean_and_spread(found, objective.metric)
+        point = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items()) or "the only point"
+        value = mean_and_spread([record.metrics for record in found], objective.metric)
         console.print(f"Best by {objective.metric} ({objective.direction}): {point} with {value}", markup=False)
     for record in records:
         if record.state == "FAILED":

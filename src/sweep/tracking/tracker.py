@@ -156,7 +156,7 @@ class Tracker:
         self.log_series(run_id, [(key, value, result.finished_ms, step) for key, value in values.items()])
         tags = [RunTag(f"version.{name}", version) for name, version in result.versions.items()]
         self.client.log_batch(run_id, tags=tags)
-        for file in (folder.config, folder.metrics):
+        for file in (folder.config, folder.metrics, folder.details, folder.ranks):
             self.client.log_artifact(run_id, str(file))
         self.client.set_terminated(run_id, "FINISHED")
 

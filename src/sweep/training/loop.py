@@ -43,7 +43,7 @@ class TokenTable:
         cells_by_role: dict[Role, Any] = {"query": data.question_gl, "passage": data.passage_gl}
         for role, cells in cells_by_role.items():
             used = sorted({int(index) for index in cells.ravel() if index >= 0})
-            tokens = retriever.tokenize([data.texts[index] for index in used], role)
+            tokens = retriever.tokenize([data.texts[index] for index in used], role).ids
             self._ids[role] = dict(zip(used, tokens, strict=True))
 
     def of(self, role: Role, indices: Any) -> list[list[int]]:

@@ -1,0 +1,52 @@
+"""Collections in BEIR's layout (arXiv 2104.08663), one folder a language."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from sweep.data.lines import Judgement, json_lines, judgement, lines
+from sweep.errors import InputError
+
+
+class _Record(BaseModel):
+    id: str = Field(alias="_id")
+    title: str = ""
+    text: str
+
+
+class BeirLayout:
+    """`<language>/corpus.jsonl`, `<language>/queries.jsonl` (or `.jsonl.gz`) and `<language>/qrels/<split>.tsv`."""
+
+    def languages(self, folder: Path) -> tuple[str, ...]:
+        """Languages with a corpus in the folder."""
+        return tuple(sorted(file.parent.name for file in folder.glob("*/corpus.jsonl*")))
+
+    def corpus_files(self, folder: Path, language: str) -> list[Path]:
+        """The language's corpus."""
+        return [_either(folder / language / "corpus.jsonl")]
+
+    def documents(self, file: Path) -> Iterator[tuple[str, str, str]]:
+        """(place, id, text) of each passage; its title stands before the text."""
+        for place, record in json_lines(file, _Record):
+            yield place, record.id, f"{record.title} {record.text}".strip()
+
+    def queries(self, folder: Path, language: str, split: str) -> Iterator[tuple[str, str, str]]:
+        """(place, id, text) of each query of any split."""
+        for place, record in json_lines(_either(folder / language / "queries.jsonl"), _Record):
+            yield place, record.id, record.text
+
+    def judgements(self, folder: Path, language: str, split: str) -> Iterator[Judgement]:
+        """The qrels: query-id, corpus-id, score, after a line with these names."""
+        for number, line in enumerate(lines(folder / language / "qrels" / f"{split}.tsv")):
+            fields = line.text.split("\t")
+            if len(fields) != 3:
+                raise InputError(f"{line.place}: must have 3 fields (query-id, corpus-id, score), not {len(fields)}")
+            if number == 0 and fields[0] == "query-id":
+                continue
+            yield judgement(line, *fields)
+
+
+def _either(file: Path) -> Path:
+    zipped = file.with_suffix(".jsonl.gz")
+    return zipped if zipped.exists() and not file.exists() else file

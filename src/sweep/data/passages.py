@@ -1,0 +1,165 @@
+"""Candidate passages as one Arrow table: in memory, or memory-mapped when a corpus is larger than memory likes.
+
+Rows are in ascending order of their ids, so the row number breaks ties.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from sweep.errors import InputError
+
+ROWS_PER_BATCH = 50_000
+
+
+class Passage(NamedTuple):
+    """A candidate. Ids are unique over all languages. The unit is what is parallel across languages (a paragraph,
+    a record); empty: the passage itself."""
+
+    id: str
+    language: str
+    text: str
+    unit: str = ""
+
+
+class Passages(Sequence[Passage]):
+    """Passages in ascending order of their ids. Columns: id, language (int16), unit, text."""
+
+    def __init__(self, table: pa.Table, languages: tuple[str, ...]) -> None:
+        self._table = table
+        self._languages = languages
+        self.language_d: NDArray[np.int64] = table["language"].to_numpy().astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Passage: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Passage]: ...
+    def __getitem__(self, index: int | slice) -> Passage | Sequence[Passage]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        language = self._languages[self.language_d[row]]
+        return Passage(self.id(row), language, self._table["text"][row].as_py(), self._table["unit"][row].as_py())
+
+    def __iter__(self) -> Iterator[Passage]:
+        for batch in self._table.to_batches(max_chunksize=ROWS_PER_BATCH):
+            columns = batch.to_pydict()
+            for id_, language, unit, text in zip(*(columns[name] for name in NAMES), strict=True):
+                yield Passage(id_, self._languages[language], text, unit)
+
+    def id(self, row: int) -> str:
+        """The id of one passage."""
+        return str(self._table["id"][row].as_py())
+
+    def texts(self) -> Iterator[str]:
+        """All texts in order, a batch of rows in memory at a time."""
+        for batch in self._table.to_batches(max_chunksize=ROWS_PER_BATCH):
+            yield from batch.column("text").to_pylist()
+
+    def texts_at(self, rows: NDArray[np.int64]) -> list[str]:
+        """The texts of the given rows."""
+        return list(self._table["text"].take(pa.array(rows)).to_pylist())
+
+    @property
+    def unit_d(self) -> NDArray[np.int64]:
+        """A number for each passage's unit; a passage without one is a unit of its own."""
+        unit = self._table["unit"]
+        nothing = pa.scalar("", pa.large_string())
+        own = pc.binary_join_element_wise(pa.scalar("\0", pa.large_string()), self._table["id"], nothing)
+        encoded = pc.if_else(pc.equal(unit, ""), own, unit).combine_chunks().dictionary_encode()
+        return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
+
+    def rows_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """The row of every id that exists; one pass over the ids, no index of the corpus in memory."""
+        found = pc.is_in(self._table["id"], value_set=pa.array(list(ids), pa.large_string()))
+        rows = np.flatnonzero(found.to_numpy())
+        return {self.id(row): row for row in rows.tolist()}
+
+    def twice(self) -> str | None:
+        """An id that occurs more than once, or None."""
+        ids = self._table["id"]
+        same = pc.equal(ids[1:], ids[:-1]).to_numpy()
+        return self.id(int(np.flatnonzero(same)[0])) if same.any() else None
+
+
+NAMES = ("id", "language", "unit", "text")
+SCHEMA = pa.schema(
+    [("id", pa.large_string()), ("language", pa.int16()), ("unit", pa.large_string()), ("text", pa.large_string())]
+)
+
+
+def _batches(passages: Iterable[Passage], languages: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    index = {code: place for place, code in enumerate(languages)}
+    source = iter(passages)
+    while rows := list(islice(source, ROWS_PER_BATCH)):
+        languages_d = [index[passage.language] for passage in rows]
+        columns = ([p.id for p in rows], languages_d, [p.unit for p in rows], [p.text for p in rows])
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
+        )
+
+
+def _order(table: pa.Table) -> pa.Array:
+    return pc.sort_indices(table, sort_keys=[("id", "ascending")])
+
+
+def passages_in_memory(passages: Iterable[Passage], languages: tuple[str, ...]) -> Passages:
+    """A table in memory. Raises InputError if an id occurs twice."""
+    table = pa.Table.from_batches(_batches(passages, languages), SCHEMA)
+    return _checked(Passages(table.take(_order(table)).combine_chunks(), languages))
+
+
+def passages_on_disk(
+    passages: Iterable[Passage], languages: tuple[str, ...], sources: Sequence[Path], cache: Path
+) -> Passages:
+    """A memory-mapped table in the cache, made once for the same source files (path, size and time of change).
+
+    Safe when several processes ask for it at once; a killed build leaves nothing behind that a later one would use.
+    Raises InputError if an id occurs twice.
+    """
+    states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in sources]
+    name = hashlib.sha256(repr((languages, states)).encode()).hexdigest()[:24]
+    folder = cache / "passages"
+    folder.mkdir(parents=True, exist_ok=True)
+    final, draft = folder / f"{name}.arrow", folder / f"{name}.draft"
+    with FileLock(folder / f"{name}.lock"):
+        if not final.exists():
+            _write(draft, _batches(passages, languages))
+            unsorted = _mapped(draft)
+            order = _order(unsorted).to_numpy()
+            parts = (unsorted.take(order[low : low + ROWS_PER_BATCH]) for low in range(0, len(order), ROWS_PER_BATCH))
+            ordered = folder / f"{name}.sorted"
+            _write(ordered, (batch for part in parts for batch in part.combine_chunks().to_batches()))
+            draft.unlink()
+            _checked(Passages(_mapped(ordered), languages))
+            os.replace(ordered, final)
+    return Passages(_mapped(final), languages)
+
+
+def _write(file: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _mapped(file: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+
+
+def _checked(passages: Passages) -> Passages:
+    twice = passages.twice()
+    if twice is not None:
+        raise InputError(f"passage id '{twice}' occurs twice")
+    return passages

@@ -1,0 +1,41 @@
+"""Exact ranks by counting: how many passages of a block score higher than each relevant passage.
+
+Shapes: b = questions of a block, c = passages of a block (columns), r = relevant passages of a question.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+CACHE_BYTES = 2**20  # of scores sorted at a time: they stay in a core's cache, which is worth a factor of two
+
+
+def rows_in_cache(columns: int) -> int:
+    """How many questions' scores to take at a time."""
+    return max(1, CACHE_BYTES // (4 * columns))
+
+
+def count_ahead(
+    scores_bc: NDArray[np.float32],
+    sorted_bc: NDArray[np.float32],
+    passage_c: NDArray[np.int64],
+    score_br: NDArray[np.float32],
+    relevant_br: NDArray[np.int64],
+    here_br: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Passages of the block that stand before each relevant passage: of a higher score, or of the same score and a
+    smaller index.
+
+    `sorted_bc` are the scores in ascending order, `passage_c` the columns' passages, `score_br` the scores of the
+    relevant passages (+inf where there is none), `here_br` whether the relevant passage is one of the columns.
+    """
+    ahead_br = np.empty(score_br.shape, np.int64)
+    for row, (ascending_c, score_r) in enumerate(zip(sorted_bc, score_br, strict=True)):
+        ahead_br[row] = ascending_c.searchsorted(score_r, side="right")
+    # The last column that is not higher: the relevant passage itself if it is here, else one that ties with it.
+    last_br = ahead_br - 1 - here_br
+    equal_br = np.take_along_axis(sorted_bc, np.maximum(last_br, 0), axis=1) == score_br
+    ahead_br = len(passage_c) - ahead_br
+    for row, place in zip(*np.nonzero(equal_br & (last_br >= 0)), strict=True):
+        tied_c = scores_bc[row] == score_br[row, place]
+        ahead_br[row, place] += np.count_nonzero(passage_c[tied_c] < relevant_br[row, place])
+    return ahead_br

@@ -1,0 +1,120 @@
+"""Ranks in each language's own pool, for collections of any size: passages are read a block at a time.
+
+Exact ranks count over the whole pool; a FAISS index finds the best passages to some depth instead.
+Shapes: q = questions of one language, d = passages of one language, c = passages of a block, r = relevant passages of
+a question (padded), u = distinct passage texts, h = hidden size, k = depth.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.benchmark import Benchmark
+from sweep.evaluation.counting import count_ahead, rows_in_cache
+from sweep.evaluation.passage_index import best_passages
+from sweep.evaluation.ranking import FAR, PAD, Ranking, Ranks2D, Search, ranking, targets
+from sweep.settings import SearchSettings
+
+PASSAGES_PER_BLOCK = 65_536
+QUESTIONS_PER_BLOCK = 256
+
+
+def rank_monolingual(
+    benchmark: Benchmark,
+    query_qh: NDArray[np.float32],
+    passage_uh: NDArray[np.float32],
+    text_d: NDArray[np.int64],
+    search: SearchSettings,
+    folder: Path,
+) -> Ranking:
+    """Rank by inner product in float32; ties go to the smaller passage id (METRICS, "Rank and ties").
+
+    `passage_uh` may be memory-mapped; `text_d` maps a passage to the row of its text. Indexes are kept in `folder`.
+    """
+    found = targets(benchmark)
+    own_qr = np.zeros(found.relevant_qr.shape, np.int32)
+    for language, code in enumerate(benchmark.languages):
+        passages = np.flatnonzero(benchmark.passages.language_d == language)
+        rows = np.flatnonzero(benchmark.question_language_q == language)
+        relevant_qr = found.relevant_qr[rows]
+        place_qr = np.where(relevant_qr >= 0, np.searchsorted(passages, relevant_qr), -1)
+        texts = text_d[passages]
+        if search.index == "exact":
+            own_qr[rows] = exact_ranks(query_qh[rows], passage_uh, texts, place_qr)
+        else:
+            best_qk = best_passages(query_qh[rows], passage_uh, texts, search, folder / code)
+            own_qr[rows] = ranks_among(best_qk, place_qr)
+    how = Search() if search.index == "exact" else Search(search.index, search.depth)
+    return ranking(benchmark, found, own_qr, None, how)
+
+
+def exact_ranks(
+    query_qh: NDArray[np.float32],
+    passage_uh: NDArray[np.float32],
+    text_d: NDArray[np.int64],
+    relevant_qr: NDArray[np.int64],
+) -> Ranks2D:
+    """Ranks of the relevant passages (rows of `text_d`, -1 in padding) in the whole pool, by counting."""
+    real_qr = relevant_qr >= 0
+    text_qr = np.where(real_qr, text_d[relevant_qr], -1)
+    score_qr = np.full(relevant_qr.shape, np.inf, np.float32)
+    for row, (question_h, text_r) in enumerate(zip(query_qh, text_qr, strict=True)):
+        real_r = text_r >= 0
+        score_qr[row, real_r] = passage_uh[text_r[real_r]] @ question_h
+    ahead_qr = np.zeros(relevant_qr.shape, np.int64)
+    for low in range(0, len(text_d), PASSAGES_PER_BLOCK):
+        text_c = text_d[low : low + PASSAGES_PER_BLOCK]
+        passage_c = np.arange(low, low + len(text_c))
+        passage_ch = np.asarray(passage_uh[text_c])
+        for start in range(0, len(query_qh), QUESTIONS_PER_BLOCK):
+            rows = slice(start, start + QUESTIONS_PER_BLOCK)
+            scores_bc = query_qh[rows] @ passage_ch.T
+            _same_text_same_score(scores_bc, text_c, text_qr[rows], score_qr[rows])
+            for part in _parts(rows, len(query_qh), len(text_c)):
+                part_bc = scores_bc[part.start - start : part.stop - start]
+                relevant_br = relevant_qr[part]
+                here_br = (relevant_br >= low) & (relevant_br < low + len(text_c))
+                ahead_qr[part] += count_ahead(
+                    part_bc, np.sort(part_bc, axis=1), passage_c, score_qr[part], relevant_br, here_br
+                )
+    return np.where(real_qr, 1 + ahead_qr, PAD).astype(np.int32)
+
+
+def _parts(rows: slice, questions: int, columns: int) -> Iterator[slice]:
+    """The questions of a block, a few at a time."""
+    stop, step = min(rows.stop, questions), rows_in_cache(columns)
+    for start in range(rows.start, stop, step):
+        yield slice(start, min(start + step, stop))
+
+
+def _same_text_same_score(
+    scores_bc: NDArray[np.float32],
+    text_c: NDArray[np.int64],
+    text_br: NDArray[np.int64],
+    score_br: NDArray[np.float32],
+) -> None:
+    """Set the scores of all passages with a relevant passage's text to the score that it has there.
+
+    The matrix product rounds differently from block to block, and then a passage would not tie with its own text.
+    """
+    columns = np.flatnonzero(np.isin(text_c, text_br))
+    if not len(columns):
+        return
+    columns = columns[np.argsort(text_c[columns], kind="stable")]
+    sorted_text = text_c[columns]
+    low_br = np.searchsorted(sorted_text, text_br, side="left")
+    high_br = np.searchsorted(sorted_text, text_br, side="right")
+    for row, place in zip(*np.nonzero(high_br > low_br), strict=True):
+        scores_bc[row, columns[low_br[row, place] : high_br[row, place]]] = score_br[row, place]
+
+
+def ranks_among(best_qk: NDArray[np.int64], relevant_qr: NDArray[np.int64]) -> Ranks2D:
+    """Ranks of the relevant passages in lists of the best ones; FAR for one that is not in its list."""
+    ranks_qr = np.where(relevant_qr >= 0, FAR, PAD).astype(np.int32)
+    for column in range(relevant_qr.shape[1]):
+        hit_qk = (best_qk == relevant_qr[:, column, None]) & (relevant_qr[:, column, None] >= 0)
+        found_q = hit_qk.any(1)
+        ranks_qr[found_q, column] = 1 + hit_qk[found_q].argmax(1)
+    return ranks_qr

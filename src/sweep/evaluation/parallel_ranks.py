@@ -1,0 +1,162 @@
+"""Exact ranks in every language's pool and in the pool of all languages, for benchmarks whose passages fit in memory.
+
+Shapes: q = questions, d = passages, c = passages in the order of (language, unit, id), b = questions of a block,
+r = relevant passages of a question (padded), u = distinct passage texts, h = hidden size, s = stretches of columns
+of one language and unit, k = best units.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.data.benchmark import Benchmark
+from sweep.evaluation.counting import count_ahead, rows_in_cache
+from sweep.evaluation.ranking import NO_UNIT, PAD, TOP_UNITS, Pooled, Ranking, Search, Targets, ranking, targets
+
+BLOCK_BYTES = 64 * 2**20  # of scores at a time
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """The pool in the order of (language, unit, id), so that a language is a slice, and so is a unit within it."""
+
+    passage_c: NDArray[np.int64]
+    unit_c: NDArray[np.int64]
+    language_starts: NDArray[np.int64]  # and the end
+    stretch_starts_s: NDArray[np.int64]
+    stretches_by_unit_s: NDArray[np.int64]  # stretches in the order of their units
+    unit_starts: NDArray[np.int64]  # where each unit begins among these
+    twins: NDArray[np.int64]  # columns whose embedding an earlier column has too
+    firsts: NDArray[np.int64]  # that earlier column, for each of the twins
+
+
+def rank_parallel(
+    benchmark: Benchmark,
+    query_qh: NDArray[np.float32],
+    passage_uh: NDArray[np.float32],
+    text_d: NDArray[np.int64],
+) -> Ranking:
+    """Rank by inner product in float32; ties go to the smaller passage id (METRICS, "Rank and ties").
+
+    `query_qh` and `passage_uh` are L2-normalised; `text_d` maps a passage to the row of its text. Passages with the
+    same embedding have exactly the same score.
+    """
+    found = targets(benchmark)
+    columns = _columns(benchmark, passage_uh, text_d)
+    passage_ch = passage_uh[text_d[columns.passage_c]]
+    place_d = np.argsort(columns.passage_c)
+    column_qr = np.where(found.relevant_qr >= 0, place_d[found.relevant_qr], -1)
+    size = len(query_qh)
+    pooled = Pooled(
+        rank_qr=np.zeros(column_qr.shape, np.int32),
+        top_language_q=np.zeros(size, np.int64),
+        top_relevant_q=np.zeros(size, bool),
+        units_qk=np.full((size, TOP_UNITS), NO_UNIT, np.int32),
+    )
+    own_qr = np.zeros(column_qr.shape, np.int32)
+    block = max(1, BLOCK_BYTES // (4 * len(text_d)))
+    step = rows_in_cache(len(text_d))
+    for start in range(0, size, block):
+        scores_bc = query_qh[start : start + block] @ passage_ch.T
+        # The matrix product may round the same row differently in different places.
+        scores_bc[:, columns.twins] = scores_bc[:, columns.firsts]
+        for low in range(0, len(scores_bc), step):
+            part_bc = scores_bc[low : low + step]
+            rows = slice(start + low, start + low + len(part_bc))
+            _rank_rows(part_bc, columns, found, column_qr, rows, own_qr, pooled, benchmark.passages.language_d)
+    return ranking(benchmark, found, own_qr, pooled, Search())
+
+
+def _columns(benchmark: Benchmark, passage_uh: NDArray[np.float32], text_d: NDArray[np.int64]) -> _Columns:
+    language_d, unit_d = benchmark.passages.language_d, benchmark.passages.unit_d
+    passage_c = np.lexsort((np.arange(len(text_d)), unit_d, language_d))
+    language_c, unit_c = language_d[passage_c], unit_d[passage_c]
+    new_c = np.r_[True, (language_c[1:] != language_c[:-1]) | (unit_c[1:] != unit_c[:-1])]
+    stretch_starts_s = np.flatnonzero(new_c)
+    unit_s = unit_c[stretch_starts_s]
+    stretches_by_unit_s = np.argsort(unit_s, kind="stable")
+    sorted_unit_s = unit_s[stretches_by_unit_s]
+    unit_starts = np.flatnonzero(np.r_[True, sorted_unit_s[1:] != sorted_unit_s[:-1]])
+    first_of: dict[bytes, int] = {}
+    first_c = np.array([first_of.setdefault(passage_uh[text_d[d]].tobytes(), c) for c, d in enumerate(passage_c)])
+    twins = np.flatnonzero(first_c != np.arange(len(first_c)))
+    return _Columns(
+        passage_c=passage_c,
+        unit_c=unit_c,
+        language_starts=np.searchsorted(language_c, np.arange(len(benchmark.languages) + 1)),
+        stretch_starts_s=stretch_starts_s,
+        stretches_by_unit_s=stretches_by_unit_s,
+        unit_starts=unit_starts,
+        twins=twins,
+        firsts=first_c[twins],
+    )
+
+
+def _rank_rows(
+    scores_bc: NDArray[np.float32],
+    columns: _Columns,
+    found: Targets,
+    column_qr: NDArray[np.int64],
+    rows: slice,
+    own_qr: NDArray[np.int32],
+    pooled: Pooled,
+    language_d: NDArray[np.int64],
+) -> None:
+    """Fill in the ranks, the best passage and the best units of a few questions."""
+    relevant_br, language_br = found.relevant_qr[rows], found.language_qr[rows]
+    real_br = relevant_br >= 0
+    score_br = np.where(real_br, np.take_along_axis(scores_bc, np.maximum(column_qr[rows], 0), axis=1), np.inf)
+    score_br = score_br.astype(np.float32)
+    ahead_br = np.zeros(score_br.shape, np.int64)
+    own_br = np.zeros(score_br.shape, np.int64)
+    for language, (low, high) in enumerate(pairwise(columns.language_starts)):
+        slice_bc = scores_bc[:, low:high]
+        here_br = language_br == language
+        counted_br = count_ahead(
+            slice_bc, np.sort(slice_bc, axis=1), columns.passage_c[low:high], score_br, relevant_br, here_br
+        )
+        ahead_br += counted_br
+        own_br += np.where(here_br, counted_br, 0)
+    pooled.rank_qr[rows] = np.where(real_br, 1 + ahead_br, PAD)
+    own_qr[rows] = np.where(real_br, 1 + own_br, PAD)
+    best_b = _best_passage(scores_bc, columns.passage_c)
+    pooled.top_language_q[rows] = language_d[best_b]
+    pooled.top_relevant_q[rows] = (relevant_br == best_b[:, None]).any(1)
+    units_bk = _best_units(scores_bc, columns)
+    pooled.units_qk[rows, : units_bk.shape[1]] = units_bk
+
+
+def _best_passage(scores_bc: NDArray[np.float32], passage_c: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The passage with the highest score; of several, the one with the smallest index."""
+    highest_b1 = scores_bc.max(1, keepdims=True)
+    best_b: NDArray[np.int64] = passage_c[scores_bc.argmax(1)]
+    for row in np.flatnonzero(np.count_nonzero(scores_bc == highest_b1, axis=1) > 1):
+        best_b[row] = passage_c[scores_bc[row] == highest_b1[row]].min()
+    return best_b
+
+
+def _best_units(scores_bc: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:
+    """The first 10 distinct units in the order of the ranking (fewer if there are fewer)."""
+    stretch_bs = np.maximum.reduceat(scores_bc, columns.stretch_starts_s, axis=1)
+    highest_bu = np.maximum.reduceat(stretch_bs[:, columns.stretches_by_unit_s], columns.unit_starts, axis=1)
+    depth = min(TOP_UNITS, highest_bu.shape[1])
+    beyond = min(depth + 1, highest_bu.shape[1])  # one more, to see whether the last one ties with it
+    if beyond < highest_bu.shape[1]:
+        some_bk = np.argpartition(-highest_bu, beyond - 1, axis=1)[:, :beyond]
+    else:
+        some_bk = np.broadcast_to(np.arange(beyond), (len(scores_bc), beyond))
+    order_bk = np.argsort(-np.take_along_axis(highest_bu, some_bk, axis=1), axis=1, kind="stable")
+    units_bk = np.take_along_axis(some_bk, order_bk, axis=1)
+    top_bk = np.take_along_axis(highest_bu, units_bk, axis=1)
+    for row in np.flatnonzero((top_bk[:, 1:] == top_bk[:, :-1]).any(1)):
+        units_bk[row, :depth] = _best_units_of(scores_bc[row], columns)[:depth]
+    return units_bk[:, :depth]
+
+
+def _best_units_of(scores_c: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:
+    """All units of one question in the order of their first passage, ties by passage index."""
+    order = np.lexsort((columns.passage_c, -scores_c))
+    units, first = np.unique(columns.unit_c[order], return_index=True)
+    return np.asarray(units[np.argsort(first)])

@@ -1,0 +1,120 @@
+"""The best passages of a large pool by FAISS: flat (all are compared), IVF (near clusters), HNSW (a graph).
+
+A pool is indexed in blocks, each of which is searched on its own and the results are merged: memory holds one block,
+and a build that was killed goes on with the first block that is missing. On GPUs a block is spread over all devices.
+Shapes: q = questions, d = passages, c = passages of a block, u = distinct passage texts, h = hidden size, k = depth.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.settings import SearchSettings
+
+PASSAGES_PER_BLOCK = 131_072
+TRAINING_PER_LIST = 40  # FAISS warns below 39
+KMEANS_ROUNDS = 10
+HNSW_CONSTRUCTION = 200
+
+
+def best_passages(
+    query_qh: NDArray[np.float32],
+    passage_uh: NDArray[np.float32],
+    text_d: NDArray[np.int64],
+    search: SearchSettings,
+    folder: Path,
+) -> NDArray[np.int64]:
+    """The `search.depth` best passages (rows of `text_d`) of each question, best first, -1 where there are fewer.
+
+    Equal scores go to the smaller row. `flat` is exact; `ivf` and `hnsw` may miss passages.
+    """
+    depth = min(search.depth, len(text_d))
+    heap = faiss.ResultHeap(len(query_qh), depth, keep_max=True)
+    for low, index in _blocks(passage_uh, text_d, search, folder):
+        score_qk, place_qk = index.search(np.ascontiguousarray(query_qh), min(depth, index.ntotal))
+        heap.add_result(score_qk, np.where(place_qk >= 0, place_qk + low, -1))
+    heap.finalize()
+    order_qk = np.lexsort((heap.I, -heap.D), axis=1)
+    best_qk: NDArray[np.int64] = np.take_along_axis(heap.I, order_qk, axis=1)
+    return best_qk
+
+
+def _blocks(
+    passage_uh: NDArray[np.float32], text_d: NDArray[np.int64], search: SearchSettings, folder: Path
+) -> Iterator[tuple[int, Any]]:
+    """The first row and the index of each block, in order."""
+    shape = repr((search.index, search.lists, search.neighbours, len(text_d), passage_uh.shape[1], faiss.__version__))
+    kept = folder / hashlib.sha256(shape.encode()).hexdigest()[:16]
+    trained = _trained(passage_uh, text_d, search, kept) if search.index == "ivf" else None
+    for low in range(0, len(text_d), PASSAGES_PER_BLOCK):
+        rows = text_d[low : low + PASSAGES_PER_BLOCK]
+        if search.index == "flat":
+            index = faiss.IndexFlatIP(passage_uh.shape[1])
+            index.add(np.asarray(passage_uh[rows]))
+        else:
+            index = _kept(kept / f"block-{low:010d}.faiss", passage_uh, rows, search, trained)
+        yield low, _on_devices(index)
+
+
+def _kept(
+    file: Path, passage_uh: NDArray[np.float32], rows: NDArray[np.int64], search: SearchSettings, trained: Path | None
+) -> Any:
+    """The block's index from its file, or a new one."""
+    if not file.exists():
+        index: Any
+        if trained is not None:
+            index = faiss.read_index(str(trained))
+        else:
+            index = faiss.IndexHNSWFlat(passage_uh.shape[1], search.neighbours, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efConstruction = HNSW_CONSTRUCTION
+        index.add(np.asarray(passage_uh[rows]))
+        _write(index, file)
+    index = faiss.read_index(str(file))
+    if search.index == "ivf":
+        index.nprobe = min(search.probes, index.nlist)
+    else:
+        index.hnsw.efSearch = max(search.probes, search.depth)
+    return index
+
+
+def _trained(passage_uh: NDArray[np.float32], text_d: NDArray[np.int64], search: SearchSettings, kept: Path) -> Path:
+    """An IVF index with its clusters and no passages: spherical k-means on a sample."""
+    file = kept / "trained.faiss"
+    if not file.exists():
+        size = passage_uh.shape[1]
+        lists = min(search.lists or max(1, round(4 * len(text_d) ** 0.5)), max(1, len(text_d) // TRAINING_PER_LIST))
+        chosen = np.random.default_rng(0).choice(
+            len(text_d), min(len(text_d), TRAINING_PER_LIST * lists), replace=False
+        )
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, lists, faiss.METRIC_INNER_PRODUCT)
+        index.cp.spherical = True
+        index.cp.niter = KMEANS_ROUNDS
+        index.train(np.asarray(passage_uh[text_d[np.sort(chosen)]]))
+        _write(index, file)
+    return file
+
+
+def _write(index: Any, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    faiss.write_index(index, str(draft))
+    os.replace(draft, file)
+
+
+def _on_devices(index: Any) -> Any:
+    """The index spread over all visible GPUs (with the `gpu` extra), or as it is. FAISS has no HNSW on GPUs."""
+    if (
+        not hasattr(faiss, "StandardGpuResources")
+        or faiss.get_num_gpus() == 0
+        or isinstance(index, faiss.IndexHNSWFlat)
+    ):
+        return index
+    options = faiss.GpuMultipleClonerOptions()
+    options.shard = True
+    return faiss.index_cpu_to_all_gpus(index, options)

@@ -1,0 +1,118 @@
+"""The ranks of every question in one Parquet file, from which every rank metric can be computed without the model.
+
+A row is a question: its translation group, its language, and for each of its relevant passages the language, the
+grade and the ranks (0: not among the first `depth`, where a search had a depth). The schema's metadata has the rest.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from sweep.errors import InputError
+from sweep.evaluation.ranking import FAR, PAD, TOP_UNITS, Pooled, Ranking, Search
+
+META = b"sweep.ranking"
+FORMAT = 1
+NOT_FOUND = 0
+
+
+def write_ranking(file: Path, ranking: Ranking, tiers: dict[str, frozenset[str]]) -> None:
+    """Write atomically. `tiers` are kept with the ranks, so that a later comparison has the same ones."""
+    real_qr = ranking.own_qr != PAD
+    codes = np.array(ranking.languages)
+    columns = {
+        "group": pa.array([ranking.groups[index] for index in ranking.group_q]),
+        "language": pa.array(codes[ranking.language_q]).dictionary_encode(),
+        "relevant_language": _lists(ranking.relevant_language_qr.astype(np.int16), real_qr),
+        "grade": _lists(ranking.grade_qr, real_qr),
+        "own_rank": _lists(_stored(ranking.own_qr), real_qr),
+    }
+    if ranking.pooled is not None:
+        pooled = ranking.pooled
+        columns |= {
+            "pooled_rank": _lists(pooled.rank_qr, real_qr),
+            "top_language": pa.array(codes[pooled.top_language_q]).dictionary_encode(),
+            "top_relevant": pa.array(pooled.top_relevant_q),
+            "top_units": pa.FixedSizeListArray.from_arrays(pa.array(pooled.units_qk.ravel()), TOP_UNITS),
+        }
+    meta = {
+        "format": FORMAT,
+        "benchmark": ranking.benchmark,
+        "languages": ranking.languages,
+        "pool_sizes": ranking.pool_size_l.tolist(),
+        "search": asdict(ranking.search),
+        "tiers": {name: sorted(members) for name, members in tiers.items()},
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns).replace_schema_metadata({META: json.dumps(meta).encode()})
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    pq.write_table(table, draft, compression="zstd")
+    os.replace(draft, file)
+
+
+def _stored(ranks_qr: NDArray[np.int32]) -> NDArray[np.int32]:
+    return np.where(ranks_qr == FAR, NOT_FOUND, ranks_qr)
+
+
+def _lists(value_qr: NDArray[np.generic], real_qr: NDArray[np.bool_]) -> pa.Array:
+    offsets = np.r_[0, real_qr.sum(1).cumsum()].astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(value_qr[real_qr]))
+
+
+def read_ranking(file: Path) -> tuple[Ranking, dict[str, frozenset[str]]]:
+    """The ranking and the tiers. Raises InputError if the file is not one of ours."""
+    try:
+        table = pq.read_table(file)
+        meta = json.loads((table.schema.metadata or {})[META])
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file") from error
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise InputError(f"{file}: is no file of ranks, or is damaged ({str(error).splitlines()[0]})") from error
+    if meta["format"] != FORMAT:
+        raise InputError(f"{file}: has format {meta['format']}, this version reads {FORMAT}; evaluate again")
+    languages = tuple(meta["languages"])
+    index = {code: place for place, code in enumerate(languages)}
+    group_of = table["group"].to_pylist()
+    groups = tuple(sorted(set(group_of)))
+    number = {group: place for place, group in enumerate(groups)}
+    own_qr = _padded(table["own_rank"], PAD)
+    real_qr = np.arange(own_qr.shape[1]) < table["own_rank"].combine_chunks().value_lengths().to_numpy()[:, None]
+    own_qr = np.where(real_qr & (own_qr == NOT_FOUND), FAR, own_qr).astype(np.int32)
+    pooled = None
+    if "pooled_rank" in table.column_names:
+        units = table["top_units"].combine_chunks().flatten().to_numpy().reshape(-1, TOP_UNITS)
+        pooled = Pooled(
+            rank_qr=_padded(table["pooled_rank"], PAD),
+            top_language_q=np.array([index[code] for code in table["top_language"].to_pylist()]),
+            top_relevant_q=table["top_relevant"].to_numpy(),
+            units_qk=units.astype(np.int32),
+        )
+    ranking = Ranking(
+        benchmark=meta["benchmark"],
+        languages=languages,
+        groups=groups,
+        group_q=np.array([number[group] for group in group_of]),
+        language_q=np.array([index[code] for code in table["language"].to_pylist()]),
+        relevant_language_qr=_padded(table["relevant_language"], -1),
+        grade_qr=_padded(table["grade"], 0),
+        own_qr=own_qr,
+        pool_size_l=np.array(meta["pool_sizes"]),
+        pooled=pooled,
+        search=Search(**meta["search"]),
+    )
+    return ranking, {name: frozenset(members) for name, members in meta["tiers"].items()}
+
+
+def _padded(column: pa.ChunkedArray, padding: int) -> NDArray[np.int32]:
+    lists = column.combine_chunks()
+    lengths = lists.value_lengths().to_numpy()
+    real_qr = np.arange(max(1, lengths.max(initial=0))) < lengths[:, None]
+    value_qr = np.full(real_qr.shape, padding, np.int32)
+    value_qr[real_qr] = lists.flatten().to_numpy()
+    return value_qr

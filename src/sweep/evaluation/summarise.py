@@ -1,0 +1,81 @@
+"""From values by cell to figures by their keys: means over groups, then over languages or pairs, with intervals.
+
+Shapes: c = cells, g = translation groups, b = bootstrap resamples.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.evaluation.cells import Cells, CellTable, Counts
+from sweep.evaluation.uncertainty import Interval, cell_means, percentile_intervals, resampled_cell_means, weights
+
+Metrics = dict[str, float]
+Intervals = dict[str, Interval]
+Members = Mapping[str, frozenset[str]]  # tier -> its languages
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All metrics of one evaluation by key, and 95 % intervals of those that are means."""
+
+    metrics: Metrics
+    intervals: Intervals
+
+
+def in_tier(cell: str, members: frozenset[str]) -> bool:
+    """A pair belongs to a tier if at least one of its languages does."""
+    return not members.isdisjoint(cell.split("-"))
+
+
+def last_parts(names: tuple[str, ...], tiers: Members) -> dict[str, NDArray[np.int64]]:
+    """The last parts that a metric's keys have, with their cells: "" (all), "/low", "/en". An empty tier has none."""
+    parts = {"": np.arange(len(names))}
+    for tier, members in tiers.items():
+        found = np.flatnonzero([in_tier(name, members) for name in names])
+        if len(found):
+            parts[f"/{tier}"] = found
+    return parts | {f"/{name}": np.array([place]) for place, name in enumerate(names)}
+
+
+def summarise(
+    benchmark: str,
+    table: CellTable,
+    counts: Mapping[str, Counts],
+    uniformity: Mapping[str, float],
+    tiers: Members,
+    seed: int = 0,
+) -> Evaluated:
+    """Every figure of an evaluation. Cells without any value have no key, and are no part of a mean."""
+    metrics: Metrics = {}
+    intervals: Intervals = {}
+    groups = next((cells.value_cg.shape[1] for cells in table.values()), 0)
+    weight_bg = weights(groups, seed)
+    for (family, metric), cells in table.items():
+        kept = _with_values(cells)
+        mean_c = cell_means(kept.value_cg)
+        resampled_bc = resampled_cell_means(kept.value_cg, weight_bg)
+        parts = last_parts(kept.names, tiers) if len(kept.names) else {}
+        keys = [f"{benchmark}/{family}/{metric}{part}" for part in parts]
+        metrics |= {key: float(mean_c[found].mean()) for key, found in zip(keys, parts.values(), strict=True)}
+        intervals |= dict(zip(keys, percentile_intervals(resampled_bc, list(parts.values())), strict=True))
+    for family, count in counts.items():
+        for name, by_cell in (("questions", count.questions), ("left_out", count.left_out)):
+            metrics |= _totals(f"{benchmark}/{family}/{name}", by_cell, tiers, sum)
+    metrics |= _totals(f"{benchmark}/geometry/uniformity", uniformity, tiers, lambda values: float(np.mean(values)))
+    return Evaluated(metrics, intervals)
+
+
+def _with_values(cells: Cells) -> Cells:
+    kept = np.flatnonzero(~np.isnan(cells.value_cg).all(1))
+    return Cells(tuple(cells.names[place] for place in kept), cells.value_cg[kept])
+
+
+def _totals(
+    key: str, by_cell: Mapping[str, float], tiers: Members, combine: Callable[[NDArray[np.float64]], float]
+) -> Metrics:
+    values = np.array(list(by_cell.values()), float)
+    parts = last_parts(tuple(by_cell), tiers) if len(values) else {}
+    return {f"{key}{part}": float(combine(values[found])) for part, found in parts.items()}

@@ -1,0 +1,116 @@
+"""Frozen, typed settings of a study. Built once by `sweep.config` from the composed configuration.
+
+Every section forbids unknown keys and checks its ranges, so nothing further down validates again.
+Each section stands for one group of the config tree; a `kind` field tells swappable members of a group apart.
+"""
+
+import hashlib
+from typing import Annotated
+
+from pydantic import Field
+
+from sweep.settings.base import (
+    Language,
+    LanguageSettings,
+    Name,
+    PathSettings,
+    Positive,
+    Probability,
+    Section,
+    Tiers,
+    flattened,
+)
+from sweep.settings.data import (
+    CldrData,
+    CldrEvaluation,
+    CldrRecords,
+    CldrShape,
+    Corpus,
+    CorpusEvaluation,
+    DataSettings,
+    EvaluationSettings,
+    HttpOrigin,
+    HubOrigin,
+    HubRepository,
+    JudgedEvaluation,
+    Protocol,
+    SearchSettings,
+    SquadData,
+    SquadEvaluation,
+)
+from sweep.settings.study import Dimension, LauncherSettings, Objective, StudySettings, TrackingSettings
+from sweep.settings.training import EncoderSettings, HfModel, ModelSettings, RatioSettings, TinyModel, TrainSettings
+
+__all__ = [
+    "CldrData",
+    "CldrEvaluation",
+    "CldrRecords",
+    "CldrShape",
+    "Corpus",
+    "CorpusEvaluation",
+    "DataSettings",
+    "Dimension",
+    "EncoderSettings",
+    "EvaluateSettings",
+    "EvaluationSettings",
+    "HfModel",
+    "HttpOrigin",
+    "HubOrigin",
+    "HubRepository",
+    "JudgedEvaluation",
+    "Language",
+    "LanguageSettings",
+    "LauncherSettings",
+    "ModelSettings",
+    "Name",
+    "Objective",
+    "PathSettings",
+    "Positive",
+    "Probability",
+    "Protocol",
+    "RatioSettings",
+    "SearchSettings",
+    "Section",
+    "Settings",
+    "SquadData",
+    "SquadEvaluation",
+    "StudySettings",
+    "Tiers",
+    "TinyModel",
+    "TrackingSettings",
+    "TrainSettings",
+    "flattened",
+]
+
+
+class EvaluateSettings(Section):
+    """Settings of `python -m sweep.evaluate`: an encoder and a benchmark, no training."""
+
+    paths: PathSettings
+    languages: LanguageSettings
+    evaluation: EvaluationSettings
+    model: ModelSettings
+    output: str | None
+    threads: Positive | None
+
+
+class Settings(Section):
+    """Settings of one study, or of one point of it."""
+
+    seed: Annotated[int, Field(ge=0)]
+    paths: PathSettings
+    languages: LanguageSettings
+    data: DataSettings
+    evaluation: EvaluationSettings
+    model: ModelSettings
+    ratio: RatioSettings
+    train: TrainSettings
+    study: StudySettings
+    launcher: LauncherSettings
+    tracking: TrackingSettings
+
+    def trial_fingerprint(self) -> str:
+        """SHA-256 (hex) of what a trial's result depends on; the study, launcher, tracking and paths may differ."""
+        parts = (self.languages, self.data, self.evaluation, self.model, self.ratio, self.train)
+        text = f"{self.seed}" + "".join(part.fingerprint() for part in parts)
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,87 @@
+"""What all settings share: immutable sections, names, languages and their tiers."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Section(BaseModel):
+    """Base of all settings: immutable, strict about types, unknown keys refused, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the canonical JSON form: equal settings, equal fingerprint, in any process."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class PathSettings(Section):
+    """Where results and caches lie. `cache: null` is the user's cache folder."""
+
+    sweeps: str
+    cache: str | None
+
+
+class Tiers(Section):
+    """Resource tiers of languages; a language in none of them belongs to no resource tier."""
+
+    high: tuple[Language, ...] = ()
+    mid: tuple[Language, ...] = ()
+    low: tuple[Language, ...] = ()
+
+    def of(self, language: str) -> str | None:
+        """The tier's name of one language, or None."""
+        for name in ("high", "mid", "low"):
+            if language in getattr(self, name):
+                return name
+        return None
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "Tiers":
+        listed = (*self.high, *self.mid, *self.low)
+        twice = sorted({code for code in listed if listed.count(code) > 1})
+        if twice:
+            raise ValueError(f"a language may be listed once only, not twice: {', '.join(twice)}")
+        return self
+
+
+class LanguageSettings(Section):
+    """The language grid: trained on, evaluated on (null: all of the benchmark's), tiers (null: the benchmark's)."""
+
+    train: tuple[Language, ...]
+    evaluate: tuple[Language, ...] | None
+    tiers: Tiers | None
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> "LanguageSettings":
+        for field, codes in (("train", self.train), ("evaluate", self.evaluate or ())):
+            twice = sorted({code for code in codes if codes.count(code) > 1})
+            if twice:
+                raise ValueError(f"languages.{field} lists a language twice: {', '.join(twice)}")
+        return self
+
+
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as config path -> value."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

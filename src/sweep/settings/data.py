@@ -1,0 +1,143 @@
+"""Training data and benchmarks: which corpus, how it is read, how its pools are searched."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sweep.settings.base import Language, Name, Positive, Section, Tiers
+
+Protocol = Literal["parallel", "monolingual"]  # every language's pool and all together, or each language's own alone
+
+
+class CldrRecords(Section):
+    """How many training records a language gets, by its tier."""
+
+    high: Positive
+    mid: Positive
+    low: Positive
+
+
+class CldrShape(Section):
+    """What CLDR records look like, and the seed that draws them."""
+
+    concepts_per_passage: Annotated[int, Field(ge=2, le=32)]
+    concepts_per_question: Annotated[int, Field(ge=1, le=32)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _question_within_passage(self) -> "CldrShape":
+        if self.concepts_per_question >= self.concepts_per_passage:
+            raise ValueError("concepts_per_question must be smaller than concepts_per_passage")
+        return self
+
+
+class CldrData(CldrShape):
+    """Embedded training data drawn from CLDR names; no download."""
+
+    kind: Literal["cldr"]
+    records: CldrRecords
+
+
+class HttpOrigin(Section):
+    """One file a language, `<url><language>.json`, with its SHA-256 (hex)."""
+
+    kind: Literal["http"]
+    url: Annotated[str, Field(pattern=r"^https?://.*/$")]
+    sha256: dict[Language, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+
+
+class HubRepository(Section):
+    """A data set on the Hugging Face hub at a pinned commit; `files` are patterns with {language} and {split}."""
+
+    repository: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class HubOrigin(Section):
+    """Repositories that together make up the folder which the corpus' reader expects."""
+
+    kind: Literal["hub"]
+    repositories: Annotated[tuple[HubRepository, ...], Field(min_length=1)]
+
+
+class Corpus(Section):
+    """The declaration of a corpus. `languages`: all that its origin has; empty for a folder of the user's own, which
+    has no origin. Licence and citation do not change results and are no part of the fingerprint."""
+
+    name: Name
+    languages: tuple[Language, ...]
+    licence: str | None = Field(exclude=True)
+    citation: str | None = Field(exclude=True)
+    origin: Annotated[HttpOrigin | HubOrigin, Field(discriminator="kind")] | None
+
+
+class SquadData(Section):
+    """Training data in SQuAD format with sentence_breaks: a public corpus or a folder of `<language>.json`."""
+
+    kind: Literal["squad"]
+    corpus: Corpus
+    path: str | None
+    context: bool
+    max_questions: Positive | None
+
+
+DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
+
+
+class CldrEvaluation(CldrShape):
+    """Held-out CLDR records as a benchmark."""
+
+    kind: Literal["cldr"]
+    name: Name
+    tiers: Tiers | None
+    records: Positive
+
+
+class CorpusEvaluation(Section):
+    """A benchmark read from files: `name` begins its metric keys; `path: null` downloads from the corpus' origin."""
+
+    name: Name
+    corpus: Corpus
+    tiers: Tiers | None
+    path: str | None
+    max_questions: Positive | None
+
+
+class SquadEvaluation(CorpusEvaluation):
+    """A LAReQA benchmark: one candidate a sentence, with or without its paragraph as context. `unit`: what is
+    parallel across languages, the paragraph or the translation group that a sentence answers."""
+
+    kind: Literal["squad"]
+    context: bool
+    unit: Literal["paragraph", "group"]
+
+
+class SearchSettings(Section):
+    """How a monolingual pool is searched. `exact`: every relevant passage's rank in the whole pool. Otherwise a FAISS
+    index finds the best `depth` passages: `flat` compares all of them, `ivf` those of `probes` of `lists` clusters
+    (null: 4 * sqrt(passages)), `hnsw` walks a graph of `neighbours` links looking at `probes` candidates or more."""
+
+    index: Literal["exact", "flat", "ivf", "hnsw"]
+    depth: Positive
+    lists: Positive | None
+    probes: Positive
+    neighbours: Annotated[int, Field(ge=4, le=128)]
+
+
+class JudgedEvaluation(CorpusEvaluation):
+    """Queries, a corpus and relevance judgements (qrels), in MIRACL's or BEIR's layout, one pool a language."""
+
+    kind: Literal["miracl", "beir"]
+    split: Name
+    protocol: Protocol
+    search: SearchSettings
+
+    @model_validator(mode="after")
+    def _only_exact_ranks_are_parallel(self) -> "JudgedEvaluation":
+        if self.protocol == "parallel" and self.search.index != "exact":
+            raise ValueError("protocol=parallel ranks all languages together and needs search.index=exact")
+        return self
+
+
+EvaluationSettings = Annotated[CldrEvaluation | SquadEvaluation | JudgedEvaluation, Field(discriminator="kind")]

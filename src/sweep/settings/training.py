@@ -1,0 +1,70 @@
+"""The encoder, the mix of batches, and the training."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sweep.settings.base import Positive, Probability, Section
+
+
+class EncoderSettings(Section):
+    """What every encoder needs: how text goes in and how token states become one vector."""
+
+    pooling: Literal["mean", "cls"]
+    query_prefix: str
+    passage_prefix: str
+    max_query_tokens: Annotated[int, Field(ge=4, le=8192)]
+    max_passage_tokens: Annotated[int, Field(ge=4, le=8192)]
+    precision: Literal["float32", "bf16"]
+
+
+class TinyModel(EncoderSettings):
+    """A small Transformer encoder trained from scratch; its tokenizer is trained on the training text."""
+
+    kind: Literal["tiny"]
+    layers: Positive
+    hidden_size: Positive
+    heads: Positive
+    vocabulary_size: Annotated[int, Field(ge=300)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "TinyModel":
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads})")
+        return self
+
+
+class HfModel(EncoderSettings):
+    """Any Hugging Face encoder, by local folder or hub name."""
+
+    kind: Literal["hf"]
+    path: Annotated[str, Field(min_length=1)]
+    revision: str | None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
+
+
+ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]
+
+
+class RatioSettings(Section):
+    """The hybrid mix: how often a batch is monolingual, and how languages are drawn."""
+
+    monolingual: Probability
+    language_sampling: Literal["uniform", "size", "temperature"]
+    temperature: Annotated[float, Field(gt=0)]
+    cross_batch: Literal["pair", "mixed"]
+
+
+class TrainSettings(Section):
+    """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE."""
+
+    steps: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    decay: Literal["linear", "cosine"]
+    temperature: Annotated[float, Field(gt=0)]
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    log_every: Positive
