@@ -75,18 +75,19 @@ def _compare(results: list[str], metrics: list[str] | None, output: str | None) 
 def _named(result: str) -> tuple[str, list[Path]]:
     """A result's name and its files of ranks, one for each seed. A path may itself hold '=' and ',', as a trial's
     folder does: what exists as it stands is taken as it stands."""
-    if Path(result).exists():
-        return result, [_ranks_file(Path(result))]
     name, equals, rest = result.partition("=")
-    if equals and "/" not in name and Path(rest).exists():
-        return name, [_ranks_file(Path(rest))]
-    if not equals or "/" in name:
+    paths = _paths(result)
+    if paths is not None or not equals or "/" in name:
         name, rest = result, result
-    return name, [_ranks_file(Path(part)) for part in _paths(rest)]
+    else:
+        paths = _paths(rest)
+    if paths is None:
+        raise InputError(f"no such result: {rest}; give a trial's folder, ranks.parquet or an evaluation's JSON")
+    return name, [_ranks_file(Path(path)) for path in paths]
 
 
-def _paths(text: str) -> list[str]:
-    """Split at commas, but not within a path that exists."""
+def _paths(text: str) -> list[str] | None:
+    """Split at commas, but not within a path that exists; None if a part does not exist."""
     parts, found = text.split(","), []
     while parts:
         for size in range(len(parts), 0, -1):
@@ -94,9 +95,7 @@ def _paths(text: str) -> list[str]:
             if Path(joined).exists():
                 break
         else:
-            raise InputError(
-                f"no such result: {parts[0]}; give a trial's folder, ranks.parquet or an evaluation's JSON"
-            )
+            return None
         found.append(joined)
         parts = parts[size:]
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -71,15 +72,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _list_metrics(out: Console) -> None:
-    from sweep.evaluation.catalogue import FIELDS, descriptions
+    from sweep.evaluation.catalogue import descriptions
 
-    table = Table(title="Metrics, by the last part of a key before language, pair or tier", show_lines=True)
-    for column in ("metric", "families", "what", *FIELDS):
-        table.add_column(column.lower(), overflow="fold")
+    table = Table(
+        title=escape("Keys: benchmark/family/metric[/language, pair or tier]"), title_justify="left", show_lines=True
+    )
+    for column in ("metric", "families", "better", "range", "what it is"):
+        table.add_column(column, overflow="fold")
     for found in descriptions():
-        fields = (found.fields[field] for field in FIELDS)
-        table.add_row(found.metric, found.family, found.summary, *fields)
-    out.print(table, markup=False)
+        more = [f"{field}: {found.fields[field]}" for field in ("Formula", "Source", "Pitfall")]
+        about = "\n".join([found.summary, *more])
+        table.add_row(
+            found.metric, found.family, *map(escape, (found.fields["Better"], found.fields["Range"], about))
+        )
+    out.print(table)
 
 
 def _evaluate(settings: EvaluateSettings) -> int:
@@ -118,9 +124,9 @@ def _evaluate(settings: EvaluateSettings) -> int:
             lambda done, size: bar.update(task, completed=done, total=size),
         )
     if evaluation is not None:
-        _tell(evaluation, len(benchmark.questions), len(benchmark.passages))
         if output is not None:
             _write(evaluation, output)
+        _tell(evaluation, len(benchmark.questions), len(benchmark.passages))
     return 0
 
 
@@ -162,7 +168,8 @@ def _tell(evaluation: "Evaluation", questions: int, passages: int) -> None:
         if any(key in evaluated.metrics for key in keys):
             table.add_row(name or "all", *(_figure(evaluated, key) for key in keys))
         if name == "":
-            table.add_row("  95 %", *(_interval(evaluated, key) for key in keys), end_section=True)
+            for end, label in enumerate(("  95 % from", "  to")):
+                table.add_row(label, *(_interval_end(evaluated, key, end) for key in keys), end_section=end == 1)
     out.print(table)
     for note in evaluation.notes():
         out.print(note, markup=False, highlight=False)
@@ -176,11 +183,8 @@ def _figure(evaluated: "Evaluated", key: str) -> str:
     return f"{evaluated.metrics[key]:.{_digits(key)}f}" if key in evaluated.metrics else "–"
 
 
-def _interval(evaluated: "Evaluated", key: str) -> str:
-    if key not in evaluated.intervals:
-        return "–"
-    low, high = evaluated.intervals[key]
-    return f"{low:.{_digits(key)}f}–{high:.{_digits(key)}f}"
+def _interval_end(evaluated: "Evaluated", key: str, end: int) -> str:
+    return f"{evaluated.intervals[key][end]:.{_digits(key)}f}" if key in evaluated.intervals else "–"
 
 
 if __name__ == "__main__":

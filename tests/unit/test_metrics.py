@@ -1,54 +1,41 @@
-"""Metrics and ranks: hand-computed tables, slow references on random pools, and pytrec_eval as the oracle."""
+"""Metrics: tables worked out by hand, a slow reference on random pools, and the catalogue that describes them."""
 
 import math
-from collections import defaultdict
 
 import numpy as np
 import pytest
-import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from random_pools import (
+    geometry_metrics,
+    make_benchmark,
+    of_pool,
+    random_pools,
+    rank_metrics,
+    rank_scores,
+    scores_by_id,
+)
+from slow_reference import Pool, figures, rank_values, totals
 
-from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
-from sweep.evaluation import metrics
-from sweep.evaluation.evaluate import metrics_from_ranks
-from sweep.evaluation.names import metric_problem
-from sweep.evaluation.ranks import Ranks, rank
+from sweep.evaluation import quality
+from sweep.evaluation.agreement import jaccard, rank_biased_overlap
+from sweep.evaluation.catalogue import COUNTS, FAMILIES, FIELDS, PARALLEL_ONLY, descriptions, metric_problem
+from sweep.evaluation.ranking import FAR
+from sweep.evaluation.tiers import tier_members
 from sweep.settings import Tiers
 
-NO_TIERS = Tiers()
-
-
-def make_benchmark(
-    pools: dict[str, list[str]], questions: list[tuple[str, str]], relevant: dict[str, set[str]]
-) -> Benchmark:
-    """`pools`: language -> passage ids; `questions`: (group, language)."""
-    return benchmark(
-        "toy",
-        tuple(pools),
-        [Question(group, code, f"{group} {code}") for group, code in questions],
-        [Passage(id_, code, id_) for code, ids in pools.items() for id_ in ids],
-        relevant,
-    )
-
-
-def rank_scores(bench: Benchmark, scores_qd: NDArray[np.float32]) -> Ranks:
-    """Ranks for given scores: questions as rows of scores, passages as unit vectors."""
-    identity = np.eye(len(bench.passages), dtype=np.float32)
-    return rank(bench, np.ascontiguousarray(scores_qd, dtype=np.float32), identity, np.arange(len(bench.passages)))
-
-
-# A table worked out by hand -----------------------------------------------------------------------------------
+# Tables worked out by hand ------------------------------------------------------------------------------------
 # Passages by id: a1 (en), a2 (en), b1 (de), b2 (de). Group g: relevant a2, b1. Group h: relevant a1 only.
+# Units: a1 is p, a2 and b1 are q, b2 is a unit of its own.
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def table() -> dict[str, float]:
     bench = make_benchmark(
         {"en": ["a1", "a2"], "de": ["b1", "b2"]},
         [("g", "en"), ("g", "de"), ("h", "en"), ("h", "de")],
         {"g": {"a2", "b1"}, "h": {"a1"}},
+        {"a1": "p", "a2": "q", "b1": "q"},
     )
     scores = [
         [0.9, 0.8, 0.1, 0.7],  # g en: a1 a2 b2 b1
@@ -56,7 +43,13 @@ def table() -> dict[str, float]:
         [0.9, 0.8, 0.1, 0.7],  # h en: a1 first
         [0.5, 0.6, 0.7, 0.9],  # h de: a1 last
     ]
-    return metrics_from_ranks(bench, rank_scores(bench, np.array(scores)), Tiers(high=("en",), low=("de",)), ("en",))
+    ranking = rank_scores(bench, np.array(scores))
+    questions = np.array([[1, 0], [0.6, 0.8], [0, 1], [0, 1]], np.float32)  # as in scores
+    tiers = tier_members(("en", "de"), Tiers(high=("en",), low=("de",)), ("en",))
+    return rank_metrics(ranking, tiers) | geometry_metrics(ranking, questions, tiers)
+
+
+SECOND = 1 / math.log2(3)  # the discount of rank 2
 
 
 @pytest.mark.parametrize(
@@ -72,14 +65,19 @@ def table() -> dict[str, float]:
         ("mono/recall@1/en", 0.5),
         ("mono/recall@10/de", 1.0),
         ("mono/mrr@10/en", 0.75),
+        ("mono/ndcg@10/en", (SECOND + 1) / 2),
+        ("mono/ndcg@10/de", SECOND),
         # cross en-de: g asks for b1 among de: b2 .7, b1 .1 -> 2. h has none in de.
         ("cross/map/en-de", 1 / 2),
+        ("cross/ndcg@10/en-de", SECOND),
         ("cross/left_out/en-de", 1),
         # cross de-en: g: a1 and a2 tie, a1 is before -> 2. h: a2 .6, a1 .5 -> 2.
         ("cross/map/de-en", 1 / 2),
         # pooled g en: a2 at 2, b1 at 4: AP = (1/2 + 2/4)/2. g de: a2 at 3, b1 at 4: AP = (1/3 + 2/4)/2.
         ("pooled/map/en", ((1 / 2 + 2 / 4) / 2 + 1) / 2),
         ("pooled/map/de", ((1 / 3 + 2 / 4) / 2 + 1 / 4) / 2),
+        ("pooled/ndcg@10/en", ((SECOND + 1 / math.log2(5)) / (1 + SECOND) + 1) / 2),
+        ("pooled/ndcg@10/de", ((1 / math.log2(4) + 1 / math.log2(5)) / (1 + SECOND) + 1 / math.log2(5)) / 2),
         ("pooled/rank_distance/en", (2 + 0) / 2),
         ("pooled/rank_distance/de", (1 + 0) / 2),
         # consistency: g worst at 4 of 4 -> 0; h en at 1 -> 1; h de at 4 of 4 -> 0.
@@ -93,153 +91,226 @@ def table() -> dict[str, float]:
         ("pooled/language_preference/de", 0.0),
         ("pooled/same_language@1/en", 1.0),
         ("pooled/same_language@1/de", 1.0),
+        # units g: p q b2 and b2 p q: overlaps 0, 1/2, 3/3. h: p q b2 and b2 q p: overlaps 0, 1/2, 3/3.
+        ("agreement/rbo/en-de", (0 + 0.9 * 1 / 2 + 0.81 * 1) / (1 + 0.9 + 0.81)),
+        ("agreement/jaccard@10", 1.0),
+        # h en has its a1 first, but h de, g en and g de begin with a passage that is not relevant.
+        ("agreement/agree_correct@1", 0.0),
+        # cosines of en g, h (rows) and de g, h: .6 0 / .8 1. Only de g has a nearer one than its translation, en h.
+        ("geometry/bitext_accuracy/en-de", 3 / 4),
+        ("geometry/mexa/en-de", 1 / 2),
+        ("geometry/mexa/low", 1 / 2),
+        # (1, 0) and (.6, .8): .16 + .64; (0, 1) twice: 0.
+        ("geometry/alignment_loss", 0.8 / 2),
+        # en: (1, 0) and (0, 1) have squared distance 2; de: (.6, .8) and (0, 1): .36 + .04.
+        ("geometry/uniformity/en", -2 * 2),
+        ("geometry/uniformity/de", -2 * 0.4),
+        ("geometry/uniformity", (-4 - 0.8) / 2),
     ],
 )
 def test_the_hand_computed_table(table: dict[str, float], key: str, value: float) -> None:
-    assert table[f"toy/{key}"] == pytest.approx(value)
+    assert table[key] == pytest.approx(value)
+
+
+def test_agreement_by_hand_in_three_languages() -> None:
+    ids = [f"p{number:02d}" for number in range(12)]  # each a unit of its own
+    bench = make_benchmark(
+        {"en": ids[:4], "de": ids[4:8], "th": ids[8:]},
+        [("g", "en"), ("g", "de"), ("g", "th")],
+        {"g": {"p00", "p04", "p08"}},
+    )
+    in_order = [12 - place for place in range(12)]
+    # de: p01 p00 p02 ... p07 p10 p11 p08 p09
+    scores = [in_order, [11, 12, 10, 9, 8, 7, 6, 5, 2, 1, 4, 3], in_order]
+    found = rank_metrics(rank_scores(bench, np.array(scores)), {"low": frozenset({"de"}), "high": frozenset({"en"})})
+    # Common among the first 1, 2, ... 8: 0, 2, ... 8; then p08 and p10, p09 and p11 differ: 8 of 9, 8 of 10.
+    shares = [0, 1, 1, 1, 1, 1, 1, 1, 8 / 9, 8 / 10]
+    overlap = sum(0.9**place * share for place, share in enumerate(shares)) * 0.1 / (1 - 0.9**10)
+    assert found["agreement/rbo/en-de"] == found["agreement/rbo/de-th"] == pytest.approx(overlap)
+    assert found["agreement/rbo/en-th"] == pytest.approx(1)
+    assert found["agreement/rbo/low"] == pytest.approx(overlap)
+    assert found["agreement/rbo/high"] == pytest.approx((overlap + 1) / 2)
+    assert found["agreement/jaccard@10"] == pytest.approx((8 / 12 + 1 + 8 / 12) / 3)
+    # en and th begin with p00, which is relevant; de with p01.
+    assert found["agreement/agree_correct@1"] == pytest.approx(1 / 3)
+    assert found["agreement/agree_correct@1/en-th"] == 1
+
+
+def test_ndcg_by_hand_with_grades_and_more_relevant_than_ten() -> None:
+    ranks = np.array([[2, 11, 3], [1, 2, 0]], np.int32)
+    grades = np.array([[3, 2, 1], [1, 2, 0]], np.int32)
+    discount = [0, *(1 / math.log2(rank + 1) for rank in range(1, 13))]
+    ideal = [3 * discount[1] + 2 * discount[2] + discount[3], 2 * discount[1] + discount[2]]
+    reached = [3 * discount[2] + discount[3], discount[1] + 2 * discount[2]]
+    assert quality.ndcg_at(ranks, grades, 10) == pytest.approx([reached[0] / ideal[0], reached[1] / ideal[1]])
+    assert quality.ndcg_at(np.arange(1, 13, dtype=np.int32)[None], np.ones((1, 12), np.int32), 10) == pytest.approx(1)
+
+
+def test_disjoint_and_identical_lists() -> None:
+    one, other = np.arange(10, dtype=np.int32)[None], np.arange(10, 20, dtype=np.int32)[None]
+    assert rank_biased_overlap(one, one) == pytest.approx(1)
+    assert jaccard(one, one) == pytest.approx(1)
+    assert rank_biased_overlap(one, other).tolist() == jaccard(one, other).tolist() == [0]
 
 
 def test_an_empty_tier_and_an_empty_pool_report_nothing(table: dict[str, float]) -> None:
     assert not any(key.endswith("/mid") for key in table)
     bench = make_benchmark({"en": ["a"], "de": ["b"]}, [("g", "en"), ("h", "de")], {"g": {"a"}, "h": {"b"}})
-    result = metrics_from_ranks(bench, rank_scores(bench, np.eye(2)), NO_TIERS, ())
-    assert "toy/cross/map" not in result
-    assert result["toy/cross/left_out/en-de"] == 1
+    ranking = rank_scores(bench, np.eye(2))
+    tiers = tier_members(("en", "de"), Tiers(), ())
+    result = rank_metrics(ranking, tiers) | geometry_metrics(ranking, np.eye(2, dtype=np.float32), tiers)
+    assert "cross/map" not in result
+    assert result["cross/left_out/en-de"] == 1
     assert not any(key.endswith(("/seen", "/unseen")) for key in result)
+    # No group in two languages, no two questions in one language, fewer groups than the probe has folds.
+    assert not any(key.startswith(("agreement", "geometry")) for key in result)
+
+
+def test_tiers_have_the_languages_of_the_benchmark_only() -> None:
+    tiers = Tiers(high=("en",), mid=("fr",), low=("th", "de"))
+    assert tier_members(("en", "de", "ru"), tiers, ("en", "fr")) == {
+        "high": {"en"},
+        "low": {"de"},
+        "seen": {"en"},
+        "unseen": {"de", "ru"},
+    }
+    assert set(tier_members(("en",), tiers, ("en",))) == {"high", "seen"}
 
 
 def test_a_pair_belongs_to_the_tiers_of_both_of_its_languages(table: dict[str, float]) -> None:
-    assert table["toy/cross/map/high"] == table["toy/cross/map/low"] == table["toy/cross/map"]
+    assert table["cross/map/high"] == table["cross/map/low"] == table["cross/map"]
 
 
 def test_alignment_consistency_has_its_ends_and_its_middle() -> None:
     ranks = np.array([[1, 2, 3], [1, 2, 100], [1, 2, 17]], np.int32)
     expected = [1.0, 0.0, (math.log(100) - math.log(17)) / (math.log(100) - math.log(3))]
-    assert metrics.alignment_consistency(ranks, 100) == pytest.approx(expected)
-    assert metrics.alignment_consistency(np.array([[2, 1]], np.int32), 2).tolist() == [1.0]
+    assert quality.alignment_consistency(ranks, 100) == pytest.approx(expected)
+    assert quality.alignment_consistency(np.array([[2, 1]], np.int32), 2).tolist() == [1.0]
 
 
-def test_ties_go_to_the_smaller_id_across_languages() -> None:
-    bench = make_benchmark({"en": ["m", "z"], "de": ["a", "n"]}, [("g", "en"), ("g", "de")], {"g": {"m", "n"}})
-    ranks = rank_scores(bench, np.full((2, 4), 0.5))
-    # All tie: a (de), m (en), n (de), z (en).
-    assert sorted(ranks.pooled_qr[0].tolist()) == [2, 3]
-    assert ranks.own_qr[0].tolist() == [1, 2]  # m first of en, n second of de
+def test_a_passage_that_no_search_found_counts_at_no_depth() -> None:
+    ranks, grades = np.array([[FAR, 2, 0], [FAR, 0, 0], [0, 0, 0]], np.int32), np.array([[1, 1, 0]] * 3, np.int32)
+    none = [0.0, math.nan]
+    assert quality.recall_at(ranks, 100) == pytest.approx([1 / 2, *none], nan_ok=True)
+    assert quality.reciprocal_rank_at(ranks, 10) == pytest.approx([1 / 2, *none], nan_ok=True)
+    assert quality.ndcg_at(ranks, grades, 10) == pytest.approx([SECOND / (1 + SECOND), *none], nan_ok=True)
 
 
-def test_passages_of_equal_text_tie_exactly() -> None:
-    rng = np.random.default_rng(0)
-    bench = make_benchmark({"en": [f"p{n:02d}" for n in range(40)]}, [("g", "en")], {"g": {"p20"}})
-    text_d = np.array([3 if n == 20 else n for n in range(40)])
-    passage = rng.normal(size=(40, 16)).astype(np.float32)
-    query = passage[3:4].copy()
-    ranks = rank(bench, query / np.linalg.norm(query), passage / np.linalg.norm(passage, axis=1)[:, None], text_d)
-    assert ranks.pooled_qr.tolist() == [[2]]  # p03 has the same text and the smaller id
+def test_a_question_without_a_relevant_passage_is_left_out_of_the_pool() -> None:
+    pool = Pool(
+        languages=["en", "de"],
+        questions=[("g", "en"), ("g", "de"), ("h", "en"), ("h", "de")],
+        passages=[("a", "en", ""), ("b", "de", "")],
+        grades={"g": {"a": 1, "b": 1}},
+        scores=[[2, 1], [2, 1], [1, 2], [1, 2]],
+    )
+    result = rank_metrics(rank_scores(of_pool(pool), scores_by_id(pool)))
+    assert result["pooled/left_out"] == 2
+    assert result["pooled/same_language@1/en"] == 1  # h en, whose first passage is b, does not count
+    assert result["agreement/agree_correct@1"] == 1
 
 
 # Random pools -------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def random_pools(draw: st.DrawFn) -> tuple[Benchmark, NDArray[np.float32]]:
-    """2-3 languages, ties (scores from few values), missing answers, one or many relevant passages a language."""
-    languages = ["en", "de", "th"][: draw(st.integers(2, 3))]
-    pools = {
-        code: [f"{draw(st.integers(0, 99)):02d}{code}{n}" for n in range(draw(st.integers(1, 6)))]
-        for code in languages
-    }
-    ids = [id_ for found in pools.values() for id_ in found]
-    groups = [f"g{n}" for n in range(draw(st.integers(1, 4)))]
-    relevant = {group: set(draw(st.lists(st.sampled_from(ids), min_size=1, max_size=5))) for group in groups}
-    questions = [(group, code) for group in groups for code in languages]
-    bench = make_benchmark(pools, questions, relevant)
-    levels = draw(st.sampled_from([2, 4, 1000]))
-    seed = draw(st.integers(0, 2**16))
-    scores = np.random.default_rng(seed).integers(0, levels, (len(questions), len(ids))) / levels
-    return bench, scores.astype(np.float32)
-
-
-def slow_order(bench: Benchmark, scores_d: NDArray[np.float32], language: str | None) -> list[Passage]:
-    """The pool's passages, best first, from the definition."""
-    scored = [(-float(score), p.id, p) for score, p in zip(scores_d, bench.passages, strict=True)]
-    return [p for _, _, p in sorted(scored, key=lambda item: item[:2]) if language in (None, p.language)]
-
-
-def slow_quality(order: list[Passage], relevant: set[str]) -> dict[str, float]:
-    """All metrics of retrieval quality for one question, as loops over the ranked list."""
-    found, precision, first = 0, 0.0, 0
-    hits = {1: 0, 10: 0, 100: 0}
-    for position, passage in enumerate(order, start=1):
-        if passage.id in relevant:
-            found += 1
-            precision += found / position
-            first = first or position
-            for depth in hits:
-                hits[depth] += position <= depth
-    result = {f"recall@{depth}": count / found for depth, count in hits.items()}
-    return {**result, "map": precision / found, "mrr@10": 1 / first if first <= 10 else 0.0}
-
-
-def slow_metrics(bench: Benchmark, scores_qd: NDArray[np.float32]) -> dict[str, float]:
-    """Every metric by language and pair, from METRICS, in plain Python."""
-    values: dict[str, list[float]] = defaultdict(list)
-    for question, scores_d, found in zip(bench.questions, scores_qd, bench.relevant_q, strict=True):
-        relevant = {bench.passages[index].id for index in found}
-        language_of = {p.id: p.language for p in bench.passages}
-        for code in bench.languages:
-            family = f"mono/{{}}/{code}" if code == question.language else f"cross/{{}}/{question.language}-{code}"
-            here = {id_ for id_ in relevant if language_of[id_] == code}
-            values[family.format("left_out")].append(not here)
-            if here:
-                for metric, value in slow_quality(slow_order(bench, scores_d, code), here).items():
-                    values[family.format(metric)].append(value)
-        order = slow_order(bench, scores_d, None)
-        for metric, value in slow_quality(order, relevant).items():
-            values[f"pooled/{metric}/{question.language}"].append(value)
-        ranks = sorted((order.index(p) + 1, p.language) for p in order if p.id in relevant)
-        size, many = len(order), len(ranks)
-        consistency = 1.0 if many == size else math.log(size / ranks[-1][0]) / math.log(size / many)
-        for metric, value in {
-            "alignment_consistency": consistency,
-            "rank_distance": ranks[-1][0] - ranks[0][0],
-            "language_preference": ranks[0][1] == question.language,
-            "same_language@1": order[0].language == question.language,
-        }.items():
-            values[f"pooled/{metric}/{question.language}"].append(float(value))
-    return {key: (sum if "left_out" in key else np.mean)(found) for key, found in values.items()}
+def check_against_the_reference(pool: Pool) -> None:
+    values, counts = rank_values(pool)
+    expected = figures(values, pool.tiers) | totals(counts, pool.tiers)
+    members = {tier: frozenset(codes) for tier, codes in pool.tiers.items()}
+    result = rank_metrics(rank_scores(of_pool(pool), scores_by_id(pool)), members)
+    assert result.keys() == expected.keys()
+    for key, value in expected.items():
+        assert result[key] == pytest.approx(value, abs=1e-9), key
 
 
 @settings(max_examples=150, deadline=None)
 @given(random_pools())
-def test_all_metrics_equal_the_slow_reference(case: tuple[Benchmark, NDArray[np.float32]]) -> None:
-    bench, scores = case
-    result = metrics_from_ranks(bench, rank_scores(bench, scores), NO_TIERS, ())
-    for key, expected in slow_metrics(bench, scores).items():
-        assert result[f"toy/{key}"] == pytest.approx(expected, abs=1e-6), key
-    for family in ("mono", "cross", "pooled"):
-        for metric in ("map", "recall@10"):
-            cells = [v for k, v in result.items() if k.startswith(f"toy/{family}/{metric}/")]
-            assert not cells or result[f"toy/{family}/{metric}"] == pytest.approx(np.mean(cells))
+def test_all_rank_metrics_equal_the_slow_reference(pool: Pool) -> None:
+    check_against_the_reference(pool)
+
+
+@settings(max_examples=40, deadline=None)
+@given(random_pools("monolingual"))
+def test_all_monolingual_metrics_equal_the_slow_reference(pool: Pool) -> None:
+    check_against_the_reference(pool)
 
 
 @settings(max_examples=60, deadline=None)
-@given(random_pools())
-def test_quality_agrees_with_pytrec_eval(case: tuple[Benchmark, NDArray[np.float32]]) -> None:
-    bench, scores = case
-    result = metrics_from_ranks(bench, rank_scores(bench, scores), NO_TIERS, ())
-    measures = {"map": "map", "recall_1": "recall@1", "recall_10": "recall@10", "recall_100": "recall@100"}
-    for code in bench.languages:
-        run, judged = {}, {}
-        for row, question in enumerate(bench.questions):
-            if question.language == code:
-                # trec_eval breaks ties by descending id, so it is given the order that METRICS defines.
-                order = slow_order(bench, scores[row], None)
-                run[str(row)] = {p.id: float(len(order) - place) for place, p in enumerate(order)}
-                judged[str(row)] = {bench.passages[index].id: 1 for index in bench.relevant_q[row]}
-        evaluated = pytrec_eval.RelevanceEvaluator(judged, {"map", "recall.1,10,100"}).evaluate(run)
-        for theirs, ours in measures.items():
-            expected = np.mean([found[theirs] for found in evaluated.values()])
-            assert result[f"toy/pooled/{ours}/{code}"] == pytest.approx(expected)
+@given(st.data())
+def test_rank_biased_overlap_is_symmetric_and_knows_only_the_first_ten(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 10))
+    lists = [np.array([data.draw(st.permutations(range(12)))[:size] + [-1] * (10 - size)], np.int32) for _ in "ab"]
+    one, other = lists
+    assert rank_biased_overlap(one, other) == pytest.approx(rank_biased_overlap(other, one))
+    assert 0 <= rank_biased_overlap(one, other)[0] <= 1 + 1e-12
+    assert jaccard(one, one).tolist() == [1]
+
+
+# The catalogue ------------------------------------------------------------------------------------------------
+
+
+def evaluated_pool(protocol: str) -> tuple[dict[str, float], Pool]:
+    """Metrics of a benchmark with enough groups for every one of them."""
+    languages = ["en", "de", "th"]
+    keys = [
+        (f"g{number}" if protocol == "parallel" else f"{code}{number}", code)
+        for number in range(8)
+        for code in languages
+    ]
+    passages = [(f"{code}{number}", code, f"u{number}") for code in languages for number in range(8)]
+    rng = np.random.default_rng(0)
+    grades: dict[str, dict[str, int]] = {}
+    for place, (group, code) in enumerate(keys):
+        grades.setdefault(group, {})[f"{code}{place % 8}"] = 1
+    pool = Pool(languages, keys, passages, grades, rng.integers(0, 9, (24, 24)).tolist(), protocol)
+    pool.tiers = {"high": {"en"}, "low": {"th"}, "unseen": {"de", "th"}}
+    members = {tier: frozenset(codes) for tier, codes in pool.tiers.items()}
+    ranking = rank_scores(of_pool(pool), scores_by_id(pool))
+    metrics = rank_metrics(ranking, members)
+    if protocol == "parallel":
+        query = rng.normal(size=(24, 8)).astype(np.float32)
+        metrics |= geometry_metrics(ranking, query / np.linalg.norm(query, axis=1)[:, None], members)
+    return metrics, pool
+
+
+@pytest.mark.parametrize("protocol", ["parallel", "monolingual"])
+def test_the_catalogue_has_exactly_what_is_measured(protocol: str) -> None:
+    metrics, pool = evaluated_pool(protocol)
+    emitted: dict[str, set[str]] = {}
+    for key in metrics:
+        family, metric, *_ = key.split("/")
+        emitted.setdefault(family, set()).add(metric)
+        assert metric_problem(f"toy/{key}", "toy", protocol, pool.languages, pool.tiers) is None
+        for wrong in (f"toy/{key}x", f"toy/{key}/en/de", f"other/{key}", f"toy/{family}x/{metric}", f"toy/{metric}"):
+            assert metric_problem(wrong, "toy", protocol, pool.languages, pool.tiers) is not None
+    catalogued = {
+        family: {*metrics_of, *(COUNTS if family in ("mono", "cross", "pooled") else ())}
+        for family, metrics_of in FAMILIES.items()
+        if protocol == "parallel" or family not in PARALLEL_ONLY
+    }
+    assert emitted == catalogued
+
+
+def test_every_accepted_last_part_is_measured_and_no_other() -> None:
+    metrics, pool = evaluated_pool("parallel")
+    parts = ["en", "de", "th", *(f"{a}-{b}" for a in pool.languages for b in pool.languages), "high", "mid", "low"]
+    for family, metrics_of in FAMILIES.items():
+        for metric in metrics_of:
+            for part in parts:
+                key = f"{family}/{metric}/{part}"
+                problem = metric_problem(f"toy/{key}", "toy", "parallel", pool.languages, pool.tiers)
+                assert (problem is None) == (key in metrics), key
+
+
+def test_every_metric_is_described() -> None:
+    found = descriptions()
+    assert {one.metric for one in found} == {metric for metrics in FAMILIES.values() for metric in metrics}
+    assert len(found) == len({one.metric for one in found})
+    for one in found:
+        assert one.summary.endswith("."), one.metric
+        assert tuple(one.fields) == FIELDS, one.metric
+        assert all(one.fields.values()), one.metric
+        assert one.family.split(", ") == [family for family in FAMILIES if one.metric in FAMILIES[family]]
 
 
 @pytest.mark.parametrize(
@@ -254,8 +325,28 @@ def test_quality_agrees_with_pytrec_eval(case: tuple[Benchmark, NDArray[np.float
         ("cldr/cross/map/en-de", None),
         ("cldr/cross/map/en", "there is no tier or pair 'en'"),
         ("cldr/pooled/map/unseen", "there is no tier or language 'unseen'; tiers are low; languages en, de"),
+        ("cldr/mono/left_out/en", None),
+        ("cldr/agreement/left_out", "metrics of agreement are rbo, jaccard@10, agree_correct@1"),
+        ("cldr/agreement/rbo/en-de", None),
+        ("cldr/agreement/rbo/de-en", "there is no tier or pair 'de-en'"),
+        ("cldr/geometry/mexa/en", "there is no tier or pair 'en'"),
+        ("cldr/geometry/uniformity/en", None),
+        ("cldr/geometry/language_probe/en-de", "there is no tier or language 'en-de'"),
     ],
 )
 def test_an_objective_is_checked_by_its_name(key: str, problem: str | None) -> None:
-    found = metric_problem(key, "cldr", ("en", "de"), ("low",))
+    found = metric_problem(key, "cldr", "parallel", ("en", "de"), ("low",))
     assert found is None if problem is None else problem in str(found)
+
+
+@pytest.mark.parametrize("family", PARALLEL_ONLY)
+def test_a_monolingual_benchmark_has_no_figures_across_languages(family: str) -> None:
+    key = f"miracl/{family}/{next(iter(FAMILIES[family]))}"
+    found = metric_problem(key, "miracl", "monolingual", ("en", "de"), ())
+    assert "second part must be one of mono, followed" in str(found)
+
+
+def test_a_single_language_has_no_pairs() -> None:
+    assert "no pairs" in str(metric_problem("cldr/cross/map", "cldr", "parallel", ("en",), ()))
+    assert "no pairs" in str(metric_problem("cldr/agreement/rbo", "cldr", "parallel", ("en",), ()))
+    assert metric_problem("cldr/geometry/uniformity", "cldr", "parallel", ("en",), ()) is None

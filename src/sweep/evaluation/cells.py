@@ -57,8 +57,8 @@ def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
     if ranking.pooled is not None:
         families["cross"] = _own_pools(ranking, cross=True)
         families["pooled"] = [
-            (name, ranking.language_q == place, ranking.pooled.rank_qr)
-            for place, name in enumerate(ranking.languages)
+            (name, rows, ranking.pooled.rank_qr[rows])
+            for name, rows in zip(ranking.languages, _asked(ranking), strict=True)
         ]
     for family, pools in families.items():
         if not pools:  # a single language has no cross-lingual ones
@@ -66,7 +66,7 @@ def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
         counts[family] = _counts(pools)
         for metric in searched_metrics(ranking):
             value = QUALITY[metric][1]
-            cells = [(name, rows, value(ranks_qr[rows], ranking.grade_qr[rows])) for name, rows, ranks_qr in pools]
+            cells = [(name, rows, value(ranks_qr, ranking.grade_qr[rows])) for name, rows, ranks_qr in pools]
             table[family, metric] = _by_group(ranking, cells)
     if ranking.pooled is not None:
         table |= _alignment(ranking)
@@ -82,27 +82,32 @@ def searched_metrics(ranking: Ranking) -> list[str]:
     ]
 
 
-Pool = tuple[str, NDArray[np.bool_], NDArray[np.int32]]  # cell, its questions, ranks of all questions in this pool
+Pool = tuple[str, NDArray[np.int64], NDArray[np.int32]]  # cell, its questions, their ranks in this pool
+
+
+def _asked(ranking: Ranking) -> list[NDArray[np.int64]]:
+    """The questions of each language."""
+    return [np.flatnonzero(ranking.language_q == place) for place in range(len(ranking.languages))]
 
 
 def _own_pools(ranking: Ranking, cross: bool) -> list[Pool]:
     """The pools of one language's passages each, for questions in that language or in the others."""
     pools = []
-    for asked, asked_name in enumerate(ranking.languages):
-        rows = ranking.language_q == asked
+    for asked, (asked_name, rows) in enumerate(zip(ranking.languages, _asked(ranking), strict=True)):
+        language_qr, own_qr = ranking.relevant_language_qr[rows], ranking.own_qr[rows]
         for answered, answered_name in enumerate(ranking.languages):
             if (asked != answered) == cross:
                 name = f"{asked_name}-{answered_name}" if cross else asked_name
-                pools.append((name, rows, np.where(ranking.relevant_language_qr == answered, ranking.own_qr, PAD)))
+                pools.append((name, rows, np.where(language_qr == answered, own_qr, PAD)))
     return pools
 
 
 def _counts(pools: list[Pool]) -> Counts:
-    answered = {name: int((ranks_qr[rows] != PAD).any(1).sum()) for name, rows, ranks_qr in pools}
-    return Counts(answered, {name: int(rows.sum()) - answered[name] for name, rows, _ in pools})
+    answered = {name: int((ranks_qr != PAD).any(1).sum()) for name, _, ranks_qr in pools}
+    return Counts(answered, {name: len(rows) - answered[name] for name, rows, _ in pools})
 
 
-def _by_group(ranking: Ranking, cells: list[tuple[str, NDArray[np.bool_], PerQuestion]]) -> Cells:
+def _by_group(ranking: Ranking, cells: list[tuple[str, NDArray[np.int64], PerQuestion]]) -> Cells:
     """Values of each cell's questions (in the order of the questions) by translation group."""
     value_cg = np.full((len(cells), len(ranking.groups)), np.nan)
     for place, (_, rows, value_q) in enumerate(cells):
@@ -110,21 +115,27 @@ def _by_group(ranking: Ranking, cells: list[tuple[str, NDArray[np.bool_], PerQue
     return Cells(tuple(name for name, _, _ in cells), value_cg)
 
 
+def _answered(ranks_qr: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Questions with a relevant passage in the pool; the others are left out of it."""
+    return np.asarray((ranks_qr != PAD).any(1))
+
+
 def _alignment(ranking: Ranking) -> CellTable:
     assert ranking.pooled is not None
     ranks_qr, language_q = ranking.pooled.rank_qr, ranking.language_q
+    same_language_q = quality.same_language_first(ranking.pooled.top_language_q, language_q)
     values = {
         "alignment_consistency": quality.alignment_consistency(ranks_qr, ranking.pool_size),
         "rank_distance": quality.rank_distance(ranks_qr),
         "language_preference": quality.prefers_own_language(ranks_qr, ranking.relevant_language_qr, language_q),
-        "same_language@1": quality.same_language_first(ranking.pooled.top_language_q, language_q),
+        "same_language@1": np.where(_answered(ranks_qr), same_language_q, np.nan),
     }
     return {("pooled", metric): _by_language(ranking, value_q) for metric, value_q in values.items()}
 
 
 def _by_language(ranking: Ranking, value_q: PerQuestion) -> Cells:
-    rows = [(name, ranking.language_q == place) for place, name in enumerate(ranking.languages)]
-    return _by_group(ranking, [(name, of_language, value_q[of_language]) for name, of_language in rows])
+    cells = zip(ranking.languages, _asked(ranking), strict=True)
+    return _by_group(ranking, [(name, rows, value_q[rows]) for name, rows in cells])
 
 
 def _question_of(ranking: Ranking) -> NDArray[np.int64]:
@@ -162,6 +173,7 @@ def _agreement(ranking: Ranking) -> CellTable:
     """Section 3: parallel questions, their first units and their first passages."""
     assert ranking.pooled is not None
     units_qk, correct_q = ranking.pooled.units_qk, ranking.pooled.top_relevant_q
+    answered_q = _answered(ranking.pooled.rank_qr)
     values: dict[str, dict[str, tuple[NDArray[np.int64], PerQuestion]]] = {}
     for pair, groups, one, other in _pairs(ranking):
         for metric, value_g in {
@@ -169,8 +181,16 @@ def _agreement(ranking: Ranking) -> CellTable:
             "jaccard@10": agreement.jaccard(units_qk[one], units_qk[other]),
             "agree_correct@1": agreement.both_correct(correct_q[one], correct_q[other]),
         }.items():
+            value_g = np.where(answered_q[one] & answered_q[other], value_g, np.nan)
             values.setdefault(f"agreement/{metric}", {})[pair] = groups, value_g
     return _pair_cells(ranking, values)
+
+
+def _cosines(one_mh: NDArray[np.float32], other_nh: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inner products; equal embeddings have exactly equal ones, which a matrix product alone does not see to."""
+    one_uh, row_m = np.unique(one_mh, axis=0, return_inverse=True)
+    other_uh, column_n = np.unique(other_nh, axis=0, return_inverse=True)
+    return np.asarray((one_uh @ other_uh.T)[np.ix_(row_m, column_n)])
 
 
 def geometry_cells(ranking: Ranking, query_qh: NDArray[np.float32]) -> tuple[CellTable, dict[str, float]]:
@@ -179,7 +199,7 @@ def geometry_cells(ranking: Ranking, query_qh: NDArray[np.float32]) -> tuple[Cel
     rows_of = {code: np.flatnonzero(ranking.language_q == place) for place, code in enumerate(ranking.languages)}
     for pair, groups, one, other in _pairs(ranking):
         first, second = (rows_of[code] for code in pair.split("-"))
-        cosine_mn = query_qh[first] @ query_qh[second].T
+        cosine_mn = _cosines(query_qh[first], query_qh[second])
         places = np.searchsorted(first, one), np.searchsorted(second, other)
         for metric, value_g in {
             "bitext_accuracy": geometry.bitext_accuracy(cosine_mn, *places),

@@ -4,6 +4,7 @@ Shapes: b = questions of a block, c = passages of a block (columns), r = relevan
 """
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 CACHE_BYTES = 2**20  # of scores sorted at a time: they stay in a core's cache, which is worth a factor of two
@@ -28,9 +29,8 @@ def count_ahead(
     `sorted_bc` are the scores in ascending order, `passage_c` the columns' passages, `score_br` the scores of the
     relevant passages (+inf where there is none), `here_br` whether the relevant passage is one of the columns.
     """
-    ahead_br = np.empty(score_br.shape, np.int64)
-    for row, (ascending_c, score_r) in enumerate(zip(sorted_bc, score_br, strict=True)):
-        ahead_br[row] = ascending_c.searchsorted(score_r, side="right")
+    # NumPy searches one row at a time.
+    ahead_br = torch.searchsorted(torch.from_numpy(sorted_bc), torch.from_numpy(score_br), right=True).numpy()
     # The last column that is not higher: the relevant passage itself if it is here, else one that ties with it.
     last_br = ahead_br - 1 - here_br
     equal_br = np.take_along_axis(sorted_bc, np.maximum(last_br, 0), axis=1) == score_br
@@ -38,4 +38,22 @@ def count_ahead(
     for row, place in zip(*np.nonzero(equal_br & (last_br >= 0)), strict=True):
         tied_c = scores_bc[row] == score_br[row, place]
         ahead_br[row, place] += np.count_nonzero(passage_c[tied_c] < relevant_br[row, place])
+    return np.asarray(ahead_br)
+
+
+def count_ahead_in_order(
+    scores_bc: NDArray[np.float32],
+    score_br: NDArray[np.float32],
+    column_br: NDArray[np.int64],
+    real_br: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """As `count_ahead`, for columns in the order of their passages and few relevant ones, without sorting.
+
+    `column_br` is the relevant passage's column; it may lie before (negative) or behind this block's.
+    """
+    ahead_br = np.zeros(score_br.shape, np.int64)
+    for row, place in zip(*np.nonzero(real_br), strict=True):
+        before, score = max(0, column_br[row, place]), score_br[row, place]
+        ahead_br[row, place] = np.count_nonzero(scores_bc[row, :before] >= score)  # a tie goes to the earlier passage
+        ahead_br[row, place] += np.count_nonzero(scores_bc[row, before:] > score)
     return ahead_br

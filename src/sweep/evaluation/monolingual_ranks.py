@@ -5,14 +5,13 @@ Shapes: q = questions of one language, d = passages of one language, c = passage
 a question (padded), u = distinct passage texts, h = hidden size, k = depth.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
-from sweep.evaluation.counting import count_ahead, rows_in_cache
+from sweep.evaluation.counting import count_ahead_in_order
 from sweep.evaluation.passage_index import best_passages
 from sweep.evaluation.ranking import FAR, PAD, Ranking, Ranks2D, Search, ranking, targets
 from sweep.settings import SearchSettings
@@ -62,31 +61,18 @@ def exact_ranks(
     score_qr = np.full(relevant_qr.shape, np.inf, np.float32)
     for row, (question_h, text_r) in enumerate(zip(query_qh, text_qr, strict=True)):
         real_r = text_r >= 0
-        score_qr[row, real_r] = passage_uh[text_r[real_r]] @ question_h
+        text_u, place_r = np.unique(text_r[real_r], return_inverse=True)  # equal texts, exactly equal scores
+        score_qr[row, real_r] = (passage_uh[text_u] @ question_h)[place_r]
     ahead_qr = np.zeros(relevant_qr.shape, np.int64)
     for low in range(0, len(text_d), PASSAGES_PER_BLOCK):
         text_c = text_d[low : low + PASSAGES_PER_BLOCK]
-        passage_c = np.arange(low, low + len(text_c))
         passage_ch = np.asarray(passage_uh[text_c])
         for start in range(0, len(query_qh), QUESTIONS_PER_BLOCK):
             rows = slice(start, start + QUESTIONS_PER_BLOCK)
             scores_bc = query_qh[rows] @ passage_ch.T
             _same_text_same_score(scores_bc, text_c, text_qr[rows], score_qr[rows])
-            for part in _parts(rows, len(query_qh), len(text_c)):
-                part_bc = scores_bc[part.start - start : part.stop - start]
-                relevant_br = relevant_qr[part]
-                here_br = (relevant_br >= low) & (relevant_br < low + len(text_c))
-                ahead_qr[part] += count_ahead(
-                    part_bc, np.sort(part_bc, axis=1), passage_c, score_qr[part], relevant_br, here_br
-                )
+            ahead_qr[rows] += count_ahead_in_order(scores_bc, score_qr[rows], relevant_qr[rows] - low, real_qr[rows])
     return np.where(real_qr, 1 + ahead_qr, PAD).astype(np.int32)
-
-
-def _parts(rows: slice, questions: int, columns: int) -> Iterator[slice]:
-    """The questions of a block, a few at a time."""
-    stop, step = min(rows.stop, questions), rows_in_cache(columns)
-    for start in range(rows.start, stop, step):
-        yield slice(start, min(start + step, stop))
 
 
 def _same_text_same_score(

@@ -1,8 +1,7 @@
 """Exact ranks in every language's pool and in the pool of all languages, for benchmarks whose passages fit in memory.
 
-Shapes: q = questions, d = passages, c = passages in the order of (language, unit, id), b = questions of a block,
-r = relevant passages of a question (padded), u = distinct passage texts, h = hidden size, s = stretches of columns
-of one language and unit, k = best units.
+Shapes: q = questions, d = passages, c = passages in the order of (language, id), b = questions of a block,
+r = relevant passages of a question (padded), u = distinct passage texts, h = hidden size, k = best units.
 """
 
 from dataclasses import dataclass
@@ -20,13 +19,12 @@ BLOCK_BYTES = 64 * 2**20  # of scores at a time
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    """The pool in the order of (language, unit, id), so that a language is a slice, and so is a unit within it."""
+    """The pool in the order of (language, id), so that a language is a slice."""
 
     passage_c: NDArray[np.int64]
     unit_c: NDArray[np.int64]
     language_starts: NDArray[np.int64]  # and the end
-    stretch_starts_s: NDArray[np.int64]
-    stretches_by_unit_s: NDArray[np.int64]  # stretches in the order of their units
+    by_unit_c: NDArray[np.int64]  # columns in the order of their units
     unit_starts: NDArray[np.int64]  # where each unit begins among these
     twins: NDArray[np.int64]  # columns whose embedding an earlier column has too
     firsts: NDArray[np.int64]  # that earlier column, for each of the twins
@@ -71,14 +69,9 @@ def rank_parallel(
 
 def _columns(benchmark: Benchmark, passage_uh: NDArray[np.float32], text_d: NDArray[np.int64]) -> _Columns:
     language_d, unit_d = benchmark.passages.language_d, benchmark.passages.unit_d
-    passage_c = np.lexsort((np.arange(len(text_d)), unit_d, language_d))
+    passage_c = np.argsort(language_d, kind="stable")
     language_c, unit_c = language_d[passage_c], unit_d[passage_c]
-    new_c = np.r_[True, (language_c[1:] != language_c[:-1]) | (unit_c[1:] != unit_c[:-1])]
-    stretch_starts_s = np.flatnonzero(new_c)
-    unit_s = unit_c[stretch_starts_s]
-    stretches_by_unit_s = np.argsort(unit_s, kind="stable")
-    sorted_unit_s = unit_s[stretches_by_unit_s]
-    unit_starts = np.flatnonzero(np.r_[True, sorted_unit_s[1:] != sorted_unit_s[:-1]])
+    by_unit_c = np.argsort(unit_c, kind="stable")
     first_of: dict[bytes, int] = {}
     first_c = np.array([first_of.setdefault(passage_uh[text_d[d]].tobytes(), c) for c, d in enumerate(passage_c)])
     twins = np.flatnonzero(first_c != np.arange(len(first_c)))
@@ -86,9 +79,8 @@ def _columns(benchmark: Benchmark, passage_uh: NDArray[np.float32], text_d: NDAr
         passage_c=passage_c,
         unit_c=unit_c,
         language_starts=np.searchsorted(language_c, np.arange(len(benchmark.languages) + 1)),
-        stretch_starts_s=stretch_starts_s,
-        stretches_by_unit_s=stretches_by_unit_s,
-        unit_starts=unit_starts,
+        by_unit_c=by_unit_c,
+        unit_starts=np.flatnonzero(np.diff(unit_c[by_unit_c], prepend=-1)),
         twins=twins,
         firsts=first_c[twins],
     )
@@ -139,8 +131,7 @@ def _best_passage(scores_bc: NDArray[np.float32], passage_c: NDArray[np.int64]) 
 
 def _best_units(scores_bc: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:
     """The first 10 distinct units in the order of the ranking (fewer if there are fewer)."""
-    stretch_bs = np.maximum.reduceat(scores_bc, columns.stretch_starts_s, axis=1)
-    highest_bu = np.maximum.reduceat(stretch_bs[:, columns.stretches_by_unit_s], columns.unit_starts, axis=1)
+    highest_bu = np.maximum.reduceat(np.take(scores_bc, columns.by_unit_c, axis=1), columns.unit_starts, axis=1)
     depth = min(TOP_UNITS, highest_bu.shape[1])
     beyond = min(depth + 1, highest_bu.shape[1])  # one more, to see whether the last one ties with it
     if beyond < highest_bu.shape[1]:

@@ -32,7 +32,8 @@ def best_passages(
 ) -> NDArray[np.int64]:
     """The `search.depth` best passages (rows of `text_d`) of each question, best first, -1 where there are fewer.
 
-    Equal scores go to the smaller row. `flat` is exact; `ivf` and `hnsw` may miss passages.
+    Equal scores go to the smaller row, but FAISS chooses which of those that tie at the very last place are in.
+    `flat` is exact; `ivf` and `hnsw` may miss passages.
     """
     depth = min(search.depth, len(text_d))
     heap = faiss.ResultHeap(len(query_qh), depth, keep_max=True)
@@ -49,8 +50,9 @@ def _blocks(
     passage_uh: NDArray[np.float32], text_d: NDArray[np.int64], search: SearchSettings, folder: Path
 ) -> Iterator[tuple[int, Any]]:
     """The first row and the index of each block, in order."""
-    shape = repr((search.index, search.lists, search.neighbours, len(text_d), passage_uh.shape[1], faiss.__version__))
-    kept = folder / hashlib.sha256(shape.encode()).hexdigest()[:16]
+    rows_digest = hashlib.sha256(np.ascontiguousarray(text_d)).hexdigest()
+    parts = (search.index, search.lists, search.neighbours, rows_digest, PASSAGES_PER_BLOCK, passage_uh.shape[1])
+    kept = folder / hashlib.sha256(repr((*parts, faiss.__version__)).encode()).hexdigest()[:16]
     trained = _trained(passage_uh, text_d, search, kept) if search.index == "ivf" else None
     for low in range(0, len(text_d), PASSAGES_PER_BLOCK):
         rows = text_d[low : low + PASSAGES_PER_BLOCK]

@@ -83,13 +83,14 @@ def sign_flip_p(difference_g: Values, seed: int = 0, permutations: int = PERMUTA
     have the other sign. In [1 / (permutations + 1), 1]."""
     difference_g = difference_g[difference_g != 0]
     observed = abs(difference_g.sum())
+    rounding = 1e-12 * np.abs(difference_g).sum()
     rng = np.random.default_rng([seed, 0xF11B])
     extreme = 0
     for low in range(0, permutations, 1000):
         size = min(1000, permutations - low)
         signs_pg = rng.integers(0, 2, (size, len(difference_g)), dtype=np.int8) * 2.0 - 1.0
-        # Flips that change nothing must count as equal, whatever the order of summation rounds.
-        extreme += int(np.count_nonzero(np.abs(signs_pg @ difference_g) >= observed * (1 - 1e-12)))
+        # Sums that are equal must count as equal, however their order rounds them.
+        extreme += int(np.count_nonzero(np.abs(signs_pg @ difference_g) >= observed - rounding))
     return (1 + extreme) / (1 + permutations)
 
 

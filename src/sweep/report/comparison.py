@@ -52,9 +52,9 @@ class System:
         name, _, last = rest.partition("/")
         if family == "geometry":
             raise InputError(f"'{metric}': metrics of geometry come from embeddings, not from ranks")
-        if (family, name) not in self.tables[0]:
-            known = ", ".join(sorted("/".join(key) for key in self.tables[0]))
-            raise InputError(f"'{metric}': {self.name} has {known}")
+        known = set.intersection(*(set(table) for table in self.tables))  # seeds may be searched to different depths
+        if (family, name) not in known:
+            raise InputError(f"'{metric}': {self.name} has {', '.join(sorted(map('/'.join, known)))}")
         found = []
         for table in self.tables:
             cells = table[family, name]
@@ -63,6 +63,8 @@ class System:
                 raise InputError(f"'{metric}': {self.name} has no language, pair or tier '{last}'")
             values = cells.value_cg[parts[f"/{last}" if last else ""]]
             found.append(values[~np.isnan(values).all(1)])
+            if not len(found[-1]):
+                raise InputError(f"'{metric}': no question of {self.name} has a value")
         return found
 
 
@@ -127,7 +129,8 @@ def compare(reference: System, others: Sequence[System], metric: str) -> list[Co
     Raises InputError if the systems did not answer the same questions.
     """
     for other in others:
-        if (other.benchmark, other.groups) != (reference.benchmark, reference.groups):
+        same_languages = set(other.languages) == set(reference.languages)
+        if not same_languages or (other.benchmark, other.groups) != (reference.benchmark, reference.groups):
             raise InputError(f"{other.name} and {reference.name} did not answer the same questions")
     reference_scg = reference.values(metric)
     base_g = np.mean([group_shares(value_cg) for value_cg in reference_scg], axis=0)

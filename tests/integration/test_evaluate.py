@@ -1,0 +1,219 @@
+"""`python -m sweep.evaluate` and `sweep.compare` on collections on disk, with a small model in the hub's layout."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import Sweep
+from transformers import BertConfig, BertModel
+
+from sweep.evaluation.cells import rank_cells
+from sweep.evaluation.rank_file import read_ranking
+from sweep.evaluation.summarise import summarise
+from sweep.model.tokenizer import unigram_tokenizer
+
+pytestmark = pytest.mark.slow
+
+WORDS = ("lake", "river", "stone", "birch", "heron", "salt", "ember", "frost", "meadow", "tide", "copper", "thistle")
+PASSAGES = 400
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A small randomly initialised encoder: it matches words, which is enough to rank."""
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = unigram_tokenizer(tuple(f"{one} {other}" for one in WORDS for other in WORDS), 300, cache)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def text(rng: np.random.Generator, size: int) -> str:
+    return " ".join(rng.choice(WORDS, size))
+
+
+def beir(folder: Path, languages: tuple[str, ...], passages: int = PASSAGES) -> Path:
+    """The same queries, and corpora of their own, in every language; two relevant passages a query, one graded 2."""
+    for code in languages:
+        rng = np.random.default_rng([ord(letter) for letter in code])
+        (folder / code / "qrels").mkdir(parents=True)
+        bodies = [text(rng, 8) for _ in range(passages)]
+        corpus = [{"_id": f"d{place}", "title": "", "text": body} for place, body in enumerate(bodies)]
+        queries = [{"_id": f"q{place}", "text": bodies[place]} for place in range(20)]
+        judged = [
+            (f"q{place}", f"d{target}", grade)
+            for place in range(20)
+            for target, grade in ((place, 2), (place + 50, 1))
+        ]
+        (folder / code / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
+        (folder / code / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in queries))
+        lines = ["query-id\tcorpus-id\tscore", *("\t".join(map(str, row)) for row in judged)]
+        (folder / code / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def options(model: Path, collection: Path, *more: str) -> tuple[str, ...]:
+    lengths = ("model.max_query_tokens=16", "model.max_passage_tokens=16", "model.query_prefix=''", "threads=1")
+    names = (
+        "model=hf",
+        f"model.path={model}",
+        "evaluation=beir",
+        f"evaluation.path={collection}",
+        "evaluation.name=toy",
+    )
+    return *names, "model.passage_prefix=''", *lengths, *more
+
+
+def test_a_collection_is_scored_and_its_ranks_give_the_metrics_again(
+    sweep: Sweep, model: Path, tmp_path: Path
+) -> None:
+    done = sweep(*options(model, beir(tmp_path / "toy", ("sw", "yo")), "output=all.json"), module="sweep.evaluate")
+    assert done.returncode == 0, done.stderr
+    assert "toy: 40 questions, 800 candidates" in done.stdout
+    assert "nDCG@10" in done.stdout
+    metrics = json.loads((tmp_path / "all.json").read_text())
+    assert metrics["toy/mono/recall@10/sw"] >= 0.5  # the passage with the query's very words
+    assert not any(key.split("/")[1] in ("cross", "pooled", "agreement", "geometry") for key in metrics)
+    details = json.loads((tmp_path / "all.evaluation.json").read_text())
+    low, high = details["intervals"]["toy/mono/ndcg@10/sw"]
+    assert low <= metrics["toy/mono/ndcg@10/sw"] <= high
+    assert details["search"] == {"index": "exact", "depth": None}
+    ranking, tiers = read_ranking(tmp_path / "all.ranks.parquet")
+    table, counts = rank_cells(ranking)
+    again = summarise("toy", table, counts, {}, tiers)
+    assert again.metrics == metrics
+    assert {key: list(value) for key, value in again.intervals.items()} == details["intervals"]
+
+
+def test_a_search_with_a_depth_leaves_out_what_needs_more(sweep: Sweep, model: Path, tmp_path: Path) -> None:
+    collection = beir(tmp_path / "toy", ("sw",))
+    results = {}
+    for index in ("flat", "ivf"):
+        search = (f"evaluation.search.index={index}", "evaluation.search.depth=50", "evaluation.search.probes=50")
+        done = sweep(*options(model, collection, *search, f"output={index}.json"), module="sweep.evaluate")
+        assert done.returncode == 0, done.stderr
+        results[index] = json.loads((tmp_path / f"{index}.json").read_text()), done.stdout
+    for index, (metrics, said) in results.items():
+        assert not {"toy/mono/map", "toy/mono/recall@100"} & metrics.keys()
+        assert "Not computed, needing more depth than was searched: map, recall@100." in said
+        assert f"Searched to depth 50 with FAISS {index}" in said
+    assert "all passages compared" in results["flat"][1]
+    assert "approximate: some passages may be missed" in results["ivf"][1]
+    # All clusters are probed, so only the rounding of near ties may differ.
+    assert results["flat"][0]["toy/mono/ndcg@10"] == pytest.approx(results["ivf"][0]["toy/mono/ndcg@10"], abs=0.02)
+
+
+def test_parallel_queries_are_ranked_across_languages(sweep: Sweep, model: Path, tmp_path: Path) -> None:
+    collection = beir(tmp_path / "toy", ("sw", "yo"), passages=100)
+    done = sweep(
+        *options(model, collection, "evaluation.protocol=parallel", "output=all.json"), module="sweep.evaluate"
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "all.json").read_text())
+    for key in ("cross/map/sw-yo", "pooled/alignment_consistency", "agreement/rbo/sw-yo", "geometry/mexa/sw-yo"):
+        assert f"toy/{key}" in metrics
+    refused = sweep(
+        *options(model, collection, "evaluation.protocol=parallel", "evaluation.search.index=flat"),
+        module="sweep.evaluate",
+    )
+    assert refused.returncode == 2
+    assert "protocol=parallel ranks all languages together and needs search.index=exact" in refused.stderr
+
+
+def test_a_killed_evaluation_goes_on(model: Path, tmp_path: Path, cache: Path) -> None:
+    """SIGKILL after the first finished shard of passages: those embeddings are not made again."""
+    command = options(model, beir(tmp_path / "toy", ("sw",), passages=30_000), "output=all.json")
+    environment = {**os.environ, "SWEEP_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    arguments = [sys.executable, "-m", "sweep.evaluate", *command]
+    process = subprocess.Popen(arguments, cwd=tmp_path, env=environment)
+    deadline = time.monotonic() + 120
+    while (
+        not (marks := list((tmp_path / "cache/embeddings").glob("*/*/passage/shards.json")))
+        or not json.loads(marks[0].read_text())["truncated"]
+    ):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = json.loads(marks[0].read_text())["truncated"]
+    assert 0 < len(finished) < 8
+    embeddings = marks[0].with_name("embeddings.npy")
+    kept = np.array(np.load(embeddings)[:4096])
+    first = np.load(embeddings, mmap_mode="r+")
+    first[0] = np.eye(32, dtype=np.float32)[0]  # to see that nobody writes there again
+    first.flush()
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    after = np.load(embeddings)
+    assert (after[0] == np.eye(32, dtype=np.float32)[0]).all()
+    assert (after[1:4096] == kept[1:]).all()
+    assert np.abs(after).sum(1).all()
+
+
+def test_bad_collections_are_one_message(sweep: Sweep, model: Path, tmp_path: Path) -> None:
+    collection = beir(tmp_path / "toy", ("sw",), passages=60)
+    corpus = collection / "sw" / "corpus.jsonl"
+    corpus.write_text(corpus.read_text() + "{broken\n")
+    done = sweep(*options(model, collection), module="sweep.evaluate")
+    assert done.returncode == 2
+    assert f"{corpus}:61: Invalid JSON" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_metrics_are_listed(sweep: Sweep) -> None:
+    done = sweep("--list-metrics", module="sweep.evaluate")
+    assert done.returncode == 0
+    for word in ("alignment_consistency", "Pitfall", "agree_correct@1", "language_probe", "arXiv"):
+        assert word in done.stdout
+
+
+def test_a_pretrained_study_knows_the_untrained_model_and_is_compared(
+    sweep: Sweep, model: Path, tmp_path: Path, shared_mlflow: str
+) -> None:
+    study_of = (
+        "languages=cldr_6", "model=hf", f"model.path={model}", "model.max_query_tokens=32", shared_mlflow,
+        "model.max_passage_tokens=64", "study.name=tuned", "train.steps=20", "train.warmup_steps=1",
+        "train.batch_size=8", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
+        "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}", "study.seeds=[0,1]",
+    )  # fmt: skip
+    done = sweep(*study_of)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "untrained" in done.stdout
+    assert "How sure: cldr/pooled/alignment_consistency/low" in done.stdout
+    study = tmp_path / "sweeps" / "tuned"
+    (baseline,) = study.glob("baselines/*/metrics.json")
+    trials = study / "trials"
+    finished = [file.stat().st_mtime_ns for file in trials.glob("*/metrics.json")]
+    assert len(finished) == 4
+    assert baseline.stat().st_mtime_ns < min(finished)  # written by the first trial and left alone by the others
+    assert "over questions and 2 seeds" in done.stdout
+    assert (
+        json.loads(baseline.read_text()).keys()
+        == json.loads((trials / "ratio.monolingual=1,seed=0" / "metrics.json").read_text()).keys()
+    )
+    compared = sweep(
+        f"untrained={baseline.parent}", f"mono={trials}/ratio.monolingual=1,seed=0",
+        f"hybrid={trials}/ratio.monolingual=0.5,seed=0", "--metric", "mono/map", "--metric", "agreement/rbo/low",
+        "--output", "table.csv", module="sweep.compare",
+    )  # fmt: skip
+    assert compared.returncode == 0, compared.stderr
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["mono/map", "untrained", "mono"],
+        ["mono/map", "untrained", "hybrid"],
+        ["agreement/rbo/low", "untrained", "mono"],
+        ["agreement/rbo/low", "untrained", "hybrid"],
+    ]

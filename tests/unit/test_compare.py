@@ -1,0 +1,512 @@
+"""`python -m sweep.compare` and the table of how sure a study is, from files of ranks on the disk."""
+
+import csv
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from sweep.compare import main
+from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
+from sweep.errors import InputError
+from sweep.evaluation.cells import rank_cells
+from sweep.evaluation.monolingual_ranks import rank_monolingual
+from sweep.evaluation.parallel_ranks import rank_parallel
+from sweep.evaluation.rank_file import write_ranking
+from sweep.evaluation.summarise import summarise
+from sweep.records import State, StudyFolder, TrialRecord
+from sweep.report.certainty import print_certainty, ratio_rows
+from sweep.report.comparison import compare, default_metrics, figure, load_system
+from sweep.settings import Objective, SearchSettings
+
+GROUPS = 40
+CODES = ("en", "de", "th")
+TIERS = {"high": frozenset({"en", "de"}), "low": frozenset({"th"})}
+
+
+def toy(codes: Sequence[str] = CODES, groups: int = GROUPS, name: str = "toy") -> Benchmark:
+    """One question and one passage of every group in every language."""
+    names = [f"g{number:02}" for number in range(groups)]
+    return benchmark(
+        name,
+        tuple(codes),
+        [Question(group, code, "") for group in names for code in codes],
+        [Passage(f"{code}:{group}", code, "", group) for group in names for code in codes],
+        {group: {f"{code}:{group}": 1 for code in codes} for group in names},
+    )
+
+
+def embeddings(bench: Benchmark, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Passages and questions of a group lie around one point; `noise` is how far a system's questions stray."""
+    rng = np.random.default_rng(0)  # what systems share
+    number = {group: place for place, group in enumerate(sorted({question.group for question in bench.questions}))}
+    centre_gh = rng.normal(size=(len(number), 12))
+    passage_dh = centre_gh[[number[passage.unit] for passage in bench.passages]]
+    query_qh = centre_gh[[number[question.group] for question in bench.questions]]
+    passage_dh = passage_dh + rng.normal(size=passage_dh.shape)
+    query_qh = query_qh + noise * np.random.default_rng([1, seed]).normal(size=query_qh.shape)
+    unit = [value_nh / np.linalg.norm(value_nh, axis=1, keepdims=True) for value_nh in (query_qh, passage_dh)]
+    return unit[0].astype(np.float32), unit[1].astype(np.float32)
+
+
+def result(folder: Path, noise: float, seed: int = 0, bench: Benchmark | None = None) -> Path:
+    """A trial's folder with the ranks of a system with so much noise."""
+    bench = toy() if bench is None else bench
+    query_qh, passage_dh = embeddings(bench, noise, seed)
+    found = rank_parallel(bench, query_qh, passage_dh, np.arange(len(passage_dh)))
+    write_ranking(folder / "ranks.parquet", found, TIERS)
+    return folder
+
+
+def judged(folder: Path, index: str = "exact", depth: int = 1, languages: Sequence[str] = ("en", "de")) -> Path:
+    """A monolingual result; German questions have no relevant passage."""
+    names = [f"g{number}" for number in range(12)]
+    bench = benchmark(
+        "judged",
+        tuple(languages),
+        [Question(f"{code}{name}", code, "") for name in names for code in languages],
+        [Passage(f"{code}:{name}", code, "", name) for name in names for code in languages],
+        {f"en{name}": {f"en:{name}": 1} for name in names},
+        "monolingual",
+        unanswered=True,
+    )
+    rng = np.random.default_rng(0)
+    query_qh, passage_dh = (rng.normal(size=(12 * len(languages), 4)).astype(np.float32) for _ in range(2))
+    search = SearchSettings.model_validate(
+        {"index": index, "depth": depth, "lists": None, "probes": 1, "neighbours": 4}
+    )
+    found = rank_monolingual(bench, query_qh, passage_dh, np.arange(len(passage_dh)), search, folder)
+    write_ranking(folder / "ranks.parquet", found, {})
+    return folder
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`good` is `bad` with half of the noise; `same` is `bad` again."""
+    folder = tmp_path_factory.mktemp("results")
+    result(folder / "bad", 1.0)
+    result(folder / "same", 1.0)
+    result(folder / "good", 0.5)
+    result(folder / "other_seed", 0.5, seed=1)
+    return folder
+
+
+# The comparison -----------------------------------------------------------------------------------------------
+
+
+def test_the_better_system_is_found_better_and_an_equal_one_equal(results: Path) -> None:
+    bad, same, good = (load_system(name, [results / name / "ranks.parquet"]) for name in ("bad", "same", "good"))
+    for metric in ("mono/map", "cross/map", "pooled/map/low", "pooled/alignment_consistency", "agreement/rbo/en-th"):
+        better, equal = compare(bad, [good, same], metric)
+        assert (better.reference, better.system, better.metric) == ("bad", "good", metric)
+        assert better.difference == pytest.approx(figure(good, metric).value - figure(bad, metric).value)
+        assert 0 < better.interval[0] < better.difference < better.interval[1]
+        assert better.p < 0.01
+        assert better.p_holm == 2 * better.p
+        assert (equal.difference, equal.interval, equal.p, equal.p_holm) == (0, (0, 0), 1, 1)
+    (worse,) = compare(good, [bad], "pooled/rank_distance")
+    assert worse.difference > worse.interval[0] > 0
+    assert worse.p == worse.p_holm < 0.01
+
+
+def test_figures_are_those_of_the_evaluation(results: Path) -> None:
+    bench = toy()
+    query_qh, passage_dh = embeddings(bench, 0.5, 0)
+    counted = rank_cells(rank_parallel(bench, query_qh, passage_dh, np.arange(len(passage_dh))))
+    expected = summarise("toy", *counted, {}, TIERS)
+    good = load_system("good", [results / "good/ranks.parquet"])
+    for metric in ("mono/map", "mono/map/th", "cross/recall@1/en-de", "pooled/rank_distance/low", "agreement/rbo"):
+        found = figure(good, metric)
+        assert found.value == pytest.approx(expected.metrics[f"toy/{metric}"], abs=1e-12)
+        assert found.interval == pytest.approx(expected.intervals[f"toy/{metric}"], abs=1e-12)
+
+
+def test_a_difference_is_paired(results: Path) -> None:
+    """Questions are hard for both systems, so the difference is surer than the figures."""
+    bad, good = (load_system(name, [results / name / "ranks.parquet"]) for name in ("bad", "good"))
+    (found,) = compare(bad, [good], "pooled/map")
+    widths = [figure(system, "pooled/map").interval for system in (bad, good)]
+    assert found.interval[1] - found.interval[0] < sum((high - low) ** 2 for low, high in widths) ** 0.5
+
+
+def test_seeds_are_averaged(results: Path) -> None:
+    files = [results / "good/ranks.parquet", results / "other_seed/ranks.parquet"]
+    both = load_system("both", files)
+    alone = [load_system("one", [file]) for file in files]
+    assert figure(both, "cross/map").value == pytest.approx(
+        np.mean([figure(one, "cross/map").value for one in alone])
+    )
+    bad = load_system("bad", [results / "bad/ranks.parquet"])
+    differences = [compare(bad, [system], "cross/map")[0].difference for system in (both, *alone)]
+    assert differences[0] == pytest.approx(np.mean(differences[1:]))
+    assert differences[1] != differences[2]
+
+
+def test_a_chance_difference_is_mostly_no_evidence(tmp_path: Path) -> None:
+    first = load_system("first", [result(tmp_path / "first", 1.0, 100) / "ranks.parquet"])
+    others = [
+        load_system(str(seed), [result(tmp_path / str(seed), 1.0, seed) / "ranks.parquet"]) for seed in range(8)
+    ]
+    found = compare(first, others, "pooled/map")
+    assert all(one.p_holm > 0.05 for one in found)
+    assert sum(one.interval[0] < 0 < one.interval[1] for one in found) >= 7
+    assert all(one.p_holm >= one.p for one in found)
+
+
+# What cannot be compared --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [toy(groups=GROUPS - 1), toy(name="other"), toy(("en", "de"))],
+    ids=["other groups", "another benchmark", "other languages"],
+)
+def test_different_questions_are_refused(bench: Benchmark, results: Path, tmp_path: Path) -> None:
+    other = result(tmp_path / "other", 0.5, bench=bench)
+    systems = [load_system("a", [results / "bad/ranks.parquet"]), load_system("b", [other / "ranks.parquet"])]
+    with pytest.raises(InputError, match="b and a did not answer the same questions"):
+        compare(systems[0], systems[1:], "mono/map")
+    with pytest.raises(InputError, match=r"other/ranks\.parquet .* so they are no seeds of one system"):
+        load_system("c", [results / "bad/ranks.parquet", other / "ranks.parquet"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("geometry/mexa", "'geometry/mexa': metrics of geometry come from embeddings, not from ranks"),
+        ("mono/mapp", "'mono/mapp': bad has agreement/agree_correct@1, agreement/jaccard@10"),
+        ("map", "'map': bad has agreement/agree_correct@1"),
+        ("mono/map/fr", "'mono/map/fr': bad has no language, pair or tier 'fr'"),
+        ("cross/map/en", "'cross/map/en': bad has no language, pair or tier 'en'"),
+        ("other/mono/map", "'other/mono/map': bad has agreement"),
+    ],
+)
+def test_unknown_metrics_are_refused(metric: str, message: str, results: Path) -> None:
+    bad = load_system("bad", [results / "bad/ranks.parquet"])
+    with pytest.raises(InputError) as caught:
+        figure(bad, metric)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_language_without_any_value_is_refused(tmp_path: Path) -> None:
+    system = load_system("x", [judged(tmp_path / "x") / "ranks.parquet"])
+    assert figure(system, "mono/map").value == figure(system, "mono/map/en").value > 0
+    with pytest.raises(InputError, match="'mono/map/de': no question of x has a value"):
+        figure(system, "mono/map/de")
+
+
+def test_seeds_searched_to_different_depths_share_what_both_have(tmp_path: Path) -> None:
+    folders = judged(tmp_path / "exact"), judged(tmp_path / "flat", "flat", 1)
+    system = load_system("x", [folder / "ranks.parquet" for folder in folders])
+    assert figure(system, "mono/recall@1").value > 0
+    with pytest.raises(InputError, match=r"'mono/map': x has mono/recall@1$"):
+        figure(system, "mono/map")
+    assert default_metrics(system) == []
+
+
+def test_default_metrics_are_those_that_the_benchmark_has(results: Path, tmp_path: Path) -> None:
+    assert default_metrics(load_system("bad", [results / "bad/ranks.parquet"])) == [
+        "mono/map", "cross/map", "pooled/map", "pooled/alignment_consistency", "pooled/alignment_consistency/low",
+        "pooled/rank_distance",
+    ]  # fmt: skip
+    judged(tmp_path)
+    assert default_metrics(load_system("x", [tmp_path / "ranks.parquet"])) == [
+        "mono/map", "mono/ndcg@10", "mono/recall@100"
+    ]  # fmt: skip
+
+
+# The command --------------------------------------------------------------------------------------------------
+
+
+def test_the_table_and_the_csv(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results)
+    file = tmp_path / "new/out.csv"
+    metrics = ["--metric", "toy/mono/map", "--metric", "pooled/rank_distance/low"]
+    assert main(["bad", "tuned=good/ranks.parquet", "same", *metrics, "--output", str(file)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "toy: 40 translation groups; reference: bad" in printed.out
+    rows = table(file)
+    assert [(row["metric"], row["reference"], row["system"]) for row in rows] == [
+        (metric, "bad", system) for metric in ("mono/map", "pooled/rank_distance/low") for system in ("tuned", "same")
+    ]
+    systems = [load_system(name, [results / name / "ranks.parquet"]) for name in ("bad", "good", "same")]
+    for metric, two in (("mono/map", rows[:2]), ("pooled/rank_distance/low", rows[2:])):
+        for row, found in zip(two, compare(systems[0], systems[1:], metric), strict=True):
+            base, value = float(row["reference_value"]), float(row["system_value"])
+            assert base == figure(systems[0], metric).value
+            assert value - base == pytest.approx(found.difference)
+            assert float(row["difference"]) == found.difference
+            assert (float(row["low"]), float(row["high"])) == found.interval
+            assert (float(row["p"]), float(row["p_holm"])) == (found.p, found.p_holm)
+    tuned = next(line for line in printed.out.splitlines() if "mono/map" in line and "tuned" in line)
+    cells = [cell.strip() for cell in tuned.split("│")[1:-1]]
+    first = {name: float(value) for name, value in rows[0].items() if name not in ("metric", "reference", "system")}
+    assert cells == [
+        "mono/map",
+        "tuned",
+        f"{first['reference_value']:.4f}",
+        f"{first['system_value']:.4f}",
+        f"{first['difference']:+.4f}",
+        f"{first['low']:+.4f} to {first['high']:+.4f}",
+        f"{first['p']:.4f}",
+        f"{first['p_holm']:.4f}",
+    ]
+
+
+def test_the_default_metrics_are_compared(results: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    assert main([str(results / "bad"), str(results / "good"), "--output", str(file)]) == 0
+    assert [row["metric"] for row in table(file)] == default_metrics(load_system("", [results / "bad/ranks.parquet"]))
+
+
+def test_results_of_evaluate_are_found_beside_their_metrics(results: Path, tmp_path: Path) -> None:
+    for name in ("bad", "good"):
+        (tmp_path / f"{name}.json").write_text("{}")
+        (tmp_path / f"{name}.ranks.parquet").write_bytes((results / name / "ranks.parquet").read_bytes())
+    file = tmp_path / "out.csv"
+    status = main([str(tmp_path / "bad.json"), str(tmp_path / "good.json"), "--metric=mono/map", f"--output={file}"])
+    assert status == 0
+    assert float(table(file)[0]["difference"]) > 0
+
+
+TRIALS = ("ratio.monolingual=0.5,seed=0", "ratio.monolingual=0.5,seed=1")
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "seeds"),
+    [
+        ("{trials}/{0}", "{trials}/{0}", 1),
+        ("{trials}/{0}/ranks.parquet", "{trials}/{0}/ranks.parquet", 1),
+        ("half={trials}/{0}", "half", 1),
+        ("half={trials}/{0},{trials}/{1}", "half", 2),
+        ("alpha 0.5={trials}/{0},{trials}/{1}/ranks.parquet", "alpha 0.5", 2),
+        ("{trials}/{0},{trials}/{1}", "{trials}/{0},{trials}/{1}", 2),
+        ("{0}", "{0}", 1),
+        ("{0},{1}", "{0},{1}", 2),
+        ("half={0}", "half", 1),
+        ("half={0},{1}", "half", 2),
+        ("half={1},{0},plain", "half", 3),
+    ],
+)
+def test_names_seeds_and_paths_with_commas_and_equals_signs(
+    given: str, name: str, seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [result(tmp_path / trial, 0.5, seed) for seed, trial in enumerate((*TRIALS, "plain"))]
+    reference = result(tmp_path / "reference", 1.0)
+    order = [1, 0, 2] if seeds == 3 else list(range(seeds))
+    given, name = (text.format(*TRIALS, trials=tmp_path) for text in (given, name))
+    monkeypatch.chdir(tmp_path)
+    assert main(["reference", given, "--metric=mono/map", "--output=out.csv"]) == 0
+    (row,) = table(tmp_path / "out.csv")
+    expected = load_system("expected", [folders[place] / "ranks.parquet" for place in order])
+    (found,) = compare(load_system("reference", [reference / "ranks.parquet"]), [expected], "mono/map")
+    assert row["system"] == name
+    assert (float(row["difference"]), float(row["low"]), float(row["p"])) == (
+        found.difference,
+        found.interval[0],
+        found.p,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bad", "absent"], "error: no such result: absent; give a trial's folder"),
+        (["bad", "x=absent/ranks.parquet"], "error: no such result: absent/ranks.parquet;"),
+        (["bad", "x=good,absent"], "error: no such result: absent;"),
+        (["bad", "unfinished"], "error: unfinished: has no file of ranks (unfinished/ranks.parquet)"),
+        (["bad", "metrics.json"], "error: metrics.json: has no file of ranks (metrics.ranks.parquet)"),
+        (["bad", "note.txt"], "error: note.txt: is no file of ranks, or is damaged"),
+        (["bad", "bad"], "error: two results have the same name; give them names: NAME=bad"),
+        (["x=bad", "x=good"], "error: two results have the same name"),
+        (["bad", "good", "--metric=mono/mapp"], "error: 'mono/mapp': bad has agreement"),
+        (["bad", "good", "--metric=geometry/mexa"], "error: 'geometry/mexa': metrics of geometry come from"),
+        (["bad", "smaller"], "error: smaller and bad did not answer the same questions"),
+        (["bad", "bad,smaller"], "error: smaller/ranks.parquet and bad/ranks.parquet are not of the same questions"),
+    ],
+)
+def test_bad_input_is_one_message_and_status_2(
+    arguments: list[str],
+    message: str,
+    results: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("bad", "good"):
+        (tmp_path / name).symlink_to(results / name)
+    result(tmp_path / "smaller", 0.5, bench=toy(groups=GROUPS - 1))
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "note.txt").write_text("no ranks")
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "--output=out.csv"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(message)
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_table_that_cannot_be_written_is_status_1(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out.csv").mkdir()
+    arguments = [str(results / "bad"), str(results / "good"), "--metric=mono/map"]
+    assert main([*arguments, f"--output={tmp_path / 'out.csv'}"]) == 1
+    assert "out.csv: cannot be written (Is a directory)" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([str(results / "bad")])
+
+
+# How sure a study is ------------------------------------------------------------------------------------------
+
+MAXIMIZE = Objective(metric="toy/pooled/map", direction="maximize")
+NOISE = {0.0: 0.8, 0.25: 0.6, 0.5: 0.4, 1.0: 1.2}  # of each ratio
+
+
+def trial(
+    folder: StudyFolder, ratio: float, seed: int, noise: float | None, state: State = "COMPLETE", **others: str
+) -> TrialRecord:
+    """A trial, with its file of ranks unless there is no `noise`."""
+    parameters = {"ratio.monolingual": ratio, **{name.replace("_", "."): value for name, value in others.items()}}
+    key = ",".join([*(f"{path}={value}" for path, value in parameters.items()), f"seed={seed}"])
+    if noise is not None:
+        result(folder.trial(key).path, noise, seed)
+    return TrialRecord(key, seed, seed, state, parameters)
+
+
+def study(path: Path, noises: dict[float, float] = NOISE, seeds: int = 2) -> tuple[StudyFolder, list[TrialRecord]]:
+    folder = StudyFolder(path)
+    return folder, [trial(folder, ratio, seed, noise) for seed in range(seeds) for ratio, noise in noises.items()]
+
+
+def test_ratios_against_the_better_single_kind_and_one_half(tmp_path: Path) -> None:
+    folder, records = study(tmp_path)
+    found = ratio_rows(folder, records[::-1], MAXIMIZE, "toy")
+    assert list(found) == [""]
+    rows = {row.ratio: row for row in found[""]}
+    assert list(rows) == [0.0, 0.25, 0.5, 1.0]
+    assert rows[0.0].figure.value > rows[1.0].figure.value
+    for ratio, row in rows.items():
+        assert row.seeds == 2
+        assert list(row.against) == ["0", "0.5"]  # 1 is worse than 0
+        for reference, comparison in row.against.items():
+            assert (comparison is None) == (ratio == float(reference))
+            if comparison is not None:
+                expected = row.figure.value - rows[float(reference)].figure.value
+                assert comparison.difference == pytest.approx(expected)
+                assert (comparison.metric, comparison.reference) == ("pooled/map", reference)
+    systems = {
+        ratio: load_system(
+            str(ratio), [folder.trial(r.key).ranks for r in records if r.parameters["ratio.monolingual"] == ratio]
+        )
+        for ratio in NOISE
+    }
+    expected = compare(systems[0.0], [systems[ratio] for ratio in (0.25, 0.5, 1.0)], "pooled/map")
+    for ratio, comparison in zip((0.25, 0.5, 1.0), expected, strict=True):
+        assert (rows[ratio].against["0"].p, rows[ratio].against["0"].p_holm) == (comparison.p, comparison.p_holm)
+    assert [rows[ratio].figure for ratio in NOISE] == [figure(systems[ratio], "pooled/map") for ratio in NOISE]
+
+
+def test_the_reference_depends_on_which_way_is_better(tmp_path: Path) -> None:
+    folder, records = study(tmp_path, seeds=1)
+    distance = "toy/pooled/rank_distance"
+    by_direction = {
+        direction: ratio_rows(folder, records, Objective(metric=distance, direction=direction), "toy")[""]
+        for direction in ("minimize", "maximize")
+    }
+    first, *_, last = by_direction["minimize"]
+    assert first.figure.value < last.figure.value
+    assert list(first.against) == ["0", "0.5"]
+    assert list(by_direction["maximize"][0].against) == ["1", "0.5"]
+    swapped = study(tmp_path / "swapped", {0.0: 1.2, 1.0: 0.6}, seeds=1)
+    assert list(ratio_rows(*swapped, MAXIMIZE, "toy")[""][0].against) == ["1"]
+
+
+def test_references_are_those_that_the_study_has(tmp_path: Path) -> None:
+    for noises, references in (
+        ({0.0: 0.8, 0.25: 0.6}, ["0"]),
+        ({0.25: 0.8, 0.5: 0.6}, ["0.5"]),
+        ({0.25: 0.8, 0.75: 0.6}, []),
+        ({1.0: 0.8, 0.75: 0.6, 0.5: 0.7}, ["1", "0.5"]),
+    ):
+        folder, records = study(tmp_path / str(noises), noises, seeds=1)
+        (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
+        assert [list(row.against) for row in rows] == [references] * len(noises)
+
+
+def test_other_searched_values_make_tables_of_their_own(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    records = [
+        trial(folder, ratio, 0, noise * scale, train_decay=decay)
+        for decay, scale in (("linear", 1.0), ("cosine", 2.0))
+        for ratio, noise in ((0.0, 0.3), (0.5, 0.2))
+    ]
+    found = ratio_rows(folder, records, MAXIMIZE, "toy")
+    assert set(found) == {"train.decay=linear", "train.decay=cosine"}
+    assert all([row.ratio for row in rows] == [0.0, 0.5] for rows in found.values())
+    assert found["train.decay=linear"][0].figure.value > found["train.decay=cosine"][0].figure.value
+
+
+def test_what_has_no_ranks_is_left_out(tmp_path: Path) -> None:
+    folder, records = study(tmp_path, {0.0: 0.8, 0.5: 0.4, 1.0: 1.2}, seeds=2)
+    folder.trial(records[2].key).ranks.unlink()  # one of the two seeds of ratio 1
+    assert records[2].parameters == {"ratio.monolingual": 1.0}
+    records.append(trial(folder, 0.25, 0, None))
+    records.append(trial(folder, 0.75, 0, 0.1, "FAILED"))
+    records.append(trial(folder, 0.5, 2, None, "RUNNING"))
+    without_ratio = TrialRecord("seed=0", 9, 0, "COMPLETE", {"train.steps": 5})
+    result(folder.trial("seed=0").path, 0.1)
+    (rows,) = ratio_rows(folder, [*records, without_ratio], MAXIMIZE, "toy").values()
+    assert [(row.ratio, row.seeds) for row in rows] == [(0.0, 2), (0.5, 2)]
+    geometry = Objective(metric="toy/geometry/mexa", direction="maximize")
+    assert ratio_rows(folder, records, geometry, "toy") == {}
+    assert ratio_rows(StudyFolder(tmp_path / "none"), records, MAXIMIZE, "toy") == {}
+
+
+def printed(folder: StudyFolder, records: list[TrialRecord], objective: Objective = MAXIMIZE) -> list[str]:
+    console = Console(width=140, file=StringIO())
+    print_certainty(console, folder, records, objective, "toy")
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_the_printed_table(tmp_path: Path) -> None:
+    folder, records = study(tmp_path)
+    lines = printed(folder, records)
+    assert lines[0].strip() == "How sure: toy/pooled/map, 95 % intervals over questions and 2 seeds"
+    header = next(line for line in lines if "ratio.monolingual" in line)
+    assert header.split() == "ratio.monolingual figure 95 % against 0 p (Holm) against 0.5 p (Holm)".split()
+    rows = ratio_rows(folder, records, MAXIMIZE, "toy")[""]
+    shown = [line.split() for line in lines if line.strip()[:2] in ("0", "0 ", "0.", "1 ")]
+    assert [cells[0] for cells in shown] == ["0", "0.25", "0.5", "1"]
+    for cells, row in zip(shown, rows, strict=True):
+        expected = [f"{row.figure.value:.3f}", f"{row.figure.interval[0]:.3f}", "to", f"{row.figure.interval[1]:.3f}"]
+        for comparison in row.against.values():
+            if comparison is None:
+                expected += ["–"]
+                continue
+            low, high = comparison.interval
+            expected += [f"{comparison.difference:+.3f}", f"({low:+.3f}", "to", f"{high:+.3f})"]
+            expected += [f"{comparison.p_holm:.4f}"]
+        assert cells[1:] == expected
+
+
+def test_one_seed_and_other_values_are_in_the_title(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    records = [trial(folder, ratio, 0, 0.5, train_decay="linear") for ratio in (0.0, 0.5)]
+    lines = printed(folder, records)
+    assert lines[0].strip() == "How sure: toy/pooled/map, 95 % intervals over questions, one seed, train.decay=linear"
+    assert printed(folder, records[:1]) == []  # a single ratio has nothing to be compared with

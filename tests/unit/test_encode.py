@@ -1,0 +1,396 @@
+"""Embeddings: what is finished is kept, bit by bit the same, through kills and over processes; distinct texts."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sweep.errors import TrialFailed
+from sweep.evaluation import encode as module
+from sweep.evaluation.encode import Encoded, Texts, distinct, encode
+from sweep.model.build import build_retriever
+from sweep.model.encoder import Retriever
+from sweep.settings import TinyModel
+
+WORDS = ("moss", "fern", "cats", "dogs", "river", "stone")
+SHARD = 10
+LIMIT = 8  # tokens of a passage
+MODEL: dict[str, Any] = {
+    "kind": "tiny", "layers": 1, "hidden_size": 16, "heads": 2, "vocabulary_size": 120, "dropout": 0.0,
+    "pooling": "mean", "query_prefix": "ask ", "passage_prefix": "", "max_query_tokens": LIMIT,
+    "max_passage_tokens": LIMIT, "precision": "float32",
+}  # fmt: skip
+
+
+def sentences(size: int) -> list[str]:
+    """Different texts of 1 to 9 words, so that some are cut."""
+    rng = np.random.default_rng(0)
+    return [f"{' '.join(rng.choice(WORDS, rng.integers(1, 9)))} {number % 10}" for number in range(size)]
+
+
+TEXTS = sentences(34)  # three whole shards and a part
+
+
+def texts_of(texts: list[str]) -> Texts:
+    return Texts(len(texts), lambda rows: [texts[row] for row in rows], distinct(texts)[2])
+
+
+def tiny(cache: Path, **changes: Any) -> Retriever:
+    return build_retriever(TinyModel.model_validate(MODEL | changes), tuple(sentences(200)), cache, 0)
+
+
+@pytest.fixture
+def retriever(cache: Path) -> Retriever:
+    return tiny(cache)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several shards, and several batches in each."""
+    monkeypatch.setattr(module, "TEXTS_PER_SHARD", SHARD)
+    monkeypatch.setattr(module, "TOKENS_PER_BATCH", 24)
+
+
+pytestmark = pytest.mark.usefixtures("small_shards")
+
+
+def run(
+    retriever: Retriever,
+    folder: Path | None = None,
+    texts: list[str] = TEXTS,
+    progress: Callable[[int, int], None] = lambda done, size: None,
+) -> Encoded:
+    return encode(retriever, texts_of(texts), "passage", Accelerator(cpu=True), folder, progress)
+
+
+class Counter:
+    """How many texts go through the encoder from now on."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self.texts = 0
+        retriever.encoder.register_forward_pre_hook(self._count)
+
+    def _count(self, encoder: torch.nn.Module, given: tuple[Any, ...]) -> None:
+        self.texts += sum(len(batch.input_ids_bt) for batch in given[0])
+
+
+def cut(retriever: Retriever, texts: list[str]) -> int:
+    """Texts that are longer than the limit, counted without truncation."""
+    return sum(len(retriever.tokenizer(text)["input_ids"]) > LIMIT for text in texts)
+
+
+def assert_same_bits(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    assert one.dtype == other.dtype == np.float32
+    assert one.shape == other.shape
+    assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+# Memory and disk ----------------------------------------------------------------------------------------------
+
+
+def test_the_disk_gives_what_memory_gives(retriever: Retriever, tmp_path: Path) -> None:
+    in_memory, on_disk = run(retriever), run(retriever, tmp_path)
+    assert_same_bits(in_memory.embedding_uh, on_disk.embedding_uh)
+    assert in_memory.embedding_uh.shape == (len(TEXTS), 16)
+    np.testing.assert_allclose(np.linalg.norm(in_memory.embedding_uh, axis=1), 1, atol=1e-6)
+    for row in (0, 9, 10, 33):  # every text is in its own row
+        (alone,) = retriever.encoder([retriever.collate(retriever.tokenize([TEXTS[row]], "passage").ids)])
+        np.testing.assert_allclose(in_memory.embedding_uh[row], alone[0].detach().numpy(), atol=1e-6)
+    assert 0 < in_memory.truncated == on_disk.truncated == cut(retriever, TEXTS) < len(TEXTS)
+
+
+def test_the_size_of_a_shard_changes_nothing(
+    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(retriever)
+    monkeypatch.setattr(module, "TEXTS_PER_SHARD", 4096)
+    whole = run(retriever, tmp_path)
+    np.testing.assert_allclose(whole.embedding_uh, found.embedding_uh, atol=1e-6)
+    assert whole.truncated == found.truncated
+
+
+def test_finished_embeddings_are_read(retriever: Retriever, tmp_path: Path) -> None:
+    counter = Counter(retriever)
+    first = run(retriever, tmp_path)
+    assert counter.texts == len(TEXTS)
+    again = run(retriever, tmp_path)
+    assert counter.texts == len(TEXTS)
+    assert_same_bits(first.embedding_uh, again.embedding_uh)
+    assert first.truncated == again.truncated > 0
+
+
+def test_roles_do_not_share_their_embeddings(retriever: Retriever, tmp_path: Path) -> None:
+    accelerator = Accelerator(cpu=True)
+    passage = encode(retriever, texts_of(TEXTS), "passage", accelerator, tmp_path)
+    query = encode(retriever, texts_of(TEXTS), "query", accelerator, tmp_path)
+    assert not np.allclose(passage.embedding_uh, query.embedding_uh)
+    expected = encode(retriever, texts_of(TEXTS), "query", accelerator)
+    assert_same_bits(query.embedding_uh, expected.embedding_uh)
+    assert query.truncated == cut(retriever, [f"ask {text}" for text in TEXTS]) > passage.truncated
+
+
+def test_progress_grows_to_the_end(retriever: Retriever, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    run(retriever, tmp_path, progress=lambda done, size: told.append((done, size)))
+    done = [number for number, _ in told]
+    assert {size for _, size in told} == {len(TEXTS)}
+    assert done == sorted(done)
+    assert done[-1] == len(TEXTS)
+    assert any(number % SHARD for number in done[:-1])  # within shards too
+    told.clear()
+    run(retriever, tmp_path, progress=lambda done, size: told.append((done, size)))
+    assert [number for number, _ in told] == [10, 20, 30, 34]
+
+
+def test_dropout_is_off(cache: Path) -> None:
+    retriever = tiny(cache, dropout=0.5)
+    retriever.encoder.train()
+    assert_same_bits(run(retriever).embedding_uh, run(retriever).embedding_uh)
+
+
+def test_no_texts(retriever: Retriever) -> None:
+    found = run(retriever, texts=[])
+    assert found.embedding_uh.shape == (0, 16)
+    assert found.truncated == 0
+
+
+# Runs that end early ------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """A run's end in the middle of its work."""
+
+
+def stop_within(shard: int) -> Callable[[int, int], None]:
+    def progress(done: int, size: int) -> None:
+        if shard * SHARD < done < (shard + 1) * SHARD:
+            raise Stopped
+
+    return progress
+
+
+def test_a_run_that_failed_goes_on_with_the_first_unfinished_shard(retriever: Retriever, tmp_path: Path) -> None:
+    whole = run(retriever, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        run(retriever, tmp_path / "again", progress=stop_within(1))
+    counter = Counter(retriever)
+    with pytest.raises(Stopped):
+        run(retriever, tmp_path / "again", progress=stop_within(2))
+    assert SHARD < counter.texts < 2 * SHARD  # the second shard, and a part of the third
+    counter.texts = 0
+    resumed = run(retriever, tmp_path / "again")
+    assert counter.texts == len(TEXTS) - 2 * SHARD
+    assert_same_bits(resumed.embedding_uh, whole.embedding_uh)
+    assert resumed.truncated == whole.truncated == cut(retriever, TEXTS)
+    assert cut(retriever, TEXTS[:SHARD]) > 0  # so some of them are known from the first run only
+    files = [tmp_path / name / "passage/embeddings.npy" for name in ("whole", "again")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from accelerate import Accelerator
+sys.path.insert(0, sys.argv[1])
+import test_encode as tests
+from sweep.evaluation import encode as module
+
+module.TEXTS_PER_SHARD, module.TOKENS_PER_BATCH = tests.SHARD, 24
+cache, folder, task = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+retriever = tests.tiny(cache)
+accelerator = Accelerator(cpu=True)
+
+def kill(done, size):
+    if tests.SHARD < done < 2 * tests.SHARD:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if task == "killed":
+    module.encode(retriever, tests.texts_of(tests.TEXTS), "passage", accelerator, folder, kill)
+assert accelerator.num_processes == 2
+for name, kept in (("memory", None), ("disk", folder), ("again", folder)):
+    counter = tests.Counter(retriever)
+    found = module.encode(retriever, tests.texts_of(tests.TEXTS), "passage", accelerator, kept)
+    np.save(folder.parent / f"{name}-{accelerator.process_index}.npy", found.embedding_uh)
+    print(name, found.truncated, counter.texts)
+"""
+
+
+def start(cache: Path, folder: Path, task: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), str(cache), str(folder), task]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", **environment},
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(retriever: Retriever, cache: Path, tmp_path: Path) -> None:
+    process = start(cache, tmp_path / "kept", "killed")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, errors
+    counter = Counter(retriever)
+    resumed = run(retriever, tmp_path / "kept")
+    assert counter.texts == len(TEXTS) - SHARD
+    whole = run(retriever)
+    assert_same_bits(resumed.embedding_uh, whole.embedding_uh)
+    assert resumed.truncated == whole.truncated
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_bits_of_one(retriever: Retriever, cache: Path, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    ranks = [
+        start(cache, tmp_path / "kept", "both", RANK=str(rank), LOCAL_RANK=str(rank), **group) for rank in range(2)
+    ]
+    try:
+        ended = [process.communicate(timeout=120) for process in ranks]
+    finally:
+        for process in ranks:
+            process.kill()
+    expected = run(retriever, tmp_path / "alone")
+    encoded = {"memory": 0, "disk": 0, "again": 0}
+    for rank, (output, errors) in enumerate(ended):
+        assert ranks[rank].returncode == 0, errors
+        lines = [line.split() for line in output.splitlines()]
+        assert [(name, int(truncated)) for name, truncated, _ in lines] == [
+            (name, expected.truncated) for name in encoded
+        ]
+        for name, _, count in lines:
+            assert_same_bits(np.load(tmp_path / f"{name}-{rank}.npy"), expected.embedding_uh)
+            assert int(count) < len(TEXTS)  # the work is shared
+            encoded[name] += int(count)
+    assert encoded == {"memory": len(TEXTS), "disk": len(TEXTS), "again": 0}
+    files = [tmp_path / name / "passage/embeddings.npy" for name in ("alone", "kept")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+# When what is there is of no use ------------------------------------------------------------------------------
+
+
+def test_other_texts_start_anew(retriever: Retriever, tmp_path: Path) -> None:
+    run(retriever, tmp_path)
+    others = [*TEXTS[:-1], "river"]
+    counter = Counter(retriever)
+    found = run(retriever, tmp_path, others)
+    assert counter.texts == len(others)
+    assert_same_bits(found.embedding_uh, run(retriever, None, others).embedding_uh)
+    assert found.truncated == cut(retriever, others)
+
+
+def test_another_size_of_shards_starts_anew(
+    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Stopped):
+        run(retriever, tmp_path, progress=stop_within(1))
+    monkeypatch.setattr(module, "TEXTS_PER_SHARD", 2 * SHARD)
+    counter = Counter(retriever)
+    found = run(retriever, tmp_path)
+    assert counter.texts == len(TEXTS)
+    assert_same_bits(found.embedding_uh, run(retriever).embedding_uh)
+    assert found.truncated == cut(retriever, TEXTS)
+
+
+def test_another_model_size_starts_anew(retriever: Retriever, cache: Path, tmp_path: Path) -> None:
+    run(retriever, tmp_path)
+    wider = tiny(cache, hidden_size=32)
+    found = run(wider, tmp_path)
+    assert_same_bits(found.embedding_uh, run(wider).embedding_uh)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"identity": {"dig', b"\xff\xfe", b"{}", b"[]", b'{"identity": 3}'])
+def test_damaged_marks_start_anew(retriever: Retriever, tmp_path: Path, content: bytes) -> None:
+    expected = run(retriever, tmp_path / "kept")
+    (tmp_path / "kept/passage/shards.json").write_bytes(content)
+    counter = Counter(retriever)
+    found = run(retriever, tmp_path / "kept")
+    assert counter.texts == len(TEXTS)
+    assert_same_bits(found.embedding_uh, expected.embedding_uh)
+    assert found.truncated == expected.truncated
+
+
+def test_marks_without_embeddings_start_anew(retriever: Retriever, tmp_path: Path) -> None:
+    expected = np.array(run(retriever, tmp_path).embedding_uh)
+    (tmp_path / "passage/embeddings.npy").unlink()
+    assert_same_bits(run(retriever, tmp_path).embedding_uh, expected)
+
+
+def test_only_the_embeddings_and_the_marks_are_left(retriever: Retriever, tmp_path: Path) -> None:
+    run(retriever, tmp_path)
+    assert {path.name for path in (tmp_path / "passage").iterdir()} == {"embeddings.npy", "shards.json"}
+    marks = json.loads((tmp_path / "passage/shards.json").read_text())
+    parts = [TEXTS[low : low + SHARD] for low in range(0, len(TEXTS), SHARD)]
+    assert list(marks["truncated"]) == ["0", "1", "2", "3"]
+    assert len(set(marks["truncated"].values())) > 1
+    assert marks["truncated"] == {str(shard): cut(retriever, part) for shard, part in enumerate(parts)}
+
+
+# Cut texts ----------------------------------------------------------------------------------------------------
+
+
+def test_a_text_at_the_limit_is_not_cut(retriever: Retriever) -> None:
+    by_length: dict[int, str] = {}
+    for size in range(1, 40):
+        text = "moss " * (size // 2) + "7" * (size % 5)
+        by_length.setdefault(len(retriever.tokenizer(text)["input_ids"]), text)
+    assert {LIMIT - 1, LIMIT, LIMIT + 1} <= by_length.keys()
+    for length, text in by_length.items():
+        assert run(retriever, texts=[text]).truncated == (length > LIMIT)
+
+
+# Embeddings that are not finite -------------------------------------------------------------------------------
+
+
+def test_a_text_whose_embedding_is_not_finite_is_named(retriever: Retriever, tmp_path: Path) -> None:
+    unknown = retriever.tokenizer.unk_token_id
+    bad = f"moss § fern {'!' * 100}"
+    assert unknown in retriever.tokenizer(bad)["input_ids"][:LIMIT]
+    assert not any(unknown in retriever.tokenizer(text)["input_ids"] for text in TEXTS)
+    texts = [*TEXTS[:15], bad, *TEXTS[15:]]
+    with torch.no_grad():
+        retriever.encoder.backbone.embeddings.word_embeddings.weight[unknown] = float("nan")
+    assert np.isfinite(run(retriever).embedding_uh).all()
+    with pytest.raises(TrialFailed) as caught:
+        run(retriever, tmp_path, texts)
+    assert str(caught.value) == f"the embedding of a passage is not finite (text: {bad[:80]!r})"
+    assert list(json.loads((tmp_path / "passage/shards.json").read_text())["truncated"]) == ["0"]
+
+
+# Distinct texts -----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(st.sampled_from("ab \u00e9\u0435e\ud800"), max_size=2)))
+def test_distinct_texts_as_a_dict_has_them(texts: list[str]) -> None:
+    first_u, text_d, digest = distinct(iter(texts))
+    assert [texts[place] for place in first_u] == list(dict.fromkeys(texts))
+    assert first_u.tolist() == [texts.index(text) for text in dict.fromkeys(texts)]
+    assert [texts[first_u[number]] for number in text_d] == texts
+    assert distinct(dict.fromkeys(texts))[2] == digest  # repetitions do not count
+    backwards = list(dict.fromkeys(texts))[::-1]
+    assert (distinct(backwards)[2] == digest) == (len(backwards) < 2)  # the order does
+
+
+def test_the_digest_tells_texts_apart() -> None:
+    digests = {distinct(texts)[2] for texts in ([], [""], ["ab"], ["a", "b"], ["b", "a"], ["a"], ["a", "c"])}
+    assert len(digests) == 7
+    assert all(len(digest) == hashlib.sha256().digest_size * 2 for digest in digests)
