@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,14 +78,14 @@ def _list_metrics(out: Console) -> None:
     table = Table(
         title=escape("Keys: benchmark/family/metric[/language, pair or tier]"), title_justify="left", show_lines=True
     )
-    for column in ("metric", "families", "better", "range", "what it is"):
-        table.add_column(column, overflow="fold")
-    for found in descriptions():
+    for column, width in (("metric", 22), ("families", 14), ("better", 10), ("range", 16), ("what it is", None)):
+        table.add_column(column, overflow="fold", max_width=width)
+    for _, alike in groupby(descriptions(), lambda found: (found.summary, found.family)):  # recall at 1, 10 and 100
+        found, *others = alike
+        names = ", ".join([found.metric, *(other.metric for other in others)])
         more = [f"{field}: {found.fields[field]}" for field in ("Formula", "Source", "Pitfall")]
         about = "\n".join([found.summary, *more])
-        table.add_row(
-            found.metric, found.family, *map(escape, (found.fields["Better"], found.fields["Range"], about))
-        )
+        table.add_row(names, found.family, *map(escape, (found.fields["Better"], found.fields["Range"], about)))
     out.print(table)
 
 

@@ -15,6 +15,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 
+from sweep.evaluation.cells import rank_cells
+from sweep.evaluation.rank_file import read_ranking
+from sweep.evaluation.summarise import summarise
 from sweep.records import StudyFolder
 
 pytestmark = pytest.mark.slow
@@ -86,9 +89,16 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, tmp_path: Path) ->
     trial = folder.trial(found[0]["key"])
     metrics = json.loads(trial.metrics.read_text())
     for key in ("mono/map/sw", "cross/map/en-de", "pooled/map/low", "pooled/alignment_consistency/unseen",
-                "pooled/rank_distance", "pooled/language_preference/high", "pooled/same_language@1"):  # fmt: skip
+                "pooled/rank_distance", "agreement/rbo/en-sw", "geometry/language_probe/low", "pooled/language_preference/high", "pooled/same_language@1"):  # fmt: skip
         assert float(found[0][f"cldr/{key}"]) == metrics[f"cldr/{key}"]
     assert "monolingual: 0.5" in trial.config.read_text()
+    details = json.loads(trial.details.read_text())
+    low, high = details["intervals"]["cldr/mono/map/sw"]
+    assert low < metrics["cldr/mono/map/sw"] < high
+    ranking, tiers = read_ranking(trial.ranks)
+    again = summarise("cldr", *rank_cells(ranking), {}, tiers).metrics
+    assert again == {key: value for key, value in metrics.items() if not key.startswith("cldr/geometry/")}
+    assert "How sure: cldr/pooled/alignment_consistency/low" in first.stdout
     assert "COMPLETE" in trial.log.read_text()
     assert folder.config.exists()
 
@@ -124,7 +134,12 @@ def _check_mlflow(sweeps: Path, metrics: dict[str, float]) -> None:
     client = MlflowClient(f"sqlite:///{sweeps / 'mlflow.db'}")
     curve = client.get_metric_history(run.info.run_id, "train/loss")
     assert [point.step for point in curve] == [1, 2, 3, 4, 5, 6]
-    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"config.yaml", "metrics.json"}
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {
+        "config.yaml",
+        "metrics.json",
+        "evaluation.json",
+        "ranks.parquet",
+    }
 
 
 def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path, sweep: Sweep) -> None:

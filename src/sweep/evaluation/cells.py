@@ -186,20 +186,16 @@ def _agreement(ranking: Ranking) -> CellTable:
     return _pair_cells(ranking, values)
 
 
-def _cosines(one_mh: NDArray[np.float32], other_nh: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Inner products; equal embeddings have exactly equal ones, which a matrix product alone does not see to."""
-    one_uh, row_m = np.unique(one_mh, axis=0, return_inverse=True)
-    other_uh, column_n = np.unique(other_nh, axis=0, return_inverse=True)
-    return np.asarray((one_uh @ other_uh.T)[np.ix_(row_m, column_n)])
-
-
 def geometry_cells(ranking: Ranking, query_qh: NDArray[np.float32]) -> tuple[CellTable, dict[str, float]]:
     """Section 4: by pair and, for the probe, by language; and the uniformity of each language, which is no mean."""
     values: dict[str, dict[str, tuple[NDArray[np.int64], PerQuestion]]] = {}
     rows_of = {code: np.flatnonzero(ranking.language_q == place) for place, code in enumerate(ranking.languages)}
+    # Equal embeddings have exactly equal cosines; a matrix product alone does not see to that.
+    distinct = {code: np.unique(query_qh[rows], axis=0, return_inverse=True) for code, rows in rows_of.items()}
     for pair, groups, one, other in _pairs(ranking):
         first, second = (rows_of[code] for code in pair.split("-"))
-        cosine_mn = _cosines(query_qh[first], query_qh[second])
+        (one_uh, row_m), (other_uh, column_n) = (distinct[code] for code in pair.split("-"))
+        cosine_mn = (one_uh @ other_uh.T)[np.ix_(row_m, column_n)]
         places = np.searchsorted(first, one), np.searchsorted(second, other)
         for metric, value_g in {
             "bitext_accuracy": geometry.bitext_accuracy(cosine_mn, *places),

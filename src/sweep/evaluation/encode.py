@@ -179,7 +179,7 @@ class _OnDisk:
             found = json.loads(self._marks.read_text())
         except (FileNotFoundError, ValueError):
             return False
-        if found["identity"] != self._identity or not self._file.exists():
+        if not isinstance(found, dict) or found.get("identity") != self._identity or not self._file.exists():
             return False
         self._truncated = found["truncated"]
         return True
