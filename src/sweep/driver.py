@@ -25,7 +25,7 @@ from sweep.liveness import alive_in, read_status
 from sweep.records import StudyFolder, TrialRecord, write_atomically, write_trials_csv
 from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
-from sweep.settings import HfModel, Settings
+from sweep.settings import HfModel, JudgedEvaluation, Settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, default_uri, open_study
 
@@ -105,8 +105,11 @@ def _check_inputs(settings: Settings) -> None:
     benchmark = load_benchmark(settings)
     check_zero_shot(load_training_set(settings), benchmark)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
+    search = settings.evaluation.search if isinstance(settings.evaluation, JudgedEvaluation) else None
+    depth = None if search is None or search.index == "exact" else search.depth
+    known = benchmark.name, benchmark.protocol, benchmark.languages, tiers, depth
     for objective in settings.study.objectives:
-        problem = metric_problem(objective.metric, benchmark.name, benchmark.protocol, benchmark.languages, tiers)
+        problem = metric_problem(objective.metric, *known)
         if problem:
             raise InputError(f"study.objectives: {problem}")
 

@@ -89,7 +89,8 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, tmp_path: Path) ->
     trial = folder.trial(found[0]["key"])
     metrics = json.loads(trial.metrics.read_text())
     for key in ("mono/map/sw", "cross/map/en-de", "pooled/map/low", "pooled/alignment_consistency/unseen",
-                "pooled/rank_distance", "agreement/rbo/en-sw", "geometry/language_probe/low", "pooled/language_preference/high", "pooled/same_language@1"):  # fmt: skip
+                "pooled/rank_distance", "agreement/rbo/en-sw", "geometry/language_probe/low",
+                "pooled/language_preference/high", "pooled/same_language@1"):  # fmt: skip
         assert float(found[0][f"cldr/{key}"]) == metrics[f"cldr/{key}"]
     assert "monolingual: 0.5" in trial.config.read_text()
     details = json.loads(trial.details.read_text())

@@ -307,6 +307,7 @@ def test_names_seeds_and_paths_with_commas_and_equals_signs(
 ) -> None:
     folders = [result(tmp_path / trial, 0.5, seed) for seed, trial in enumerate((*TRIALS, "plain"))]
     reference = result(tmp_path / "reference", 1.0)
+    (tmp_path / TRIALS[0].split(",")[0]).mkdir()  # the longest path that exists is meant
     order = [1, 0, 2] if seeds == 3 else list(range(seeds))
     given, name = (text.format(*TRIALS, trials=tmp_path) for text in (given, name))
     monkeypatch.chdir(tmp_path)

@@ -350,3 +350,16 @@ def test_a_single_language_has_no_pairs() -> None:
     assert "no pairs" in str(metric_problem("cldr/cross/map", "cldr", "parallel", ("en",), ()))
     assert "no pairs" in str(metric_problem("cldr/agreement/rbo", "cldr", "parallel", ("en",), ()))
     assert metric_problem("cldr/geometry/uniformity", "cldr", "parallel", ("en",), ()) is None
+
+
+def test_an_objective_that_needs_more_depth_than_is_searched_is_refused() -> None:
+    known = "miracl", "monolingual", ("en", "de"), ()
+    for key, fits in (
+        ("miracl/mono/map", False),
+        ("miracl/mono/recall@100", False),
+        ("miracl/mono/ndcg@10/en", True),
+    ):
+        problem = metric_problem(key, *known, depth=50)
+        assert (problem is None) == fits
+        assert fits or "needs more depth than evaluation.search.depth=50" in str(problem)
+        assert metric_problem(key, *known) is None

@@ -110,6 +110,26 @@ def test_ranks_and_units_are_those_of_the_sorted_pool(pool: Pool) -> None:
     assert ranking.pool_size == len(pool.passages)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_tie_at_the_tenth_unit_goes_to_the_smaller_id(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ids = [f"p{number:02d}" for number in range(28)]
+    units = rng.permutation(28) % 14
+    bench = make_benchmark(
+        {"en": ids}, [("g", "en")], {"g": {"p00"}}, {id_: f"u{unit}" for id_, unit in zip(ids, units, strict=True)}
+    )
+    score_u = rng.permutation(14).astype(np.float32)
+    score_u[score_u == 3] = 4  # the tenth unit, 4, and the eleventh are equal
+    best = [rng.choice(np.flatnonzero(units == unit)) for unit in range(14)]  # each unit's best passage
+    scores = np.full((1, 28), -1, np.float32)
+    scores[0, best] = score_u
+    order = sorted(range(14), key=lambda unit: (-score_u[unit], best[unit]))
+    pooled = rank_scores(bench, scores).pooled
+    assert pooled is not None
+    unit_d = bench.passages.unit_d
+    assert pooled.units_qk[0].tolist() == [unit_d[best[unit]] for unit in order[:10]]
+
+
 # pytrec_eval --------------------------------------------------------------------------------------------------
 
 MEASURES = {

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
 from sweep.config import Composer, load_settings
 from sweep.data.load import load_benchmark, load_training_set
 from sweep.errors import TrialFailed
-from sweep.evaluation.encode import encode, length_sorted_batches
+from sweep.evaluation.encode import Texts, encode, length_sorted_batches
 from sweep.evaluation.evaluate import evaluate
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
@@ -73,8 +74,12 @@ def test_a_loss_that_is_not_finite_fails_the_trial(cache: Path) -> None:
 def test_embeddings_do_not_depend_on_batching_or_order(cache: Path) -> None:
     retriever, _, settings = trained(cache)
     texts = sorted({passage.text for passage in load_benchmark(settings).passages})
-    whole = encode(retriever, texts, "passage", Accelerator(cpu=True))
-    backwards = encode(retriever, texts[::-1], "passage", Accelerator(cpu=True))[::-1]
+
+    def embedded(ordered: list[str]) -> NDArray[np.float32]:
+        some = Texts(len(ordered), lambda rows: [ordered[row] for row in rows], "")
+        return encode(retriever, some, "passage", Accelerator(cpu=True)).embedding_uh
+
+    whole, backwards = embedded(texts), embedded(texts[::-1])[::-1]
     np.testing.assert_allclose(whole, backwards, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-6)
 
@@ -84,7 +89,7 @@ def test_an_embedding_that_is_not_finite_is_refused(cache: Path) -> None:
     with torch.no_grad():
         next(retriever.encoder.parameters()).fill_(float("nan"))
     with pytest.raises(TrialFailed, match="the embedding of a query is not finite"):
-        evaluate(retriever, load_benchmark(settings), settings.languages.tiers, (), Accelerator(cpu=True))  # type: ignore[arg-type]
+        evaluate(retriever, load_benchmark(settings), settings.evaluation, {}, Accelerator(cpu=True))
 
 
 def test_batches_of_similar_length_keep_the_token_budget() -> None:

@@ -6,6 +6,7 @@ from itertools import combinations, permutations
 from typing import Any
 
 from sweep.evaluation import agreement, geometry, quality
+from sweep.evaluation.cells import QUALITY, known_at
 from sweep.settings import Protocol
 
 FIELDS = ("Formula", "Range", "Better", "Source", "Pitfall")
@@ -82,9 +83,15 @@ def _parsed(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 
 
 def metric_problem(
-    key: str, benchmark: str, protocol: Protocol, languages: Collection[str], tiers: Collection[str]
+    key: str,
+    benchmark: str,
+    protocol: Protocol,
+    languages: Collection[str],
+    tiers: Collection[str],
+    depth: int | None = None,
 ) -> str | None:
-    """What is wrong with a metric key for this benchmark in these languages and non-empty tiers, or None."""
+    """What is wrong with a metric key for this benchmark in these languages and non-empty tiers, searched to this
+    depth (None: exact ranks), or None."""
     parts = key.split("/")
     families = [family for family in FAMILIES if protocol == "parallel" or family not in PARALLEL_ONLY]
     if parts[0] != benchmark:
@@ -94,6 +101,10 @@ def metric_problem(
     known = [*FAMILIES[parts[1]], *(COUNTS if parts[1] in ("mono", "cross", "pooled") else ())]
     if parts[2] not in known:
         return f"'{key}': metrics of {parts[1]} are {', '.join(known)}"
+    if parts[2] in QUALITY and not known_at(parts[2], depth):
+        return (
+            f"'{key}' needs more depth than evaluation.search.depth={depth}; evaluation.search.index=exact has it all"
+        )
     if len(parts) > 4:
         return f"'{key}' has too many parts; a language, a pair such as en-de, or a tier ends it"
     kind, cells = _cells(parts[1], parts[2], languages)

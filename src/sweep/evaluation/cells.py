@@ -74,12 +74,15 @@ def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
     return table, counts
 
 
+def known_at(metric: str, depth: int | None) -> bool:
+    """Whether a search to this depth (None: exact ranks) is enough for a metric of retrieval quality."""
+    needed = QUALITY[metric][0]
+    return depth is None or (needed is not None and needed <= depth)
+
+
 def searched_metrics(ranking: Ranking) -> list[str]:
     """Metrics of retrieval quality that the depth of the search allows."""
-    depth = ranking.search.depth
-    return [
-        name for name, (needed, _) in QUALITY.items() if depth is None or (needed is not None and needed <= depth)
-    ]
+    return [metric for metric in QUALITY if known_at(metric, ranking.search.depth)]
 
 
 Pool = tuple[str, NDArray[np.int64], NDArray[np.int32]]  # cell, its questions, their ranks in this pool

@@ -7,8 +7,6 @@ h = hidden size, q = questions of all languages. Embeddings are L2-normalised fl
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 
 from sweep.errors import TrialFailed
 
@@ -96,6 +94,9 @@ def language_probe(
     Source: language identity probing, Libovicky et al. 2020, arXiv 2004.05160
     Pitfall: a linear probe: a language may still be told apart in other ways; NaN with fewer than 5 groups
     """
+    from sklearn.linear_model import LogisticRegression  # a second, which only an evaluation should take
+    from sklearn.model_selection import GroupKFold
+
     correct_q = np.full(len(language_q), np.nan)
     if len(np.unique(group_q)) < FOLDS or len(np.unique(language_q)) < 2:
         return correct_q

@@ -50,7 +50,7 @@ def _blocks(
     passage_uh: NDArray[np.float32], text_d: NDArray[np.int64], search: SearchSettings, folder: Path
 ) -> Iterator[tuple[int, Any]]:
     """The first row and the index of each block, in order."""
-    rows_digest = hashlib.sha256(np.ascontiguousarray(text_d)).hexdigest()
+    rows_digest = hashlib.sha256(text_d.tobytes()).hexdigest()
     parts = (search.index, search.lists, search.neighbours, rows_digest, PASSAGES_PER_BLOCK, passage_uh.shape[1])
     kept = folder / hashlib.sha256(repr((*parts, faiss.__version__)).encode()).hexdigest()[:16]
     trained = _trained(passage_uh, text_d, search, kept) if search.index == "ivf" else None

@@ -37,13 +37,19 @@ def resampled_cell_means(value_cg: Values, weight_bg: Values) -> Values:
         return np.asarray((weight_bg @ np.nan_to_num(value_cg).T) / (weight_bg @ present_gc))
 
 
+def _mean_over_cells(resampled_bc: Values) -> Values:
+    """Mean over the cells that a resample has (b); NaN where it has none."""
+    present_bc = ~np.isnan(resampled_bc)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(present_bc, resampled_bc, 0.0).sum(1) / present_bc.sum(1))
+
+
 def percentile_intervals(resampled_bc: Values, cells: Sequence[NDArray[np.int64]]) -> list[Interval]:
     """The 95 % percentile interval of the mean over each of the sets of cells."""
     if not cells:
         return []
     gaps = np.isnan(resampled_bc).any()
-    mean = np.nanmean if gaps else np.mean
-    mean_bk = np.stack([mean(resampled_bc[:, found], axis=1) for found in cells], axis=1)
+    mean_bk = np.stack([_mean_over_cells(resampled_bc[:, found]) for found in cells], axis=1)
     ends = [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2]
     low_k, high_k = (np.nanpercentile if gaps else np.percentile)(mean_bk, ends, axis=0)
     return list(zip(low_k.tolist(), high_k.tolist(), strict=True))
@@ -66,7 +72,7 @@ def resampled_figures(value_scg: Sequence[Values], seed: int = 0, resamples: int
     """
     seeds = len(value_scg)
     weight_bg = weights(value_scg[0].shape[1], seed, resamples)
-    figure_bs = np.stack([np.nanmean(resampled_cell_means(value_cg, weight_bg), axis=1) for value_cg in value_scg], 1)
+    figure_bs = np.stack([_mean_over_cells(resampled_cell_means(value_cg, weight_bg)) for value_cg in value_scg], 1)
     drawn_bs = np.random.default_rng([seed, 0xD2A4]).integers(0, seeds, (resamples, seeds))
     return np.asarray(np.take_along_axis(figure_bs, drawn_bs, axis=1).mean(1))
 
