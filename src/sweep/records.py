@@ -126,6 +126,11 @@ class TrialFolder(ResultFolder):
         return self.path / "config.yaml"
 
     @property
+    def checkpoint(self) -> Path:
+        """Checkpoints of the training."""
+        return self.path / "checkpoint"
+
+    @property
     def embeddings(self) -> Path:
         """Embeddings of a large benchmark; only while it is evaluated."""
         return self.path / "embeddings"

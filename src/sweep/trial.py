@@ -25,8 +25,11 @@ from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.records import TrialResult
 from sweep.settings import Settings, TinyModel
-from sweep.training.loop import TrainingPoint, train
+from sweep.training.checkpoint import Checkpoints
+from sweep.training.loop import Training, TrainingPoint
 from sweep.training.plan import BatchPlan
+from sweep.training.step import ContrastiveStep
+from sweep.training.tokens import TokenTable
 
 
 class TrialData:
@@ -62,6 +65,7 @@ class Trial:
     settings: Settings
     key: str
     embeddings: Path  # of a large benchmark, while it is evaluated
+    checkpoint: Path
     baseline: Path  # results of the model as it was before any training
 
 
@@ -75,7 +79,11 @@ class TrialOutcome:
 
 
 def run_trial(
-    trial: Trial, data: TrialData, accelerator: Accelerator, on_point: Callable[[TrainingPoint], None]
+    trial: Trial,
+    data: TrialData,
+    accelerator: Accelerator,
+    on_point: Callable[[TrainingPoint], None],
+    on_note: Callable[[str], None],
 ) -> TrialOutcome | None:
     """Train and evaluate. On a CPU the same settings give the same bits. The outcome is rank 0's; others get None.
 
@@ -91,16 +99,11 @@ def run_trial(
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed)
     prepared = time.perf_counter()
-    losses: list[float] = []
-
-    def note(point: TrainingPoint) -> None:
-        losses.append(point.loss)
-        on_point(point)
-
-    try:
-        train(retriever, training, plan, settings.train, accelerator, note)
-    finally:
-        accelerator.free_memory()  # else it keeps every trial's model and optimizer alive
+    step = ContrastiveStep(retriever, TokenTable(retriever, training), settings.train, accelerator)
+    checkpoints = Checkpoints(trial.checkpoint, settings.trial_fingerprint(), accelerator)
+    final_loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(
+        on_point, on_note
+    )
     trained = time.perf_counter()
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
     evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept)
@@ -111,7 +114,7 @@ def run_trial(
         key=trial.key,
         fingerprint=settings.trial_fingerprint(),
         metrics=evaluation.evaluated.metrics,
-        final_loss=losses[-1],
+        final_loss=final_loss,
         duration_s=evaluated - started,
         finished_ms=int(time.time() * 1000),
         durations_s={

@@ -109,8 +109,8 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
         settings = load_settings(composer, point.assignments)
         try:
             trial = folder.trial(point.key)
-            paths = trial.embeddings, folder.baseline(settings).path
-            run_trial(Trial(settings, point.key, *paths), data, accelerator, lambda _: None)
+            paths = trial.embeddings, trial.checkpoint, folder.baseline(settings).path
+            run_trial(Trial(settings, point.key, *paths), data, accelerator, lambda _: None, lambda _: None)
         except TrialFailed as error:  # from a gathered loss or embedding: the same on every rank
             log.info("%s: %s", point.key, error)
         except Exception:
@@ -197,9 +197,9 @@ class TrialRun:
             self._say(phase=phase, step=point.step, steps=settings.train.steps, loss=point.loss)
 
         baseline = self.study_folder.baseline(settings)
-        trial = Trial(settings, self.key, self.folder.embeddings, baseline.path)
+        trial = Trial(settings, self.key, self.folder.embeddings, self.folder.checkpoint, baseline.path)
         try:
-            outcome = run_trial(trial, data, self.accelerator, note)
+            outcome = run_trial(trial, data, self.accelerator, note, log.info)
             assert outcome is not None  # on rank 0
             result = outcome.result
             for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from sweep.errors import TrialFailed
+from sweep.model.batching import length_sorted_batches
 from sweep.model.encoder import Retriever, Role
 
 TOKENS_PER_BATCH = 4096  # padding included; keeps memory flat whatever the lengths
@@ -51,18 +52,6 @@ def distinct(texts: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def length_sorted_batches(lengths: Sequence[int], budget: int) -> list[NDArray[np.int64]]:
-    """Indices in batches of similar length; a batch's size times its longest text stays within `budget` tokens."""
-    order = np.argsort(lengths, kind="stable")
-    batches, start = [], 0
-    for position in range(1, len(order) + 1):
-        full = position == len(order) or (position + 1 - start) * lengths[order[position]] > budget
-        if full:
-            batches.append(order[start:position])
-            start = position
-    return batches
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,7 +57,8 @@ class RatioSettings(Section):
 
 
 class TrainSettings(Section):
-    """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE."""
+    """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how many
+    tokens, padding included, go through the encoder at a time."""
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
@@ -68,3 +69,7 @@ class TrainSettings(Section):
     temperature: Annotated[float, Field(gt=0)]
     max_grad_norm: Annotated[float, Field(gt=0)]
     log_every: Positive
+    tokens_per_pass: Positive
+    gradient_cache: bool
+    checkpoint_steps: Positive | None
+    checkpoint_minutes: Annotated[float, Field(gt=0)]

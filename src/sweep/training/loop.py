@@ -1,4 +1,4 @@
-"""The training loop: hybrid batches, one global loss over all ranks, under accelerate."""
+"""The training loop: hybrid batches, one global loss over all ranks, resumed exactly where it was killed."""
 
 import math
 import time
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed
 from accelerate import Accelerator
-from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from sweep.data.training_set import TrainingSet
 from sweep.errors import TrialFailed
-from sweep.model.encoder import Retriever, Role
+from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
-from sweep.training.loss import info_nce, negative_mask
-from sweep.training.plan import Batch, BatchPlan, rank_slice
+from sweep.training.checkpoint import Checkpoints, Progress
+from sweep.training.plan import BatchPlan
+from sweep.training.step import ContrastiveStep
 
 SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
     "linear": get_linear_schedule_with_warmup,
@@ -35,91 +34,99 @@ class TrainingPoint:
     timestamp_ms: int
 
 
-class TokenTable:
-    """Token ids of the training texts, tokenised once, by text index and role."""
+class Training:
+    """A training that can be cut off at any moment and goes on from its last checkpoint, on a CPU with the same bits.
 
-    def __init__(self, retriever: Retriever, data: TrainingSet) -> None:
-        self._ids: dict[Role, dict[int, list[int]]] = {}
-        cells_by_role: dict[Role, Any] = {"query": data.question_gl, "passage": data.passage_gl}
-        for role, cells in cells_by_role.items():
-            used = sorted({int(index) for index in cells.ravel() if index >= 0})
-            tokens = retriever.tokenize([data.texts[index] for index in used], role).ids
-            self._ids[role] = dict(zip(used, tokens, strict=True))
-
-    def of(self, role: Role, indices: Any) -> list[list[int]]:
-        """Token ids of the texts with these indices."""
-        return [self._ids[role][int(index)] for index in indices]
-
-
-def train(
-    retriever: Retriever,
-    data: TrainingSet,
-    plan: BatchPlan,
-    settings: TrainSettings,
-    accelerator: Accelerator,
-    on_point: Callable[[TrainingPoint], None],
-) -> None:
-    """Train the retriever's encoder in place for `settings.steps` steps.
-
-    Every rank computes the same global batch, encodes its slice, and gathers all embeddings with their gradients;
-    the loss is that of the whole batch, whatever the number of ranks. Raises TrialFailed on a NaN or infinite loss.
+    Every rank has the whole encoder and computes the same global batches; gradients are added up over the ranks.
     """
-    encoder = retriever.encoder
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = SCHEDULES[settings.decay](optimizer, settings.warmup_steps, settings.steps)
-    model = accelerator.prepare_model(encoder) if accelerator.num_processes > 1 else encoder.to(accelerator.device)
-    optimizer = accelerator.prepare_optimizer(optimizer)
-    tokens = TokenTable(retriever, data)
-    encoder.train()
-    losses: list[float] = []
-    for step in range(settings.steps):
-        batch = plan.batch(step)
-        loss_b = batch_loss(model, retriever, tokens, batch, settings.temperature, accelerator)
-        loss = loss_b.mean()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
+
+    def __init__(
+        self,
+        step: ContrastiveStep,
+        encoder: Encoder,
+        plan: BatchPlan,
+        settings: TrainSettings,
+        accelerator: Accelerator,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self._step = step
+        self._encoder = encoder.to(accelerator.device)
+        self._plan = plan
+        self._settings = settings
+        self._accelerator = accelerator
+        self._checkpoints = checkpoints
+        self._optimizer = torch.optim.AdamW(
+            encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
+        self._saved_at = time.monotonic()
+
+    def run(self, on_point: Callable[[TrainingPoint], None], on_note: Callable[[str], None] = print) -> float:
+        """Train to the last step; the loss of the last one. `on_note` is told of damaged checkpoints.
+
+        Raises TrialFailed on a NaN or infinite loss.
+        """
+        progress = self._resumed(on_note)
+        self._encoder.train()
+        losses = list(progress.losses)
+        last = progress.last_loss
+        for done in range(progress.step + 1, self._settings.steps + 1):
+            last = self._one_step(done)
+            losses.append(last)
+            rate = self._schedule.get_last_lr()[0]
+            self._schedule.step()
+            if done % self._settings.log_every == 0 or done == self._settings.steps:
+                on_point(TrainingPoint(done, sum(losses) / len(losses), rate, int(time.time() * 1000)))
+                losses = []
+            if self._checkpoints is not None and self._due(done):
+                progress = Progress(done, tuple(losses), last)
+                self._checkpoints.save(self._encoder, self._optimizer, self._schedule, progress)
+                self._saved_at = time.monotonic()
+        return last
+
+    def _resumed(self, on_note: Callable[[str], None]) -> Progress:
+        if self._checkpoints is None:
+            return Progress(0, (), math.nan)
+        folder, problems = self._checkpoints.newest()
+        for problem in problems:
+            on_note(f"a checkpoint is not used: {problem}")
+        if folder is None:
+            return Progress(0, (), math.nan)
+        on_note(f"going on from checkpoint {folder.name}")
+        return self._checkpoints.restore(folder, self._encoder, self._optimizer, self._schedule)
+
+    def _one_step(self, done: int) -> float:
+        """Forward, backward and update; the batch's mean loss."""
+        loss = float(self._step(self._plan.batch(done - 1)).mean())
+        if not math.isfinite(loss):
             raise TrialFailed(
-                f"the loss became {losses[-1]} in step {step + 1} of {settings.steps}; try a smaller "
-                f"train.learning_rate (it is {settings.learning_rate:g})"
+                f"the loss became {loss} in step {done} of {self._settings.steps}; try a smaller "
+                f"train.learning_rate (it is {self._settings.learning_rate:g})"
             )
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(encoder.parameters(), settings.max_grad_norm)
-        optimizer.step()
-        rate = schedule.get_last_lr()[0]
-        schedule.step()
-        optimizer.zero_grad()
-        done = step + 1
-        if done % settings.log_every == 0 or done == settings.steps:
-            on_point(TrainingPoint(done, sum(losses) / len(losses), rate, int(time.time() * 1000)))
-            losses = []
+        self._add_up_gradients()
+        torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), self._settings.max_grad_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return loss
 
+    def _add_up_gradients(self) -> None:
+        """Sum over the ranks, all parameters in one message."""
+        if self._accelerator.num_processes == 1:
+            return
+        gradients = [parameter.grad for parameter in self._encoder.parameters() if parameter.grad is not None]
+        flat = torch.cat([gradient.ravel() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
 
-def batch_loss(
-    model: Any,
-    retriever: Retriever,
-    tokens: TokenTable,
-    batch: Batch,
-    temperature: float,
-    accelerator: Accelerator,
-) -> Tensor:
-    """Loss of every row of the global batch, float32 (b), the same on all ranks."""
-    rows = rank_slice(len(batch.group_b), accelerator.process_index, accelerator.num_processes)
-    device = accelerator.device
-    query = retriever.collate(tokens.of("query", batch.question_b[rows]), device)
-    passage = retriever.collate(tokens.of("passage", batch.passage_b[rows]), device)
-    query_bh, passage_bh = (gathered(local, len(batch.group_b), accelerator) for local in model([query, passage]))
-    negative_bb = negative_mask(
-        torch.as_tensor(batch.group_b, device=device), torch.as_tensor(batch.passage_b, device=device)
-    )
-    return info_nce(query_bh, passage_bh, negative_bb, temperature)
-
-
-def gathered(local_bh: Tensor, size: int, accelerator: Accelerator) -> Tensor:
-    """Embeddings of the whole batch, with gradients to the ranks that computed them.
-
-    Every rank computes the whole loss from the gathered embeddings, so the backward pass of the gather sums
-    `num_processes` equal gradients; DistributedDataParallel's averaging over ranks divides by as many.
-    """
-    if accelerator.num_processes == 1:
-        return local_bh
-    return torch.cat(all_gather(local_bh))[:size]  # type: ignore[no-untyped-call]
+    def _due(self, done: int) -> bool:
+        """Whether to save after this step: the last one, every N steps, and every so many minutes by rank 0's clock."""
+        settings = self._settings
+        if done == settings.steps or (settings.checkpoint_steps and done % settings.checkpoint_steps == 0):
+            return True
+        late = time.monotonic() - self._saved_at > 60 * settings.checkpoint_minutes
+        if self._accelerator.num_processes == 1:
+            return late
+        told = torch.tensor([float(late)], device=self._accelerator.device)
+        torch.distributed.broadcast(told, 0)
+        return bool(told.item())

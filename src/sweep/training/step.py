@@ -1,0 +1,124 @@
+"""One contrastive step on a global batch: the loss of the whole batch, and its gradients.
+
+The batch is spread over the ranks, and a rank's sequences (questions and passages together) go through the encoder in
+length-sorted sub-batches, so that little is padded. Neither changes the loss, which is that of the whole batch.
+Shapes: b = rows of the global batch, n = sequences of this rank (its questions, then their passages), h = hidden size.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from sweep.model.batching import length_sorted_batches
+from sweep.model.encoder import Retriever, TokenBatch
+from sweep.settings import TrainSettings
+from sweep.training.loss import info_nce, negative_mask
+from sweep.training.plan import Batch, rank_slice
+from sweep.training.tokens import TokenTable
+
+
+class _SubBatch(NamedTuple):
+    """Sequences that go through the encoder together, and their places among the rank's."""
+
+    tokens: TokenBatch
+    places: Tensor
+
+
+class _RandomState(NamedTuple):
+    """What dropout draws from, on this rank."""
+
+    cpu: Tensor
+    device: Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> "_RandomState":
+        return cls(torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None)
+
+    def restore(self, device: torch.device) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.device is not None:
+            torch.cuda.set_rng_state(self.device, device)
+
+
+class ContrastiveStep:
+    """Adds the gradients of a batch's mean loss to the encoder's parameters, the same on every rank.
+
+    With `train.gradient_cache` (Gao et al. 2021, arXiv 2101.06983) a first pass computes all embeddings without keeping
+    activations, the loss gives the gradients of the embeddings, and a second pass carries them on, one sub-batch at a
+    time: memory is that of one sub-batch, for about a third more work. Dropout draws the same in both passes, so the
+    gradients are those of the plain step.
+    """
+
+    def __init__(
+        self, retriever: Retriever, tokens: TokenTable, settings: TrainSettings, accelerator: Accelerator
+    ) -> None:
+        self._retriever = retriever
+        self._encoder = retriever.encoder
+        self._tokens = tokens
+        self._settings = settings
+        self._accelerator = accelerator
+
+    def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
+        """Loss of every row of the global batch, float32 (b), detached. Gradients are those of `share` times its mean."""
+        subs = self._sub_batches(batch)
+        if not self._settings.gradient_cache:
+            embedding_nh = self._joined([self._embed(sub) for sub in subs], subs)
+            loss_b = self._loss(embedding_nh, batch)
+            (share * loss_b.mean()).backward()  # type: ignore[no-untyped-call]
+            return loss_b.detach()
+        states, parts = [], []
+        with torch.no_grad():
+            for sub in subs:
+                states.append(_RandomState.now(self._accelerator.device))
+                parts.append(self._embed(sub))
+        embedding_nh = self._joined(parts, subs).requires_grad_()
+        loss_b = self._loss(embedding_nh, batch)
+        (share * loss_b.mean()).backward()  # type: ignore[no-untyped-call]
+        assert embedding_nh.grad is not None
+        for sub, state in zip(subs, states, strict=True):
+            state.restore(self._accelerator.device)
+            self._embed(sub).backward(embedding_nh.grad[sub.places])  # type: ignore[no-untyped-call]
+        return loss_b.detach()
+
+    def _sub_batches(self, batch: Batch) -> list[_SubBatch]:
+        """This rank's rows, in the order of their lengths."""
+        rows = rank_slice(len(batch.group_b), self._accelerator.process_index, self._accelerator.num_processes)
+        ids = self._tokens.of("query", batch.question_b[rows]) + self._tokens.of("passage", batch.passage_b[rows])
+        parts = length_sorted_batches([len(sequence) for sequence in ids], self._settings.tokens_per_pass)
+        device = self._accelerator.device
+        return [
+            _SubBatch(
+                self._retriever.collate([ids[place] for place in part], device), torch.from_numpy(part).to(device)
+            )
+            for part in parts
+        ]
+
+    def _embed(self, sub: _SubBatch) -> Tensor:
+        (embedding_h,) = self._encoder([sub.tokens])
+        return embedding_h
+
+    @staticmethod
+    def _joined(parts: Sequence[Tensor], subs: Sequence[_SubBatch]) -> Tensor:
+        """Embeddings in the order of the rank's sequences (n, h)."""
+        place_n = torch.cat([sub.places for sub in subs])
+        return torch.cat(list(parts))[torch.argsort(place_n)]
+
+    def _loss(self, embedding_nh: Tensor, batch: Batch) -> Tensor:
+        query_bh, passage_bh = (self._gathered(half, len(batch.group_b)) for half in embedding_nh.chunk(2))
+        device = self._accelerator.device
+        negative_bb = negative_mask(
+            torch.as_tensor(batch.group_b, device=device), torch.as_tensor(batch.passage_b, device=device)
+        )
+        return info_nce(query_bh, passage_bh, negative_bb, self._settings.temperature)
+
+    def _gathered(self, local_nh: Tensor, size: int) -> Tensor:
+        """Embeddings of the whole batch; only this rank's own carry gradients. Every rank computes the whole loss, so
+        the ranks' gradients of the parameters add up to those of the batch."""
+        if self._accelerator.num_processes == 1:
+            return local_nh
+        everyone = list(self._accelerator.gather(local_nh.detach()).chunk(self._accelerator.num_processes))
+        everyone[self._accelerator.process_index] = local_nh
+        return torch.cat(everyone)[:size]
