@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     experiments = "\n".join(f"  {name:<12}{_purpose(name)}" for name in groups["experiment"])
     epilog = (
         f"experiments (+experiment=NAME):\n{experiments}\n\n"
-        f"config groups (group=choice):\n{options_text(groups, hidden=['experiment'])}\n\n{EXAMPLES}"
+        f"config groups (group=choice):\n{options_text(groups, hidden=['experiment', 'corpus'])}\n\n{EXAMPLES}"
     )
     parser = arguments(
         "python -m sweep",

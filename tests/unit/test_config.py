@@ -8,7 +8,7 @@ import pytest
 
 from sweep.config import Composer, assignment, check_space, config_folder, group_options, load_settings
 from sweep.errors import InputError
-from sweep.settings import Settings
+from sweep.settings import HttpOrigin, JudgedEvaluation, Settings
 
 
 def compose(*overrides: str) -> Settings:
@@ -25,7 +25,8 @@ def test_every_experiment_composes(experiment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "choice"), [(g, c) for g, cs in group_options().items() if g != "experiment" for c in cs]
+    ("group", "choice"),
+    [(g, c) for g, cs in group_options().items() if g not in ("experiment", "corpus") for c in cs],
 )
 def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
     needs = {
@@ -34,8 +35,19 @@ def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
     }.get(f"{group}={choice}", [])
     settings = compose(f"{group}={choice}", *needs)
     written = (config_folder() / group / f"{choice}.yaml").read_text()
-    first = next(line for line in written.splitlines() if line and not line.startswith(("#", " ")))
+    first = next(line for line in written.splitlines() if line and not line.startswith(("#", " ", "defaults")))
     assert first.split(":")[0] in getattr(settings, group).model_dump()
+
+
+@pytest.mark.parametrize("corpus", group_options()["corpus"])
+def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
+    settings = compose("evaluation=beir", f"corpus@evaluation.corpus={corpus}")
+    assert isinstance(settings.evaluation, JudgedEvaluation)
+    assert settings.evaluation.corpus.name == corpus
+    origin = settings.evaluation.corpus.origin
+    if isinstance(origin, HttpOrigin):
+        assert sorted(origin.sha256) == sorted(settings.evaluation.corpus.languages)
+    assert (origin is None) == (settings.evaluation.corpus.licence is None)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +122,8 @@ def test_help_shows_groups_experiments_and_examples(tmp_path: Path) -> None:
         [sys.executable, "-m", "sweep", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     for group, choices in group_options().items():
+        if group == "corpus":  # a part of the choices of data and evaluation, chosen with them
+            continue
         assert group in done.stdout
         assert all(choice in done.stdout for choice in choices)
     assert done.stdout.count("  python -m sweep +") == 3

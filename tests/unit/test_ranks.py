@@ -25,7 +25,7 @@ from slow_reference import Pool, first_units
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation import counting, monolingual_ranks, parallel_ranks, passage_index
 from sweep.evaluation.counting import count_ahead, count_ahead_in_order
-from sweep.evaluation.monolingual_ranks import rank_monolingual
+from sweep.evaluation.monolingual_ranks import exact_ranks, rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.passage_index import best_passages
 from sweep.evaluation.ranking import FAR, NO_UNIT, PAD, Ranking
@@ -391,3 +391,17 @@ def test_fewer_passages_than_the_depth_are_no_misses() -> None:
     passage = np.eye(3, dtype=np.float32)
     best = best_passages(passage[:2], passage, np.arange(3), searching("flat", 10), Path("unused"))
     assert best.tolist() == [[0, 1, 2], [1, 0, 2]]
+
+
+def test_different_texts_with_the_same_embedding_tie_in_a_monolingual_pool() -> None:
+    """Texts that are equal up to the model's length, in blocks of their own."""
+    rng = np.random.default_rng(3)
+    passages = rng.normal(size=(300, 24)).astype(np.float32)
+    passages /= np.linalg.norm(passages, axis=1, keepdims=True)
+    passages[[3, 120, 299]] = passages[200]
+    questions = passages[200] + 0.1 * rng.normal(size=(50, 24)).astype(np.float32)
+    relevant = np.tile([200, 299], (50, 1))
+    ranks = exact_ranks(questions, passages, np.arange(300), relevant)
+    assert (ranks - ranks[:, :1] == [0, 1]).all()
+    others = np.delete(passages, [3, 120, 200, 299], axis=0) @ questions.T
+    assert (ranks[:, 0] == 3 + (others > passages[200] @ questions.T).sum(0)).all()

@@ -57,42 +57,49 @@ def exact_ranks(
 ) -> Ranks2D:
     """Ranks of the relevant passages (rows of `text_d`, -1 in padding) in the whole pool, by counting."""
     real_qr = relevant_qr >= 0
-    text_qr = np.where(real_qr, text_d[relevant_qr], -1)
+    key_qr = np.zeros(relevant_qr.shape, np.int64)
     score_qr = np.full(relevant_qr.shape, np.inf, np.float32)
-    for row, (question_h, text_r) in enumerate(zip(query_qh, text_qr, strict=True)):
-        real_r = text_r >= 0
-        text_u, place_r = np.unique(text_r[real_r], return_inverse=True)  # equal texts, exactly equal scores
-        score_qr[row, real_r] = (passage_uh[text_u] @ question_h)[place_r]
+    for row, (question_h, real_r) in enumerate(zip(query_qh, real_qr, strict=True)):
+        relevant_rh = np.asarray(passage_uh[text_d[relevant_qr[row, real_r]]])
+        key_qr[row, real_r] = _keys(relevant_rh)
+        _, first, place_r = np.unique(key_qr[row, real_r], return_index=True, return_inverse=True)
+        score_qr[row, real_r] = (relevant_rh[first] @ question_h)[place_r]
     ahead_qr = np.zeros(relevant_qr.shape, np.int64)
     for low in range(0, len(text_d), PASSAGES_PER_BLOCK):
-        text_c = text_d[low : low + PASSAGES_PER_BLOCK]
-        passage_ch = np.asarray(passage_uh[text_c])
+        passage_ch = np.asarray(passage_uh[text_d[low : low + PASSAGES_PER_BLOCK]])
+        key_c = _keys(passage_ch)
         for start in range(0, len(query_qh), QUESTIONS_PER_BLOCK):
             rows = slice(start, start + QUESTIONS_PER_BLOCK)
             scores_bc = query_qh[rows] @ passage_ch.T
-            _same_text_same_score(scores_bc, text_c, text_qr[rows], score_qr[rows])
+            _equal_scores(scores_bc, key_c, key_qr[rows], score_qr[rows], real_qr[rows])
             ahead_qr[rows] += count_ahead_in_order(scores_bc, score_qr[rows], relevant_qr[rows] - low, real_qr[rows])
     return np.where(real_qr, 1 + ahead_qr, PAD).astype(np.int32)
 
 
-def _same_text_same_score(
-    scores_bc: NDArray[np.float32],
-    text_c: NDArray[np.int64],
-    text_br: NDArray[np.int64],
-    score_br: NDArray[np.float32],
-) -> None:
-    """Set the scores of all passages with a relevant passage's text to the score that it has there.
+def _keys(passage_ch: NDArray[np.float32]) -> NDArray[np.int64]:
+    """A hash of each embedding, equal for equal texts and for texts that are equal up to the model's length."""
+    return np.fromiter((hash(embedding_h.tobytes()) for embedding_h in passage_ch), np.int64, len(passage_ch))
 
-    The matrix product rounds differently from block to block, and then a passage would not tie with its own text.
+
+def _equal_scores(
+    scores_bc: NDArray[np.float32],
+    key_c: NDArray[np.int64],
+    key_br: NDArray[np.int64],
+    score_br: NDArray[np.float32],
+    real_br: NDArray[np.bool_],
+) -> None:
+    """Set the scores of all passages with a relevant passage's embedding to the score that it has there.
+
+    The matrix product rounds differently from block to block, and then a passage would not tie with its equal.
     """
-    columns = np.flatnonzero(np.isin(text_c, text_br))
+    columns = np.flatnonzero(np.isin(key_c, key_br[real_br]))
     if not len(columns):
         return
-    columns = columns[np.argsort(text_c[columns], kind="stable")]
-    sorted_text = text_c[columns]
-    low_br = np.searchsorted(sorted_text, text_br, side="left")
-    high_br = np.searchsorted(sorted_text, text_br, side="right")
-    for row, place in zip(*np.nonzero(high_br > low_br), strict=True):
+    columns = columns[np.argsort(key_c[columns], kind="stable")]
+    sorted_key = key_c[columns]
+    low_br = np.searchsorted(sorted_key, key_br, side="left")
+    high_br = np.searchsorted(sorted_key, key_br, side="right")
+    for row, place in zip(*np.nonzero((high_br > low_br) & real_br), strict=True):
         scores_bc[row, columns[low_br[row, place] : high_br[row, place]]] = score_br[row, place]
 
 
