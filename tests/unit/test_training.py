@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from sweep.config import Composer, load_settings
 from sweep.data.load import load_benchmark, load_training_set
 from sweep.errors import TrialFailed
-from sweep.evaluation.encode import Texts, encode, length_sorted_batches
+from sweep.evaluation.encode import Texts, encode
 from sweep.evaluation.evaluate import evaluate
+from sweep.model.batching import length_sorted_batches
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.settings import Settings
-from sweep.training.loop import TrainingPoint, train
+from sweep.training.checkpoint import Checkpoints
+from sweep.training.loop import Training, TrainingPoint
 from sweep.training.plan import BatchPlan
+from sweep.training.step import ContrastiveStep
+from sweep.training.tokens import TokenTable
 
 SMALL = [
     "languages=cldr_6", "train.steps=8", "train.warmup_steps=2", "train.batch_size=16", "train.log_every=1",
@@ -25,14 +29,22 @@ SMALL = [
 ]  # fmt: skip
 
 
-def trained(cache: Path, *overrides: str) -> tuple[Retriever, list[TrainingPoint], Settings]:
+def prepared(cache: Path, *overrides: str, folder: Path | None = None) -> tuple[Training, Retriever, Settings]:
     settings = load_settings(Composer("sweep", [*SMALL, *overrides]))
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(settings.seed)
-    points: list[TrainingPoint] = []
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed)
-    train(retriever, data, plan, settings.train, Accelerator(cpu=True), points.append)
+    accelerator = Accelerator(cpu=True)
+    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    checkpoints = None if folder is None else Checkpoints(folder, settings.trial_fingerprint(), accelerator)
+    return Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints), retriever, settings
+
+
+def trained(cache: Path, *overrides: str) -> tuple[Retriever, list[TrainingPoint], Settings]:
+    training, retriever, settings = prepared(cache, *overrides)
+    points: list[TrainingPoint] = []
+    training.run(points.append)
     return retriever, points, settings
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 
 def length_sorted_batches(lengths: Sequence[int], budget: int) -> list[NDArray[np.int64]]:
-    """Indices in batches of similar length; a batch's size times its longest text stays within `budget` tokens, unless
-    a single text is longer."""
+    """Indices in batches of similar length; a batch's size times its longest text stays within `budget` tokens,
+    unless a single text is longer."""
     order = np.argsort(lengths, kind="stable")
     batches, start = [], 0
     for position in range(1, len(order) + 1):

@@ -57,8 +57,8 @@ class RatioSettings(Section):
 
 
 class TrainSettings(Section):
-    """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how many
-    tokens, padding included, go through the encoder at a time."""
+    """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how
+    many tokens, padding included, go through the encoder at a time."""
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]

@@ -82,7 +82,7 @@ class Checkpoints:
 
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest sound checkpoint of this training, and what is wrong with newer ones."""
-        problems = []
+        problems: list[str] = []
         for folder in reversed(self._committed()):
             problem = self._problem(folder)
             if problem is None:

@@ -116,11 +116,12 @@ class Training:
         gradients = [parameter.grad for parameter in self._encoder.parameters() if parameter.grad is not None]
         flat = torch.cat([gradient.ravel() for gradient in gradients])
         torch.distributed.all_reduce(flat)
-        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
     def _due(self, done: int) -> bool:
-        """Whether to save after this step: the last one, every N steps, and every so many minutes by rank 0's clock."""
+        """Whether to save after this step: the last, every N steps, and every so many minutes by rank 0's clock."""
         settings = self._settings
         if done == settings.steps or (settings.checkpoint_steps and done % settings.checkpoint_steps == 0):
             return True

@@ -1,8 +1,8 @@
 """One contrastive step on a global batch: the loss of the whole batch, and its gradients.
 
-The batch is spread over the ranks, and a rank's sequences (questions and passages together) go through the encoder in
-length-sorted sub-batches, so that little is padded. Neither changes the loss, which is that of the whole batch.
-Shapes: b = rows of the global batch, n = sequences of this rank (its questions, then their passages), h = hidden size.
+The batch is spread over the ranks, and a rank's sequences (questions and passages together) go through the encoder
+in length-sorted sub-batches, so that little is padded. Neither changes the loss, which is that of the whole batch.
+Shapes: b = rows of the global batch, n = sequences of this rank (its questions, then its passages), h = hidden size.
 """
 
 from collections.abc import Sequence
@@ -46,10 +46,10 @@ class _RandomState(NamedTuple):
 class ContrastiveStep:
     """Adds the gradients of a batch's mean loss to the encoder's parameters, the same on every rank.
 
-    With `train.gradient_cache` (Gao et al. 2021, arXiv 2101.06983) a first pass computes all embeddings without keeping
-    activations, the loss gives the gradients of the embeddings, and a second pass carries them on, one sub-batch at a
-    time: memory is that of one sub-batch, for about a third more work. Dropout draws the same in both passes, so the
-    gradients are those of the plain step.
+    With `train.gradient_cache` (Gao et al. 2021, arXiv 2101.06983) a first pass computes all embeddings without
+    keeping activations, the loss gives the gradients of the embeddings, and a second pass carries them on, one
+    sub-batch at a time: memory is that of one sub-batch, for about a third more work. Dropout draws the same in both
+    passes, so the gradients are those of the plain step.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ContrastiveStep:
         self._accelerator = accelerator
 
     def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
-        """Loss of every row of the global batch, float32 (b), detached. Gradients are those of `share` times its mean."""
+        """Loss of every row of the global batch, float32 (b), detached; gradients are those of `share` x its mean."""
         subs = self._sub_batches(batch)
         if not self._settings.gradient_cache:
             embedding_nh = self._joined([self._embed(sub) for sub in subs], subs)
@@ -97,7 +97,7 @@ class ContrastiveStep:
         ]
 
     def _embed(self, sub: _SubBatch) -> Tensor:
-        (embedding_h,) = self._encoder([sub.tokens])
+        embedding_h: Tensor = self._encoder([sub.tokens])[0]
         return embedding_h
 
     @staticmethod

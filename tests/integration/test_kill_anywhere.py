@@ -1,0 +1,68 @@
+"""Training processes that are killed at random moments end with the bits of one that was not."""
+
+import multiprocessing
+import random
+import socket
+import time
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.integration.killed_training import train
+
+pytestmark = pytest.mark.slow
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def context() -> ForkServerContext:
+    """Processes that start in a moment, since what they import is there."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["tests.integration.killed_training"])
+    return found
+
+
+def start(context: ForkServerContext, folder: Path, cache: Path, ranks: int) -> list[ForkServerProcess]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [context.Process(target=train, args=(folder, cache, rank, ranks, port)) for rank in range(ranks)]
+    for process in processes:
+        process.start()
+    return processes
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_training_killed_anywhere_ends_with_the_same_bits(
+    context: ForkServerContext, tmp_path: Path, cache: Path, ranks: int
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    for process in start(context, whole, cache, ranks):
+        process.join(120)
+        assert process.exitcode == 0
+    rng = random.Random(ranks)
+    kills = 0
+    while not (cut / "weights.safetensors").exists():
+        processes = start(context, cut, cache, ranks)
+        limit = rng.uniform(0.0, 0.25) if kills < KILLS else 120
+        # The clock starts with the first sign of work, so that the kills spread over the training.
+        before = {folder.name for folder in (cut / "checkpoint").glob("step-*")}
+        deadline = time.monotonic() + 60
+        while {folder.name for folder in (cut / "checkpoint").glob("step-*")} == before and processes[0].is_alive():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        processes[0].join(limit)
+        for process in processes:
+            kills += process.is_alive() and process is processes[0]
+            process.kill()
+            process.join()
+    assert kills >= KILLS
+    expected, found = load_file(whole / "weights.safetensors"), load_file(cut / "weights.safetensors")
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name

@@ -1,0 +1,92 @@
+"""Checkpoints: a training goes on with the same bits, and damaged ones are noticed."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+import torch
+from tests.unit.test_training import prepared
+
+from sweep.training.loop import TrainingPoint
+
+STEPS = ("train.steps=9", "model.dropout=0.1", "train.checkpoint_steps=3", "train.log_every=2")
+
+
+class Killed(Exception):
+    """Stands for the end of the process; real kills are in the integration tests."""
+
+
+def run(
+    cache: Path, folder: Path | None, stop: int | None = None, *more: str
+) -> tuple[torch.Tensor, list, list[str]]:
+    """Train, or go on with it; weights in a row, logged points, and remarks."""
+    training, retriever, _ = prepared(cache, *STEPS, *more, folder=folder)
+    points: list[tuple[int, float, float]] = []
+    notes: list[str] = []
+
+    def note(point: TrainingPoint) -> None:
+        points.append((point.step, point.loss, point.learning_rate))
+        if point.step == stop:
+            raise Killed
+
+    with contextlib.suppress(Killed):
+        training.run(note, notes.append)
+    return torch.cat([p.detach().ravel() for p in retriever.encoder.parameters()]), points, notes
+
+
+@pytest.mark.parametrize("stop", [2, 4, 6, 8])
+def test_a_training_goes_on_with_the_same_bits(cache: Path, tmp_path: Path, stop: int) -> None:
+    whole, points, _ = run(cache, None)
+    _, before, _ = run(cache, tmp_path, stop)
+    weights, after, notes = run(cache, tmp_path)
+    assert torch.equal(weights, whole)
+    saved = stop // 3 * 3 if stop % 3 else stop - 3  # the checkpoint of a step comes after its point
+    assert notes == ([f"going on from checkpoint step-{saved:08d}"] if saved else [])
+    assert sorted({*before, *after}) == points
+    assert [point for point in points if point[0] > saved] == after
+
+
+def test_a_finished_training_is_not_trained_again(cache: Path, tmp_path: Path) -> None:
+    whole, _, _ = run(cache, tmp_path)
+    weights, points, notes = run(cache, tmp_path)
+    assert torch.equal(weights, whole)
+    assert points == []
+    assert notes == ["going on from checkpoint step-00000009"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "random-0.safetensors"])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(cache: Path, tmp_path: Path, name: str) -> None:
+    whole, _, _ = run(cache, None)
+    run(cache, tmp_path, 8)
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["step-00000003", "step-00000006"]
+    file = tmp_path / "step-00000006" / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    weights, _, notes = run(cache, tmp_path)
+    assert notes == [
+        f"a checkpoint is not used: step-00000006: {name} is damaged",
+        "going on from checkpoint step-00000003",
+    ]
+    assert torch.equal(weights, whole)
+
+
+def test_without_a_sound_checkpoint_it_starts_over(cache: Path, tmp_path: Path) -> None:
+    whole, points, _ = run(cache, None)
+    run(cache, tmp_path, 4)
+    (tmp_path / "step-00000003" / "manifest.json").write_text("{")
+    weights, again, notes = run(cache, tmp_path)
+    assert len(notes) == 1
+    assert "step-00000003: cannot be read" in notes[0]
+    assert torch.equal(weights, whole)
+    assert again == points
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(cache: Path, tmp_path: Path) -> None:
+    run(cache, tmp_path, 4)
+    whole, _, _ = run(cache, None, None, "train.temperature=0.1")
+    weights, _, notes = run(cache, tmp_path, None, "train.temperature=0.1")
+    assert notes == [
+        "a checkpoint is not used: step-00000003: is of another training, or of another number of processes"
+    ]
+    assert torch.equal(weights, whole)
