@@ -253,7 +253,7 @@ def _zero_shot(settings: Settings) -> str | None:
 
 
 def _cross_needs_two_languages(settings: Settings) -> str | None:
-    if settings.ratio.monolingual < 1 and len(settings.languages.train) < 2:
+    if settings.ratio.kinds[1] and len(settings.languages.train) < 2:
         return (
             f"ratio.monolingual={settings.ratio.monolingual}: cross-lingual batches need at least 2 languages in "
             f"languages.train, not {len(settings.languages.train)}"

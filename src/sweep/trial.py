@@ -97,7 +97,7 @@ def run_trial(
     baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
-    plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed)
+    plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
     prepared = time.perf_counter()
     step = ContrastiveStep(retriever, TokenTable(retriever, training), settings.train, accelerator)
     checkpoints = Checkpoints(trial.checkpoint, settings.trial_fingerprint(), accelerator)

@@ -174,10 +174,8 @@ class TrialRun:
             log.info("attempt %d of %s", self.claim.attempt, self.key)
             curve = LossCurve(self.folder, self.tracker, run_id)
             result = self.committed or self._result(data, curve)
-            if self.committed is not None:
-                curve.replay()
             if result is not None:
-                curve.flush()
+                curve.finish()
                 self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
                 self.store.finish(self.claim, result)
                 log.info("COMPLETE in %.1f s", result.duration_s)
@@ -243,8 +241,9 @@ class TrialRun:
 class LossCurve:
     """The loss curve, in losses.csv and in MLflow.
 
-    A point's timestamp is kept with it: when a trial starts over and reaches the same loss at the same step, MLflow
-    gets the very row it has already.
+    A point's timestamp is kept with it: when a trial goes on from a checkpoint and reaches the same loss at the same
+    step, MLflow gets the very row it has already. Points of an earlier attempt are logged again, since it may have
+    been killed before it came to that.
     """
 
     def __init__(self, folder: TrialFolder, tracker: Tracker, run_id: str) -> None:
@@ -253,7 +252,8 @@ class LossCurve:
         self._waiting: list[tuple[str, float, int, int]] = []
         self._flushed_at = time.monotonic()
         self._file = folder.losses
-        self._known = {(point.step, point.loss): point for point in self._read()}
+        self._known = {point.step: point for point in self._read()}
+        self._logged: set[int] = set()  # steps that this attempt has logged
 
     def _read(self) -> list[TrainingPoint]:
         """Points of an earlier attempt; a line that its death cut short is left out."""
@@ -268,20 +268,29 @@ class LossCurve:
 
     def add(self, point: TrainingPoint) -> None:
         """Keep a point; log it with the next flush."""
-        known = self._known.get((point.step, point.loss))
-        if known is None:
+        known = self._known.get(point.step)
+        if known is None or known.loss != point.loss:
             with self._file.open("a") as curve:
                 curve.write(f"{point.step},{point.loss!r},{point.learning_rate!r},{point.timestamp_ms}\n")
-        self._wait(known or point)
+            known = point
+        self._log_earlier(point.step)
+        self._wait(known)
         if time.monotonic() - self._flushed_at > FLUSH_S:
             self.flush()
 
-    def replay(self) -> None:
-        """Log all points of an earlier attempt that finished its training: it may not have come to log them."""
+    def _log_earlier(self, step: float) -> None:
+        """Log the points before a step that an earlier attempt reached and this one goes on from."""
         for point in self._known.values():
-            self._wait(point)
+            if point.step < step and point.step not in self._logged:
+                self._wait(point)
+
+    def finish(self) -> None:
+        """Log what is left, also of an attempt that was killed after its training."""
+        self._log_earlier(float("inf"))
+        self.flush()
 
     def _wait(self, point: TrainingPoint) -> None:
+        self._logged.add(point.step)
         self._waiting += [
             ("train/loss", point.loss, point.timestamp_ms, point.step),
             ("train/learning_rate", point.learning_rate, point.timestamp_ms, point.step),

@@ -36,7 +36,7 @@ def train(folder: Path, cache: Path, rank: int, ranks: int, port: int) -> None:
     accelerator = make_accelerator()
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(1_000_003 + accelerator.process_index)
-    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed)
+    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
     checkpoints = Checkpoints(folder / "checkpoint", settings.trial_fingerprint(), accelerator)
     loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(lambda _: None)

@@ -26,7 +26,11 @@ def prepared(cache: Path, *overrides: str) -> tuple[ContrastiveStep, torch.nn.Mo
     retriever = build_retriever(settings.model, data.texts, cache, 0)
     retriever.encoder.train()
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, Accelerator(cpu=True))
-    return step, retriever.encoder, BatchPlan(data, settings.ratio, settings.train.batch_size, 0).batch(3)
+    return (
+        step,
+        retriever.encoder,
+        BatchPlan(data, settings.ratio, settings.train.batch_size, 0, settings.train.steps).batch(3),
+    )
 
 
 def gradients(cache: Path, *overrides: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +48,7 @@ def test_a_step_is_the_plain_loss_of_the_whole_batch(cache: Path) -> None:
     settings = load_settings(Composer("sweep", [*SMALL, "model.dropout=0.0"]))
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache, 0)
-    batch = BatchPlan(data, settings.ratio, settings.train.batch_size, 0).batch(3)
+    batch = BatchPlan(data, settings.ratio, settings.train.batch_size, 0, settings.train.steps).batch(3)
     query, passage = (
         retriever.collate(retriever.tokenize([data.texts[index] for index in indices], role).ids)
         for role, indices in (("query", batch.question_b), ("passage", batch.passage_b))

@@ -34,7 +34,7 @@ def prepared(cache: Path, *overrides: str, folder: Path | None = None) -> tuple[
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(settings.seed)
-    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed)
+    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
     accelerator = Accelerator(cpu=True)
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
     checkpoints = None if folder is None else Checkpoints(folder, settings.trial_fingerprint(), accelerator)

@@ -1,5 +1,6 @@
 """The encoder, the mix of batches, and the training."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -48,12 +49,44 @@ ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]
 
 
 class RatioSettings(Section):
-    """The hybrid mix: how often a batch is monolingual, and how languages are drawn."""
+    """The hybrid mix: how often a batch is monolingual, and how languages are drawn.
+
+    With a `schedule` other than constant the probability goes from `monolingual` to `monolingual_end` over training:
+    `linear`, `cosine` (slow at both ends), or in `stairs` equal stretches (`steps`).
+    """
 
     monolingual: Probability
+    schedule: Literal["constant", "linear", "cosine", "steps"]
+    monolingual_end: Probability | None
+    stairs: Annotated[int, Field(ge=2)]
     language_sampling: Literal["uniform", "size", "temperature"]
     temperature: Annotated[float, Field(gt=0)]
     cross_batch: Literal["pair", "mixed"]
+
+    def monolingual_at(self, step: int, steps: int) -> float:
+        """The probability that the batch of a step (from 0, of so many) is monolingual."""
+        if self.monolingual_end is None or steps == 1:
+            return self.monolingual
+        done = step / (steps - 1)
+        if self.schedule == "cosine":
+            done = (1 - math.cos(math.pi * done)) / 2
+        elif self.schedule == "steps":
+            done = (step * self.stairs // steps) / (self.stairs - 1)
+        return self.monolingual + done * (self.monolingual_end - self.monolingual)
+
+    @property
+    def kinds(self) -> tuple[bool, bool]:
+        """Whether there are monolingual and cross-lingual batches at all."""
+        ends = (self.monolingual, self.monolingual if self.monolingual_end is None else self.monolingual_end)
+        return max(ends) > 0, min(ends) < 1
+
+    @model_validator(mode="after")
+    def _end_belongs_to_a_schedule(self) -> "RatioSettings":
+        if (self.schedule == "constant") != (self.monolingual_end is None):
+            raise ValueError(
+                "monolingual_end says where a schedule ends: null for schedule=constant, a number for the others"
+            )
+        return self
 
 
 class TrainSettings(Section):

@@ -36,12 +36,13 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:
-    """Draws the batch of any step.
+    """Draws the batch of any of `steps` steps.
 
-    With probability `ratio.monolingual` a batch is monolingual: one language, drawn by `ratio.language_sampling`
-    over the languages' numbers of rows n (`uniform`: equal; `size`: p ~ n; `temperature`: p ~ n^(1/T), Conneau et al.
-    2020, arXiv 1911.02116). Otherwise it is cross-lingual: one ordered pair of different languages, drawn likewise
-    over the pairs' numbers of rows (`cross_batch: pair`), or a pair drawn anew for each row (`mixed`).
+    With probability `ratio.monolingual` (or what `ratio.schedule` makes of it in this step) a batch is monolingual:
+    one language, drawn by `ratio.language_sampling` over the languages' numbers of rows n (`uniform`: equal; `size`:
+    p ~ n; `temperature`: p ~ n^(1/T), Conneau et al. 2020, arXiv 1911.02116). Otherwise it is cross-lingual: one
+    ordered pair of different languages, drawn likewise over the pairs' numbers of rows (`cross_batch: pair`), or a
+    pair drawn anew for each row (`mixed`).
     Within a batch no translation group occurs twice; a language or pair with fewer groups than `batch_size` gives a
     smaller batch. Raises InputError if a kind that the ratio asks for has no rows.
     """
@@ -50,13 +51,16 @@ class BatchPlan:
     ratio: RatioSettings
     batch_size: int
     seed: int
+    steps: int
 
     def __post_init__(self) -> None:
-        for kind, probability, units in (
-            ("monolingual", self.ratio.monolingual, self._monolingual_units),
-            ("cross-lingual", 1 - self.ratio.monolingual, self._cross_lingual_units),
+        for kind, wanted, units in zip(
+            ("monolingual", "cross-lingual"),
+            self.ratio.kinds,
+            (self._monolingual_units, self._cross_lingual_units),
+            strict=True,
         ):
-            if probability > 0 and not units[0]:
+            if wanted and not units[0]:
                 raise InputError(
                     f"ratio.monolingual={self.ratio.monolingual} asks for {kind} batches, but the training data has "
                     f"no two parallel rows for one; languages: {' '.join(self.data.languages)}"
@@ -91,7 +95,7 @@ class BatchPlan:
     def batch(self, step: int) -> Batch:
         """The global batch of a step (from 0)."""
         rng = np.random.default_rng([self.seed, step])
-        if rng.random() < self.ratio.monolingual:
+        if rng.random() < self.ratio.monolingual_at(step, self.steps):
             pairs, rows = self._monolingual_units
             return self._batch_of_unit(rng, "monolingual", pairs, rows)
         pairs, rows = self._cross_lingual_units
