@@ -126,6 +126,11 @@ class TrialFolder(ResultFolder):
         return self.path / "config.yaml"
 
     @property
+    def model(self) -> Path:
+        """The trained model, if it was exported."""
+        return self.path / "model"
+
+    @property
     def checkpoint(self) -> Path:
         """Checkpoints of the training."""
         return self.path / "checkpoint"

@@ -74,6 +74,7 @@ class TrialOutcome:
     """The result of a trial, its evaluation, and that of the untouched model if this trial was the first with it."""
 
     result: TrialResult
+    retriever: Retriever
     evaluation: Evaluation
     baseline: Evaluation | None
 
@@ -124,7 +125,7 @@ def run_trial(
         },
         versions=library_versions(),
     )
-    return TrialOutcome(result, evaluation, baseline)
+    return TrialOutcome(result, retriever, evaluation, baseline)
 
 
 def _evaluate_untouched(

@@ -27,7 +27,10 @@ from sweep.config import Composer, load_settings
 from sweep.errors import InputError, SweepError, TrialFailed
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
+from sweep.model.export import export
+from sweep.provenance import git_commit
 from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
+from sweep.report.card import model_card
 from sweep.settings import Settings, flattened
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore, objective_value
@@ -178,6 +181,7 @@ class TrialRun:
                 curve.finish()
                 self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
                 self.store.finish(self.claim, result)
+                self._tidy()
                 log.info("COMPLETE in %.1f s", result.duration_s)
         finally:
             log.removeHandler(handler)
@@ -205,16 +209,38 @@ class TrialRun:
                     evaluation.write(folder.metrics, folder.details, folder.ranks)
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)
-            self.folder.write_result(result)
-            shutil.rmtree(self.folder.embeddings, ignore_errors=True)
             for objective in settings.study.objectives:
                 objective_value(result, objective.metric)
+            if self._is_wanted(result):
+                card = model_card(settings, self.key, outcome.evaluation.evaluated, git_commit())
+                export(outcome.retriever, self.folder.model, card)
+            self.folder.write_result(result)
         except (*TrackingError, OSError):  # MLflow or the disk: not the trial's fault
             raise
         except Exception as error:
             self._fail(error)
             return None
         return result
+
+    def _is_wanted(self, result: TrialResult) -> bool:
+        """Whether the trial's model is to be kept: always, never, or if none is better so far."""
+        study = self.settings.study
+        if study.export != "best":
+            return study.export == "all"
+        objective = study.objectives[0]
+        sign = 1 if objective.direction == "maximize" else -1
+        value = sign * objective_value(result, objective.metric)
+        finished = [record.value for record in self.store.records() if record.state == "COMPLETE"]
+        return all(value > sign * other for other in finished if other is not None)
+
+    def _tidy(self) -> None:
+        """Remove what a finished trial does not need, and models of trials that are no longer the best."""
+        for folder in (self.folder.embeddings, self.folder.checkpoint):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.settings.study.export == "best" and self.folder.model.exists():
+            for other in self.study_folder.path.glob("trials/*/model"):
+                if other != self.folder.model:
+                    shutil.rmtree(other)
 
     def _fail(self, error: Exception) -> None:
         """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""

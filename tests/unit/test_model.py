@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaMode
 from sweep.errors import InputError
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
+from sweep.model.export import export
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel, TinyModel
 
@@ -140,3 +141,29 @@ def test_an_unknown_hub_name_is_one_message(cache: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="cannot be loaded") as caught:
         hf("nobody/no-such-model", cache)
     assert "model.path=nobody/no-such-model" in str(caught.value)
+
+
+def test_an_exported_model_gives_the_same_embeddings_everywhere(saved: Path, cache: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from transformers import AutoModel, AutoTokenizer
+
+    for pooling in ("mean", "cls"):
+        retriever = hf(saved, cache, pooling=pooling, query_prefix="dogs ", passage_prefix="cats ")
+        export(retriever, tmp_path / "out", "# A card\n")
+        texts = ["moss 3", "fern and moss 12", "cats"]
+        expected = embed(retriever, texts)
+        loaded = SentenceTransformer(str(tmp_path / "out"), device="cpu")
+        torch.testing.assert_close(torch.from_numpy(loaded.encode_query(texts)), expected, atol=1e-6, rtol=1e-5)
+        passage = retriever.encoder([retriever.collate(retriever.tokenize(texts, "passage").ids)])[0].detach()
+        torch.testing.assert_close(torch.from_numpy(loaded.encode_document(texts)), passage, atol=1e-6, rtol=1e-5)
+        assert loaded.max_seq_length == 16
+        again = hf(tmp_path / "out", cache, pooling=pooling, query_prefix="dogs ", passage_prefix="cats ")
+        assert torch.equal(embed(again, texts), expected)
+        tokens = AutoTokenizer.from_pretrained(tmp_path / "out")(["dogs moss 3"], return_tensors="pt")
+        states = AutoModel.from_pretrained(tmp_path / "out").eval()(**tokens).last_hidden_state[0]
+        one = states[0] if pooling == "cls" else states.mean(0)
+        torch.testing.assert_close(
+            torch.nn.functional.normalize(one, dim=0).detach(), expected[0], atol=1e-6, rtol=1e-5
+        )
+    assert (tmp_path / "out" / "README.md").read_text() == "# A card\n"
+    assert not list(tmp_path.glob(".out*"))

@@ -72,6 +72,7 @@ class StudySettings(Section):
     max_attempts: Positive
     retry_failed: bool
     baseline: bool
+    export: Literal["best", "all", "none"]
 
     @property
     def is_grid(self) -> bool:

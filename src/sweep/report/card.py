@@ -1,0 +1,65 @@
+"""The model card of an exported retriever: what it was trained on, how, and what it scored."""
+
+from sweep.evaluation.summarise import Evaluated
+from sweep.settings import CldrData, HfModel, Settings
+
+FIGURES = {
+    "mono mAP": "mono/map",
+    "cross mAP": "cross/map",
+    "pooled mAP": "pooled/map",
+    "alignment_consistency": "pooled/alignment_consistency",
+    "alignment_consistency, low-resource languages": "pooled/alignment_consistency/low",
+    "rank_distance": "pooled/rank_distance",
+    "nDCG@10": "mono/ndcg@10",
+}
+
+
+def model_card(settings: Settings, key: str, evaluated: Evaluated, commit: str | None) -> str:
+    """Markdown with the hub's metadata."""
+    base = settings.model.path if isinstance(settings.model, HfModel) else "a small encoder trained from scratch"
+    data = "CLDR records (embedded)" if isinstance(settings.data, CldrData) else settings.data.corpus.name
+    ratio = settings.ratio
+    mix = f"{ratio.monolingual:g}"
+    if ratio.monolingual_end is not None:
+        mix += f" to {ratio.monolingual_end:g} ({ratio.schedule})"
+    train = settings.train
+    languages = "".join(f"\n- {code}" for code in settings.languages.train)
+    return f"""---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+language:{languages}
+---
+
+# {settings.study.name}: {key}
+
+A dense retriever, fine-tuned on monolingual and cross-lingual batches.
+
+| | |
+|---|---|
+| model before training | {base} |
+| training data | {data}, {len(settings.languages.train)} languages |
+| probability of a monolingual batch | {mix} |
+| languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
+| training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |
+| pooling | {settings.model.pooling}, L2-normalised |
+| prompts | query `{settings.model.query_prefix}`, passage `{settings.model.passage_prefix}` |
+| commit | {commit or "unknown"} |
+
+Evaluation on {settings.evaluation.name}, no part of the training data; 95 % intervals over questions, for this
+seed alone:
+
+| metric | figure | from | to |
+|---|---|---|---|
+{_figures(evaluated, settings.evaluation.name)}
+"""
+
+
+def _figures(evaluated: Evaluated, benchmark: str) -> str:
+    rows = []
+    for title, name in FIGURES.items():
+        key = f"{benchmark}/{name}"
+        if key in evaluated.metrics:
+            low, high = evaluated.intervals[key]
+            digits = 1 if name.endswith("rank_distance") else 4
+            rows.append(f"| {title} | {evaluated.metrics[key]:.{digits}f} | {low:.{digits}f} | {high:.{digits}f} |")
+    return "\n".join(rows)
