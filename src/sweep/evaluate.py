@@ -134,7 +134,8 @@ def _evaluate(settings: EvaluateSettings) -> int:
 def _bar() -> Progress:
     """Encoding takes most of the time; the bar goes when it is done."""
     columns = (TextColumn("encoding {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    terminal = Console(stderr=True)
+    return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
 
 
 def _write(evaluation: "Evaluation", output: Path) -> None:

@@ -24,7 +24,7 @@ def test_the_evaluator_reproduces_known_figures(sweep: Sweep, assets: Path, tmp_
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["xquad_r/mono/map/en"] == pytest.approx(0.8447, abs=0.002)
-    assert "xquad_r: 1190 questions, 1180 candidates" in done.stdout
+    assert "xquad_r: 1,190 questions, 1,180 candidates" in done.stdout
     assert done.stderr == ""
 
 
