@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
+from sweep.config import Composer, group_options, load_evaluate_settings
 from sweep.errors import InputError
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
@@ -167,3 +175,75 @@ def test_an_exported_model_gives_the_same_embeddings_everywhere(saved: Path, cac
         )
     assert (tmp_path / "out" / "README.md").read_text() == "# A card\n"
     assert not list(tmp_path.glob(".out*"))
+
+
+# Families -----------------------------------------------------------------------------------------------------
+
+FAMILIES = {
+    "me5_small": (BertConfig, BertModel),
+    "xlmr": (XLMRobertaConfig, XLMRobertaModel),
+    "labse": (BertConfig, BertModel),
+    "mbert": (BertConfig, BertModel),
+    "bge_m3": (XLMRobertaConfig, XLMRobertaModel),
+    "modernbert": (ModernBertConfig, ModernBertModel),
+}
+
+
+def of_family(name: str, folder: Path, cache: Path) -> HfModel:
+    """A small model of the family's architecture in the hub's layout, and the family's settings for it."""
+    config_class, model_class = FAMILIES[name]
+    tokenizer = unigram_tokenizer(TEXTS, 300, cache)
+    config = config_class(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=400, pad_token_id=tokenizer.pad_token_id, bos_token_id=0, eos_token_id=2,
+        cls_token_id=0, sep_token_id=2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model_class(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = load_evaluate_settings(Composer("evaluate", [f"model={name}", f"model.path={folder}"])).model
+    assert isinstance(settings, HfModel)
+    return settings
+
+
+def test_every_declared_family_is_tested() -> None:
+    assert set(FAMILIES) == set(group_options()["model"]) - {"tiny", "hf"}
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_a_family_pools_trains_and_is_exported(name: str, cache: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    settings = of_family(name, tmp_path / "model", cache)
+    retriever = build_retriever(settings, (), cache, 0)
+    texts = ["moss 3", "fern and moss 12"]
+    query = embed(retriever, texts)
+    retriever.encoder.train()
+    (trained,) = retriever.encoder([retriever.collate(retriever.tokenize(texts, "query").ids)])
+    trained[:, 0].sum().backward()
+    without = [key for key, parameter in retriever.encoder.named_parameters() if parameter.grad is None]
+    assert not without  # nothing that the loss does not reach, so nothing that ranks would wait for
+    export(retriever, tmp_path / "out", "")
+    loaded = SentenceTransformer(str(tmp_path / "out"), device="cpu")
+    torch.testing.assert_close(torch.from_numpy(loaded.encode_query(texts)), query, atol=1e-6, rtol=1e-4)
+    raw = retriever.encoder.backbone.eval()(
+        **retriever.tokenizer([settings.query_prefix + texts[0]], return_tensors="pt")
+    )
+    states = raw.last_hidden_state[0]
+    expected = {"mean": states.mean(0), "cls": states[0]}.get(settings.pooling)
+    if settings.pooling == "pooler":
+        expected = torch.tanh(retriever.encoder.backbone.pooler.dense(states[0]))
+    assert expected is not None
+    torch.testing.assert_close(torch.nn.functional.normalize(expected, dim=0), query[0], atol=1e-6, rtol=1e-4)
+
+
+def test_a_pooler_must_be_there(saved: Path, cache: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = {key: value for key, value in load_file(saved / "model.safetensors").items() if "pooler" not in key}
+    save_file(weights, saved / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"lack pooler\.dense"):
+        hf(saved, cache, pooling="pooler")
+    of_family("modernbert", tmp_path / "modern", cache)
+    with pytest.raises(InputError, match=r"model\.pooling=pooler: .* has no pooler"):
+        hf(tmp_path / "modern", cache, pooling="pooler")

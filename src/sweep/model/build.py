@@ -77,10 +77,14 @@ def load_pretrained(settings: HfModel) -> Retriever:
     if tokenizer.pad_token_id is None:
         raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
     _check_lengths(settings, config)
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
+    pools = settings.pooling == "pooler"
+    if pools and getattr(backbone, "pooler", None) is None:
+        raise InputError(f"model.pooling=pooler: {settings.path} has no pooler; choose mean or cls")
+    missing = sorted(name for name in report["missing_keys"] if pools or not name.startswith("pooler."))
     if missing:
         raise InputError(f"model.path={settings.path}: its weights lack {missing[0]} ({len(missing)} are missing)")
-    _drop_pooler(backbone)
+    if not pools:
+        _drop_pooler(backbone)
     return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
 
 

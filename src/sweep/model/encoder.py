@@ -27,7 +27,7 @@ class TokenBatch(NamedTuple):
 class Encoder(nn.Module):
     """A Hugging Face backbone and a pooling of its last hidden states, L2-normalised, in float32."""
 
-    def __init__(self, backbone: Any, pooling: Literal["mean", "cls"], precision: str) -> None:
+    def __init__(self, backbone: Any, pooling: Literal["mean", "cls", "pooler"], precision: str) -> None:
         super().__init__()
         self.backbone = backbone
         self.hidden_size: int = backbone.config.hidden_size
@@ -42,9 +42,11 @@ class Encoder(nn.Module):
     def _embed(self, batch: TokenBatch) -> Tensor:
         device = batch.input_ids_bt.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            states_bth = self.backbone(input_ids=batch.input_ids_bt, attention_mask=batch.mask_bt).last_hidden_state
-        states_bth = states_bth.float()
-        if self.pooling == "cls":
+            output = self.backbone(input_ids=batch.input_ids_bt, attention_mask=batch.mask_bt)
+        states_bth = output.last_hidden_state.float()
+        if self.pooling == "pooler":
+            pooled_bh = output.pooler_output.float()
+        elif self.pooling == "cls":
             pooled_bh = states_bth[:, 0]
         else:
             mask_bt1 = batch.mask_bt.unsqueeze(-1).to(states_bth.dtype)

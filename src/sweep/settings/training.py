@@ -9,9 +9,13 @@ from sweep.settings.base import Positive, Probability, Section
 
 
 class EncoderSettings(Section):
-    """What every encoder needs: how text goes in and how token states become one vector."""
+    """What every encoder needs: how text goes in and how token states become one vector.
 
-    pooling: Literal["mean", "cls"]
+    `pooling`: the mean of all token states, the first token's state (`cls`), or that state through the model's own
+    dense layer with tanh (`pooler`, as in LaBSE).
+    """
+
+    pooling: Literal["mean", "cls", "pooler"]
     query_prefix: str
     passage_prefix: str
     max_query_tokens: Annotated[int, Field(ge=4, le=8192)]
@@ -28,6 +32,12 @@ class TinyModel(EncoderSettings):
     heads: Positive
     vocabulary_size: Annotated[int, Field(ge=300)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _has_no_pooler(self) -> "TinyModel":
+        if self.pooling == "pooler":
+            raise ValueError("pooling=pooler needs a pretrained model with a pooler; choose mean or cls")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "TinyModel":
@@ -89,14 +99,24 @@ class RatioSettings(Section):
         return self
 
 
+class FrozenSettings(Section):
+    """What of the encoder stays as it is: the word embeddings, and so many layers from the bottom."""
+
+    embeddings: bool
+    layers: Annotated[int, Field(ge=0)]
+
+
 class TrainSettings(Section):
     """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how
-    many tokens, padding included, go through the encoder at a time."""
+    many tokens, padding included, go through the encoder at a time. With `layer_decay` d the learning rate of a layer
+    is d times that of the layer above it. Biases and the weights of normalisation have no weight decay."""
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Annotated[float, Field(gt=0)]
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0)]
+    frozen: FrozenSettings
     warmup_steps: Annotated[int, Field(ge=0)]
     decay: Literal["linear", "cosine"]
     temperature: Annotated[float, Field(gt=0)]

@@ -15,6 +15,7 @@ from sweep.errors import TrialFailed
 from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
 from sweep.training.checkpoint import Checkpoints, Progress
+from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 
@@ -55,9 +56,7 @@ class Training:
         self._settings = settings
         self._accelerator = accelerator
         self._checkpoints = checkpoints
-        self._optimizer = torch.optim.AdamW(
-            encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self._optimizer = torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate)
         self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
         self._saved_at = time.monotonic()
 
@@ -73,7 +72,7 @@ class Training:
         for done in range(progress.step + 1, self._settings.steps + 1):
             last = self._one_step(done)
             losses.append(last)
-            rate = self._schedule.get_last_lr()[0]
+            rate = max(self._schedule.get_last_lr())
             self._schedule.step()
             if done % self._settings.log_every == 0 or done == self._settings.steps:
                 on_point(TrainingPoint(done, sum(losses) / len(losses), rate, int(time.time() * 1000)))

@@ -1,0 +1,45 @@
+"""Which parameters are trained, and how: frozen parts, weight decay, and learning rates by layer."""
+
+import re
+from typing import Any
+
+from torch import nn
+
+from sweep.errors import InputError
+from sweep.model.encoder import Encoder
+from sweep.settings import TrainSettings
+
+LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)\.")  # as the architectures name them
+
+
+def layer_of(name: str) -> int:
+    """The layer that a parameter belongs to: 0 for embeddings, 1 for the lowest layer; what stands above all layers
+    counts with the highest, which is told by -1."""
+    found = LAYER.search(name)
+    if found:
+        return int(found[1]) + 1
+    return 0 if "embed" in name else -1
+
+
+def parameter_groups(encoder: Encoder, settings: TrainSettings) -> list[dict[str, Any]]:
+    """Groups for the optimizer, each with its learning rate and weight decay; frozen parameters take no gradients.
+
+    Biases and weights of one dimension (of normalisation) are not decayed (Devlin et al. 2019, arXiv 1810.04805, as
+    in its code). With `train.layer_decay` d the learning rate is multiplied by d for every layer down from the top
+    (Clark et al. 2020, arXiv 2003.10555, appendix A). Raises InputError for more frozen layers than there are.
+    """
+    named = [(name, parameter) for name, parameter in encoder.named_parameters()]
+    top = max((layer_of(name) for name, _ in named), default=0)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in named:
+        layer = layer_of(name)
+        embeds = layer == 0
+        if (embeds and settings.frozen.embeddings) or 0 < layer <= settings.frozen.layers:
+            parameter.requires_grad_(False)
+            continue
+        depth = 0 if layer < 0 else top - layer
+        decay = settings.weight_decay if parameter.dim() > 1 else 0.0
+        groups.setdefault((settings.learning_rate * settings.layer_decay**depth, decay), []).append(parameter)
+    if settings.frozen.layers > top or not groups:
+        raise InputError(f"train.frozen.layers={settings.frozen.layers}: the encoder has {top} layers")
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
