@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import accelerate
@@ -21,10 +22,11 @@ from sweep.data.training_set import TrainingSet
 from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
-from sweep.model.build import build_retriever
+from sweep.model.build import build_retriever, load_pretrained
 from sweep.model.encoder import Retriever
+from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records import TrialResult
-from sweep.settings import Settings, TinyModel
+from sweep.settings import HfModel, Settings, TinyModel
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training, TrainingPoint
 from sweep.training.plan import BatchPlan
@@ -96,6 +98,7 @@ def run_trial(
     retriever = build_retriever(settings.model, training.texts, cache_folder(settings.paths), settings.seed)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator)
+    retriever = _restricted(retriever, training, benchmark, settings, on_note)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
@@ -111,6 +114,9 @@ def run_trial(
     evaluated = time.perf_counter()
     if evaluation is None:
         return None
+    if retriever.vocabulary is not None and isinstance(settings.model, HfModel):
+        original = load_pretrained(settings.model).encoder.backbone.get_input_embeddings().weight
+        retriever = with_full_vocabulary(retriever, original)
     result = TrialResult(
         key=trial.key,
         fingerprint=settings.trial_fingerprint(),
@@ -126,6 +132,34 @@ def run_trial(
         versions=library_versions(),
     )
     return TrialOutcome(result, retriever, evaluation, baseline)
+
+
+def _restricted(
+    retriever: Retriever,
+    training: TrainingSet,
+    benchmark: Benchmark,
+    settings: Settings,
+    on_note: Callable[[str], None],
+) -> Retriever:
+    """The retriever with the word embeddings of all texts of this trial alone, if that is asked for."""
+    if isinstance(settings.model, TinyModel) or not settings.model.restrict_vocabulary:
+        return retriever
+    questions = [training.texts[row] for row in np.unique(training.question_gl) if row >= 0]
+    passages = [training.texts[row] for row in np.unique(training.passage_gl) if row >= 0]
+    asked = [question.text for question in benchmark.questions]
+    token_ids = chain(
+        retriever.tokenize([*questions, *asked], "query").ids,
+        retriever.tokenize(passages, "passage").ids,
+        (ids for text in benchmark.passages.texts() for ids in retriever.tokenize([text], "passage").ids),
+    )
+    small = restrict_vocabulary(retriever, token_ids)
+    assert small.vocabulary is not None
+    saved = small.vocabulary.saved_bytes(small.encoder.hidden_size)
+    on_note(
+        f"training {len(small.vocabulary.kept):,} of {small.vocabulary.full_size:,} word embeddings; "
+        f"{saved / 2**20:,.0f} MB of weights, gradients and moments saved"
+    )
+    return small
 
 
 def _evaluate_untouched(

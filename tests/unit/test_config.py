@@ -66,7 +66,7 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["ratio.monolingual=abc"], "ratio.monolingual='abc': must be a number"),
         (["ratio.monolingual=true"], "ratio.monolingual=True: must be a number"),
         (["train.steps=2.5"], "train.steps=2.5: must be a integer"),
-        (["model.pooling=max"], "model.pooling='max': must be 'mean' or 'cls'"),
+        (["model.pooling=max"], "model.pooling='max': must be 'mean', 'cls' or 'pooler'"),
         (["model=hf"], "model.path is required"),
         (["model.hidden_size=130"], "hidden_size (130) must be a multiple of heads (4)"),
         (["data.concepts_per_question=4"], "data: concepts_per_question must be smaller than concepts_per_passage"),

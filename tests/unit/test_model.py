@@ -45,7 +45,15 @@ def tiny(cache: Path, seed: int = 0, **changes: Any) -> Retriever:
 
 
 def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
-    fields = {"kind": "hf", "path": str(path), "revision": None, "dropout": None, **COMMON, **changes}
+    fields = {
+        "kind": "hf",
+        "path": str(path),
+        "revision": None,
+        "dropout": None,
+        "restrict_vocabulary": False,
+        **COMMON,
+        **changes,
+    }
     return build_retriever(HfModel.model_validate(fields), (), cache, 0)
 
 

@@ -10,11 +10,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sweep.settings import EncoderSettings
 
 Role = Literal["query", "passage"]
+BYTES_PER_WEIGHT = 4 * 4  # weight, gradient, and Adam's two moments in float32
 
 
 class TokenBatch(NamedTuple):
@@ -62,12 +64,35 @@ class Tokenized(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Which rows of the full vocabulary are kept, ascending. Token ids are their places among these."""
+
+    kept: NDArray[np.int64]
+    full_size: int
+
+    def places(self, ids: list[list[int]]) -> list[list[int]]:
+        """Token ids as rows of the restricted embeddings. Raises KeyError for a token that was not kept."""
+        place = np.full(self.full_size, -1)
+        place[self.kept] = np.arange(len(self.kept))
+        found = [place[sequence] for sequence in ids]
+        for sequence, rows in zip(ids, found, strict=True):
+            if (rows < 0).any():
+                raise KeyError(f"token {sequence[int((rows < 0).argmax())]} is not in the restricted vocabulary")
+        return [rows.tolist() for rows in found]
+
+    def saved_bytes(self, hidden_size: int) -> int:
+        """Memory that training saves, in float32 with Adam."""
+        return (self.full_size - len(self.kept)) * hidden_size * BYTES_PER_WEIGHT
+
+
+@dataclass(frozen=True, eq=False)
 class Retriever:
     """An encoder with its tokenizer and the way it wants text: prefixes and maximal lengths."""
 
     encoder: Encoder
     tokenizer: Any
     settings: EncoderSettings
+    vocabulary: Vocabulary | None = None  # restricted; None: all of the tokenizer's
 
     def tokenize(self, texts: Sequence[str], role: Role) -> Tokenized:
         """Token ids of each text, prefix included, truncated to the role's maximal number of tokens."""
@@ -79,12 +104,16 @@ class Retriever:
             return Tokenized([], 0)
         encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
         ids: list[list[int]] = encoded["input_ids"]
+        if self.vocabulary is not None:
+            ids = self.vocabulary.places(ids)
         return Tokenized(ids, sum(bool(encoding.overflowing) for encoding in encoded.encodings))
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that an embedding depends on: weights, tokenizer and settings."""
         digest = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode())
         digest.update(self.settings.fingerprint().encode())
+        if self.vocabulary is not None:
+            digest.update(self.vocabulary.kept.tobytes())
         for name, weight in sorted(self.encoder.state_dict().items()):
             digest.update(name.encode())
             digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())

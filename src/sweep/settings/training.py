@@ -47,11 +47,13 @@ class TinyModel(EncoderSettings):
 
 
 class HfModel(EncoderSettings):
-    """Any Hugging Face encoder, by local folder or hub name."""
+    """Any Hugging Face encoder, by local folder or hub name. `restrict_vocabulary`: train only the word embeddings
+    that occur in training and evaluation text."""
 
     kind: Literal["hf"]
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
+    restrict_vocabulary: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
 
 
