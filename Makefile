@@ -13,7 +13,7 @@ sweep: $(VENV)/.run
 	$(BIN)/python -m sweep +experiment=ratio_grid $(ARGS)
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

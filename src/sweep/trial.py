@@ -101,8 +101,11 @@ def run_trial(
     retriever = _restricted(retriever, training, benchmark, settings, on_note)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
-    plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
+    batches = settings.train.steps * settings.train.accumulate_batches
+    plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed, batches)
     prepared = time.perf_counter()
+    if settings.train.recompute_activations:
+        retriever.encoder.backbone.gradient_checkpointing_enable()
     step = ContrastiveStep(retriever, TokenTable(retriever, training), settings.train, accelerator)
     checkpoints = Checkpoints(trial.checkpoint, settings.trial_fingerprint(), accelerator)
     final_loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(

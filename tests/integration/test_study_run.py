@@ -145,7 +145,7 @@ def _check_mlflow(sweeps: Path, metrics: dict[str, float]) -> None:
 
 def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path, sweep: Sweep) -> None:
     """SIGKILL to driver and worker at several points; the same command ends with exactly the grid, each key once."""
-    study = (*TINY, "study.seeds=[0,1]")
+    study = (*TINY, "study.seeds=[0,1]", "train.checkpoint_steps=1")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     points = {
         "while MLflow is set up": lambda: (tmp_path / "sweeps" / "mlflow.db").exists(),
@@ -184,6 +184,12 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
             5,
             6,
         ]
+    assert "going on from checkpoint step-" in folder.trial("ratio.monolingual=0.5,seed=0").log.read_text()
+    assert not list(folder.path.glob("trials/*/checkpoint"))
+    (model,) = folder.path.glob("trials/*/model")  # the best trial's
+    column = "cldr/pooled/alignment_consistency/low"
+    assert model.parent.name == max(found, key=lambda row: float(row[column]))["key"]
+    assert "| alignment_consistency |" in (model / "README.md").read_text()
     _check_same_as_undisturbed(study, found, tmp_path, cache)
 
 

@@ -34,7 +34,8 @@ def prepared(cache: Path, *overrides: str, folder: Path | None = None) -> tuple[
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(settings.seed)
-    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
+    batches = settings.train.steps * settings.train.accumulate_batches
+    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, batches)
     accelerator = Accelerator(cpu=True)
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
     checkpoints = None if folder is None else Checkpoints(folder, settings.trial_fingerprint(), accelerator)
@@ -111,3 +112,23 @@ def test_batches_of_similar_length_keep_the_token_budget() -> None:
     assert all(len(batch) * max(lengths[index] for index in batch) <= 256 for batch in batches)
     assert len(batches) < 1.2 * sum(lengths) / 256 + 5
     assert [len(batch) for batch in length_sorted_batches([300, 2], 256)] == [1, 1]  # a text over budget goes alone
+
+
+def test_a_step_can_take_several_batches(cache: Path) -> None:
+    """Two steps of two batches have the losses of these batches' means, the first ones before any update."""
+    _, two, _ = trained(cache, "train.steps=2", "train.warmup_steps=0", "train.accumulate_batches=2")
+    _, one, _ = trained(cache, "train.steps=4", "train.warmup_steps=0", "train.learning_rate=1e-12")
+    assert two[0].loss == pytest.approx((one[0].loss + one[1].loss) / 2, rel=1e-5)
+    assert two[1].loss != pytest.approx((one[2].loss + one[3].loss) / 2, rel=1e-5)  # after an update
+    assert len(two) == 2
+
+
+def test_recomputed_activations_change_nothing(cache: Path) -> None:
+    plain, points, _ = trained(cache, "model.dropout=0.1")
+    training, retriever, _ = prepared(cache, "model.dropout=0.1")
+    retriever.encoder.backbone.gradient_checkpointing_enable()
+    again: list[TrainingPoint] = []
+    training.run(again.append)
+    assert [point.loss for point in again] == pytest.approx([point.loss for point in points], rel=1e-5)
+    for one, other in zip(plain.encoder.parameters(), retriever.encoder.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)

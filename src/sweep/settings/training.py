@@ -111,7 +111,8 @@ class FrozenSettings(Section):
 class TrainSettings(Section):
     """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how
     many tokens, padding included, go through the encoder at a time. With `layer_decay` d the learning rate of a layer
-    is d times that of the layer above it. Biases and the weights of normalisation have no weight decay."""
+    is d times that of the layer above it. Biases and the weights of normalisation have no weight decay. A step takes
+    `accumulate_batches` batches, each with negatives of its own alone."""
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
@@ -124,7 +125,9 @@ class TrainSettings(Section):
     temperature: Annotated[float, Field(gt=0)]
     max_grad_norm: Annotated[float, Field(gt=0)]
     log_every: Positive
+    accumulate_batches: Positive
     tokens_per_pass: Positive
     gradient_cache: bool
+    recompute_activations: bool
     checkpoint_steps: Positive | None
     checkpoint_minutes: Annotated[float, Field(gt=0)]

@@ -95,8 +95,10 @@ class Training:
         return self._checkpoints.restore(folder, self._encoder, self._optimizer, self._schedule)
 
     def _one_step(self, done: int) -> float:
-        """Forward, backward and update; the batch's mean loss."""
-        loss = float(self._step(self._plan.batch(done - 1)).mean())
+        """Forward, backward and update; the batches' mean loss."""
+        parts = self._settings.accumulate_batches
+        batches = [self._plan.batch((done - 1) * parts + part) for part in range(parts)]
+        loss = sum(float(self._step(batch, share=1 / parts).mean()) for batch in batches) / parts
         if not math.isfinite(loss):
             raise TrialFailed(
                 f"the loss became {loss} in step {done} of {self._settings.steps}; try a smaller "

@@ -36,7 +36,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class BatchPlan:
-    """Draws the batch of any of `steps` steps.
+    """Draws the batch of any of `steps` steps (with accumulation: of any batch of these, `steps` being their number).
 
     With probability `ratio.monolingual` (or what `ratio.schedule` makes of it in this step) a batch is monolingual:
     one language, drawn by `ratio.language_sampling` over the languages' numbers of rows n (`uniform`: equal; `size`:
