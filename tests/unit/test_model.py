@@ -255,3 +255,12 @@ def test_a_pooler_must_be_there(saved: Path, cache: Path, tmp_path: Path) -> Non
     of_family("modernbert", tmp_path / "modern", cache)
     with pytest.raises(InputError, match=r"model\.pooling=pooler: .* has no pooler"):
         hf(tmp_path / "modern", cache, pooling="pooler")
+
+
+def test_a_tokenizer_without_a_fast_version_is_refused(saved: Path, cache: Path) -> None:
+    from transformers import ByT5Tokenizer
+
+    (saved / "tokenizer.json").unlink()
+    ByT5Tokenizer().save_pretrained(saved)
+    with pytest.raises(InputError, match=r"its tokenizer has no tokenizer\.json"):
+        hf(saved, cache)

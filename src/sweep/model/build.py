@@ -74,6 +74,8 @@ def load_pretrained(settings: HfModel) -> Retriever:
         )
     except LOAD_ERRORS as error:
         raise _cannot_load(settings, error) from error
+    if not tokenizer.is_fast:
+        raise InputError(f"model.path={settings.path}: its tokenizer has no tokenizer.json, which is needed here")
     if tokenizer.pad_token_id is None:
         raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
     _check_lengths(settings, config)

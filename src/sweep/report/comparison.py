@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.evaluation.catalogue import FAMILIES
 from sweep.evaluation.cells import CellTable, rank_cells
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import last_parts
@@ -146,12 +145,3 @@ def compare(reference: System, others: Sequence[System], metric: str) -> list[Co
         Comparison(metric, reference.name, other.name, difference, interval, p, p_holm)
         for (other, difference, interval, p), p_holm in zip(found, corrected, strict=True)
     ]
-
-
-def better_when(metric: str) -> str:
-    """ "higher", "lower" or the like, from the metric's description."""
-    family, name = metric.split("/")[:2]
-    doc = FAMILIES[family][name].__doc__ or ""
-    return next(
-        (line.split(": ", 1)[1] for line in map(str.strip, doc.splitlines()) if line.startswith("Better: ")), ""
-    )
