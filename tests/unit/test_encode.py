@@ -85,7 +85,7 @@ class Counter:
         retriever.encoder.register_forward_pre_hook(self._count)
 
     def _count(self, encoder: torch.nn.Module, given: tuple[Any, ...]) -> None:
-        self.texts += sum(len(batch.input_ids_bt) for batch in given[0])
+        self.texts += len(given[0].place_b)
 
 
 def cut(retriever: Retriever, texts: list[str]) -> int:
@@ -108,7 +108,7 @@ def test_the_disk_gives_what_memory_gives(retriever: Retriever, tmp_path: Path) 
     assert in_memory.embedding_uh.shape == (len(TEXTS), 16)
     np.testing.assert_allclose(np.linalg.norm(in_memory.embedding_uh, axis=1), 1, atol=1e-6)
     for row in (0, 9, 10, 33):  # every text is in its own row
-        (alone,) = retriever.encoder([retriever.collate(retriever.tokenize([TEXTS[row]], "passage").ids)])
+        alone = retriever.encoder(retriever.collate(retriever.tokenize([TEXTS[row]], "passage").ids))
         np.testing.assert_allclose(in_memory.embedding_uh[row], alone[0].detach().numpy(), atol=1e-6)
     assert 0 < in_memory.truncated == on_disk.truncated == cut(retriever, TEXTS) < len(TEXTS)
 

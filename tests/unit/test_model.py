@@ -60,7 +60,7 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
 def embed(retriever: Retriever, texts: list[str]) -> torch.Tensor:
     retriever.encoder.eval()
     with torch.no_grad():
-        return retriever.encoder([retriever.collate(retriever.tokenize(texts, "query").ids)])[0]
+        return retriever.encoder(retriever.collate(retriever.tokenize(texts, "query").ids))
 
 
 @pytest.fixture(params=[(BertConfig, BertModel), (XLMRobertaConfig, XLMRobertaModel)], ids=["bert", "xlm-roberta"])
@@ -170,7 +170,7 @@ def test_an_exported_model_gives_the_same_embeddings_everywhere(saved: Path, cac
         expected = embed(retriever, texts)
         loaded = SentenceTransformer(str(tmp_path / "out"), device="cpu")
         torch.testing.assert_close(torch.from_numpy(loaded.encode_query(texts)), expected, atol=1e-6, rtol=1e-5)
-        passage = retriever.encoder([retriever.collate(retriever.tokenize(texts, "passage").ids)])[0].detach()
+        passage = retriever.encoder(retriever.collate(retriever.tokenize(texts, "passage").ids)).detach()
         torch.testing.assert_close(torch.from_numpy(loaded.encode_document(texts)), passage, atol=1e-6, rtol=1e-5)
         assert loaded.max_seq_length == 16
         again = hf(tmp_path / "out", cache, pooling=pooling, query_prefix="dogs ", passage_prefix="cats ")
@@ -227,7 +227,7 @@ def test_a_family_pools_trains_and_is_exported(name: str, cache: Path, tmp_path:
     texts = ["moss 3", "fern and moss 12"]
     query = embed(retriever, texts)
     retriever.encoder.train()
-    (trained,) = retriever.encoder([retriever.collate(retriever.tokenize(texts, "query").ids)])
+    trained = retriever.encoder(retriever.collate(retriever.tokenize(texts, "query").ids))
     trained[:, 0].sum().backward()
     without = [key for key, parameter in retriever.encoder.named_parameters() if parameter.grad is None]
     assert not without  # nothing that the loss does not reach, so nothing that ranks would wait for

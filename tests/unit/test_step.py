@@ -53,7 +53,7 @@ def test_a_step_is_the_plain_loss_of_the_whole_batch(cache: Path) -> None:
         retriever.collate(retriever.tokenize([data.texts[index] for index in indices], role).ids)
         for role, indices in (("query", batch.question_b), ("passage", batch.passage_b))
     )
-    query_bh, passage_bh = retriever.encoder([query, passage])
+    query_bh, passage_bh = retriever.encoder(query), retriever.encoder(passage)
     negative_bb = negative_mask(torch.as_tensor(batch.group_b), torch.as_tensor(batch.passage_b))
     plain_b = info_nce(query_bh, passage_bh, negative_bb, settings.train.temperature)
     plain_b.mean().backward()

@@ -22,7 +22,7 @@ from sweep.errors import TrialFailed
 from sweep.model.batching import length_sorted_batches
 from sweep.model.encoder import Retriever, Role
 
-TOKENS_PER_BATCH = 4096  # padding included; keeps memory flat whatever the lengths
+TOKENS_PER_BATCH = 4096  # padding included if there is any; keeps memory flat whatever the lengths
 TEXTS_PER_SHARD = 4096  # what a kill can cost
 
 Progress = Callable[[int, int], None]  # texts done, texts in all
@@ -104,12 +104,14 @@ def _encode_shard(
     tokenized = retriever.tokenize(texts, role)
     ids = tokenized.ids
     part_bh = torch.zeros(len(texts), retriever.encoder.hidden_size)
-    batches = length_sorted_batches([len(sequence) for sequence in ids], TOKENS_PER_BATCH)
+    batches = length_sorted_batches(
+        [len(sequence) for sequence in ids], TOKENS_PER_BATCH, padded=not retriever.encoder.packs
+    )
     on_gpu = accelerator.device.type == "cuda"
     done = 0
     for index in batches[accelerator.process_index :: accelerator.num_processes]:
         with torch.autocast(accelerator.device.type, dtype=torch.float16, enabled=on_gpu):
-            (embedding_bh,) = retriever.encoder([retriever.collate([ids[row] for row in index], accelerator.device)])
+            embedding_bh = retriever.encoder(retriever.collate([ids[row] for row in index], accelerator.device))
         part_bh[torch.from_numpy(index)] = embedding_bh.float().cpu()
         done += len(index) * accelerator.num_processes
         progress(min(done, len(texts)))

@@ -6,14 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def length_sorted_batches(lengths: Sequence[int], budget: int) -> list[NDArray[np.int64]]:
-    """Indices in batches of similar length; a batch's size times its longest text stays within `budget` tokens,
-    unless a single text is longer."""
+def length_sorted_batches(lengths: Sequence[int], budget: int, padded: bool) -> list[NDArray[np.int64]]:
+    """Indices in batches of similar length; a batch has at most `budget` tokens, unless a single text is longer.
+
+    With `padded`, the batch's size times its longest text counts, else the sum of its lengths.
+    """
     order = np.argsort(lengths, kind="stable")
-    batches, start = [], 0
-    for position in range(1, len(order) + 1):
-        full = position == len(order) or (position + 1 - start) * lengths[order[position]] > budget
-        if full:
+    batches, start, tokens = [], 0, 0
+    for position, row in enumerate(order):
+        count = position - start + 1
+        tokens = count * lengths[row] if padded else tokens + lengths[row]
+        if tokens > budget and count > 1:
             batches.append(order[start:position])
-            start = position
+            start, tokens = position, lengths[row]
+    if len(order):
+        batches.append(order[start:])
     return batches

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sweep.model.packing import PACKED, PackedBatch, by_sequence, can_pack, pack, packed_states
 from sweep.settings import EncoderSettings
 
 Role = Literal["query", "passage"]
@@ -35,25 +36,46 @@ class Encoder(nn.Module):
         self.hidden_size: int = backbone.config.hidden_size
         self.pooling = pooling
         self.precision = precision
+        if can_pack(backbone):
+            backbone.set_attn_implementation(PACKED)
 
-    def forward(self, batches: Sequence[TokenBatch]) -> list[Tensor]:
-        """Embeddings (b, h) of each batch. Several batches in one call, since under DistributedDataParallel one
-        step is one forward call."""
-        return [self._embed(batch) for batch in batches]
+    @property
+    def packs(self) -> bool:
+        """Whether batches are packed: on CPUs, where a padding token costs as much as any other. A GPU is faster with
+        few large kernels."""
+        return bool(self.backbone.device.type == "cpu") and can_pack(self.backbone)
 
-    def _embed(self, batch: TokenBatch) -> Tensor:
-        device = batch.input_ids_bt.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            output = self.backbone(input_ids=batch.input_ids_bt, attention_mask=batch.mask_bt)
-        states_bth = output.last_hidden_state.float()
-        if self.pooling == "pooler":
-            pooled_bh = output.pooler_output.float()
-        elif self.pooling == "cls":
-            pooled_bh = states_bth[:, 0]
-        else:
-            mask_bt1 = batch.mask_bt.unsqueeze(-1).to(states_bth.dtype)
-            pooled_bh = (states_bth * mask_bt1).sum(1) / mask_bt1.sum(1)
+    def forward(self, batch: TokenBatch | PackedBatch) -> Tensor:
+        """Embeddings (b, h) of a batch."""
+        pooled_bh = self._of_packed(batch) if isinstance(batch, PackedBatch) else self._of_padded(batch)
         return nn.functional.normalize(pooled_bh, dim=-1)
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _of_packed(self, batch: PackedBatch) -> Tensor:
+        with self._autocast(batch.input_ids_1n.device):
+            states_nh = packed_states(self.backbone, batch)
+            parts = by_sequence(states_nh, batch)
+            if self.pooling == "mean":
+                pooled_bh = torch.cat([states_bth.float().mean(1) for states_bth in parts])
+            else:
+                pooled_bh = self._first(torch.cat([states_bth[:, :1] for states_bth in parts]))
+        return pooled_bh[batch.place_b]
+
+    def _of_padded(self, batch: TokenBatch) -> Tensor:
+        with self._autocast(batch.input_ids_bt.device):
+            output = self.backbone(input_ids=batch.input_ids_bt, attention_mask=batch.mask_bt)
+            if self.pooling != "mean":
+                return self._first(output.last_hidden_state)
+        mask_bt1 = batch.mask_bt.unsqueeze(-1).float()
+        states_bth: Tensor = output.last_hidden_state.float()
+        return (states_bth * mask_bt1).sum(1) / mask_bt1.sum(1)
+
+    def _first(self, states_bth: Tensor) -> Tensor:
+        """The first token's state, through the model's own dense layer if there is a pooler to use."""
+        first_bh: Tensor = self.backbone.pooler(states_bth) if self.pooling == "pooler" else states_bth[:, 0]
+        return first_bh.float()
 
 
 class Tokenized(NamedTuple):
@@ -119,8 +141,10 @@ class Retriever:
             digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def collate(self, ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> TokenBatch:
-        """Pad to the longest sequence of the batch."""
+    def collate(self, ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> TokenBatch | PackedBatch:
+        """Sequences as the encoder takes them: packed, or padded to the longest of the batch."""
+        if self.encoder.packs:
+            return pack(ids, self.encoder.backbone, device)
         length_b = np.array([len(sequence) for sequence in ids])
         mask_bt = np.arange(length_b.max()) < length_b[:, None]
         input_ids_bt = np.full(mask_bt.shape, self.tokenizer.pad_token_id, np.int64)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sweep.model.batching import length_sorted_batches
 from sweep.model.encoder import Retriever, TokenBatch
+from sweep.model.packing import PackedBatch
 from sweep.settings import TrainSettings
 from sweep.training.loss import info_nce, negative_mask
 from sweep.training.plan import Batch, rank_slice
@@ -23,7 +24,7 @@ from sweep.training.tokens import TokenTable
 class _SubBatch(NamedTuple):
     """Sequences that go through the encoder together, and their places among the rank's."""
 
-    tokens: TokenBatch
+    tokens: TokenBatch | PackedBatch
     places: Tensor
 
 
@@ -87,7 +88,9 @@ class ContrastiveStep:
         """This rank's rows, in the order of their lengths."""
         rows = rank_slice(len(batch.group_b), self._accelerator.process_index, self._accelerator.num_processes)
         ids = self._tokens.of("query", batch.question_b[rows]) + self._tokens.of("passage", batch.passage_b[rows])
-        parts = length_sorted_batches([len(sequence) for sequence in ids], self._settings.tokens_per_pass)
+        parts = length_sorted_batches(
+            [len(sequence) for sequence in ids], self._settings.tokens_per_pass, padded=not self._encoder.packs
+        )
         device = self._accelerator.device
         return [
             _SubBatch(
@@ -97,7 +100,7 @@ class ContrastiveStep:
         ]
 
     def _embed(self, sub: _SubBatch) -> Tensor:
-        embedding_h: Tensor = self._encoder([sub.tokens])[0]
+        embedding_h: Tensor = self._encoder(sub.tokens)
         return embedding_h
 
     @staticmethod

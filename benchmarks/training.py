@@ -1,0 +1,250 @@
+"""Training steps against sentence-transformers' trainer, on the same pairs, in one run.
+
+    python benchmarks/training.py --model FOLDER --data FOLDER [--steps 12] [--repeats 3] [--full-vocabulary 250037]
+
+Both fine-tune the encoder in FOLDER on the same batches of 32 MLQA-R pairs (with prefixes, 96 tokens,
+float32, dropout on, AdamW, learning rate 3e-5, temperature .05, one process, the same threads): ours packed and
+with a restricted vocabulary, sentence-transformers with MultipleNegativesRankingLoss. With
+--full-vocabulary, a copy of the model is given random extra rows of word embeddings up to that number first.
+
+Each run is a process of its own, and sides take turns. CPU seconds are those of the steps after the first two; memory
+is the peak of the whole process. Both sides' first and last losses are printed: they must fall alike.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+BATCH, TOKENS, RATE, TEMPERATURE, WARM = 32, 96, 3e-5, 0.05, 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """CPU and wall seconds of a step (mean after the first two), peak bytes, and the losses of all steps."""
+
+    cpu: float
+    wall: float
+    peak: int
+    losses: list[float]
+
+
+class Clock:
+    """Times of the steps after the first two."""
+
+    def __init__(self) -> None:
+        self._ends: list[tuple[float, float]] = []
+
+    def tick(self) -> None:
+        """A step ended."""
+        self._ends.append((time.process_time(), time.perf_counter()))
+
+    def per_step(self) -> tuple[float, float]:
+        """CPU and wall seconds of a step."""
+        (cpu, wall), (last_cpu, last_wall) = self._ends[WARM - 1], self._ends[-1]
+        steps = len(self._ends) - WARM
+        return (last_cpu - cpu) / steps, (last_wall - wall) / steps
+
+
+def settings_of(options: argparse.Namespace) -> Any:
+    """The settings of a study that trains this model on these data, monolingually."""
+    from sweep.config import Composer, load_settings
+
+    overrides = [
+        "+experiment=reference", f"model.path={options.model}", f"data.path={options.data}", "data.max_questions=600",
+        f"train.steps={options.steps}", "train.warmup_steps=0", f"train.batch_size={BATCH}", "train.log_every=1",
+        f"train.learning_rate={RATE}", f"train.temperature={TEMPERATURE}", f"model.max_query_tokens={TOKENS}",
+        f"model.max_passage_tokens={TOKENS}", "ratio.monolingual=1.0",
+        f"train.tokens_per_pass={options.tokens_per_pass}",
+    ]  # fmt: skip
+    return load_settings(Composer("sweep", overrides))
+
+
+def ours(options: argparse.Namespace) -> Run:
+    """Our training loop."""
+    import numpy as np
+    import torch
+    from accelerate import Accelerator
+
+    from sweep.cache import cache_folder
+    from sweep.data.load import load_training_set
+    from sweep.model.build import build_retriever
+    from sweep.model.vocabulary import restrict_vocabulary
+    from sweep.training.loop import Training
+    from sweep.training.plan import BatchPlan
+    from sweep.training.step import ContrastiveStep
+    from sweep.training.tokens import TokenTable
+
+    settings = settings_of(options)
+    data = load_training_set(settings)
+    retriever = build_retriever(settings.model, data.texts, cache_folder(settings.paths), 0)
+    if options.restrict:
+        questions = [data.texts[row] for row in np.unique(data.question_gl) if row >= 0]
+        passages = [data.texts[row] for row in np.unique(data.passage_gl) if row >= 0]
+        ids = retriever.tokenize(questions, "query").ids + retriever.tokenize(passages, "passage").ids
+        retriever = restrict_vocabulary(retriever, ids)
+    torch.manual_seed(0)
+    accelerator = Accelerator(cpu=True)
+    plan = BatchPlan(data, settings.ratio, BATCH, 0, options.steps)
+    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    clock, losses = Clock(), []
+
+    def note(point: Any) -> None:
+        clock.tick()
+        losses.append(point.loss)
+
+    Training(step, retriever.encoder, plan, settings.train, accelerator).run(note)
+    return Run(*clock.per_step(), _peak(), losses)
+
+
+def sentence_transformers_side(options: argparse.Namespace) -> Run:
+    """sentence-transformers' trainer on the batches of the same plan, in their order."""
+    import torch
+    from datasets import Dataset
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerModelCardData,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from torch.utils.data import SequentialSampler
+    from transformers import TrainerCallback
+
+    from sweep.data.load import load_training_set
+    from sweep.training.plan import BatchPlan
+
+    settings = settings_of(options)
+    data = load_training_set(settings)
+    plan = BatchPlan(data, settings.ratio, BATCH, 0, options.steps)
+    rows = [
+        {
+            "anchor": settings.model.query_prefix + data.texts[question],
+            "positive": settings.model.passage_prefix + data.texts[passage],
+        }
+        for step in range(options.steps)
+        for question, passage in zip(plan.batch(step).question_b, plan.batch(step).passage_b, strict=True)
+    ]
+    # Without a dtype it would train in that of the file, float16, which takes minutes a step on a CPU.
+    transformer = Transformer(options.model, max_seq_length=TOKENS, model_kwargs={"dtype": torch.float32})
+    pooling = Pooling(transformer.get_embedding_dimension(), "mean")
+    # Examples for its model card take minutes, and the name of the base model is asked of the hub.
+    card = SentenceTransformerModelCardData(generate_widget_examples=False, local_files_only=True)
+    model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu", model_card_data=card)
+    clock = Clock()
+
+    class Ticks(TrainerCallback):
+        """Notes the end of each step."""
+
+        def on_step_end(self, *_: object, **__: object) -> None:
+            clock.tick()
+
+    class InOrder(SentenceTransformerTrainer):
+        """Takes the rows as they come."""
+
+        def get_batch_sampler(self, dataset: Any, batch_size: int, drop_last: bool, *_: Any, **__: Any) -> Any:
+            return torch.utils.data.BatchSampler(SequentialSampler(dataset), batch_size, drop_last)
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SentenceTransformerTrainingArguments(
+            output_dir=folder, max_steps=options.steps, per_device_train_batch_size=BATCH, learning_rate=RATE,
+            weight_decay=settings.train.weight_decay, lr_scheduler_type="cosine", warmup_steps=0, logging_steps=1,
+            save_strategy="no", report_to=[], use_cpu=True, seed=0, disable_tqdm=True,
+        )  # fmt: skip
+        loss = MultipleNegativesRankingLoss(model, scale=1 / TEMPERATURE)
+        trainer = InOrder(
+            model=model, args=arguments, train_dataset=Dataset.from_list(rows), loss=loss, callbacks=[Ticks()]
+        )
+        torch.manual_seed(0)
+        trainer.train()
+    losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
+    return Run(*clock.per_step(), _peak(), losses)
+
+
+SIDES = {"ours": ours, "st": sentence_transformers_side}
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def with_extra_rows(model: Path, rows: int, folder: Path) -> Path:
+    """A copy of the model with random rows of word embeddings added."""
+    from transformers import AutoModel, AutoTokenizer
+
+    backbone = AutoModel.from_pretrained(model)
+    backbone.resize_token_embeddings(rows, mean_resizing=False)
+    backbone.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+    return folder
+
+
+def in_process(side: str, model: Path, options: argparse.Namespace) -> Run:
+    """One side in a process of its own."""
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
+    command = [sys.executable, __file__, "--side", side, "--model", str(model), "--data", str(options.data)]
+    command += ["--steps", str(options.steps), "--tokens-per-pass", str(options.tokens_per_pass)]
+    command += [] if options.restrict else ["--all-rows"]
+    environment = {**os.environ, **limits, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    return Run(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def compare(options: argparse.Namespace, model: Path) -> None:
+    """Run the sides in turn and print medians and ratios."""
+    runs: dict[str, list[Run]] = {side: [] for side in SIDES}
+    for repeat in range(options.repeats):
+        for side in list(SIDES)[:: -1 if repeat % 2 else 1]:
+            run = in_process(side, model, options)
+            runs[side].append(run)
+            print(f"run {repeat + 1}  {side:<5} {run.cpu:6.2f} CPU s a step, {run.wall:6.2f} s wall", flush=True)
+    titles = "CPU s/step", "wall s/step", "pairs/CPU s", "peak MB", "first loss", "last 3"
+    print(" " * 6 + "".join(f"{title:>12}" for title in titles))
+    for side, found in runs.items():
+        cpu, wall, peak = (statistics.median(getattr(run, name) for run in found) for name in ("cpu", "wall", "peak"))
+        first, last = found[0].losses[0], statistics.fmean(found[0].losses[-3:])
+        print(
+            f"{side:<6}{cpu:>12.2f}{wall:>12.2f}{BATCH / cpu:>13.2f}{peak / 2**20:>9,.0f}{first:>12.3f}{last:>9.3f}"
+        )
+    pairs = list(zip(runs["ours"], runs["st"], strict=True))
+    faster = statistics.median(st.cpu / own.cpu for own, st in pairs)
+    smaller = statistics.median(own.peak / st.peak for own, st in pairs)
+    print(f"pairs per CPU second: {faster:.2f} times theirs; peak memory: {smaller:.2f} of theirs")
+
+
+def main() -> None:
+    """Compare the sides, or be one of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="folder of a multilingual E5-like encoder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of MLQA-R")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tokens-per-pass", type=int, default=4096)
+    parser.add_argument(
+        "--all-rows", dest="restrict", action="store_false", help="ours without restricted vocabulary"
+    )
+    parser.add_argument("--full-vocabulary", type=int, metavar="ROWS", help="add random rows up to this number")
+    parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.model = str(options.model)
+    if options.side is not None:
+        print(json.dumps(asdict(SIDES[options.side](options))))
+    elif options.full_vocabulary is None:
+        compare(options, Path(options.model))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(options, with_extra_rows(Path(options.model), options.full_vocabulary, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
