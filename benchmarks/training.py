@@ -1,11 +1,12 @@
 """Training steps against sentence-transformers' trainer, on the same pairs, in one run.
 
-    python benchmarks/training.py --model FOLDER --data FOLDER [--steps 12] [--repeats 3] [--full-vocabulary 250037]
+    python benchmarks/training.py --model FOLDER --data FOLDER [--steps 10] [--repeats 3]
 
-Both fine-tune the encoder in FOLDER on the same batches of 32 MLQA-R pairs (with prefixes, 96 tokens,
+Both fine-tune the multilingual E5 in FOLDER on the same batches of 32 MLQA-R pairs (with prefixes, 96 tokens,
 float32, dropout on, AdamW, learning rate 3e-5, temperature .05, one process, the same threads): ours packed and
-with a restricted vocabulary, sentence-transformers with MultipleNegativesRankingLoss. With
---full-vocabulary, a copy of the model is given random extra rows of word embeddings up to that number first.
+with a restricted vocabulary, sentence-transformers with MultipleNegativesRankingLoss. Variants of the model: as
+given, `full` with random rows of word embeddings added up to 250,037, and `xlmr_base`, a random model of XLM-R
+base's shape. A third side, "all rows", is ours without the restricted vocabulary.
 
 Each run is a process of its own, and sides take turns. CPU seconds are those of the steps after the first two; memory
 is the peak of the whole process. Both sides' first and last losses are printed: they must fall alike.
@@ -20,11 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 BATCH, TOKENS, RATE, TEMPERATURE, WARM = 32, 96, 3e-5, 0.05, 2
+FULL_ROWS = 250_037  # multilingual E5's vocabulary
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ def settings_of(options: argparse.Namespace) -> Any:
     return load_settings(Composer("sweep", overrides))
 
 
-def ours(options: argparse.Namespace) -> Run:
-    """Our training loop."""
+def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
+    """Our training loop; `restrict`: with the word embeddings that occur, alone."""
     import numpy as np
     import torch
     from accelerate import Accelerator
@@ -86,7 +90,7 @@ def ours(options: argparse.Namespace) -> Run:
     settings = settings_of(options)
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache_folder(settings.paths), 0)
-    if options.restrict:
+    if restrict:
         questions = [data.texts[row] for row in np.unique(data.question_gl) if row >= 0]
         passages = [data.texts[row] for row in np.unique(data.passage_gl) if row >= 0]
         ids = retriever.tokenize(questions, "query").ids + retriever.tokenize(passages, "passage").ids
@@ -170,19 +174,34 @@ def sentence_transformers_side(options: argparse.Namespace) -> Run:
     return Run(*clock.per_step(), _peak(), losses)
 
 
-SIDES = {"ours": ours, "st": sentence_transformers_side}
+SIDES: dict[str, Callable[[argparse.Namespace], Run]] = {
+    "ours": ours,
+    "all rows": partial(ours, restrict=False),
+    "st": sentence_transformers_side,
+}
 
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def with_extra_rows(model: Path, rows: int, folder: Path) -> Path:
-    """A copy of the model with random rows of word embeddings added."""
-    from transformers import AutoModel, AutoTokenizer
+def variant_of(name: str, model: Path, folder: Path) -> Path:
+    """A folder with the variant of the model; its tokenizer is the model's own."""
+    from transformers import AutoModel, AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 
-    backbone = AutoModel.from_pretrained(model)
-    backbone.resize_token_embeddings(rows, mean_resizing=False)
+    if name == "given":
+        return model
+    if name == "full":
+        backbone = AutoModel.from_pretrained(model)
+        backbone.resize_token_embeddings(FULL_ROWS, mean_resizing=False)
+    else:
+        # Conneau et al. 2020, arXiv 1911.02116: the base model's shape.
+        backbone = XLMRobertaModel(
+            XLMRobertaConfig(
+                vocab_size=250_002, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+                intermediate_size=3072, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5,
+            )
+        )  # fmt: skip
     backbone.save_pretrained(folder)
     AutoTokenizer.from_pretrained(model).save_pretrained(folder)
     return folder
@@ -193,7 +212,6 @@ def in_process(side: str, model: Path, options: argparse.Namespace) -> Run:
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
     command = [sys.executable, __file__, "--side", side, "--model", str(model), "--data", str(options.data)]
     command += ["--steps", str(options.steps), "--tokens-per-pass", str(options.tokens_per_pass)]
-    command += [] if options.restrict else ["--all-rows"]
     environment = {**os.environ, **limits, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     return Run(**json.loads(done.stdout.splitlines()[-1]))
@@ -201,24 +219,27 @@ def in_process(side: str, model: Path, options: argparse.Namespace) -> Run:
 
 def compare(options: argparse.Namespace, model: Path) -> None:
     """Run the sides in turn and print medians and ratios."""
-    runs: dict[str, list[Run]] = {side: [] for side in SIDES}
+    runs: dict[str, list[Run]] = {side: [] for side in options.sides}
     for repeat in range(options.repeats):
-        for side in list(SIDES)[:: -1 if repeat % 2 else 1]:
+        for side in options.sides[:: -1 if repeat % 2 else 1]:
             run = in_process(side, model, options)
             runs[side].append(run)
-            print(f"run {repeat + 1}  {side:<5} {run.cpu:6.2f} CPU s a step, {run.wall:6.2f} s wall", flush=True)
+            print(f"run {repeat + 1}  {side:<8} {run.cpu:6.2f} CPU s a step, {run.wall:6.2f} s wall", flush=True)
     titles = "CPU s/step", "wall s/step", "pairs/CPU s", "peak MB", "first loss", "last 3"
-    print(" " * 6 + "".join(f"{title:>12}" for title in titles))
+    print(" " * 8 + "".join(f"{title:>12}" for title in titles))
     for side, found in runs.items():
         cpu, wall, peak = (statistics.median(getattr(run, name) for run in found) for name in ("cpu", "wall", "peak"))
         first, last = found[0].losses[0], statistics.fmean(found[0].losses[-3:])
+        figures = f"{cpu:12.2f}{wall:12.2f}{BATCH / cpu:12.2f}{peak / 2**20:12,.0f}{first:12.3f}{last:12.3f}"
+        print(f"{side:<8}{figures}")
+    for side in options.sides[:-1]:
+        pairs = list(zip(runs[side], runs[options.sides[-1]], strict=True))
+        faster = statistics.median(peer.cpu / own.cpu for own, peer in pairs)
+        smaller = statistics.median(own.peak / peer.peak for own, peer in pairs)
         print(
-            f"{side:<6}{cpu:>12.2f}{wall:>12.2f}{BATCH / cpu:>13.2f}{peak / 2**20:>9,.0f}{first:>12.3f}{last:>9.3f}"
+            f"{side}: {faster:.2f} times the pairs per CPU second and {smaller:.2f} of the peak memory of "
+            f"{options.sides[-1]}"
         )
-    pairs = list(zip(runs["ours"], runs["st"], strict=True))
-    faster = statistics.median(st.cpu / own.cpu for own, st in pairs)
-    smaller = statistics.median(own.peak / st.peak for own, st in pairs)
-    print(f"pairs per CPU second: {faster:.2f} times theirs; peak memory: {smaller:.2f} of theirs")
 
 
 def main() -> None:
@@ -226,24 +247,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of a multilingual E5-like encoder")
     parser.add_argument("--data", type=Path, required=True, help="folder of MLQA-R")
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tokens-per-pass", type=int, default=4096)
-    parser.add_argument(
-        "--all-rows", dest="restrict", action="store_false", help="ours without restricted vocabulary"
-    )
-    parser.add_argument("--full-vocabulary", type=int, metavar="ROWS", help="add random rows up to this number")
+    parser.add_argument("--variants", nargs="+", choices=["given", "full", "xlmr_base"], default=["given", "full"])
+    parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=["ours", "st"], help="the last: the peer")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.model = str(options.model)
     if options.side is not None:
         print(json.dumps(asdict(SIDES[options.side](options))))
-    elif options.full_vocabulary is None:
-        compare(options, Path(options.model))
-    else:
+        return
+    for name in options.variants:
         with tempfile.TemporaryDirectory() as folder:
-            compare(options, with_extra_rows(Path(options.model), options.full_vocabulary, Path(folder)))
+            print(f"\nmodel: {name}")
+            compare(options, variant_of(name, options.model, Path(folder)))
 
 
 if __name__ == "__main__":

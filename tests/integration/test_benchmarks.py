@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers import XLMRobertaConfig, XLMRobertaModel
+
+from sweep.model.tokenizer import unigram_tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -29,3 +32,24 @@ def test_scoring_agrees_with_its_peers() -> None:
 def test_a_large_pool_is_searched_and_a_killed_build_goes_on() -> None:
     printed = run("large_pool.py", "--passages", "20000", "--questions", "100", "--block", "2500", "--kill")
     assert "nothing was built twice, and all ranks are those of the build that was not killed" in printed
+
+
+def test_training_steps_are_those_of_the_peer(assets: Path, cache: Path, tmp_path: Path) -> None:
+    tokenizer = unigram_tokenizer(("cats", "dogs"), 300, cache)
+    config = XLMRobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=128, pad_token_id=tokenizer.pad_token_id, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    XLMRobertaModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    data = str(assets / "data" / "mlqa-r")
+    options = ("--model", str(tmp_path), "--data", data, "--steps", "4", "--repeats", "1", "--variants", "given")
+    lines = run("training.py", *options).splitlines()
+    losses = {
+        side: [float(figure) for figure in line.split()[-2:]]
+        for side in ("ours", "st")
+        for line in lines
+        if line.startswith(side + " ") and len(line.split()) == 7
+    }
+    assert losses["ours"] == pytest.approx(losses["st"], rel=2e-3)  # both without dropout
