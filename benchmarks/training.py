@@ -86,6 +86,7 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
     from sweep.training.plan import BatchPlan
     from sweep.training.step import ContrastiveStep
     from sweep.training.tokens import TokenTable
+    from sweep.training.watch import Watch
 
     settings = settings_of(options)
     data = load_training_set(settings)
@@ -105,7 +106,7 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
         clock.tick()
         losses.append(point.loss)
 
-    Training(step, retriever.encoder, plan, settings.train, accelerator).run(note)
+    Training(step, retriever.encoder, plan, settings.train, accelerator).run(Watch(on_point=note))
     return Run(*clock.per_step(), _peak(), losses)
 
 

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from sweep.command_line import this_python
 from sweep.config import Composer
+from sweep.data.benchmark import Benchmark
+from sweep.data.holdout import hold_out
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.errors import InputError, Interrupted, SweepError
 from sweep.evaluation.catalogue import metric_problem
@@ -102,8 +104,10 @@ def _check_inputs(settings: Settings) -> None:
         from sweep.model.build import check_pretrained  # imports transformers: seconds
 
         check_pretrained(settings.model)
-    benchmark = load_benchmark(settings)
-    check_zero_shot(load_training_set(settings), benchmark)
+    benchmark, training = load_benchmark(settings), load_training_set(settings)
+    check_zero_shot(training, benchmark)
+    if settings.train.validation.every_steps is not None:
+        _check_validation(settings, hold_out(training, settings.train.validation.groups).validation)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     search = settings.evaluation.search if isinstance(settings.evaluation, JudgedEvaluation) else None
     depth = None if search is None or search.index == "exact" else search.depth
@@ -112,6 +116,15 @@ def _check_inputs(settings: Settings) -> None:
         problem = metric_problem(objective.metric, *known)
         if problem:
             raise InputError(f"study.objectives: {problem}")
+
+
+def _check_validation(settings: Settings, held_out: Benchmark) -> None:
+    """Whether early stopping can find its metric. Raises InputError."""
+    tiers = tier_members(held_out.languages, benchmark_tiers(settings), settings.languages.train)
+    metric = settings.train.early_stopping.metric
+    problem = metric_problem(metric, held_out.name, held_out.protocol, tiers, tiers)
+    if settings.train.early_stopping.patience is not None and problem:
+        raise InputError(f"train.early_stopping.metric: {problem}")
 
 
 class Study:

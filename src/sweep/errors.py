@@ -21,3 +21,9 @@ class Interrupted(SweepError):
     """The user stopped the study; everything finished is saved. Ends the command with status 130."""
 
     exit_status = 130
+
+
+class Fenced(SweepError):
+    """Another attempt has taken a trial over: this one drops it, and changes nothing any more."""
+
+    exit_status = 76  # of a group of processes that can drop it only by ending

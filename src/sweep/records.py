@@ -2,6 +2,7 @@
 
 config.yaml  study.db  trials.csv
 trials/<key>/{config.yaml, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt, result.json}
+trials/<key>/validation.csv                                         if there is validation while training
 baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained models before any training
 
 `result.json` commits a trial: it is written last, and a trial that has one is never run again.
@@ -35,6 +36,7 @@ class TrialResult:
     durations_s: dict[str, float]
     finished_ms: int
     versions: dict[str, str]
+    steps: int | None = None  # of training that were done
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ class TrialFolder(ResultFolder):
     def losses(self) -> Path:
         """The loss curve."""
         return self.path / "losses.csv"
+
+    @property
+    def validations(self) -> Path:
+        """Figures on what was held out of training, step by step."""
+        return self.path / "validation.csv"
 
     @property
     def log(self) -> Path:

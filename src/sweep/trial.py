@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import accelerate
 import faiss
@@ -17,38 +18,52 @@ from accelerate.utils import broadcast_object_list
 from sweep import __version__
 from sweep.cache import cache_folder
 from sweep.data.benchmark import Benchmark
+from sweep.data.holdout import hold_out
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.data.training_set import TrainingSet
 from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.validation import Validator
 from sweep.model.build import build_retriever, load_pretrained
 from sweep.model.encoder import Retriever
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records import TrialResult
 from sweep.settings import HfModel, Settings, TinyModel
 from sweep.training.checkpoint import Checkpoints
-from sweep.training.loop import Training, TrainingPoint
+from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
+from sweep.training.watch import Watch
+
+
+class TrialTexts(NamedTuple):
+    """What a trial trains on, what it is evaluated on, and what it is evaluated on while it trains, if it is."""
+
+    training: TrainingSet
+    benchmark: Benchmark
+    validation: Benchmark | None
 
 
 class TrialData:
-    """Training sets and benchmarks; the last one is kept from trial to trial while its settings stay the same."""
+    """Training sets and benchmarks; the last ones are kept from trial to trial while their settings stay the same."""
 
     def __init__(self) -> None:
-        self._kept: tuple[str, TrainingSet, Benchmark] | None = None
+        self._kept: tuple[str, TrialTexts] | None = None
 
-    def of(self, settings: Settings) -> tuple[TrainingSet, Benchmark]:
-        """The training set and the benchmark of one point. Raises InputError."""
-        parts = (settings.data, settings.evaluation, settings.languages)
+    def of(self, settings: Settings) -> TrialTexts:
+        """The training set and the benchmarks of one point. Raises InputError."""
+        parts = (settings.data, settings.evaluation, settings.languages, settings.train.validation)
         fingerprint = "".join(part.fingerprint() for part in parts)
         if self._kept is None or self._kept[0] != fingerprint:
             training, benchmark = load_training_set(settings), load_benchmark(settings)
             check_zero_shot(training, benchmark)
-            self._kept = fingerprint, training, benchmark
-        return self._kept[1:]
+            validation = None
+            if settings.train.validation.every_steps is not None:
+                training, validation = hold_out(training, settings.train.validation.groups)
+            self._kept = fingerprint, TrialTexts(training, benchmark, validation)
+        return self._kept[1]
 
 
 def make_accelerator() -> Accelerator:
@@ -69,6 +84,8 @@ class Trial:
     embeddings: Path  # of a large benchmark, while it is evaluated
     checkpoint: Path
     baseline: Path  # results of the model as it was before any training
+    attempt: int = 1
+    still_mine: Callable[[], bool] = lambda: True  # whether no later attempt has taken the trial over
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,20 +102,19 @@ def run_trial(
     trial: Trial,
     data: TrialData,
     accelerator: Accelerator,
-    on_point: Callable[[TrainingPoint], None],
-    on_note: Callable[[str], None],
+    watch: Watch,
 ) -> TrialOutcome | None:
     """Train and evaluate. On a CPU the same settings give the same bits. The outcome is rank 0's; others get None.
 
-    Raises TrialFailed (NaN loss, NaN embedding) or InputError (data or model cannot be used).
+    Raises TrialFailed (NaN loss, NaN embedding), InputError (data or model cannot be used), Paused, Pruned or Fenced.
     """
     settings = trial.settings
     started = time.perf_counter()
-    training, benchmark = data.of(settings)
+    training, benchmark, validation = data.of(settings)
     retriever = build_retriever(settings.model, training.texts, cache_folder(settings.paths), settings.seed)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator)
-    retriever = _restricted(retriever, training, benchmark, settings, on_note)
+    retriever = _restricted(retriever, training, benchmark, settings, watch.on_note)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     batches = settings.train.steps * settings.train.accumulate_batches
@@ -106,11 +122,15 @@ def run_trial(
     prepared = time.perf_counter()
     if settings.train.recompute_activations:
         retriever.encoder.backbone.gradient_checkpointing_enable()
+    if settings.train.compile:
+        retriever.encoder.compile_backbone()
     step = ContrastiveStep(retriever, TokenTable(retriever, training), settings.train, accelerator)
-    checkpoints = Checkpoints(trial.checkpoint, settings.trial_fingerprint(), accelerator)
-    final_loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(
-        on_point, on_note
+    checkpoints = Checkpoints(
+        trial.checkpoint, settings.trial_fingerprint(), accelerator, trial.attempt, trial.still_mine
     )
+    validate = None if validation is None else _validator(retriever, validation, settings, accelerator)
+    training_run = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
+    final = training_run.run(watch)
     trained = time.perf_counter()
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
     evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept)
@@ -124,7 +144,7 @@ def run_trial(
         key=trial.key,
         fingerprint=settings.trial_fingerprint(),
         metrics=evaluation.evaluated.metrics,
-        final_loss=final_loss,
+        final_loss=final.loss,
         duration_s=evaluated - started,
         finished_ms=int(time.time() * 1000),
         durations_s={
@@ -133,8 +153,18 @@ def run_trial(
             "evaluate": evaluated - trained,
         },
         versions=library_versions(),
+        steps=final.steps,
     )
     return TrialOutcome(result, retriever, evaluation, baseline)
+
+
+def _validator(
+    retriever: Retriever, validation: Benchmark, settings: Settings, accelerator: Accelerator
+) -> Validator:
+    """Evaluates what was held out, by the tiers of the study; the study's objective is one of its figures."""
+    tiers = tier_members(validation.languages, benchmark_tiers(settings), settings.languages.train)
+    _, family, metric, *_ = settings.study.objectives[0].metric.split("/")
+    return Validator(retriever, validation, tiers, accelerator, (family, metric))
 
 
 def _restricted(

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,7 +25,9 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
+from sweep.curves import Curves
 from sweep.errors import InputError, SweepError, TrialFailed
+from sweep.evaluation.validation import Validation
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
 from sweep.model.export import export
@@ -35,11 +38,9 @@ from sweep.settings import Settings, flattened
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError
-from sweep.training.loop import TrainingPoint
+from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial import Trial, TrialData, make_accelerator, run_trial
 
-FLUSH_S = 5.0  # how often the loss curve goes to MLflow
-LOSSES_HEADER = "step,loss,learning_rate,timestamp_ms\n"
 GROUP_BROKEN = 75  # exit status
 PATIENCE_S = 60.0  # how long a failed rank leaves rank 0 to record the reason
 STATUS_S = 0.3  # how often the status file is renewed
@@ -113,7 +114,7 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
         try:
             trial = folder.trial(point.key)
             paths = trial.embeddings, trial.checkpoint, folder.baseline(settings).path
-            run_trial(Trial(settings, point.key, *paths), data, accelerator, lambda _: None, lambda _: None)
+            run_trial(Trial(settings, point.key, *paths), data, accelerator, Watch())
         except TrialFailed as error:  # from a gathered loss or embedding: the same on every rank
             log.info("%s: %s", point.key, error)
         except Exception:
@@ -144,7 +145,9 @@ class TrialRun:
         store: StudyStore,
         tracker: Tracker,
         claim: Claim,
+        should_pause: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.should_pause = should_pause
         self.order = order
         self.accelerator = accelerator
         self.study_folder = folder
@@ -175,10 +178,10 @@ class TrialRun:
             tags = {"sweep.seed": str(self.settings.seed), "sweep.attempt": str(self.claim.attempt)}
             run_id = self.tracker.start(self.key, flattened(resolved), tags)
             log.info("attempt %d of %s", self.claim.attempt, self.key)
-            curve = LossCurve(self.folder, self.tracker, run_id)
-            result = self.committed or self._result(data, curve)
+            curves = Curves(self.folder, self.tracker, run_id)
+            result = self.committed or self._result(data, curves)
             if result is not None:
-                curve.finish()
+                curves.finish(result.steps or self.settings.train.steps)
                 self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
                 self.store.finish(self.claim, result)
                 self._tidy()
@@ -187,21 +190,14 @@ class TrialRun:
             log.removeHandler(handler)
             handler.close()
 
-    def _result(self, data: TrialData, curve: "LossCurve") -> TrialResult | None:
-        """Train and evaluate; the result, committed, or None if the trial FAILED."""
+    def _result(self, data: TrialData, curves: Curves) -> TrialResult | None:
+        """Train and evaluate; the result, committed, or None if the trial FAILED, or was pruned or paused."""
         settings = self.settings
-
-        def note(point: TrainingPoint) -> None:
-            if point.step in (settings.train.log_every, settings.train.steps):
-                log.info("step %d: loss %.4f", point.step, point.loss)
-            curve.add(point)
-            phase = "evaluating" if point.step == settings.train.steps else "training"
-            self._say(phase=phase, step=point.step, steps=settings.train.steps, loss=point.loss)
-
         baseline = self.study_folder.baseline(settings)
-        trial = Trial(settings, self.key, self.folder.embeddings, self.folder.checkpoint, baseline.path)
+        paths = self.folder.embeddings, self.folder.checkpoint, baseline.path
+        trial = Trial(settings, self.key, *paths, self.claim.attempt)
         try:
-            outcome = run_trial(trial, data, self.accelerator, note, log.info)
+            outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
             assert outcome is not None  # on rank 0
             result = outcome.result
             for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
@@ -215,12 +211,44 @@ class TrialRun:
                 card = model_card(settings, self.key, outcome.evaluation.evaluated, git_commit())
                 export(outcome.retriever, self.folder.model, card)
             self.folder.write_result(result)
+        except Pruned as pruned:
+            self._prune(pruned.step, curves)
+            return None
+        except Paused as paused:
+            curves.finish(paused.step)
+            log.info("paused after step %d", paused.step)
+            return None
         except (*TrackingError, OSError):  # MLflow or the disk: not the trial's fault
             raise
         except Exception as error:
             self._fail(error)
             return None
         return result
+
+    def _watch(self, curves: Curves) -> Watch:
+        """What this process does while the trial trains."""
+        steps, every = self.settings.train.steps, self.settings.train.log_every
+
+        def on_point(point: TrainingPoint) -> None:
+            if point.step in (every, steps):
+                log.info("step %d: loss %.4f", point.step, point.loss)
+            curves.add_loss(point)
+            phase = "evaluating" if point.step == steps else "training"
+            self._say(phase=phase, step=point.step, steps=steps, loss=point.loss)
+
+        def on_validation(validation: Validation) -> bool:
+            curves.add_validation(validation)
+            return False
+
+        return Watch(on_point, log.info, on_validation, self.should_pause)
+
+    def _prune(self, step: int, curves: Curves) -> None:
+        """Record a trial that was not worth going on with; its checkpoint stays."""
+        reason = f"pruned after step {step} of {self.settings.train.steps}"
+        curves.finish(step)
+        log.info("PRUNED: %s", reason)
+        self.tracker.prune(self.key, reason)
+        self.store.prune(self.claim, reason)
 
     def _is_wanted(self, result: TrialResult) -> bool:
         """Whether the trial's model is to be kept: always, never, or if none is better so far."""
@@ -262,71 +290,6 @@ class TrialRun:
         self._status_at = now
         status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
         write_status(self.study_folder.workers, self.order.worker, status)
-
-
-class LossCurve:
-    """The loss curve, in losses.csv and in MLflow.
-
-    A point's timestamp is kept with it: when a trial goes on from a checkpoint and reaches the same loss at the same
-    step, MLflow gets the very row it has already. Points of an earlier attempt are logged again, since it may have
-    been killed before it came to that.
-    """
-
-    def __init__(self, folder: TrialFolder, tracker: Tracker, run_id: str) -> None:
-        self._tracker = tracker
-        self._run_id = run_id
-        self._waiting: list[tuple[str, float, int, int]] = []
-        self._flushed_at = time.monotonic()
-        self._file = folder.losses
-        self._known = {point.step: point for point in self._read()}
-        self._logged: set[int] = set()  # steps that this attempt has logged
-
-    def _read(self) -> list[TrainingPoint]:
-        """Points of an earlier attempt; a line that its death cut short is left out."""
-        if not self._file.exists():
-            self._file.write_text(LOSSES_HEADER)
-        lines = self._file.read_text().splitlines(keepends=True)[1:]
-        whole = [line for line in lines if line.endswith("\n")]
-        if len(whole) < len(lines):
-            write_atomically(self._file, "".join([LOSSES_HEADER, *whole]))
-        fields = [line.strip().split(",") for line in whole]
-        return [TrainingPoint(int(step), float(loss), float(rate), int(ms)) for step, loss, rate, ms in fields]
-
-    def add(self, point: TrainingPoint) -> None:
-        """Keep a point; log it with the next flush."""
-        known = self._known.get(point.step)
-        if known is None or known.loss != point.loss:
-            with self._file.open("a") as curve:
-                curve.write(f"{point.step},{point.loss!r},{point.learning_rate!r},{point.timestamp_ms}\n")
-            known = point
-        self._log_earlier(point.step)
-        self._wait(known)
-        if time.monotonic() - self._flushed_at > FLUSH_S:
-            self.flush()
-
-    def _log_earlier(self, step: float) -> None:
-        """Log the points before a step that an earlier attempt reached and this one goes on from."""
-        for point in self._known.values():
-            if point.step < step and point.step not in self._logged:
-                self._wait(point)
-
-    def finish(self) -> None:
-        """Log what is left, also of an attempt that was killed after its training."""
-        self._log_earlier(float("inf"))
-        self.flush()
-
-    def _wait(self, point: TrainingPoint) -> None:
-        self._logged.add(point.step)
-        self._waiting += [
-            ("train/loss", point.loss, point.timestamp_ms, point.step),
-            ("train/learning_rate", point.learning_rate, point.timestamp_ms, point.step),
-        ]
-
-    def flush(self) -> None:
-        """Log what is waiting."""
-        self._tracker.log_series(self._run_id, self._waiting)
-        self._waiting = []
-        self._flushed_at = time.monotonic()
 
 
 if __name__ == "__main__":

@@ -7,19 +7,23 @@ import torch
 from safetensors.torch import save_file
 
 from sweep.config import Composer, load_settings
+from sweep.data.holdout import hold_out
 from sweep.data.load import load_training_set
+from sweep.evaluation.validation import Validator
 from sweep.model.build import build_retriever
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
+from sweep.training.watch import Watch
 from sweep.trial import make_accelerator
 
 OVERRIDES = (
     "languages=cldr_6", "train.steps=150", "train.warmup_steps=3", "train.batch_size=24", "train.log_every=1",
     "data.records={high: 60, mid: 30, low: 20}", "model.vocabulary_size=800", "model.dropout=0.1",
     "train.checkpoint_steps=1", "train.tokens_per_pass=256",
+    "train.validation={every_steps: 30, groups: 8}", "train.early_stopping.patience=2",
 )  # fmt: skip
 
 
@@ -36,10 +40,13 @@ def train(folder: Path, cache: Path, rank: int, ranks: int, port: int) -> None:
     accelerator = make_accelerator()
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(1_000_003 + accelerator.process_index)
+    data, held_out = hold_out(data, settings.train.validation.groups)
+    validate = Validator(retriever, held_out, {}, accelerator, ("pooled", "map"))
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
     checkpoints = Checkpoints(folder / "checkpoint", settings.trial_fingerprint(), accelerator)
-    loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(lambda _: None)
+    training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
+    loss = training.run(Watch()).loss
     if accelerator.is_main_process:
         weights = {name: tensor.contiguous() for name, tensor in retriever.encoder.state_dict().items()}
         save_file({**weights, "last_loss": torch.tensor(loss, dtype=torch.float64)}, folder / "draft")

@@ -11,6 +11,8 @@ import pytest
 import torch
 from tests.unit.test_training import prepared
 
+from sweep.training.watch import Watch
+
 FILE = Path(__file__).parents[1] / "golden" / "losses.json"
 OVERRIDES = (
     "train.steps=50", "train.warmup_steps=5", "train.batch_size=32", "model.dropout=0.1", "ratio.monolingual=0.9",
@@ -23,7 +25,7 @@ def losses(cache: Path, *overrides: str) -> list[float]:
     torch.set_num_threads(1)
     try:
         found: list[float] = []
-        prepared(cache, *OVERRIDES, *overrides)[0].run(lambda point: found.append(point.loss))
+        prepared(cache, *OVERRIDES, *overrides)[0].run(Watch(on_point=lambda point: found.append(point.loss)))
         return found
     finally:
         torch.set_num_threads(threads)

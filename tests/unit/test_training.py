@@ -1,5 +1,7 @@
 """The loop: learns, repeats bit by bit, and stops on a loss that is not finite."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +11,22 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from sweep.config import Composer, load_settings
+from sweep.data.holdout import hold_out
 from sweep.data.load import load_benchmark, load_training_set
 from sweep.errors import TrialFailed
 from sweep.evaluation.encode import Texts, encode
 from sweep.evaluation.evaluate import evaluate
+from sweep.evaluation.validation import Validator
 from sweep.model.batching import length_sorted_batches
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.settings import Settings
 from sweep.training.checkpoint import Checkpoints
-from sweep.training.loop import Training, TrainingPoint
+from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
+from sweep.training.watch import TrainingPoint, Watch
 
 SMALL = [
     "languages=cldr_6", "train.steps=8", "train.warmup_steps=2", "train.batch_size=16", "train.log_every=1",
@@ -29,23 +34,37 @@ SMALL = [
 ]  # fmt: skip
 
 
-def prepared(cache: Path, *overrides: str, folder: Path | None = None) -> tuple[Training, Retriever, Settings]:
+def prepared(
+    cache: Path,
+    *overrides: str,
+    folder: Path | None = None,
+    attempt: int = 1,
+    still_mine: Callable[[], bool] = lambda: True,
+) -> tuple[Training, Retriever, Settings]:
     settings = load_settings(Composer("sweep", [*SMALL, *overrides]))
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(settings.seed)
+    accelerator = Accelerator(cpu=True)
+    validate = None
+    if settings.train.validation.every_steps is not None:
+        data, held_out = hold_out(data, settings.train.validation.groups)
+        tiers = {"low": frozenset({"sw"})}
+        validate = Validator(retriever, held_out, tiers, accelerator, ("pooled", "mrr@10"))
     batches = settings.train.steps * settings.train.accumulate_batches
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, batches)
-    accelerator = Accelerator(cpu=True)
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
-    checkpoints = None if folder is None else Checkpoints(folder, settings.trial_fingerprint(), accelerator)
-    return Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints), retriever, settings
+    checkpoints = None
+    if folder is not None:
+        checkpoints = Checkpoints(folder, settings.trial_fingerprint(), accelerator, attempt, still_mine)
+    training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
+    return training, retriever, settings
 
 
 def trained(cache: Path, *overrides: str) -> tuple[Retriever, list[TrainingPoint], Settings]:
     training, retriever, settings = prepared(cache, *overrides)
     points: list[TrainingPoint] = []
-    training.run(points.append)
+    training.run(Watch(on_point=points.append))
     return retriever, points, settings
 
 
@@ -131,7 +150,20 @@ def test_recomputed_activations_change_nothing(cache: Path) -> None:
     training, retriever, _ = prepared(cache, "model.dropout=0.1")
     retriever.encoder.backbone.gradient_checkpointing_enable()
     again: list[TrainingPoint] = []
-    training.run(again.append)
+    training.run(Watch(on_point=again.append))
     assert [point.loss for point in again] == pytest.approx([point.loss for point in points], rel=1e-5)
     for one, other in zip(plain.encoder.parameters(), retriever.encoder.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_encoder_has_the_same_losses_and_names(cache: Path) -> None:
+    overrides = ("train.steps=2", "model.layers=1", "train.compile=true")
+    _, points, _ = trained(cache, *overrides)
+    training, retriever, _ = prepared(cache, *overrides)
+    names = list(retriever.encoder.state_dict())
+    retriever.encoder.compile_backbone()
+    assert list(retriever.encoder.state_dict()) == names
+    compiled: list[TrainingPoint] = []
+    training.run(Watch(on_point=compiled.append))
+    assert [point.loss for point in compiled] == pytest.approx([point.loss for point in points], rel=1e-4)

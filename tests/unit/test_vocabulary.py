@@ -15,6 +15,7 @@ from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
+from sweep.training.watch import Watch
 
 ROWS = [TrainingRow(f"g{n}", code, f"cats {n}", f"moss {n} {code}") for n in range(12) for code in ("en", "de")]
 
@@ -45,7 +46,9 @@ def trained(retriever: Retriever) -> list[float]:
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, 0, settings.train.steps)
     step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
     losses: list[float] = []
-    Training(step, retriever.encoder, plan, settings.train, accelerator).run(lambda point: losses.append(point.loss))
+    Training(step, retriever.encoder, plan, settings.train, accelerator).run(
+        Watch(on_point=lambda point: losses.append(point.loss))
+    )
     return losses
 
 

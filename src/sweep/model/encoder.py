@@ -36,6 +36,7 @@ class Encoder(nn.Module):
         self.hidden_size: int = backbone.config.hidden_size
         self.pooling = pooling
         self.precision = precision
+        self._compiled = False
         if can_pack(backbone):
             backbone.set_attn_implementation(PACKED)
 
@@ -43,7 +44,13 @@ class Encoder(nn.Module):
     def packs(self) -> bool:
         """Whether batches are packed: on CPUs, where a padding token costs as much as any other. A GPU is faster with
         few large kernels."""
-        return bool(self.backbone.device.type == "cpu") and can_pack(self.backbone)
+        return bool(self.backbone.device.type == "cpu") and can_pack(self.backbone) and not self._compiled
+
+    def compile_backbone(self) -> None:
+        """Have torch compile the backbone, in place: its parameters keep their names. Batches are padded from then
+        on, since a packed one would be compiled anew for every set of lengths."""
+        self.backbone.compile(dynamic=True)
+        self._compiled = True
 
     def forward(self, batch: TokenBatch | PackedBatch) -> Tensor:
         """Embeddings (b, h) of a batch."""

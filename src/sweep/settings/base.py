@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,10 +23,13 @@ class Section(BaseModel):
     """Base of all settings: immutable, strict about types, unknown keys refused, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    UNRELATED: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the canonical JSON form: equal settings, equal fingerprint, in any process."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        text = json.dumps(
+            self.model_dump(mode="json", exclude=set(self.UNRELATED)), sort_keys=True, ensure_ascii=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The encoder, the mix of batches, and the training."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -108,11 +108,35 @@ class FrozenSettings(Section):
     layers: Annotated[int, Field(ge=0)]
 
 
+class ValidationSettings(Section):
+    """Evaluation while training: after every `every_steps` steps (null: never), on so many translation groups of the
+    training data, which are held out of training."""
+
+    every_steps: Positive | None
+    groups: Positive
+
+
+class EarlyStoppingSettings(Section):
+    """Training ends when `metric` has not grown by more than `min_delta` in `patience` validations (null: it never
+    does); then, and at the regular end, the weights of the best validation are taken."""
+
+    patience: Positive | None
+    metric: Annotated[str, Field(pattern=r"^validation/((mono|cross|pooled)/map|pooled/alignment_consistency)(/|$)")]
+    min_delta: Annotated[float, Field(ge=0)]
+
+
 class TrainSettings(Section):
     """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how
     many tokens, padding included, go through the encoder at a time. With `layer_decay` d the learning rate of a layer
     is d times that of the layer above it. Biases and the weights of normalisation have no weight decay. A step takes
-    `accumulate_batches` batches, each with negatives of its own alone."""
+    `accumulate_batches` batches, each with negatives of its own alone. Training ends after `max_minutes`, if that is
+    set, wherever it is; `compile` has torch compile the encoder."""
+
+    # What changes no result, and what changes only how it is rounded.
+    UNRELATED: ClassVar[frozenset[str]] = frozenset({"checkpoint_steps", "checkpoint_minutes"})
+    ROUNDING: ClassVar[frozenset[str]] = frozenset(
+        {"tokens_per_pass", "gradient_cache", "recompute_activations", "compile"}
+    )
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
@@ -129,5 +153,15 @@ class TrainSettings(Section):
     tokens_per_pass: Positive
     gradient_cache: bool
     recompute_activations: bool
+    compile: bool
+    validation: ValidationSettings
+    early_stopping: EarlyStoppingSettings
+    max_minutes: Annotated[float, Field(gt=0)] | None
     checkpoint_steps: Positive | None
     checkpoint_minutes: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _stopping_needs_validation(self) -> "TrainSettings":
+        if self.early_stopping.patience is not None and self.validation.every_steps is None:
+            raise ValueError("early_stopping needs validations: set validation.every_steps")
+        return self

@@ -240,6 +240,12 @@ class StudyStore:
         trial.set_user_attr("reason", reason)
         self.study.tell(trial, state=TrialState.FAIL)
 
+    def prune(self, claim: Claim, reason: str) -> None:
+        """Record that a trial was not worth going on with."""
+        trial = Trial(self.study, claim.trial_id)
+        trial.set_user_attr("reason", reason)
+        self.study.tell(trial, state=TrialState.PRUNED)
+
     def worker_died(self, worker: str, status: int) -> TrialRecord | None:
         """Charge a worker's death to its trial; after `max_attempts` deaths the trial is FAILED and returned."""
         with self._lock:

@@ -162,10 +162,17 @@ class Tracker:
 
     def fail(self, key: str, reason: str) -> None:
         """End a trial's run as FAILED, with the reason as a tag."""
+        self._end(key, reason, "FAILED")
+
+    def prune(self, key: str, reason: str) -> None:
+        """End the run of a trial that was not worth going on with, as FINISHED, with the reason as a tag."""
+        self._end(key, reason, "FINISHED")
+
+    def _end(self, key: str, reason: str, status: str) -> None:
         run = self._find(key)
         if run is not None:
             self.client.set_tag(run.info.run_id, REASON_TAG, reason[:MAX_PARAM_LENGTH])
-            self.client.set_terminated(run.info.run_id, "FAILED")
+            self.client.set_terminated(run.info.run_id, status)
 
     def close(self, status: str) -> None:
         """End the parent run, and as KILLED any trial's run that is still open; a resumed trial reopens its run."""

@@ -3,8 +3,8 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed
@@ -12,12 +12,17 @@ from accelerate import Accelerator
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
 from sweep.errors import TrialFailed
+from sweep.evaluation.validation import Validation
 from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
 from sweep.training.checkpoint import Checkpoints, Progress
 from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
+from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
+
+# What may follow a step.
+_SAVE, _PRUNE, _PAUSE, _END = 1, 2, 4, 8
 
 SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
     "linear": get_linear_schedule_with_warmup,
@@ -25,14 +30,11 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class TrainingPoint:
-    """One logged step: number of steps done, mean loss since the last point, learning rate, unix time in ms."""
+class Trained(NamedTuple):
+    """The last step's loss, and how many steps were done."""
 
-    step: int
     loss: float
-    learning_rate: float
-    timestamp_ms: int
+    steps: int
 
 
 class Training:
@@ -49,6 +51,7 @@ class Training:
         settings: TrainSettings,
         accelerator: Accelerator,
         checkpoints: Checkpoints | None = None,
+        validate: Callable[[int], Validation | None] | None = None,
     ) -> None:
         self._step = step
         self._encoder = encoder.to(accelerator.device)
@@ -56,43 +59,111 @@ class Training:
         self._settings = settings
         self._accelerator = accelerator
         self._checkpoints = checkpoints
+        self._validate = validate
         self._optimizer = torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate)
         self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
-        self._saved_at = time.monotonic()
 
-    def run(self, on_point: Callable[[TrainingPoint], None], on_note: Callable[[str], None] = print) -> float:
-        """Train to the last step; the loss of the last one. `on_note` is told of damaged checkpoints.
+    def run(self, watch: Watch) -> Trained:
+        """Train to the last step, or until the settings end it.
 
-        Raises TrialFailed on a NaN or infinite loss.
+        Raises TrialFailed (a loss or an embedding is not finite), Paused or Pruned (as `watch` decides), and Fenced.
         """
-        progress = self._resumed(on_note)
+        progress = self._resumed(watch)
         self._encoder.train()
-        losses = list(progress.losses)
-        last = progress.last_loss
-        for done in range(progress.step + 1, self._settings.steps + 1):
-            last = self._one_step(done)
-            losses.append(last)
-            rate = max(self._schedule.get_last_lr())
-            self._schedule.step()
-            if done % self._settings.log_every == 0 or done == self._settings.steps:
-                on_point(TrainingPoint(done, sum(losses) / len(losses), rate, int(time.time() * 1000)))
-                losses = []
-            if self._checkpoints is not None and self._due(done):
-                progress = Progress(done, tuple(losses), last)
+        started, before = time.monotonic(), progress.seconds
+        saved_at = started
+        while progress.step < self._settings.steps and not progress.ended:
+            progress = self._advanced(progress, watch)
+            progress, verdict = self._judged(progress, watch)
+            now = time.monotonic()
+            verdict |= self._told(self._asked(before + now - started, now - saved_at, watch))
+            progress = replace(progress, seconds=before + now - started)
+            if verdict & _END:
+                progress = replace(progress, ended=True)
+            if self._checkpoints is not None and (verdict or self._is_due(progress)):
                 self._checkpoints.save(self._encoder, self._optimizer, self._schedule, progress)
-                self._saved_at = time.monotonic()
-        return last
+                saved_at = time.monotonic()
+            if verdict & (_PRUNE | _PAUSE) and progress.step < self._settings.steps:
+                raise Pruned(progress.step) if verdict & _PRUNE else Paused(progress.step)
+        if progress.ended:
+            watch.on_note(f"training ended after step {progress.step} of {self._settings.steps}")
+        self._take_best(progress, watch)
+        return Trained(progress.last_loss, progress.step)
 
-    def _resumed(self, on_note: Callable[[str], None]) -> Progress:
+    def _resumed(self, watch: Watch) -> Progress:
         if self._checkpoints is None:
-            return Progress(0, (), math.nan)
+            return Progress()
         folder, problems = self._checkpoints.newest()
         for problem in problems:
-            on_note(f"a checkpoint is not used: {problem}")
+            watch.on_note(f"a checkpoint is not used: {problem}")
         if folder is None:
-            return Progress(0, (), math.nan)
-        on_note(f"going on from checkpoint {folder.name}")
+            return Progress()
+        watch.on_note(f"going on from checkpoint {folder.name}")
         return self._checkpoints.restore(folder, self._encoder, self._optimizer, self._schedule)
+
+    def _advanced(self, progress: Progress, watch: Watch) -> Progress:
+        """One step more."""
+        done = progress.step + 1
+        last = self._one_step(done)
+        losses = (*progress.losses, last)
+        rate = max(self._schedule.get_last_lr())
+        self._schedule.step()
+        if done % self._settings.log_every == 0 or done == self._settings.steps:
+            watch.on_point(TrainingPoint(done, sum(losses) / len(losses), rate, int(time.time() * 1000)))
+            losses = ()
+        return replace(progress, step=done, losses=losses, last_loss=last)
+
+    def _judged(self, progress: Progress, watch: Watch) -> tuple[Progress, int]:
+        """What a validation says, if one is due: whether to prune or to stop early."""
+        every, stopping = self._settings.validation.every_steps, self._settings.early_stopping
+        if self._validate is None or every is None or progress.step % every:
+            return progress, 0
+        found = self._validate(progress.step)
+        verdict = self._told(_PRUNE if found is not None and watch.on_validation(found) else 0)
+        if stopping.patience is None:
+            return progress, verdict
+        value = self._broadcast(0.0 if found is None else found.metrics[stopping.metric])
+        if progress.best is None or value > progress.best[1] + stopping.min_delta:
+            return replace(progress, best=(progress.step, value), worse=0), verdict | _SAVE
+        progress = replace(progress, worse=progress.worse + 1)
+        return progress, verdict | (_END if progress.worse >= stopping.patience else 0)
+
+    def _asked(self, seconds: float, since_saved: float, watch: Watch) -> int:
+        """What clocks and the user ask for."""
+        settings = self._settings
+        verdict = _SAVE if since_saved > 60 * settings.checkpoint_minutes else 0
+        if settings.max_minutes is not None and seconds > 60 * settings.max_minutes:
+            verdict |= _END
+        return verdict | (_PAUSE if watch.should_pause() else 0)
+
+    def _told(self, verdict: int) -> int:
+        """Rank 0's verdict, on every rank: their clocks differ."""
+        return int(self._broadcast(float(verdict)))
+
+    def _broadcast(self, number: float) -> float:
+        if self._accelerator.num_processes == 1:
+            return number
+        told = torch.tensor([number], dtype=torch.float64, device=self._accelerator.device)
+        torch.distributed.broadcast(told, 0)
+        return float(told.item())
+
+    def _is_due(self, progress: Progress) -> bool:
+        """Whether to save after this step whatever the clock says: the last, and every N steps."""
+        every = self._settings.checkpoint_steps
+        return progress.step == self._settings.steps or (every is not None and progress.step % every == 0)
+
+    def _take_best(self, progress: Progress, watch: Watch) -> None:
+        """With early stopping, the weights of the best validation."""
+        if progress.best is None or self._checkpoints is None:
+            return
+        folder, problems = self._checkpoints.newest(progress.best[0])
+        if folder is None:
+            reason = "; ".join(problems) or "it is gone"
+            raise TrialFailed(
+                f"the best validation's checkpoint, of step {progress.best[0]}, cannot be used: {reason}"
+            )
+        self._checkpoints.restore_weights(folder, self._encoder)
+        watch.on_note(f"the weights of step {progress.best[0]} are taken: {progress.best[1]:.4f}")
 
     def _one_step(self, done: int) -> float:
         """Forward, backward and update; the batches' mean loss."""
@@ -120,15 +191,3 @@ class Training:
         parts = torch.split(flat, [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
-
-    def _due(self, done: int) -> bool:
-        """Whether to save after this step: the last, every N steps, and every so many minutes by rank 0's clock."""
-        settings = self._settings
-        if done == settings.steps or (settings.checkpoint_steps and done % settings.checkpoint_steps == 0):
-            return True
-        late = time.monotonic() - self._saved_at > 60 * settings.checkpoint_minutes
-        if self._accelerator.num_processes == 1:
-            return late
-        told = torch.tensor([float(late)], device=self._accelerator.device)
-        torch.distributed.broadcast(told, 0)
-        return bool(told.item())

@@ -1,0 +1,78 @@
+"""Intermediate evaluation of a training, on what was held out of its data: a few figures, without intervals.
+
+Shapes: q = questions, u = distinct texts, h = hidden size.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from sweep.data.benchmark import Benchmark
+from sweep.evaluation.cells import CellTable, rank_cells
+from sweep.evaluation.encode import Texts, distinct, encode
+from sweep.evaluation.parallel_ranks import rank_parallel
+from sweep.evaluation.summarise import Members, last_parts, summarise
+from sweep.model.encoder import Retriever, Role
+
+VALIDATED = (("mono", "map"), ("cross", "map"), ("pooled", "map"), ("pooled", "alignment_consistency"))
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Figures after so many steps, by key: over all languages and by tier. `timestamp_ms` is unix time."""
+
+    step: int
+    metrics: dict[str, float]
+    timestamp_ms: int
+    _table: CellTable
+    _tiers: Members
+
+    def values_q(self, key: str) -> NDArray[np.float64]:
+        """The values that a figure is made of: those of each question in a cell, NaN where there is none."""
+        _, family, metric, *tier = key.split("/")
+        cells = self._table[family, metric]
+        part = "/".join(["", *tier])
+        return cells.value_cg[last_parts(cells.names, self._tiers)[part]].ravel()
+
+
+class Validator:
+    """Evaluates a retriever on held-out groups, on all ranks together. Nothing random is drawn, so a training goes on
+    as if it had not been evaluated. `objective` is the family and metric that is reported beside the usual ones."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        benchmark: Benchmark,
+        tiers: Members,
+        accelerator: Accelerator,
+        objective: tuple[str, str],
+    ) -> None:
+        self._retriever = retriever
+        self._benchmark = benchmark
+        self._tiers = tiers
+        self._accelerator = accelerator
+        self._wanted = {*VALIDATED, objective}
+
+    def __call__(self, step: int) -> Validation | None:
+        """Rank 0's figures; the others get None. Raises TrialFailed (an embedding is not finite)."""
+        query_uh, query_q = self._embedded([question.text for question in self._benchmark.questions], "query")
+        passage_uh, passage_d = self._embedded(list(self._benchmark.passages.texts()), "passage")
+        self._retriever.encoder.train()
+        if not self._accelerator.is_main_process:
+            return None
+        ranking = rank_parallel(self._benchmark, query_uh[query_q], passage_uh, passage_d)
+        table = {name: cells for name, cells in rank_cells(ranking)[0].items() if name in self._wanted}
+        found = summarise(self._benchmark.name, table, {}, {}, self._tiers).metrics
+        shown = {
+            key: value for key, value in found.items() if key.count("/") == 2 or key.split("/")[-1] in self._tiers
+        }
+        return Validation(step, shown, int(time.time() * 1000), table, self._tiers)
+
+    def _embedded(self, texts: list[str], role: Role) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Embeddings of the distinct texts (u, h), and which of them each text is."""
+        first_u, text_t, digest = distinct(texts)
+        source = Texts(len(first_u), lambda rows: [texts[index] for index in first_u[rows]], digest)
+        return encode(self._retriever, source, role, self._accelerator).embedding_uh, text_t
