@@ -46,10 +46,10 @@ class Encoder(nn.Module):
         few large kernels."""
         return bool(self.backbone.device.type == "cpu") and can_pack(self.backbone) and not self._compiled
 
-    def compile_backbone(self) -> None:
+    def compile_backbone(self, backend: str = "inductor") -> None:
         """Have torch compile the backbone, in place: its parameters keep their names. Batches are padded from then
         on, since a packed one would be compiled anew for every set of lengths."""
-        self.backbone.compile(dynamic=True)
+        self.backbone.compile(dynamic=True, backend=backend)
         self._compiled = True
 
     def forward(self, batch: TokenBatch | PackedBatch) -> Tensor:
