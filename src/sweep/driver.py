@@ -1,9 +1,7 @@
 """Runs or resumes a study: prepares it, keeps a worker going, shows progress, and tells the result."""
 
-import os
 import signal
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,7 +19,7 @@ from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
-from sweep.liveness import alive_in, read_status
+from sweep.liveness import alive_in, new_worker, read_status
 from sweep.records import StudyFolder, TrialRecord, write_atomically, write_trials_csv
 from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
@@ -180,7 +178,7 @@ class Study:
 
     def _order(self, tracked: TrackedStudy) -> WorkOrder:
         return WorkOrder(
-            worker=f"w-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            worker=new_worker(),
             study_folder=str(self.folder.path),
             overrides=self.composer.overrides,
             config_dir=self.composer.config_dir,

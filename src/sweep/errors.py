@@ -21,3 +21,7 @@ class Interrupted(SweepError):
     """The user stopped the study; everything finished is saved. Ends the command with status 130."""
 
     exit_status = 130
+
+
+class Fenced(SweepError):
+    """Another attempt has taken a trial over: this one drops it, and changes nothing any more."""

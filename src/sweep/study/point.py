@@ -4,7 +4,6 @@ import json
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +34,11 @@ class Point:
         return key
 
     @property
+    def without_seed(self) -> str:
+        """The same for all seeds of a point: its key, without the seed."""
+        return Point(self.values, 0).key
+
+    @property
     def assignments(self) -> dict[str, Any]:
         """Config paths and values that turn the study's configuration into this trial's."""
         return {**self.values, "seed": self.seed}
@@ -62,8 +66,5 @@ def _slug(value: Any) -> str:
 
 def grid_points(settings: StudySettings) -> list[Point]:
     """All points of a grid: for every combination of values (the last path varies fastest) every seed."""
-    paths = list(settings.space)
-    grids = [settings.space[path].grid or () for path in paths]
-    return [
-        Point(dict(zip(paths, values, strict=True)), seed) for values in product(*grids) for seed in settings.seeds
-    ]
+    values = settings.combinations({path: dimension.grid or () for path, dimension in settings.space.items()})
+    return [Point(point, seed) for point in values for seed in settings.seeds]
