@@ -60,8 +60,8 @@ class Composer:
         self.config_dir = config_dir
         if any(_PASSWORD.match(override) for override in overrides):
             raise InputError(
-                "study.storage: everyone on this machine can read a password on the command line; put the URL into an "
-                "environment variable and write study.storage='${oc.env:SWEEP_STORAGE}'"
+                "study.storage: everyone on this machine can read a password on the command line; put the URL into "
+                "an environment variable and write study.storage='${oc.env:SWEEP_STORAGE}'"
             )
         if config_dir and not Path(config_dir).is_dir():
             raise InputError(f"--config-dir: no such folder: {config_dir}")

@@ -149,7 +149,7 @@ class Study:
                 worker.stop()
             signal.signal(signal.SIGTERM, previous)
             if tracker is not None:
-                tracker.close(status)
+                tracker.close(status, self.store.states())
             write_trials_csv(self.folder.trials_csv, self.store.records())
         return complete
 

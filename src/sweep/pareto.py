@@ -7,9 +7,7 @@ from sweep.settings import Objective
 
 def dominates(one: Sequence[float], other: Sequence[float], objectives: Sequence[Objective]) -> bool:
     """Whether `one` is better by some objective and worse by none."""
-    gains = [
-        objective.sign * (mine - theirs) for objective, mine, theirs in zip(objectives, one, other, strict=True)
-    ]
+    gains = [objective.sign * (mine - theirs) for objective, mine, theirs in zip(objectives, one, other, strict=True)]
     return all(gain >= 0 for gain in gains) and any(gain > 0 for gain in gains)
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,7 +25,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
-from sweep.errors import InputError, SweepError, TrialFailed
+from sweep.errors import DatabaseUnusable, Fenced, InputError, SweepError, TrialFailed
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
 from sweep.model.export import export
@@ -32,6 +33,7 @@ from sweep.provenance import git_commit
 from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
 from sweep.report.card import model_card
 from sweep.settings import Settings, flattened
+from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError
@@ -90,12 +92,14 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
             try:
                 settings = load_settings(composer, claim.point.assignments)
             except InputError as error:  # values that are valid alone and not together
-                store.fail(claim, str(error))
+                with suppress(Fenced):
+                    store.fail(claim, str(error))
                 continue
-            trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim)
-            if trial.committed is None:  # else nothing is left that takes all ranks
-                _broadcast(accelerator, claim.point)
-            trial.run(data)
+            with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
+                trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim, heartbeat)
+                if trial.committed is None:  # else nothing is left that takes all ranks
+                    _broadcast(accelerator, claim.point)
+                trial.run(data)
     except Exception as error:
         # Not the trial's fault: the database, MLflow or the disk. The driver tells the user and stops.
         reason = " ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__
@@ -144,6 +148,7 @@ class TrialRun:
         store: StudyStore,
         tracker: Tracker,
         claim: Claim,
+        heartbeat: Heartbeat,
     ) -> None:
         self.order = order
         self.accelerator = accelerator
@@ -151,6 +156,7 @@ class TrialRun:
         self.store = store
         self.tracker = tracker
         self.claim = claim
+        self.heartbeat = heartbeat
         self.key = claim.point.key
         self.folder: TrialFolder = folder.trial(self.key)
         self.settings = settings
@@ -163,7 +169,7 @@ class TrialRun:
         return result if result is not None and result.fingerprint == self.settings.trial_fingerprint() else None
 
     def run(self, data: TrialData) -> None:
-        """Run the trial and record it as COMPLETE or FAILED."""
+        """Run the trial and record it as COMPLETE or FAILED; drop it if another attempt has taken it over."""
         self._say(phase="preparing", step=0, steps=0, loss=None)
         resolved = self.settings.model_dump(mode="json")
         self.folder.path.mkdir(parents=True, exist_ok=True)
@@ -183,6 +189,10 @@ class TrialRun:
                 self.store.finish(self.claim, result)
                 self._tidy()
                 log.info("COMPLETE in %.1f s", result.duration_s)
+        except Fenced as error:
+            log.info("attempt %d drops the trial: %s", self.claim.attempt, error)
+            # This attempt may have reopened a run that the other had ended.
+            self.tracker.set_right(self.key, self.store.states()[self.key])
         finally:
             log.removeHandler(handler)
             handler.close()
@@ -192,6 +202,7 @@ class TrialRun:
         settings = self.settings
 
         def note(point: TrainingPoint) -> None:
+            self._drop_if_lost()
             if point.step in (settings.train.log_every, settings.train.steps):
                 log.info("step %d: loss %.4f", point.step, point.loss)
             curve.add(point)
@@ -209,13 +220,15 @@ class TrialRun:
                     evaluation.write(folder.metrics, folder.details, folder.ranks)
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)
-            for objective in settings.study.objectives:
-                objective_value(result, objective.metric)
+            for goal in settings.study.objectives:
+                objective_value(result, goal.metric)
+            for bound in settings.study.constraints:
+                objective_value(result, bound.metric)
             if self._is_wanted(result):
                 card = model_card(settings, self.key, outcome.evaluation.evaluated, git_commit())
                 export(outcome.retriever, self.folder.model, card)
-            self.folder.write_result(result)
-        except (*TrackingError, OSError):  # MLflow or the disk: not the trial's fault
+            self.store.commit_result(self.claim, lambda: self.folder.write_result(result))
+        except (*TrackingError, DatabaseUnusable, OSError, Fenced):  # MLflow, database or disk: not the trial's fault
             raise
         except Exception as error:
             self._fail(error)
@@ -227,20 +240,25 @@ class TrialRun:
         study = self.settings.study
         if study.export != "best":
             return study.export == "all"
-        objective = study.objectives[0]
-        sign = 1 if objective.direction == "maximize" else -1
-        value = sign * objective_value(result, objective.metric)
-        finished = [record.value for record in self.store.records() if record.state == "COMPLETE"]
-        return all(value > sign * other for other in finished if other is not None)
+        return self.store.would_be_kept(self.claim.point, result)
+
+    def _drop_if_lost(self) -> None:
+        """Raise Fenced if another attempt has taken the trial over, as far as is known here."""
+        if self.heartbeat.lost.is_set():
+            if self.accelerator.num_processes > 1:
+                # The other ranks wait in a collective call; the driver starts a new group.
+                sys.exit(Fenced.exit_status)
+            raise Fenced(f"{self.key}: another attempt has taken this trial over")
 
     def _tidy(self) -> None:
         """Remove what a finished trial does not need, and models of trials that are no longer the best."""
         for folder in (self.folder.embeddings, self.folder.checkpoint):
             shutil.rmtree(folder, ignore_errors=True)
         if self.settings.study.export == "best" and self.folder.model.exists():
+            best = self.store.best_keys()
             for other in self.study_folder.path.glob("trials/*/model"):
-                if other != self.folder.model:
-                    shutil.rmtree(other)
+                if other.parent.name not in best:
+                    shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too
 
     def _fail(self, error: Exception) -> None:
         """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
@@ -249,6 +267,8 @@ class TrialRun:
         if not meant_for_users:
             log.error("%s", traceback.format_exc())
         log.info("FAILED: %s", reason)
+        if not self.store.still_mine(self.claim):
+            raise Fenced(f"{self.key}: another attempt has taken this trial over") from error
         self.tracker.fail(self.key, reason)
         self.store.fail(self.claim, reason)
         if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):

@@ -17,8 +17,8 @@ class Dimension(Section):
     """What one config path may be: exactly one of `grid` (all of these values), `choice` (one of them, searched),
     `float` or `int` (a range [low, high], searched; `log` for a logarithmic scale, `step` for a lattice).
 
-    With `when` (another searched path -> a value or a list of them) the path exists only in points where that path has
-    one of these values; other points lack it, and keep the composed configuration's value.
+    With `when` (another searched path -> a value or a list of them) the path exists only in points where that path
+    has one of these values; other points lack it, and keep the composed configuration's value.
     """
 
     model_config = ConfigDict(populate_by_name=True)

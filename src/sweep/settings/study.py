@@ -71,7 +71,7 @@ class StudySettings(Section):
     baseline: bool
     export: Literal["best", "all", "none"]
     storage: StorageUrl | None
-    grace_s: Annotated[float, Field(ge=1)]
+    grace_s: Positive
     patience_s: Annotated[float, Field(ge=0)]
 
     @property

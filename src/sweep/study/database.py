@@ -5,7 +5,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -14,10 +14,10 @@ import optuna
 from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, TimeoutError
 
-from sweep.errors import InputError, SweepError
+from sweep.errors import DatabaseRefuses, DatabaseUnusable, InputError
 from sweep.settings import StudySettings
 from sweep.study.advisory_lock import AdvisoryLock, LockLost
 
@@ -37,8 +37,8 @@ Found = TypeVar("Found")
 class Database:
     """Optuna's storage with the lock under which trials change hands. `place` names it without a password.
 
-    Raises InputError if it can never be used as it is given, SweepError if it is away for longer than the study's
-    patience.
+    Raises DatabaseUnusable if it cannot be used or is away for longer than the study's patience, and InputError if
+    its driver is not installed.
     """
 
     def __init__(self, folder: Path, settings: StudySettings) -> None:
@@ -48,7 +48,7 @@ class Database:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         self._patience_s = settings.patience_s
         self._grace_s = settings.grace_s
-        self._reading = threading.local()
+        self._thread = threading.local()
         self._recovered_at = -float("inf")
         self.lock: FileLock | AdvisoryLock
         self._secret = ""
@@ -67,10 +67,24 @@ class Database:
         # Optuna's cache: finished trials are read once.
         self.storage: BaseStorage = optuna.storages.get_storage(self._backend)
 
+    def change(self, operation: Callable[[], Found]) -> Found:
+        """Do something under the lock; again as a whole, with a new lock, if the database was away meanwhile."""
+
+        def attempt() -> Found:
+            with self.lock:
+                self._thread.change = object()
+                try:
+                    return operation()
+                finally:
+                    self._thread.change = None
+
+        return self.patiently(attempt)
+
     @property
-    def locked(self) -> AbstractContextManager[Any]:
-        """The lock, free again when its holder dies."""
-        return self.lock
+    def current_change(self) -> object | None:
+        """What this thread does under the lock, different each time; None outside. What is read under the lock stays
+        true until it is changed here."""
+        return getattr(self._thread, "change", None)
 
     def _open_sqlite(self, file: Path) -> RDBStorage:
         with self.lock:  # several processes that create it at once would disturb one another
@@ -87,16 +101,24 @@ class Database:
 
     def _begin_sqlite(self, connection: Connection) -> None:
         # A transaction that reads before it writes cannot wait for another writer later on: it takes its turn first.
-        connection.exec_driver_sql("BEGIN" if getattr(self._reading, "on", False) else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if getattr(self._thread, "reads", False) else "BEGIN IMMEDIATE")
+
+    def beat(self, trial_id: int) -> None:
+        """Write down that the trial's worker lives now, by the database's clock."""
+        self._backend.record_heartbeat(trial_id)
+
+    def silent(self, study_id: int) -> set[int]:
+        """Running trials whose last sign of life is older than the study's grace, by the database's clock."""
+        return set(self._backend._get_stale_trial_ids(study_id))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Transactions of this thread only read, and wait for no writer."""
-        self._reading.on = True
+        self._thread.reads = True
         try:
             yield
         finally:
-            self._reading.on = False
+            self._thread.reads = False
 
     def _open_postgres(self, url: str) -> RDBStorage:
         # One connection: the lock belongs to it, so whatever is written under a lock is written by its holder.
@@ -125,9 +147,18 @@ class Database:
     def patiently(self, operation: Callable[[], Found]) -> Found:
         """Do what may be done twice, again and again while the database is away.
 
-        Whoever calls it takes the lock inside `operation`: a lock does not outlive its connection. Raises SweepError
-        when patience ends, or for an error that no waiting mends.
+        Within another patient operation it is done once: that one is repeated as a whole, since its lock does not
+        outlive its connection. Raises DatabaseUnusable when patience ends, or for an error that no waiting mends.
         """
+        if getattr(self._thread, "is_patient", False):
+            return operation()
+        self._thread.is_patient = True
+        try:
+            return self._repeated(operation)
+        finally:
+            self._thread.is_patient = False
+
+    def _repeated(self, operation: Callable[[], Found]) -> Found:
         away_since: float | None = None
         pause = FIRST_PAUSE_S
         while True:
@@ -139,7 +170,7 @@ class Database:
                 if away_since is None:
                     away_since = now
                 if now - away_since >= self._patience_s:
-                    raise SweepError(
+                    raise DatabaseUnusable(
                         f"the study's database {self.place} has been away for {now - away_since:.0f} s "
                         f"({self._reason(error)}); repeat the command when it is back: nothing is lost"
                     ) from None
@@ -161,14 +192,14 @@ class Database:
         """Raise what no waiting mends: a full disk, a wrong password, a damaged file."""
         reason, state = self._reason(error), getattr(_origin(error), "sqlstate", None)
         if state == DISK_FULL_STATE or "disk is full" in reason or "No space left" in reason:
-            raise SweepError(
+            raise DatabaseUnusable(
                 f"the disk is full: the study's database {self.place} cannot grow; make room and repeat the command: "
                 "nothing is lost"
             ) from None
         if any(word in reason for word in REFUSED):
-            raise InputError(f"study.storage={self.place}: the server refuses us ({reason})") from None
+            raise DatabaseRefuses(f"study.storage={self.place}: the server refuses us ({reason})") from None
         if not _passes(error, state):
-            raise SweepError(f"{self.place}: the study's database cannot be used ({reason})") from None
+            raise DatabaseUnusable(f"{self.place}: the study's database cannot be used ({reason})") from None
 
     def _reason(self, error: Exception) -> str:
         lines = str(_origin(error)).strip().splitlines() or [type(error).__name__]
@@ -213,8 +244,3 @@ def _passes(error: Exception, state: str | None) -> bool:
     if state is not None:
         return state.startswith(PASSING_STATES)
     return cause.connection_invalidated or type(cause.orig).__name__ in ("OperationalError", "InterfaceError")
-
-
-def engine_of(database: Database) -> Engine:
-    """The engine below Optuna's storage."""
-    return database._backend.engine

@@ -16,9 +16,9 @@ def result_settings(settings: Settings) -> dict[str, Any]:
     )
     sections["study"] = {"objectives": sections["study"]["objectives"]}
     searched = set(settings.study.space)
-    return {
-        path: value for path, value in flattened(sections).items() if not _is_within(path, searched)
-    } | {f"study.space.{path}": _kind(settings.study, path) for path in searched}
+    return {path: value for path, value in flattened(sections).items() if not _is_within(path, searched)} | {
+        f"study.space.{path}": _kind(settings.study, path) for path in searched
+    }
 
 
 def _is_within(path: str, searched: set[str]) -> bool:

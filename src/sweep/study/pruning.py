@@ -28,7 +28,7 @@ def pruner_of(settings: StudySettings) -> pruners.BasePruner:
         case "hyperband":
             return pruners.HyperbandPruner(
                 min_resource=given.min_resource,
-                max_resource=given.max_resource,
+                max_resource=given.max_resource or given.min_resource,
                 reduction_factor=given.reduction_factor,
             )
         case "none" | "wilcoxon":

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.settings import StudySettings
 
 
-class CountedBruteForce(samplers.BruteForceSampler):  # type: ignore[misc]  # optuna is untyped
+class CountedBruteForce(samplers.BruteForceSampler):
     """Brute force that leaves it to the study's target when to stop: Optuna's ends a loop that is not run here."""
 
     def after_trial(

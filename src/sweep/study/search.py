@@ -45,6 +45,10 @@ class PointSearch:
             load_if_exists=True,
         )
         self._study_id = study._study_id
+        self._known: tuple[object | None, list[FrozenTrial]] = (
+            None,
+            [],
+        )  # read under the lock, and not changed since
 
     def _study(self, number: int) -> optuna.Study:
         """The study as the sampler of the point with this number sees it: without memory of earlier askings."""
@@ -52,8 +56,14 @@ class PointSearch:
         return optuna.load_study(study_name=self._name, storage=self._database.storage, sampler=sampler)
 
     def _trials(self) -> list[FrozenTrial]:
-        with self._database.reading():
-            return self._database.storage.get_all_trials(self._study_id, deepcopy=False)
+        change = self._database.current_change
+        if change is None or self._known[0] is not change:
+            with self._database.reading():
+                self._known = change, self._database.storage.get_all_trials(self._study_id, deepcopy=False)
+        return self._known[1]
+
+    def _forget(self) -> None:
+        self._known = None, []
 
     def points(self) -> list[FrozenTrial]:
         """What counts as a point of this search, in the order of asking."""
@@ -74,9 +84,11 @@ class PointSearch:
             waiting = next((trial for trial in trials if trial.state == TrialState.WAITING), None)
             number = begun.number if begun else waiting.number if waiting else len(trials)
             study = self._study(number)
+            known = self.known()
+            self._forget()
             trial = Trial(study, begun._trial_id) if begun else study.ask()
             point = Point(self._sample(trial), 0)
-            if point.key not in self.known():
+            if point.key not in known:
                 trial.set_user_attr("point", point.to_json())  # with it, this is a point of the study
                 return
             trial.set_user_attr("repeats", point.key)
@@ -103,6 +115,7 @@ class PointSearch:
             if of is None or any(trial.user_attrs.get("reference") == name for trial in trials):
                 continue
             if not any(_is_point(trial) and matches(_point(trial).values, of) for trial in trials):
+                self._forget()
                 fixed = {path: stored(value) for path, value in of.items()}
                 self._study(0).enqueue_trial(fixed, user_attrs={"reference": name})
 
@@ -114,12 +127,14 @@ class PointSearch:
             if trial.state != TrialState.RUNNING:
                 continue
             if "repeats" in trial.user_attrs:
+                self._forget()
                 self._study(trial.number).tell(trial.number, state=TrialState.FAIL)
             elif _is_point(trial):
                 values = _point(trial).values
                 found = [replicates.get(Point(values, seed).key) for seed in self._settings.seeds]
                 ended = [other for other in found if other is not None and other.state not in UNFINISHED]
                 if len(ended) == len(found):
+                    self._forget()
                     self._tell(trial, values, ended, replicates)
 
     def _tell(

@@ -1,12 +1,12 @@
 """`study.seed_policy=stop_when_worse`: a point that is clearly worse than the best runs no more seeds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.records import StudyFolder
 from sweep.settings import StudySettings
 from sweep.study.point import Point
 
@@ -25,13 +25,13 @@ def judge(
     settings: StudySettings,
     trial: Point,
     known: Mapping[str, FrozenTrial],
-    feasible: Callable[[FrozenTrial], bool],
-    ranks: Callable[[str], Path],
+    feasible: Sequence[FrozenTrial],
+    folder: StudyFolder,
 ) -> Verdict:
     """Whether a waiting trial is worth running, by the trials of its point's earlier seeds.
 
-    `known` are all trials by key, `ranks` gives the file of ranks of a key. The test is that of METRICS, section 6:
-    paired by translation group, against the point with the best mean over the same seeds.
+    `known` are all trials by key, `feasible` those that a best point may have. The test is that of METRICS,
+    section 6: paired by translation group, against the point with the best mean over the same seeds.
     """
     earlier = settings.seeds[: settings.seeds.index(trial.seed)]
     own = [known.get(Point(trial.values, seed).key) for seed in earlier]
@@ -44,7 +44,7 @@ def judge(
     best = _best(settings, seeds, known, feasible)
     if best is None or best[0].user_attrs["key"] == complete[0].user_attrs["key"]:
         return Verdict(go=True)
-    reason = _clearly_worse(settings, best, complete, ranks)
+    reason = _clearly_worse(settings, best, complete, folder)
     return Verdict(go=reason is None, reason=reason)
 
 
@@ -52,14 +52,13 @@ def _best(
     settings: StudySettings,
     seeds: Sequence[int],
     known: Mapping[str, FrozenTrial],
-    feasible: Callable[[FrozenTrial], bool],
+    feasible: Sequence[FrozenTrial],
 ) -> list[FrozenTrial] | None:
     """The trials with these seeds of the point whose mean over them is best."""
     points = {}
-    for trial in known.values():
-        if trial.state == TrialState.COMPLETE and feasible(trial):
-            point = Point.from_json(trial.user_attrs["point"])
-            points[point.without_seed] = point.values
+    for trial in feasible:
+        point = Point.from_json(trial.user_attrs["point"])
+        points[point.without_seed] = point.values
     best: list[FrozenTrial] | None = None
     for values in points.values():
         found = [known.get(Point(values, seed).key) for seed in seeds]
@@ -78,14 +77,14 @@ def _clearly_worse(
     settings: StudySettings,
     best: Sequence[FrozenTrial],
     own: Sequence[FrozenTrial],
-    ranks: Callable[[str], Path],
+    folder: StudyFolder,
 ) -> str | None:
     """The reason to stop, or None."""
     from sweep.report.comparison import load_system, paired_test  # imports the evaluation: seconds
 
     if _mean(settings, own) >= _mean(settings, best):
         return None
-    files = [[ranks(trial.user_attrs["key"]) for trial in trials] for trials in (best, own)]
+    files = [[folder.trial(trial.user_attrs["key"]).ranks for trial in trials] for trials in (best, own)]
     if not all(file.exists() for listed in files for file in listed):
         return None  # a trial without ranks (an earlier version's, say) proves nothing
     reference, other = load_system("best", files[0]), load_system("own", files[1])

@@ -6,75 +6,35 @@ Every change happens under the study's lock, and may be done twice: when the dat
 whole change is repeated with a new lock.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import cached_property
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.errors import Fenced, InputError, SweepError
+from sweep.errors import Fenced, InputError
 from sweep.liveness import host_of, this_host
-from sweep.pareto import dominates, front
-from sweep.records import State, StudyFolder, TrialRecord, TrialResult
+from sweep.records import StudyFolder, TrialRecord, TrialResult
 from sweep.settings import Settings, StudySettings
-from sweep.study.constraints import Measured, worst
-from sweep.study.database import Database, Found, StorageError
+from sweep.study.database import StorageError
 from sweep.study.identity import differences, result_settings
-from sweep.study.point import Point, grid_points
-from sweep.study.pruning import is_clearly_worse, pruner_of, write_values
-from sweep.study.search import PointSearch, measured_points
-from sweep.study.seeds import judge
-from sweep.study.trials import (
-    FINISHED,
-    STATES,
-    Claim,
-    attempts,
-    by_key,
-    holder,
-    point_of,
-    record_of,
-    waiting_trial,
-    worker_of,
-)
+from sweep.study.pruning import is_clearly_worse, write_values
+from sweep.study.seeds import UNFINISHED, judge
+from sweep.study.trials import Claim, attempts, holder, point_of, waiting_trial, worker_of
+from sweep.study.view import StudyView, objective_value
 
 __all__ = ["Claim", "StorageError", "StudyStore", "objective_value", "result_settings"]
 
 
-class StudyStore:
-    """The trials of one study. `alive` tells whether a worker of this machine with a given id still lives."""
+class StudyStore(StudyView):
+    """The trials of one study, with what changes them. `alive` tells whether a worker of this machine with a given id
+    still lives."""
 
     def __init__(self, folder: StudyFolder, settings: StudySettings, alive: Callable[[str], bool]) -> None:
-        self.folder = folder
-        self.settings = settings
+        super().__init__(folder, settings)
         self._alive = alive
-        self.database = Database(folder.path, settings)
-        self.storage = self.database.storage
-        self.study, self._search = self._locked(self._open)
-
-    def _open(self) -> tuple[optuna.Study, PointSearch | None]:
-        study = optuna.create_study(
-            study_name=self.settings.name,
-            storage=self.storage,
-            directions=[objective.direction for objective in self.settings.objectives],
-            sampler=optuna.samplers.RandomSampler(seed=0),  # points come from the search's own study
-            pruner=pruner_of(self.settings),
-            load_if_exists=True,
-        )
-        if self.settings.is_grid:
-            return study, None
-        return study, PointSearch(self.database, self.settings, self._measured)
-
-    def _locked(self, change: Callable[[], Found]) -> Found:
-        """Make a change under the study's lock; again, as a whole, if the database was away meanwhile."""
-
-        def attempt() -> Found:
-            with self.database.locked:
-                return change()
-
-        return self.database.patiently(attempt)
 
     # Identity of the study ------------------------------------------------------------------------------------
 
@@ -87,7 +47,7 @@ class StudyStore:
                 self.study.set_user_attr("uid", uuid.uuid4().hex)
             return str(self.study.user_attrs["uid"])
 
-        return self._locked(change)
+        return self.database.change(change)
 
     def check_settings(self, settings: Settings) -> None:
         """Remember the settings that change results, or compare them with the remembered ones.
@@ -102,7 +62,7 @@ class StudyStore:
                 self.study.set_user_attr("settings", now)
             return differences(then or now, now)
 
-        lines = self._locked(change)
+        lines = self.database.change(change)
         if lines:
             raise InputError(
                 f"study '{self.settings.name}' was started with other settings that change its results:\n"
@@ -111,17 +71,6 @@ class StudyStore:
             )
 
     # What is to be done ---------------------------------------------------------------------------------------
-
-    @property
-    def target(self) -> int:
-        """How many trials (points times seeds) are to be finished."""
-        if self.settings.is_grid:
-            return len(self._grid)
-        return (self.settings.points or 0) * len(self.settings.seeds)
-
-    @cached_property
-    def _grid(self) -> dict[str, Point]:
-        return {point.key: point for point in grid_points(self.settings)}
 
     def enqueue(self) -> None:
         """Enqueue what is known beforehand and not there yet: grid points, and FAILED trials to be retried."""
@@ -134,7 +83,7 @@ class StudyStore:
                     if trial.state == TrialState.FAIL:
                         self.study.add_trial(waiting_trial(self.settings, point_of(trial), attempts(trial)))
 
-        self._locked(change)
+        self.database.change(change)
 
     def _enqueue_missing(self, known: Mapping[str, FrozenTrial]) -> None:
         """Enqueue what is wanted and not there: grid points, seeds of a searched point (new seeds, or a kill before
@@ -143,21 +92,12 @@ class StudyStore:
             if key not in known:
                 self.study.add_trial(waiting_trial(self.settings, point))
 
-    def _wanted(self) -> dict[str, Point]:
-        """What counts towards the target, by key: the grid as it is now (values may have been removed since), or the
-        first `points` points that the search found, with every seed."""
-        if self._search is None:
-            return self._grid
-        found = [point_of(trial) for trial in self._search.points()[: self.settings.points]]
-        points = [Point(point.values, seed) for point in found for seed in self.settings.seeds]
-        return {point.key: point for point in points}
-
     # Taking it on ---------------------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Claim | None:
         """Take on the next trial, or None if nothing is left to do. Exactly one worker gets a trial."""
-        entry = f"{worker}#{uuid.uuid4().hex[:8]}"
-        return self._locked(lambda: self._claim(entry))
+        entry = f"{worker}#{time.time_ns()}"
+        return self.database.change(lambda: self._claim(entry))
 
     def _claim(self, entry: str) -> Claim | None:
         known = self._by_key()
@@ -170,8 +110,7 @@ class StudyStore:
             known = self._by_key()
         trial_next = self._abandoned(known) or self._next_waiting(known)
         if trial_next is None and self._search is not None:
-            # Trials that were just stopped may have finished their points.
-            self._search.settle(self._by_key())
+            self._search.settle(self._by_key())  # points whose last seeds have just been stopped
             if len(self._search.points()) < (self.settings.points or 0):
                 self._search.ask()
                 self._enqueue_missing(known)
@@ -183,7 +122,7 @@ class StudyStore:
         running = [trial for trial in known.values() if trial.state == TrialState.RUNNING]
         wanted = self._wanted() if running else {}
         # Beats are compared with the database's clock.
-        silent = set(self.storage._get_stale_trial_ids(self.study._study_id)) if running else set()
+        silent = self.database.silent(self.study._study_id) if running else set()
         for trial in running:
             if not self._is_dead(trial, silent):
                 continue
@@ -215,7 +154,7 @@ class StudyStore:
             point = point_of(trial)
             if point.without_seed in stopped:
                 continue  # its trials were ended together with the first
-            verdict = judge(self.settings, point, known, self._is_feasible, lambda key: self.folder.trial(key).ranks)
+            verdict = judge(self.settings, point, known, self._feasible(known), self.folder)
             if verdict.go:
                 return trial
             if verdict.reason:
@@ -230,7 +169,7 @@ class StudyStore:
         trial_id = trial._trial_id
         if trial.state == TrialState.WAITING:
             self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-        self.storage.record_heartbeat(trial_id)
+        self.database.beat(trial_id)
         self.storage.set_trial_user_attr(trial_id, "claims", [*trial.user_attrs.get("claims", []), entry])
         return _claim_of(trial, attempts(trial) + 1, entry)
 
@@ -245,16 +184,14 @@ class StudyStore:
         while the database is away."""
         if not _is_held(self.storage.get_trial(claim.trial_id), claim):
             return False
-        self.storage.record_heartbeat(claim.trial_id)
+        self.database.beat(claim.trial_id)
         return True
 
     def _fence(self, claim: Claim) -> None:
         if not _is_held(self.storage.get_trial(claim.trial_id), claim):
             raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
 
-    def report(
-        self, claim: Claim, step: int, value: float, values_q: NDArray[np.float64] | None = None
-    ) -> bool:
+    def report(self, claim: Claim, step: int, value: float, values_q: NDArray[np.float64] | None = None) -> bool:
         """Keep a validation's value (and those by question, q) of a step; whether the trial should be pruned.
 
         The value's better way is the objective's. A step that is reported again, after a kill, replaces the first.
@@ -272,7 +209,7 @@ class StudyStore:
                 return is_clearly_worse(self.settings, values_q, step, pairs)
             return bool(self.study.pruner.prune(self.study, self.storage.get_trial(claim.trial_id)))
 
-        return self._locked(change)
+        return self.database.change(change)
 
     def commit_result(self, claim: Claim, write: Callable[[], None]) -> None:
         """Let the claim's worker write its result: the first result stays. Raises Fenced."""
@@ -281,7 +218,7 @@ class StudyStore:
             self._fence(claim)
             write()
 
-        self._locked(change)
+        self.database.change(change)
 
     # What became of it ----------------------------------------------------------------------------------------
 
@@ -301,10 +238,15 @@ class StudyStore:
 
     def release(self, claim: Claim) -> None:
         """Give a trial back that is to go on later; whoever claims next may take it. Raises Fenced."""
-        self._locked(lambda: (self._fence(claim), self._set_back(claim)))
 
-    def _set_back(self, claim: Claim) -> None:
-        self.storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+        def change() -> None:
+            trial = self.storage.get_trial(claim.trial_id)
+            if trial.state == TrialState.WAITING and holder(trial) == claim.entry:
+                return
+            self._fence(claim)
+            self.storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+
+        self.database.change(change)
 
     def _end(self, claim: Claim, state: TrialState, values: list[float] | None = None, **attrs: object) -> None:
         def change() -> None:
@@ -314,11 +256,9 @@ class StudyStore:
             self._fence(claim)
             self._set(trial, state, values, **attrs)
 
-        self._locked(change)
+        self.database.change(change)
 
-    def _set(
-        self, trial: FrozenTrial, state: TrialState, values: list[float] | None = None, **attrs: object
-    ) -> None:
+    def _set(self, trial: FrozenTrial, state: TrialState, values: list[float] | None = None, **attrs: object) -> None:
         for name, value in attrs.items():
             if value not in (None, {}):
                 self.storage.set_trial_user_attr(trial._trial_id, name, value)
@@ -328,15 +268,14 @@ class StudyStore:
         """Charge a worker's death to its trial; after `max_attempts` deaths the trial is FAILED and returned.
 
         Only a launcher that saw the worker die calls this: workers that end with their driver cost a trial nothing.
-        Another worker may have the trial by now; then that one is left to try.
+        Another worker may have the trial by now; then that one is left to try. A worker that ended because it lost
+        its trial died of nothing.
         """
+        if status == Fenced.exit_status:
+            return None
 
         def change() -> TrialRecord | None:
-            for trial in self._by_key().values():
-                if trial.state not in (TrialState.RUNNING, TrialState.WAITING):
-                    continue
-                if worker not in map(worker_of, trial.user_attrs.get("claims", [])):
-                    continue
+            for trial in self._last_taken_by(worker):
                 deaths = {**trial.user_attrs.get("deaths", {}), worker: status}
                 self.storage.set_trial_user_attr(trial._trial_id, "deaths", deaths)
                 if len(deaths) >= self.settings.max_attempts and worker_of(holder(trial)) == worker:
@@ -344,7 +283,16 @@ class StudyStore:
                     return self._record(self.storage.get_trial(trial._trial_id))
             return None
 
-        return self._locked(change)
+        return self.database.change(change)
+
+    def _last_taken_by(self, worker: str) -> list[FrozenTrial]:
+        """The unfinished trial that a worker took on last, or nothing."""
+        taken: dict[str, FrozenTrial] = {}
+        for trial in self._by_key().values():
+            if trial.state in UNFINISHED:
+                own = [entry for entry in trial.user_attrs.get("claims", []) if worker_of(entry) == worker]
+                taken |= {entry: trial for entry in own}
+        return [taken[max(taken)]] if taken else []
 
     def _give_up(self, trial: FrozenTrial) -> None:
         deaths = trial.user_attrs["deaths"]
@@ -353,89 +301,6 @@ class StudyStore:
         reason = f"its worker died {len(deaths)} times, last with status {status}{killed}"
         self._set(trial, TrialState.FAIL, reason=reason)
 
-    # What there is --------------------------------------------------------------------------------------------
-
-    def records(self) -> list[TrialRecord]:
-        """The current trial of every key, in order of their numbers, with metrics where there are any."""
-        known = self._by_key()
-        points = self._measured_points(known)
-        breaking = {Point(dict(point.values), 0).key: worst(self.settings, point, points) for point in points}
-        return [self._record(trial, breaking) for trial in known.values()]
-
-    def _record(self, trial: FrozenTrial, breaking: Mapping[str, float] | None = None) -> TrialRecord:
-        point = point_of(trial)
-        has_result = STATES[trial.state] in FINISHED
-        result = self.folder.trial(point.key).read_result() if has_result else None
-        violation = breaking.get(point.without_seed, 0.0) if breaking else 0.0
-        return record_of(trial, result.metrics if result else {}, violation)
-
-    def states(self) -> dict[str, State]:
-        """State of every key, without reading results: cheap enough to poll."""
-        return {key: STATES[trial.state] for key, trial in self._by_key().items()}
-
-    def finished(self) -> int:
-        """How many trials count towards the target."""
-        wanted = self._wanted()
-        return sum(state in FINISHED and key in wanted for key, state in self.states().items())
-
-    def unfinished(self) -> bool:
-        """Whether a worker would find something to do."""
-        states, wanted = self.states(), self._wanted()
-        return len(wanted) < self.target or any(
-            states.get(key, "WAITING") in ("WAITING", "RUNNING") for key in wanted
-        )
-
-    def _by_key(self) -> dict[str, FrozenTrial]:
-        def read() -> dict[str, FrozenTrial]:
-            with self.database.reading():
-                return by_key(self.storage.get_all_trials(self.study._study_id, deepcopy=False))
-
-        return self.database.patiently(read)
-
-    # Which models are the best --------------------------------------------------------------------------------
-
-    def would_be_kept(self, point: Point, result: TrialResult) -> bool:
-        """Whether no finished trial is as good or better: by the objective, or by all of several. A trial that breaks
-        a constraint is never the best."""
-        known = self._by_key()
-        metrics = {metric: objective_value(result, metric) for metric in self._constrained}
-        if worst(self.settings, Measured(point.values, metrics), self._measured_points(known)) > 0:
-            return False
-        objectives = self.settings.objectives
-        own = [objective_value(result, objective.metric) for objective in objectives]
-        others = [list(trial.values) for trial in known.values() if self._is_feasible(trial) and trial.values]
-        return not any(other == own or dominates(other, own, objectives) for other in others)
-
-    def best_keys(self) -> set[str]:
-        """Keys of the COMPLETE trials that no other betters: one, or a Pareto front."""
-        trials = [trial for trial in self._by_key().values() if self._is_feasible(trial)]
-        kept = front([trial.values for trial in trials], self.settings.objectives)
-        return {trials[index].user_attrs["key"] for index in kept}
-
-    def _is_feasible(self, trial: FrozenTrial) -> bool:
-        """Whether a trial is COMPLETE and keeps the constraints."""
-        if trial.state != TrialState.COMPLETE:
-            return False
-        if not self.settings.constraints:
-            return True
-        own = Measured(point_of(trial).values, self._measured(trial))
-        return worst(self.settings, own, self._measured_points(self._by_key())) <= 0
-
-    @cached_property
-    def _constrained(self) -> list[str]:
-        return [constraint.metric for constraint in self.settings.constraints]
-
-    def _measured(self, trial: FrozenTrial) -> Mapping[str, float]:
-        """The constrained metrics of a COMPLETE trial; from its result, if the constraint is younger than it."""
-        kept: dict[str, float] = trial.user_attrs.get("measured", {})
-        if all(metric in kept for metric in self._constrained):
-            return kept
-        result = self.folder.trial(trial.user_attrs["key"]).read_result()
-        return result.metrics if result else kept
-
-    def _measured_points(self, known: Mapping[str, FrozenTrial]) -> list[Measured]:
-        return measured_points(known.values(), self._measured) if self.settings.constraints else []
-
 
 def _claim_of(trial: FrozenTrial, attempt: int, entry: str) -> Claim:
     return Claim(trial._trial_id, trial.number, point_of(trial), attempt, entry)
@@ -443,12 +308,3 @@ def _claim_of(trial: FrozenTrial, attempt: int, entry: str) -> Claim:
 
 def _is_held(trial: FrozenTrial, claim: Claim) -> bool:
     return trial.state == TrialState.RUNNING and holder(trial) == claim.entry
-
-
-def objective_value(result: TrialResult, metric: str) -> float:
-    """The value of the study's objective. Raises SweepError naming near metrics if the trial has none."""
-    if metric not in result.metrics:
-        family = "/".join(metric.split("/")[:3])
-        near = sorted(name for name in result.metrics if name.startswith(family))
-        raise SweepError(f"the objective '{metric}' is not among the trial's metrics; there are: {', '.join(near)}")
-    return result.metrics[metric]

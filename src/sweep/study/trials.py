@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.records import State, TrialRecord
@@ -66,18 +67,20 @@ def by_key(trials: Iterable[FrozenTrial]) -> dict[str, FrozenTrial]:
 
 def waiting_trial(settings: StudySettings, point: Point, earlier_attempts: int = 0) -> FrozenTrial:
     """A new trial of a point, for the storage."""
+    params, distributions = parameters(settings, point.values)
     return optuna.trial.create_trial(
         state=TrialState.WAITING,
         user_attrs={"key": point.key, "point": point.to_json(), "attempts": earlier_attempts},
-        **parameters(settings, point.values),
+        params=params,
+        distributions=distributions,
     )
 
 
-def parameters(settings: StudySettings, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Values as Optuna's parameters, with their distributions."""
+def parameters(settings: StudySettings, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """Values as Optuna's parameters, and their distributions."""
     known = {path: distribution_of(settings, path) for path in values}
     kept = {path: distribution for path, distribution in known.items() if distribution is not None}
-    return {"params": {path: stored(values[path]) for path in kept}, "distributions": kept}
+    return {path: stored(values[path]) for path in kept}, kept
 
 
 def record_of(trial: FrozenTrial, metrics: dict[str, float], violation: float = 0.0) -> TrialRecord:
