@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from sweep.command_line import this_python
-from sweep.config import Composer
+from sweep.config import Composer, load_settings
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.errors import InputError, Interrupted, SweepError
 from sweep.evaluation.catalogue import metric_problem
@@ -21,10 +21,12 @@ from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, new_worker, read_status
 from sweep.records import StudyFolder, TrialRecord, write_atomically, write_trials_csv
+from sweep.report.pareto import print_pareto
 from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
 from sweep.settings import HfModel, JudgedEvaluation, Settings
 from sweep.study.store import StorageError, StudyStore
+from sweep.study.warm_start import warm_start
 from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, default_uri, open_study
 
 POLL_S = 0.4
@@ -56,7 +58,11 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     with _only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
+        adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
         store.enqueue()
+        if adopted:
+            kind = "trials" if settings.study.is_grid else "points"
+            console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
         if store.finished():
             console.print(
                 f"Resuming study '{folder.path.name}': {store.finished()} of {store.target} trials are done."
@@ -74,6 +80,7 @@ def _tell_results(settings: Settings, folder: StudyFolder, records: list[TrialRe
 
     benchmark, objective = settings.evaluation.name, settings.study.objectives[0]
     print_summary(console, records, benchmark, objective, folder.baselines())
+    print_pareto(console, records, settings.study.objectives)
     print_certainty(console, folder, records, objective, benchmark)
 
 
@@ -110,6 +117,10 @@ def _check_inputs(settings: Settings) -> None:
         problem = metric_problem(objective.metric, *known)
         if problem:
             raise InputError(f"study.objectives: {problem}")
+    for constraint in settings.study.constraints:
+        problem = metric_problem(constraint.metric, *known)
+        if problem:
+            raise InputError(f"study.constraints: {problem}")
 
 
 class Study:

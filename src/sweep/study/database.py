@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, TimeoutError
+from sqlalchemy.pool import NullPool
 
 from sweep.errors import DatabaseRefuses, DatabaseUnusable, InputError
 from sweep.settings import StudySettings
@@ -130,17 +131,21 @@ class Database:
                 f"study.storage={self.place}: PostgreSQL needs the extra 'postgres': "
                 "pip install 'multilingual-ratio-sweep[postgres]'"
             ) from error
+        template = url.replace("{", "{{").replace("}", "}}")
         try:
             with AdvisoryLock(opening, OPENING):
-                storage = RDBStorage(
-                    url.replace("{", "{{").replace("}", "}}"),
-                    engine_kwargs=options,
+                # Creating tables takes two connections at a time.
+                RDBStorage(template, {"poolclass": NullPool, "connect_args": _POSTGRES})
+                return RDBStorage(
+                    template,
+                    options,
+                    skip_compatibility_check=True,
+                    skip_table_creation=True,
                     heartbeat_interval=1,
                     grace_period=self._grace_s,
                 )
         finally:
             opening.dispose()
-        return storage
 
     # Patience -------------------------------------------------------------------------------------------------
 

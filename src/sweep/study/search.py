@@ -174,20 +174,28 @@ class PointSearch:
         point = Measured(values, means([self._measured(other) for other in complete]))
         broken = violations(self._settings, point, measured_points(replicates.values(), self._measured))
         live = Trial(study, trial._trial_id)
-        for index, (constraint, by) in enumerate(zip(self._settings.constraints, broken, strict=True)):
-            name = f"{index}:{constraint.metric}"
+        for name, by in zip(self._constraint_names, broken, strict=True):
             if name not in live.constraints:  # else told by a worker that was killed right after
                 live.set_constraint(name, by)
 
-    def add_known(self, values: dict[str, Any], objectives: list[float], origin: str) -> None:
-        """Add a finished point of another study, for the sampler alone."""
+    @property
+    def _constraint_names(self) -> list[str]:
+        return [f"{index}:{constraint.metric}" for index, constraint in enumerate(self._settings.constraints)]
+
+    def add_known(
+        self, values: dict[str, Any], objectives: list[float], metrics: Mapping[str, float], origin: str
+    ) -> None:
+        """Add a finished point of another study, with its constrained metrics, for the sampler alone."""
+        broken = violations(self._settings, Measured(values, metrics), [])
         kept = {path: search_distribution(self._settings.space[path]) for path in values}
+        self._forget()
         self._study(0).add_trial(
             optuna.trial.create_trial(
                 values=objectives,
                 params={path: stored(values[path]) for path in kept},
                 distributions=kept,
                 user_attrs={"point": Point(values, 0).to_json(), "warm_start": origin},
+                constraints=dict(zip(self._constraint_names, broken, strict=True)),
             )
         )
 

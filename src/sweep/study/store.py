@@ -8,7 +8,8 @@ whole change is repeated with a new lock.
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ from sweep.errors import Fenced, InputError
 from sweep.liveness import host_of, this_host
 from sweep.records import StudyFolder, TrialRecord, TrialResult
 from sweep.settings import Settings, StudySettings
+from sweep.study.constraints import means
 from sweep.study.database import StorageError
 from sweep.study.identity import differences, result_settings
+from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
 from sweep.study.seeds import UNFINISHED, judge
 from sweep.study.trials import Claim, attempts, holder, point_of, waiting_trial, worker_of
@@ -91,6 +94,42 @@ class StudyStore(StudyView):
         for key, point in self._wanted().items():
             if key not in known:
                 self.study.add_trial(waiting_trial(self.settings, point))
+
+    def is_wanted(self, point: Point) -> bool:
+        """Whether a trial of this point counts towards the target."""
+        return point.key in self._wanted()
+
+    def adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        """Add finished trials of one point that another study ran, once: to a grid as its own, to a search as a
+        point for its sampler. How many were added."""
+        return self.database.change(lambda: self._adopt(trials, origin))
+
+    def _adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        if self._search is not None:
+            values = trials[0][0].values
+            if trials[0][0].without_seed in self._search.known():
+                return 0
+            metrics = [self._bounded(result) for _, result in trials]
+            columns = zip(*(self._objectives(result) for _, result in trials), strict=True)
+            self._search.add_known(values, [fmean(column) for column in columns], means(metrics), origin)
+            return 1
+        added, known = 0, self._by_key()
+        for point, result in trials:
+            trial = known.get(point.key)
+            if self.is_wanted(point) and (trial is None or trial.state == TrialState.WAITING):
+                attrs = {"duration_s": result.duration_s, "warm_start": origin, "measured": self._bounded(result)}
+                if trial is None:
+                    self.study.add_trial(waiting_trial(self.settings, point))
+                    trial = self._by_key()[point.key]
+                self._set(trial, TrialState.COMPLETE, self._objectives(result), **attrs)
+                added += 1
+        return added
+
+    def _objectives(self, result: TrialResult) -> list[float]:
+        return [objective_value(result, objective.metric) for objective in self.settings.objectives]
+
+    def _bounded(self, result: TrialResult) -> dict[str, float]:
+        return {metric: objective_value(result, metric) for metric in self._constrained}
 
     # Taking it on ---------------------------------------------------------------------------------------------
 
@@ -224,8 +263,7 @@ class StudyStore(StudyView):
 
     def finish(self, claim: Claim, result: TrialResult) -> None:
         """Record a trial's objective values. Raises SweepError if the result lacks a metric, and Fenced."""
-        values = [objective_value(result, objective.metric) for objective in self.settings.objectives]
-        measured = {metric: objective_value(result, metric) for metric in self._constrained}
+        values, measured = self._objectives(result), self._bounded(result)
         self._end(claim, TrialState.COMPLETE, values, duration_s=result.duration_s, measured=measured)
 
     def fail(self, claim: Claim, reason: str) -> None:
