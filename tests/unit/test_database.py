@@ -58,6 +58,7 @@ def _work(folder: str, overrides: list[str], name: str, found: Any) -> None:
     found.put(None)
 
 
+@pytest.mark.slow
 def test_four_processes_claim_forty_trials_exactly(tmp_path: Path, storage: list[str]) -> None:
     context = multiprocessing.get_context("spawn")
     found = context.Queue()
@@ -147,12 +148,12 @@ def test_a_claim_whose_answer_was_lost_is_found_again(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(store, "_take", lost)
     claim = store.claim("w")
-    assert claim == calls[0]
-    assert len(calls) == 1
     assert claim is not None
-    assert claim.attempt == 1
+    assert (claim.trial_id, claim.entry, claim.attempt) == (calls[0].trial_id, calls[0].entry, 1)
+    assert len(calls) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts_delays_workers_and_kills_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +239,11 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, storage: list[str]
     assert claims[0] is not None
 
 
+def fill(store: StudyStore) -> None:
+    for _ in range(500):
+        store.database.change(lambda: store.study.enqueue_trial({}, user_attrs={"much": "x" * 2000}))
+
+
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
     store = store_at(tmp_path, "study.space={train.steps: {grid: [50, 60, 70]}}")
     engine = store.database._backend.engine
@@ -251,8 +257,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
     event.listen(engine, "connect", limit)
     engine.dispose()
     with pytest.raises(DatabaseUnusable, match=r"the disk is full: the study's database .*study\.db cannot grow"):
-        for _ in range(500):
-            store.database.change(lambda: store.study.enqueue_trial({}, user_attrs={"much": "x" * 2000}))
+        fill(store)
     event.remove(engine, "connect", limit)
     engine.dispose()
     claim = store.claim("w")

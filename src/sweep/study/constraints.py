@@ -1,6 +1,6 @@
 """Constraints of a study: by how much a point breaks them, from the means over its seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -17,7 +17,7 @@ class Measured:
     metrics: Mapping[str, float]
 
 
-def means(rows: list[Mapping[str, float]]) -> dict[str, float]:
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The mean of every metric that all rows have."""
     common = set.intersection(*(set(row) for row in rows)) if rows else set()
     return {metric: fmean(row[metric] for row in rows) for metric in sorted(common)}
