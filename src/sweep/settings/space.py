@@ -36,7 +36,7 @@ class Dimension(Section):
     def _a_value_is_a_list_of_one(cls, when: Any) -> Any:
         if not isinstance(when, dict):
             return when
-        return {path: value if isinstance(value, (list, tuple)) else (value,) for path, value in when.items()}
+        return {path: tuple(value) if isinstance(value, (list, tuple)) else (value,) for path, value in when.items()}
 
     @property
     def listed(self) -> tuple[Any, ...]:

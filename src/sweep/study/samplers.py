@@ -24,7 +24,7 @@ def sampler_of(settings: StudySettings, number: int) -> samplers.BaseSampler:
     one draws. TPE, GP and brute force know the points that other workers are at. Constraints reach TPE, GP and both
     NSGAs; CMA-ES and the others search without them.
     """
-    seed = (settings.search_seed * 1_000_003 + number) % 2**31
+    seed = _seed(settings, number)
     # A population has to fit into the search several times over, or it never comes to a second generation.
     population = max(4, min(50, (settings.points or 0) // 5))
     match settings.sampler:
@@ -41,7 +41,16 @@ def sampler_of(settings: StudySettings, number: int) -> samplers.BaseSampler:
         case "brute_force":
             return CountedBruteForce(seed=seed)
         case "random":
-            return samplers.RandomSampler(seed=seed)
+            return random_sampler(settings, number)
+
+
+def random_sampler(settings: StudySettings, number: int) -> samplers.BaseSampler:
+    """Draws the point with this number by chance."""
+    return samplers.RandomSampler(seed=_seed(settings, number))
+
+
+def _seed(settings: StudySettings, number: int) -> int:
+    return (settings.search_seed * 1_000_003 + number) % 2**31
 
 
 def _startup(settings: StudySettings) -> int:

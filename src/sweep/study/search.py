@@ -6,7 +6,8 @@ Everything here happens under the study's lock, and a kill at any place is mende
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from statistics import fmean
 from typing import Any
 
@@ -19,9 +20,10 @@ from sweep.study.constraints import Measured, matches, means, violations
 from sweep.study.database import Database
 from sweep.study.distributions import search_distribution, stored, suggest
 from sweep.study.point import Point
-from sweep.study.samplers import sampler_of
+from sweep.study.samplers import random_sampler, sampler_of
 
 MAX_REPEATS = 100  # draws of an already known point in a row before the space counts as exhausted
+MAX_OWN_REPEATS = 10  # before chance draws for a sampler that cannot leave a part of the space with nothing new in it
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 
@@ -50,9 +52,9 @@ class PointSearch:
             [],
         )  # read under the lock, and not changed since
 
-    def _study(self, number: int) -> optuna.Study:
+    def _study(self, number: int, by_chance: bool = False) -> optuna.Study:
         """The study as the sampler of the point with this number sees it: without memory of earlier askings."""
-        sampler = sampler_of(self._settings, number)
+        sampler = random_sampler(self._settings, number) if by_chance else sampler_of(self._settings, number)
         return optuna.load_study(study_name=self._name, storage=self._database.storage, sampler=sampler)
 
     def _trials(self) -> list[FrozenTrial]:
@@ -83,7 +85,7 @@ class PointSearch:
             begun = next((trial for trial in trials if _is_unnamed(trial)), None)  # by a worker killed in between
             waiting = next((trial for trial in trials if trial.state == TrialState.WAITING), None)
             number = begun.number if begun else waiting.number if waiting else len(trials)
-            study = self._study(number)
+            study = self._study(number, by_chance=_last_repeats(trials) >= MAX_OWN_REPEATS)
             known = self.known()
             self._forget()
             trial = Trial(study, begun._trial_id) if begun else study.ask()
@@ -210,6 +212,12 @@ def measured_points(
             point = Point.from_json(trial.user_attrs["point"])
             rows.setdefault(point.without_seed, (point.values, []))[1].append(measured(trial))
     return [Measured(values, means(metrics)) for values, metrics in rows.values()]
+
+
+def _last_repeats(trials: Sequence[FrozenTrial]) -> int:
+    """How many of the last trials repeated a known point."""
+    asked = [trial for trial in trials if trial.state != TrialState.WAITING and not _is_unnamed(trial)]
+    return len(list(takewhile(lambda trial: "repeats" in trial.user_attrs, reversed(asked))))
 
 
 def _is_point(trial: FrozenTrial) -> bool:
