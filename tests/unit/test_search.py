@@ -48,14 +48,14 @@ def run(store: StudyStore, metrics: Callable[[dict[str, Any], int], dict[str, fl
     return keys
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "cmaes", "nsga2", "nsga3"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
 def test_every_sampler_draws_the_same_however_often_it_is_interrupted(sampler: str, tmp_path: Path) -> None:
-    search = [SPACE, "study.points=7", f"study.sampler={sampler}"]
+    search = [SPACE, "study.points=6", f"study.sampler={sampler}"]
     aim: Callable[[dict[str, Any]], float] = lambda values: -((values["ratio.monolingual"] - 0.3) ** 2)  # noqa: E731
     whole = work(store_of(tmp_path / "a", *search), value=aim)
-    assert len(set(whole)) == 7
+    assert len(set(whole)) == 6
     pieces: list[str] = []
-    while more := run(store_of(tmp_path / "b", *search), lambda values, _: {LOW: aim(values)}, limit=2):
+    while more := run(store_of(tmp_path / "b", *search), lambda values, _: {LOW: aim(values)}, limit=4):
         pieces += more
     assert pieces == whole
     other = work(store_of(tmp_path / "c", *search, "study.search_seed=1"), value=aim)
@@ -71,19 +71,18 @@ def test_brute_force_visits_every_point_once_and_then_says_so(tmp_path: Path) ->
         settings_of(SPACE, "study.points=3", "study.sampler=brute_force")
 
 
-def test_tpe_and_cmaes_come_nearer_than_chance(tmp_path: Path) -> None:
+def test_tpe_comes_nearer_than_chance(tmp_path: Path) -> None:
     def value(values: dict[str, Any]) -> float:
         away = (np.log10(values["train.learning_rate"]) + 3.5) ** 2
         return float(-((values["ratio.monolingual"] - 0.3) ** 2) - away)
 
     best = {}
-    for sampler in ("random", "tpe", "cmaes"):
-        store = store_of(tmp_path / sampler, SPACE, "study.points=40", f"study.sampler={sampler}")
+    for sampler in ("random", "tpe"):
+        store = store_of(tmp_path / sampler, SPACE, "study.points=24", f"study.sampler={sampler}")
         work(store, value=value)
-        late = points_of(store)[-10:]
+        late = points_of(store)[-8:]
         best[sampler] = fmean(trial.value or 0.0 for trial in late)
     assert best["tpe"] > best["random"] + 0.1
-    assert best["cmaes"] > best["random"] + 0.1
 
 
 def test_a_point_is_told_the_mean_over_its_seeds_when_the_last_has_finished(tmp_path: Path) -> None:
@@ -182,7 +181,7 @@ def conflict(values: dict[str, Any], _: int) -> dict[str, float]:
     return {MONO: values["ratio.monolingual"] - worse, LOW: 1 - values["ratio.monolingual"] - worse}
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga3"])
 def test_several_objectives_have_a_front(sampler: str, tmp_path: Path) -> None:
     store = store_of(tmp_path, SPACE, TWO, "study.points=10", f"study.sampler={sampler}")
     run(store, conflict)
@@ -213,14 +212,14 @@ BOUND = f"study.constraints=[{{metric: {MONO}, not_below: {{of: {{ratio.monoling
 
 
 def test_a_search_with_a_reference_begins_with_it_and_keeps_to_its_bound(tmp_path: Path) -> None:
-    search = [SPACE, BOUND, "study.points=15", "study.seeds=[0,1]"]
+    search = [SPACE, BOUND, "study.points=10", "study.seeds=[0,1]"]
     store = store_of(tmp_path, *search)
 
     def metrics(values: dict[str, Any], _: int) -> dict[str, float]:
         return {MONO: values["ratio.monolingual"], LOW: 1 - values["ratio.monolingual"]}
 
     keys = run(store, metrics)
-    assert len(keys) == 30
+    assert len(keys) == 20
     assert keys[0].startswith("ratio.monolingual=1,")
     records = store.records()
     for record in records:

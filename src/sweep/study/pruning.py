@@ -15,7 +15,8 @@ from sweep.settings import StudySettings
 def pruner_of(settings: StudySettings) -> pruners.BasePruner:
     """Optuna's pruner; Wilcoxon's test is ours, since it needs the values of every question."""
     given = settings.pruner
-    waits = {"n_startup_trials": given.startup_trials, "n_warmup_steps": given.warmup_steps}
+    # Optuna judges the last step of its warm-up already.
+    waits = {"n_startup_trials": given.startup_trials, "n_warmup_steps": given.warmup_steps + 1}
     match given.kind:
         case "median":
             return pruners.MedianPruner(**waits)

@@ -21,10 +21,10 @@ from sweep.study.database import Database
 from sweep.study.distributions import search_distribution, stored, suggest
 from sweep.study.point import Point
 from sweep.study.samplers import random_sampler, sampler_of
+from sweep.study.trials import UNFINISHED
 
 MAX_REPEATS = 100  # draws of an already known point in a row before the space counts as exhausted
 MAX_OWN_REPEATS = 10  # before chance draws for a sampler that cannot leave a part of the space with nothing new in it
-UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 
 class PointSearch:

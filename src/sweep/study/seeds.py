@@ -9,8 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.records import StudyFolder
 from sweep.settings import StudySettings
 from sweep.study.point import Point
-
-UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
+from sweep.study.trials import UNFINISHED
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from sweep.study.database import StorageError
 from sweep.study.identity import differences, result_settings
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
-from sweep.study.seeds import UNFINISHED, judge
-from sweep.study.trials import Claim, attempts, holder, point_of, waiting_trial, worker_of
+from sweep.study.seeds import judge
+from sweep.study.trials import Claim, attempts, holder, last_taken_by, point_of, waiting_trial, worker_of
 from sweep.study.view import StudyView, objective_value
 
 __all__ = ["Claim", "StorageError", "StudyStore", "objective_value", "result_settings"]
@@ -241,14 +241,22 @@ class StudyStore(StudyView):
 
         def change() -> bool:
             self._fence(claim)
+            if self.storage.get_trial(claim.trial_id).user_attrs.get("hopeless_at") == step:
+                return True  # said before, to an attempt that was killed before it could act
             self.storage.set_trial_intermediate_value(claim.trial_id, step, value)
-            if self.settings.pruner.kind == "wilcoxon" and values_q is not None:
-                finished = [trial for trial in self._by_key().values() if trial.state == TrialState.COMPLETE]
-                pairs = [(trial, self.folder.trial(trial.user_attrs["key"])) for trial in finished]
-                return is_clearly_worse(self.settings, values_q, step, pairs)
-            return bool(self.study.pruner.prune(self.study, self.storage.get_trial(claim.trial_id)))
+            hopeless = self._is_hopeless(claim, step, values_q)
+            if hopeless:
+                self.storage.set_trial_user_attr(claim.trial_id, "hopeless_at", step)
+            return hopeless
 
         return self.database.change(change)
+
+    def _is_hopeless(self, claim: Claim, step: int, values_q: NDArray[np.float64] | None) -> bool:
+        if self.settings.pruner.kind == "wilcoxon" and values_q is not None:
+            finished = [trial for trial in self._by_key().values() if trial.state == TrialState.COMPLETE]
+            pairs = [(trial, self.folder.trial(trial.user_attrs["key"])) for trial in finished]
+            return is_clearly_worse(self.settings, values_q, step, pairs)
+        return bool(self.study.pruner.prune(self.study, self.storage.get_trial(claim.trial_id)))
 
     def commit_result(self, claim: Claim, write: Callable[[], None]) -> None:
         """Let the claim's worker write its result: the first result stays. Raises Fenced."""
@@ -313,7 +321,7 @@ class StudyStore(StudyView):
             return None
 
         def change() -> TrialRecord | None:
-            for trial in self._last_taken_by(worker):
+            for trial in last_taken_by(worker, self._by_key().values()):
                 deaths = {**trial.user_attrs.get("deaths", {}), worker: status}
                 self.storage.set_trial_user_attr(trial._trial_id, "deaths", deaths)
                 if len(deaths) >= self.settings.max_attempts and worker_of(holder(trial)) == worker:
@@ -322,15 +330,6 @@ class StudyStore(StudyView):
             return None
 
         return self.database.change(change)
-
-    def _last_taken_by(self, worker: str) -> list[FrozenTrial]:
-        """The unfinished trial that a worker took on last, or nothing."""
-        taken: dict[str, FrozenTrial] = {}
-        for trial in self._by_key().values():
-            if trial.state in UNFINISHED:
-                own = [entry for entry in trial.user_attrs.get("claims", []) if worker_of(entry) == worker]
-                taken |= {entry: trial for entry in own}
-        return [taken[max(taken)]] if taken else []
 
     def _give_up(self, trial: FrozenTrial) -> None:
         deaths = trial.user_attrs["deaths"]

@@ -26,6 +26,7 @@ STATES: dict[TrialState, State] = {
     TrialState.FAIL: "FAILED",
 }
 FINISHED: tuple[State, ...] = ("COMPLETE", "PRUNED")
+UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,16 @@ def worker_of(entry: str) -> str:
 def attempts(trial: FrozenTrial) -> int:
     """How often the trial was taken on."""
     return int(trial.user_attrs.get("attempts", 0)) + len(trial.user_attrs.get("claims", []))
+
+
+def last_taken_by(worker: str, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The unfinished trial that a worker took on last, or nothing."""
+    taken: dict[str, FrozenTrial] = {}
+    for trial in trials:
+        if trial.state in UNFINISHED:
+            own = [entry for entry in trial.user_attrs.get("claims", []) if worker_of(entry) == worker]
+            taken |= {entry: trial for entry in own}
+    return [taken[max(taken)]] if taken else []
 
 
 def by_key(trials: Iterable[FrozenTrial]) -> dict[str, FrozenTrial]:
