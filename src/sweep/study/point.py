@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ class Point:
     values: dict[str, Any]
     seed: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The trial's identity: a readable, file-safe slug such as `ratio.monolingual=0.25,seed=0`.
 
@@ -33,7 +34,7 @@ class Point:
             key = key[: MAX_KEY_LENGTH - len(tail)] + tail
         return key
 
-    @property
+    @cached_property
     def without_seed(self) -> str:
         """The same for all seeds of a point: its key, without the seed."""
         return Point(self.values, 0).key
@@ -47,10 +48,11 @@ class Point:
         """The point as text, for storage."""
         return json.dumps({"values": self.values, "seed": self.seed}, sort_keys=True)
 
-    @classmethod
-    def from_json(cls, text: str) -> "Point":
+    @staticmethod
+    @lru_cache(maxsize=100_000)  # every look at a study asks for the points of all of its trials
+    def from_json(text: str) -> "Point":
         """The point that `to_json` wrote."""
-        return cls(**json.loads(text))
+        return Point(**json.loads(text))
 
 
 def _slug(value: Any) -> str:

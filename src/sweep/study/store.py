@@ -24,6 +24,7 @@ from sweep.study.database import StorageError
 from sweep.study.identity import differences, result_settings
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
+from sweep.study.search import PointSearch
 from sweep.study.seeds import judge
 from sweep.study.trials import Claim, attempts, holder, last_taken_by, point_of, waiting_trial, worker_of
 from sweep.study.view import StudyView, objective_value
@@ -89,15 +90,21 @@ class StudyStore(StudyView):
         self.database.change(change)
 
     def _enqueue_missing(self, known: Mapping[str, FrozenTrial]) -> None:
-        """Enqueue what is wanted and not there: grid points, seeds of a searched point (new seeds, or a kill before
-        all of them were enqueued)."""
-        for key, point in self._wanted().items():
+        """Enqueue what is wanted and not there: grid points, new seeds of a search."""
+        for key, point in self._wanted(known).items():
+            if key not in known:
+                self.study.add_trial(waiting_trial(self.settings, point))
+
+    def _enqueue_seeds(self, search: PointSearch, known: Mapping[str, FrozenTrial]) -> None:
+        """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed."""
+        points = [point_of(trial) for trial in search.points()[: self.settings.points]]
+        for key, point in self._with_seeds(points).items():
             if key not in known:
                 self.study.add_trial(waiting_trial(self.settings, point))
 
     def is_wanted(self, point: Point) -> bool:
         """Whether a trial of this point counts towards the target."""
-        return point.key in self._wanted()
+        return point.key in self._wanted(self._by_key())
 
     def adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
         """Add finished trials of one point that another study ran, once: to a grid as its own, to a search as a
@@ -125,12 +132,6 @@ class StudyStore(StudyView):
                 added += 1
         return added
 
-    def _objectives(self, result: TrialResult) -> list[float]:
-        return [objective_value(result, objective.metric) for objective in self.settings.objectives]
-
-    def _bounded(self, result: TrialResult) -> dict[str, float]:
-        return {metric: objective_value(result, metric) for metric in self._constrained}
-
     # Taking it on ---------------------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Claim | None:
@@ -145,21 +146,21 @@ class StudyStore(StudyView):
                 return _claim_of(trial, attempts(trial), entry)
         if self._search is not None:
             self._search.settle(known)
-            self._enqueue_missing(known)
+            self._enqueue_seeds(self._search, known)
             known = self._by_key()
         trial_next = self._abandoned(known) or self._next_waiting(known)
         if trial_next is None and self._search is not None:
             self._search.settle(self._by_key())  # points whose last seeds have just been stopped
             if len(self._search.points()) < (self.settings.points or 0):
                 self._search.ask()
-                self._enqueue_missing(known)
+                self._enqueue_seeds(self._search, known)
                 trial_next = self._next_waiting(self._by_key())
         return None if trial_next is None else self._take(trial_next, entry)
 
     def _abandoned(self, known: Mapping[str, FrozenTrial]) -> FrozenTrial | None:
         """A RUNNING trial whose worker is dead."""
         running = [trial for trial in known.values() if trial.state == TrialState.RUNNING]
-        wanted = self._wanted() if running else {}
+        wanted = self._wanted(known) if running else {}
         # Beats are compared with the database's clock.
         silent = self.database.silent(self.study._study_id) if running else set()
         for trial in running:
@@ -182,7 +183,7 @@ class StudyStore(StudyView):
 
     def _next_waiting(self, known: Mapping[str, FrozenTrial]) -> FrozenTrial | None:
         """The first enqueued trial that is wanted and worth running."""
-        wanted = self._wanted()
+        wanted = self._wanted(known)
         waiting = [trial for trial in known.values() if trial.state == TrialState.WAITING]
         stopped: set[str] = set()
         for trial in sorted(waiting, key=lambda trial: trial.number):

@@ -1,6 +1,6 @@
 """What there is of a study: its trials, how far it is, and which are the best. Changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import optuna
@@ -15,7 +15,7 @@ from sweep.study.database import Database
 from sweep.study.point import Point, grid_points
 from sweep.study.pruning import pruner_of
 from sweep.study.search import PointSearch, measured_points
-from sweep.study.trials import FINISHED, STATES, by_key, point_of, record_of
+from sweep.study.trials import FINISHED, STATES, UNFINISHED, by_key, point_of, record_of
 
 
 class StudyView:
@@ -26,6 +26,7 @@ class StudyView:
         self.settings = settings
         self.database = Database(folder.path, settings)
         self.storage = self.database.storage
+        self._seeded: tuple[int, dict[str, Point]] = 0, {}
         self.study, self._search = self.database.change(self._open)
 
     def _open(self) -> tuple[optuna.Study, PointSearch | None]:
@@ -52,15 +53,22 @@ class StudyView:
     def _grid(self) -> dict[str, Point]:
         return {point.key: point for point in grid_points(self.settings)}
 
-    def _wanted(self) -> dict[str, Point]:
+    def _wanted(self, known: Mapping[str, FrozenTrial]) -> Mapping[str, Point]:
         """What counts towards the target, by key: the grid as it is now (values may have been removed since), or the
         first `points` points that the search found, with every seed."""
-        if self._search is None:
+        if self.settings.is_grid:
             return self._grid
-        search = self._search
-        found = [point_of(trial) for trial in self.database.patiently(search.points)[: self.settings.points]]
-        points = [Point(point.values, seed) for point in found for seed in self.settings.seeds]
-        return {point.key: point for point in points}
+        found: dict[str, Point] = {}
+        for trial in known.values():
+            found.setdefault(point_of(trial).without_seed, point_of(trial))
+        return self._with_seeds(list(found.values())[: self.settings.points])
+
+    def _with_seeds(self, points: Sequence[Point]) -> Mapping[str, Point]:
+        """The trials of points, by key; points are only ever added, so the same number of them are the same."""
+        if len(points) != self._seeded[0]:
+            replicates = [Point(point.values, seed) for point in points for seed in self.settings.seeds]
+            self._seeded = len(points), {point.key: point for point in replicates}
+        return self._seeded[1]
 
     def records(self) -> list[TrialRecord]:
         """The current trial of every key, in order of their numbers, with metrics where there are any."""
@@ -82,15 +90,16 @@ class StudyView:
 
     def finished(self) -> int:
         """How many trials count towards the target."""
-        states = self.states()
-        return sum(states.get(key) in FINISHED for key in self._wanted())
+        known = self._by_key()
+        trials = (known.get(key) for key in self._wanted(known))
+        return sum(trial is not None and STATES[trial.state] in FINISHED for trial in trials)
 
     def unfinished(self) -> bool:
         """Whether a worker would find something to do."""
-        states, wanted = self.states(), self._wanted()
-        return len(wanted) < self.target or any(
-            states.get(key, "WAITING") in ("WAITING", "RUNNING") for key in wanted
-        )
+        known = self._by_key()
+        wanted = self._wanted(known)
+        trials = [known.get(key) for key in wanted]
+        return len(wanted) < self.target or any(trial is None or trial.state in UNFINISHED for trial in trials)
 
     def _by_key(self) -> dict[str, FrozenTrial]:
         def read() -> dict[str, FrozenTrial]:
@@ -105,11 +114,10 @@ class StudyView:
         """Whether no finished trial is as good or better: by the objective, or by all of several. A trial that breaks
         a constraint is never the best."""
         known = self._by_key()
-        metrics = {metric: objective_value(result, metric) for metric in self._constrained}
-        if worst(self.settings, Measured(point.values, metrics), self._measured_points(known)) > 0:
+        if worst(self.settings, Measured(point.values, self._bounded(result)), self._measured_points(known)) > 0:
             return False
         objectives = self.settings.objectives
-        own = [objective_value(result, objective.metric) for objective in objectives]
+        own = self._objectives(result)
         others = [list(trial.values or ()) for trial in self._feasible(known)]
         return not any(other == own or dominates(other, own, objectives) for other in others)
 
@@ -127,6 +135,12 @@ class StudyView:
         points = self._measured_points(known)
         own = [Measured(point_of(trial).values, self._measured(trial)) for trial in complete]
         return [trial for trial, found in zip(complete, own, strict=True) if worst(self.settings, found, points) <= 0]
+
+    def _objectives(self, result: TrialResult) -> list[float]:
+        return [objective_value(result, objective.metric) for objective in self.settings.objectives]
+
+    def _bounded(self, result: TrialResult) -> dict[str, float]:
+        return {metric: objective_value(result, metric) for metric in self._constrained}
 
     @cached_property
     def _constrained(self) -> list[str]:
