@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import PostgresServer, running_server, why_not
 
 # Set before torch is imported anywhere. Two test processes share the cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -52,3 +54,13 @@ def sweep(tmp_path: Path, cache: Path) -> Sweep:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test run's own."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with running_server() as server:
+        yield server

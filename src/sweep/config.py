@@ -5,11 +5,10 @@ that names the key and what is allowed.
 """
 
 import difflib
-import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +22,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from sweep.checks import STUDY_CHECKS
 from sweep.errors import InputError
-from sweep.settings import EvaluateSettings, Section, Settings
+from sweep.settings import EvaluateSettings, Section, Settings, StudySettings
+from sweep.settings.storage import redacted
 
 MAX_CHECKED_POINTS = 64  # composing takes about 0.1 s
+_PASSWORD = re.compile(r"\+{0,2}study\.storage=[^$]*://[^/]*:[^/]*@")
 
 SettingsType = TypeVar("SettingsType", bound=Section)
 
@@ -57,11 +59,20 @@ class Composer:
         self.config_name = config_name
         self.overrides = tuple(overrides)
         self.config_dir = config_dir
+        if any(_PASSWORD.match(override) for override in overrides):
+            raise InputError(
+                "study.storage: everyone on this machine can read a password on the command line; put the URL into "
+                "an environment variable and write study.storage='${oc.env:SWEEP_STORAGE}'"
+            )
         if config_dir and not Path(config_dir).is_dir():
             raise InputError(f"--config-dir: no such folder: {config_dir}")
 
     def compose(self, point: dict[str, Any] | None = None) -> DictConfig:
         """The composed configuration, with a point's values (by config path) laid over the overrides."""
+        return self._composed(point)[0]
+
+    def _composed(self, point: dict[str, Any] | None = None) -> tuple[DictConfig, Any]:
+        """The composed configuration, and the study's storage as it is written: unresolved, if it is a reference."""
         search = []
         if self.config_dir:
             search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
@@ -73,12 +84,17 @@ class Composer:
                 config = compose(self.config_name, overrides=[*search, *given, *assignments])
             if space:
                 config.study.space = space[-1]
+            written = OmegaConf.to_container(config)
             OmegaConf.resolve(config)
-        return config
+        assert isinstance(written, dict)
+        return config, (written.get("study") or {}).get("storage")
 
     def yaml(self) -> str:
-        """The composed configuration as `--cfg job` prints it."""
-        return OmegaConf.to_yaml(self.compose())
+        """The composed configuration as `--cfg job` prints it; without the password of the study's storage."""
+        config, storage = self._composed()
+        if storage is not None:
+            config.study.storage = storage if "${" in str(storage) else redacted(str(storage))
+        return OmegaConf.to_yaml(config)
 
     def _parsed(self, more: Sequence[str] = ()) -> list[Override]:
         return OverridesParser.create().parse_overrides([*self.overrides, *more])
@@ -229,10 +245,9 @@ def check_space(composer: Composer, settings: Settings) -> None:
         if path.split(".")[0] in reserved:
             reason = "list seeds in study.seeds" if path == "seed" else "it does not change a trial's result"
             raise InputError(f"study.space: '{path}' cannot be searched: {reason}")
-    points: list[dict[str, Any]] = [{path: value} for path in space for value in space[path].ends]
+    points = [_with_conditions(settings.study, path, value) for path in space for value in space[path].ends]
     if len(space) > 1 and math.prod(len(dimension.ends) for dimension in space.values()) <= MAX_CHECKED_POINTS:
-        combinations = itertools.product(*(dimension.ends for dimension in space.values()))
-        points += [dict(zip(space, values, strict=True)) for values in combinations]
+        points += settings.study.combinations({path: dimension.ends for path, dimension in space.items()})
     for point in points:
         try:
             load_settings(composer, point)
@@ -240,48 +255,9 @@ def check_space(composer: Composer, settings: Settings) -> None:
             raise InputError(f"study.space: {error}") from error
 
 
-def _zero_shot(settings: Settings) -> str | None:
-    if settings.data.kind == "squad" and settings.evaluation.kind == "squad":
-        paths = (settings.data.path, settings.evaluation.path)
-        same_path = None not in paths and len({Path(str(path)).resolve() for path in paths}) == 1
-        if settings.data.corpus.name == settings.evaluation.corpus.name or same_path:
-            return (
-                f"data and evaluation are both '{settings.evaluation.name}': a study never trains on what it "
-                "evaluates on; choose another data= or evaluation="
-            )
-    return None
-
-
-def _cross_needs_two_languages(settings: Settings) -> str | None:
-    if settings.ratio.kinds[1] and len(settings.languages.train) < 2:
-        return (
-            f"ratio.monolingual={settings.ratio.monolingual}: cross-lingual batches need at least 2 languages in "
-            f"languages.train, not {len(settings.languages.train)}"
-        )
-    return None if settings.languages.train else "languages.train is empty: name at least one language"
-
-
-def _batch_covers_ranks(settings: Settings) -> str | None:
-    if settings.train.batch_size < settings.launcher.processes:
-        return (
-            f"train.batch_size={settings.train.batch_size}: must be at least launcher.processes "
-            f"({settings.launcher.processes}), so that every process has a row"
-        )
-    return None
-
-
-def _warmup_fits(settings: Settings) -> str | None:
-    if settings.train.warmup_steps >= settings.train.steps:
-        return (
-            f"train.warmup_steps={settings.train.warmup_steps}: must be smaller than train.steps "
-            f"({settings.train.steps})"
-        )
-    return None
-
-
-STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
-    _zero_shot,
-    _cross_needs_two_languages,
-    _batch_covers_ranks,
-    _warmup_fits,
-)
+def _with_conditions(study: StudySettings, path: str, value: Any) -> dict[str, Any]:
+    """A value of a path with the values of other paths that it needs to exist."""
+    point: dict[str, Any] = {}
+    for other, wanted in (study.space[path].when or {}).items():
+        point = _with_conditions(study, other, wanted[0]) | point
+    return {**point, path: value}

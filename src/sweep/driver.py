@@ -1,9 +1,7 @@
 """Runs or resumes a study: prepares it, keeps a worker going, shows progress, and tells the result."""
 
-import os
 import signal
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,21 +12,24 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from sweep.command_line import this_python
-from sweep.config import Composer
+from sweep.config import Composer, load_settings
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.errors import InputError, Interrupted, SweepError
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.validation import validation_key
 from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
-from sweep.liveness import alive_in, read_status
+from sweep.liveness import alive_in, new_worker, read_status
 from sweep.records import StudyFolder, TrialRecord, write_atomically, write_trials_csv
+from sweep.report.pareto import print_pareto
 from sweep.report.progress import Display, display, duration_text
 from sweep.report.summary import print_summary
 from sweep.settings import HfModel, JudgedEvaluation, Settings
 from sweep.study.store import StorageError, StudyStore
+from sweep.study.warm_start import warm_start
 from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError, default_uri, open_study
 
 POLL_S = 0.4
@@ -60,7 +61,11 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     with _only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
+        adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
         store.enqueue()
+        if adopted:
+            kind = "trials" if settings.study.is_grid else "points"
+            console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
         if store.finished():
             console.print(
                 f"Resuming study '{folder.path.name}': {store.finished()} of {store.target} trials are done."
@@ -78,6 +83,7 @@ def _tell_results(settings: Settings, folder: StudyFolder, records: list[TrialRe
 
     benchmark, objective = settings.evaluation.name, settings.study.objectives[0]
     print_summary(console, records, benchmark, objective, folder.baselines())
+    print_pareto(console, records, settings.study.objectives)
     print_certainty(console, folder, records, objective, benchmark)
 
 
@@ -116,15 +122,26 @@ def _check_inputs(settings: Settings) -> None:
         problem = metric_problem(objective.metric, *known)
         if problem:
             raise InputError(f"study.objectives: {problem}")
+    for constraint in settings.study.constraints:
+        problem = metric_problem(constraint.metric, *known)
+        if problem:
+            raise InputError(f"study.constraints: {problem}")
 
 
 def _check_validation(settings: Settings, held_out: Benchmark) -> None:
-    """Whether early stopping can find its metric. Raises InputError."""
+    """Whether early stopping and pruning can find their metrics. Raises InputError."""
     tiers = tier_members(held_out.languages, benchmark_tiers(settings), settings.languages.train)
-    metric = settings.train.early_stopping.metric
-    problem = metric_problem(metric, held_out.name, held_out.protocol, tiers, tiers)
-    if settings.train.early_stopping.patience is not None and problem:
-        raise InputError(f"train.early_stopping.metric: {problem}")
+    needed = {}
+    if settings.train.early_stopping.patience is not None:
+        needed["train.early_stopping.metric"] = settings.train.early_stopping.metric
+    if settings.study.pruner.kind != "none":
+        needed["study.pruner judges by the objective's counterpart"] = validation_key(
+            settings.study.objectives[0].metric
+        )
+    for name, metric in needed.items():
+        problem = metric_problem(metric, held_out.name, held_out.protocol, tiers, tiers)
+        if problem:
+            raise InputError(f"{name}: {problem}")
 
 
 class Study:
@@ -164,7 +181,7 @@ class Study:
                 worker.stop()
             signal.signal(signal.SIGTERM, previous)
             if tracker is not None:
-                tracker.close(status)
+                tracker.close(status, self.store.states())
             write_trials_csv(self.folder.trials_csv, self.store.records())
         return complete
 
@@ -193,7 +210,7 @@ class Study:
 
     def _order(self, tracked: TrackedStudy) -> WorkOrder:
         return WorkOrder(
-            worker=f"w-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            worker=new_worker(),
             study_folder=str(self.folder.path),
             overrides=self.composer.overrides,
             config_dir=self.composer.config_dir,

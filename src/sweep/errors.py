@@ -27,3 +27,13 @@ class Fenced(SweepError):
     """Another attempt has taken a trial over: this one drops it, and changes nothing any more."""
 
     exit_status = 76  # of a group of processes that can drop it only by ending
+
+
+class DatabaseUnusable(SweepError):
+    """The study's database is away for too long, or cannot be used at all; no fault of a trial."""
+
+
+class DatabaseRefuses(DatabaseUnusable):
+    """The study's database does not accept what was given: user, password, name. Ends the command with status 2."""
+
+    exit_status = 2

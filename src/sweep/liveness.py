@@ -1,6 +1,9 @@
 """Whether a worker lives: it holds a file lock, which the kernel frees when the process ends, however it ends."""
 
 import json
+import os
+import socket
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,21 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from sweep.records import write_atomically
+
+
+def this_host() -> str:
+    """The name of this machine, as workers bear it."""
+    return "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())
+
+
+def new_worker() -> str:
+    """An id for a worker that this process starts, with its machine: locks of another machine say nothing here."""
+    return f"w-{os.getpid()}-{uuid.uuid4().hex[:8]}@{this_host()}"
+
+
+def host_of(worker: str) -> str:
+    """The machine of a worker; this one if its id names none."""
+    return worker.partition("@")[2] or this_host()
 
 
 def hold(workers: Path, worker: str) -> FileLock:

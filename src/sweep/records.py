@@ -41,7 +41,8 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as the study knows it. `parameters` are its searched values by config path."""
+    """One trial as the study knows it. `parameters` are its searched values by config path, `values` those of the
+    objectives; `violation` is how far its point is beyond the study's constraints, 0 if it keeps them."""
 
     key: str
     number: int
@@ -50,6 +51,8 @@ class TrialRecord:
     parameters: dict[str, Any]
     attempts: int = 0
     value: float | None = None
+    values: tuple[float, ...] = ()
+    violation: float = 0.0
     duration_s: float | None = None
     reason: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -141,6 +144,11 @@ class TrialFolder(ResultFolder):
     def embeddings(self) -> Path:
         """Embeddings of a large benchmark; only while it is evaluated."""
         return self.path / "embeddings"
+
+    @property
+    def validation(self) -> Path:
+        """Values of every question at each validation, in one file a step."""
+        return self.path / "validation"
 
     @property
     def losses(self) -> Path:

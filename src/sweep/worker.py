@@ -5,14 +5,12 @@ Rank 0 alone talks to the study and to MLflow; it broadcasts each claimed point 
 
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
-import traceback
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,30 +18,23 @@ from typing import Any, TextIO
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 import torch
-import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
-from sweep.curves import Curves
-from sweep.errors import InputError, SweepError, TrialFailed
-from sweep.evaluation.validation import Validation
+from sweep.errors import Fenced, InputError, TrialFailed
 from sweep.launch.order import WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
-from sweep.model.export import export
-from sweep.provenance import git_commit
-from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
-from sweep.report.card import model_card
-from sweep.settings import Settings, flattened
+from sweep.records import StudyFolder
+from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
-from sweep.study.store import Claim, StudyStore, objective_value
-from sweep.tracking.tracker import TrackedStudy, Tracker, TrackingError
-from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
+from sweep.study.store import Claim, StudyStore
+from sweep.tracking.tracker import TrackedStudy, Tracker
+from sweep.training.watch import Stopped, Watch
 from sweep.trial import Trial, TrialData, make_accelerator, run_trial
+from sweep.trial_run import GROUP_BROKEN, TrialRun
 
-GROUP_BROKEN = 75  # exit status
 PATIENCE_S = 60.0  # how long a failed rank leaves rank 0 to record the reason
-STATUS_S = 0.3  # how often the status file is renewed
 
 log = logging.getLogger("sweep")
 
@@ -91,12 +82,14 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
             try:
                 settings = load_settings(composer, claim.point.assignments)
             except InputError as error:  # values that are valid alone and not together
-                store.fail(claim, str(error))
+                with suppress(Fenced):
+                    store.fail(claim, str(error))
                 continue
-            trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim)
-            if trial.committed is None:  # else nothing is left that takes all ranks
-                _broadcast(accelerator, claim.point)
-            trial.run(data)
+            with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
+                trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim, heartbeat)
+                if trial.committed is None:  # else nothing is left that takes all ranks
+                    _broadcast(accelerator, claim)
+                trial.run(data)
     except Exception as error:
         # Not the trial's fault: the database, MLflow or the disk. The driver tells the user and stops.
         reason = " ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__
@@ -109,12 +102,15 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
 def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> None:
     """Other ranks: train and evaluate what rank 0 claimed; a failure they share with it is rank 0's to record."""
     data, folder = TrialData(), StudyFolder(Path(order.study_folder))
-    while (point := _broadcast(accelerator, None)) is not None:
+    while (told := _broadcast(accelerator, None)) is not None:
+        point, attempt = told
         settings = load_settings(composer, point.assignments)
         try:
             trial = folder.trial(point.key)
             paths = trial.embeddings, trial.checkpoint, folder.baseline(settings).path
-            run_trial(Trial(settings, point.key, *paths), data, accelerator, Watch())
+            run_trial(Trial(settings, point.key, *paths, attempt), data, accelerator, Watch())
+        except Stopped:
+            continue
         except TrialFailed as error:  # from a gathered loss or embedding: the same on every rank
             log.info("%s: %s", point.key, error)
         except Exception:
@@ -124,172 +120,14 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
             sys.exit(GROUP_BROKEN)
 
 
-def _broadcast(accelerator: Accelerator, point: Point | None) -> Point | None:
-    """Rank 0's point, on every rank."""
-    if accelerator.num_processes == 1:
-        return point
-    box: list[Any] = [point.to_json() if point else None]
-    broadcast_object_list(box, from_process=0)
-    return Point.from_json(box[0]) if box[0] else None
-
-
-class TrialRun:
-    """One claimed trial on rank 0: its folder, its MLflow run, its outcome."""
-
-    def __init__(
-        self,
-        order: WorkOrder,
-        settings: Settings,
-        accelerator: Accelerator,
-        folder: StudyFolder,
-        store: StudyStore,
-        tracker: Tracker,
-        claim: Claim,
-        should_pause: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.should_pause = should_pause
-        self.order = order
-        self.accelerator = accelerator
-        self.study_folder = folder
-        self.store = store
-        self.tracker = tracker
-        self.claim = claim
-        self.key = claim.point.key
-        self.folder: TrialFolder = folder.trial(self.key)
-        self.settings = settings
-        self.committed = self._committed_result()
-        self._status_at = 0.0
-
-    def _committed_result(self) -> TrialResult | None:
-        """The result of an earlier attempt that was killed after it had one."""
-        result = self.folder.read_result()
-        return result if result is not None and result.fingerprint == self.settings.trial_fingerprint() else None
-
-    def run(self, data: TrialData) -> None:
-        """Run the trial and record it as COMPLETE or FAILED."""
-        self._say(phase="preparing", step=0, steps=0, loss=None)
-        resolved = self.settings.model_dump(mode="json")
-        self.folder.path.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(self.folder.log)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        log.addHandler(handler)
-        write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
-        try:
-            tags = {"sweep.seed": str(self.settings.seed), "sweep.attempt": str(self.claim.attempt)}
-            run_id = self.tracker.start(self.key, flattened(resolved), tags)
-            log.info("attempt %d of %s", self.claim.attempt, self.key)
-            curves = Curves(self.folder, self.tracker, run_id)
-            result = self.committed or self._result(data, curves)
-            if result is not None:
-                curves.finish(result.steps or self.settings.train.steps)
-                self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
-                self.store.finish(self.claim, result)
-                self._tidy()
-                log.info("COMPLETE in %.1f s", result.duration_s)
-        finally:
-            log.removeHandler(handler)
-            handler.close()
-
-    def _result(self, data: TrialData, curves: Curves) -> TrialResult | None:
-        """Train and evaluate; the result, committed, or None if the trial FAILED, or was pruned or paused."""
-        settings = self.settings
-        baseline = self.study_folder.baseline(settings)
-        paths = self.folder.embeddings, self.folder.checkpoint, baseline.path
-        trial = Trial(settings, self.key, *paths, self.claim.attempt)
-        try:
-            outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
-            assert outcome is not None  # on rank 0
-            result = outcome.result
-            for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
-                if evaluation is not None:
-                    evaluation.write(folder.metrics, folder.details, folder.ranks)
-            for remark in outcome.evaluation.notes():
-                log.info("%s", remark)
-            for objective in settings.study.objectives:
-                objective_value(result, objective.metric)
-            if self._is_wanted(result):
-                card = model_card(settings, self.key, outcome.evaluation.evaluated, git_commit())
-                export(outcome.retriever, self.folder.model, card)
-            self.folder.write_result(result)
-        except Pruned as pruned:
-            self._prune(pruned.step, curves)
-            return None
-        except Paused as paused:
-            curves.finish(paused.step)
-            log.info("paused after step %d", paused.step)
-            return None
-        except (*TrackingError, OSError):  # MLflow or the disk: not the trial's fault
-            raise
-        except Exception as error:
-            self._fail(error)
-            return None
-        return result
-
-    def _watch(self, curves: Curves) -> Watch:
-        """What this process does while the trial trains."""
-        steps, every = self.settings.train.steps, self.settings.train.log_every
-
-        def on_point(point: TrainingPoint) -> None:
-            if point.step in (every, steps):
-                log.info("step %d: loss %.4f", point.step, point.loss)
-            curves.add_loss(point)
-            phase = "evaluating" if point.step == steps else "training"
-            self._say(phase=phase, step=point.step, steps=steps, loss=point.loss)
-
-        def on_validation(validation: Validation) -> bool:
-            curves.add_validation(validation)
-            return False
-
-        return Watch(on_point, log.info, on_validation, self.should_pause)
-
-    def _prune(self, step: int, curves: Curves) -> None:
-        """Record a trial that was not worth going on with; its checkpoint stays."""
-        reason = f"pruned after step {step} of {self.settings.train.steps}"
-        curves.finish(step)
-        log.info("PRUNED: %s", reason)
-        self.tracker.prune(self.key, reason)
-        self.store.prune(self.claim, reason)
-
-    def _is_wanted(self, result: TrialResult) -> bool:
-        """Whether the trial's model is to be kept: always, never, or if none is better so far."""
-        study = self.settings.study
-        if study.export != "best":
-            return study.export == "all"
-        objective = study.objectives[0]
-        sign = 1 if objective.direction == "maximize" else -1
-        value = sign * objective_value(result, objective.metric)
-        finished = [record.value for record in self.store.records() if record.state == "COMPLETE"]
-        return all(value > sign * other for other in finished if other is not None)
-
-    def _tidy(self) -> None:
-        """Remove what a finished trial does not need, and models of trials that are no longer the best."""
-        for folder in (self.folder.embeddings, self.folder.checkpoint):
-            shutil.rmtree(folder, ignore_errors=True)
-        if self.settings.study.export == "best" and self.folder.model.exists():
-            for other in self.study_folder.path.glob("trials/*/model"):
-                if other != self.folder.model:
-                    shutil.rmtree(other)
-
-    def _fail(self, error: Exception) -> None:
-        """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
-        meant_for_users = isinstance(error, SweepError)
-        reason = str(error) if meant_for_users else f"{type(error).__name__}: {error}"
-        if not meant_for_users:
-            log.error("%s", traceback.format_exc())
-        log.info("FAILED: %s", reason)
-        self.tracker.fail(self.key, reason)
-        self.store.fail(self.claim, reason)
-        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
-            # The other ranks may wait in a collective call; the driver starts a new group for the next trial.
-            sys.exit(GROUP_BROKEN)
-
-    def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
-        now = time.time()
-        if now - self._status_at < STATUS_S and phase == "training":
-            return
-        self._status_at = now
-        status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
-        write_status(self.study_folder.workers, self.order.worker, status)
+def _broadcast(accelerator: Accelerator, claim: Claim | None) -> tuple[Point, int] | None:
+    """Point and attempt of rank 0's claim, on every rank."""
+    told = None if claim is None else (claim.point.to_json(), claim.attempt)
+    if accelerator.num_processes > 1:
+        box: list[Any] = [told]
+        broadcast_object_list(box, from_process=0)
+        told = box[0]
+    return None if told is None else (Point.from_json(told[0]), told[1])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Points and their keys; claims, takeovers and refusals of the store."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sweep.study.store import StudyStore
 GRID = ["study.space={ratio.monolingual: {grid: [0, 0.5, 1.0]}}", "study.seeds=[0,1]"]
 
 
+@cache  # composing takes a tenth of a second
 def settings_of(*overrides: str) -> Settings:
     return load_settings(Composer("sweep", overrides))
 

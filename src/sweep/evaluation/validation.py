@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.holdout import NAME
 from sweep.evaluation.cells import CellTable, rank_cells
 from sweep.evaluation.encode import Texts, distinct, encode
 from sweep.evaluation.parallel_ranks import rank_parallel
@@ -18,6 +19,11 @@ from sweep.evaluation.summarise import Members, last_parts, summarise
 from sweep.model.encoder import Retriever, Role
 
 VALIDATED = (("mono", "map"), ("cross", "map"), ("pooled", "map"), ("pooled", "alignment_consistency"))
+
+
+def validation_key(metric: str) -> str:
+    """What stands for a benchmark's metric while training: the same family, metric and tier of what was held out."""
+    return "/".join([NAME, *metric.split("/")[1:]])
 
 
 @dataclass(frozen=True, eq=False)

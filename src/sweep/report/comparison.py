@@ -128,16 +128,14 @@ def compare(reference: System, others: Sequence[System], metric: str) -> list[Co
     Raises InputError if the systems did not answer the same questions.
     """
     for other in others:
-        same_languages = set(other.languages) == set(reference.languages)
-        if not same_languages or (other.benchmark, other.groups) != (reference.benchmark, reference.groups):
-            raise InputError(f"{other.name} and {reference.name} did not answer the same questions")
+        _check_same_questions(reference, other)
     reference_scg = reference.values(metric)
-    base_g = np.mean([group_shares(value_cg) for value_cg in reference_scg], axis=0)
+    base_g = _mean_shares(reference_scg)
     base_b = resampled_figures(reference_scg)
     found: list[tuple[System, float, Interval, float]] = []
     for other in others:
         value_scg = other.values(metric)
-        difference_g = np.mean([group_shares(value_cg) for value_cg in value_scg], axis=0) - base_g
+        difference_g = _mean_shares(value_scg) - base_g
         interval = percentile_interval(resampled_figures(value_scg) - base_b)
         found.append((other, float(difference_g.sum()), interval, sign_flip_p(difference_g)))
     corrected = holm([p for *_, p in found])
@@ -145,3 +143,24 @@ def compare(reference: System, others: Sequence[System], metric: str) -> list[Co
         Comparison(metric, reference.name, other.name, difference, interval, p, p_holm)
         for (other, difference, interval, p), p_holm in zip(found, corrected, strict=True)
     ]
+
+
+def paired_test(reference: System, other: System, metric: str) -> tuple[float, float]:
+    """How much larger the other's figure is than the reference's, and the two-sided p of the sign-flip test.
+
+    Raises InputError if the systems did not answer the same questions.
+    """
+    _check_same_questions(reference, other)
+    difference_g = _mean_shares(other.values(metric)) - _mean_shares(reference.values(metric))
+    return float(difference_g.sum()), sign_flip_p(difference_g)
+
+
+def _mean_shares(value_scg: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """What each group contributes to the figure (g), as the mean over seeds."""
+    return np.asarray(np.mean([group_shares(value_cg) for value_cg in value_scg], axis=0))
+
+
+def _check_same_questions(reference: System, other: System) -> None:
+    same_languages = set(other.languages) == set(reference.languages)
+    if not same_languages or (other.benchmark, other.groups) != (reference.benchmark, reference.groups):
+        raise InputError(f"{other.name} and {reference.name} did not answer the same questions")

@@ -39,10 +39,9 @@ def _sortable(value: Any) -> Any:
 
 
 def best_point(records: Sequence[TrialRecord], objective: Objective) -> Row | None:
-    """The point with the best mean objective over its seeds."""
-    rows = by_point(records)
-    sign = 1 if objective.direction == "maximize" else -1
-    return max(rows, key=lambda row: sign * fmean(record.value or 0.0 for record in row[1]), default=None)
+    """The point with the best mean objective over its seeds, among those that keep the study's constraints."""
+    rows = [row for row in by_point(records) if all(record.violation <= 0 for record in row[1])]
+    return max(rows, key=lambda row: objective.sign * fmean(record.value or 0.0 for record in row[1]), default=None)
 
 
 def mean_and_spread(metrics: Sequence[Mapping[str, float]], key: str, digits: int = 3) -> str:

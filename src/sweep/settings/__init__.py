@@ -38,7 +38,10 @@ from sweep.settings.data import (
     SquadData,
     SquadEvaluation,
 )
-from sweep.settings.study import Dimension, LauncherSettings, Objective, StudySettings, TrackingSettings
+from sweep.settings.goals import Constraint, Objective
+from sweep.settings.space import Dimension
+from sweep.settings.storage import StorageUrl
+from sweep.settings.study import LauncherSettings, PrunerSettings, StudySettings, TrackingSettings
 from sweep.settings.training import EncoderSettings, HfModel, ModelSettings, RatioSettings, TinyModel, TrainSettings
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "CldrEvaluation",
     "CldrRecords",
     "CldrShape",
+    "Constraint",
     "Corpus",
     "CorpusEvaluation",
     "DataSettings",
@@ -68,12 +72,14 @@ __all__ = [
     "Positive",
     "Probability",
     "Protocol",
+    "PrunerSettings",
     "RatioSettings",
     "SearchSettings",
     "Section",
     "Settings",
     "SquadData",
     "SquadEvaluation",
+    "StorageUrl",
     "StudySettings",
     "Tiers",
     "TinyModel",

@@ -1,83 +1,104 @@
 """What a study searches, towards what, where it runs and where it is tracked."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from sweep.settings.base import (
     Name,
     Positive,
     Section,
 )
+from sweep.settings.goals import Constraint, Objective
+from sweep.settings.space import Dimension, condition_problem, same, space_problem
+from sweep.settings.storage import StorageUrl
+
+Sampler = Literal["tpe", "random", "gp", "cmaes", "nsga2", "nsga3", "brute_force"]
+
+SEVERAL_OBJECTIVES: tuple[Sampler, ...] = ("tpe", "random", "gp", "nsga2", "nsga3", "brute_force")
 
 
-def _same(value: Any) -> str:
-    """Equal for values that are one point: 1 and 1.0, but not true."""
-    return repr(float(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)
+class PrunerSettings(Section):
+    """Which running trials are given up early, judged at each validation by the values of the others at that step.
 
+    `median`: worse than the median of the others. `percentile`: not among the best `percentile` per cent. `asha`:
+    successive halving, where 1 in `reduction_factor` goes on at each rung, the first at step `min_resource`.
+    `hyperband`: several such brackets up to `max_resource` steps. `wilcoxon`: question by question worse than the
+    best finished trial, with one-sided p < `p_threshold`. median, percentile and wilcoxon wait for `startup_trials`
+    finished trials, and spare a trial's first `warmup_steps` steps.
+    """
 
-class Dimension(Section):
-    """What one config path may be: exactly one of `grid` (all of these values), `choice` (one of them, searched),
-    `float` or `int` (a range [low, high], searched; `log` for a logarithmic scale, `step` for a lattice)."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    grid: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
-    choice: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
-    float_range: tuple[float, float] | None = Field(default=None, alias="float")
-    int_range: tuple[int, int] | None = Field(default=None, alias="int")
-    log: bool = False
-    step: Annotated[float, Field(gt=0)] | None = None
-
-    @property
-    def ends(self) -> tuple[Any, ...]:
-        """Every value of a list, both ends of a range: what must compose for the whole dimension to compose."""
-        return self.grid or self.choice or self.float_range or self.int_range or ()
+    kind: Literal["none", "median", "percentile", "asha", "hyperband", "wilcoxon"]
+    startup_trials: Annotated[int, Field(ge=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    percentile: Annotated[float, Field(gt=0, lt=100)]
+    min_resource: Positive
+    max_resource: Positive | None
+    reduction_factor: Annotated[int, Field(ge=2)]
+    p_threshold: Annotated[float, Field(gt=0, lt=1)]
 
     @model_validator(mode="after")
-    def _one_kind(self) -> "Dimension":
-        kinds = [self.grid, self.choice, self.float_range, self.int_range]
-        if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("give exactly one of grid, choice, float, int")
-        bounds = self.float_range or self.int_range
-        if bounds is None and (self.log or self.step):
-            raise ValueError("log and step belong to float and int ranges")
-        if bounds is not None and not bounds[0] < bounds[1]:
-            raise ValueError(f"the range [{bounds[0]}, {bounds[1]}] is empty: low must be smaller than high")
-        if bounds is not None and self.log and (bounds[0] <= 0 or self.step):
-            raise ValueError("a log range needs low > 0 and takes no step")
-        if self.int_range and self.step and not self.step.is_integer():
-            raise ValueError(f"step={self.step}: an int range takes a whole step")
-        if self.grid is not None and len(set(map(_same, self.grid))) != len(self.grid):
-            raise ValueError("a grid lists a value twice")
+    def _hyperband_knows_its_end(self) -> "PrunerSettings":
+        if self.kind == "hyperband" and (self.max_resource is None or self.max_resource < self.min_resource):
+            raise ValueError("hyperband needs max_resource: the last step of a training, at least min_resource")
         return self
 
 
-class Objective(Section):
-    """A metric key and which way is better."""
-
-    metric: Annotated[str, Field(min_length=1)]
-    direction: Literal["maximize", "minimize"]
-
-
 class StudySettings(Section):
-    """What is searched, for how long, and towards what."""
+    """What is searched, for how long, and towards what.
+
+    `sampler` draws the points of a space that is not a grid, `search_seed` makes its draws repeatable.
+    `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is worse than the best
+    point with a two-sided p below `worse_p`. `storage: null` is SQLite in the study's folder. A worker is given up
+    if it gave no sign of life for `grace_s` seconds; a database may be away for `patience_s` seconds.
+    """
 
     name: Name
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     space: dict[str, Dimension]
     points: Positive | None
+    sampler: Sampler
     search_seed: Annotated[int, Field(ge=0)]
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=1)]
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=3)]
+    constraints: tuple[Constraint, ...]
+    seed_policy: Literal["all", "stop_when_worse"]
+    worse_p: Annotated[float, Field(gt=0, lt=1)]
+    pruner: PrunerSettings
+    warm_start: Name | None
     max_attempts: Positive
     retry_failed: bool
     baseline: bool
     export: Literal["best", "all", "none"]
+    storage: StorageUrl | None
+    grace_s: Positive
+    patience_s: Annotated[float, Field(ge=0)]
 
     @property
     def is_grid(self) -> bool:
         """Whether every dimension is a grid (or there is none), so that all points are known beforehand."""
         return all(dimension.grid is not None for dimension in self.space.values())
+
+    def active(self, path: str, values: dict[str, Any]) -> bool:
+        """Whether a path exists in a point with these values of the earlier paths."""
+        when = self.space[path].when or {}
+        return all(
+            other in values and any(same(values[other]) == same(value) for value in wanted)
+            for other, wanted in when.items()
+        )
+
+    def combinations(self, values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+        """Every combination of these values of the space's paths (the last path varies fastest), each without the
+        paths that do not exist in it."""
+        points: list[dict[str, Any]] = [{}]
+        for path in self.space:
+            points = [
+                {**point, path: value} if exists else point
+                for point in points
+                for exists in [self.active(path, point)]
+                for value in (values[path] if exists else values[path][:1])
+            ]
+        return points
 
     @model_validator(mode="after")
     def _target_is_known(self) -> "StudySettings":
@@ -87,6 +108,37 @@ class StudySettings(Section):
             raise ValueError("points must say how many points to search, since the space is not a grid")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds lists a seed twice")
+        if self.warm_start == self.name:
+            raise ValueError("warm_start names the study itself")
+        return self
+
+    @model_validator(mode="after")
+    def _space_is_sound(self) -> "StudySettings":
+        problem = condition_problem(self.space) or (None if self.is_grid else space_problem(self.space, self.sampler))
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _goals_fit(self) -> "StudySettings":
+        metrics = [objective.metric for objective in self.objectives]
+        if len(set(metrics)) != len(metrics):
+            raise ValueError("objectives lists a metric twice")
+        if len(metrics) > 1:
+            if not self.is_grid and self.sampler not in SEVERAL_OBJECTIVES:
+                raise ValueError(
+                    f"sampler={self.sampler} has one objective; for several choose {', '.join(SEVERAL_OBJECTIVES)}"
+                )
+            if self.pruner.kind != "none":
+                raise ValueError("pruning needs one objective: set pruner.kind=none")
+            if self.seed_policy != "all":
+                raise ValueError("seed_policy=stop_when_worse needs one objective: set seed_policy=all")
+        elif self.seed_policy != "all" and metrics[0].split("/")[1:2] == ["geometry"]:
+            raise ValueError(f"seed_policy=stop_when_worse needs an objective that ranks tell, not {metrics[0]}")
+        for constraint in self.constraints:
+            for path in constraint.not_below.of if constraint.not_below else ():
+                if path not in self.space:
+                    raise ValueError(f"constraints: not_below.of names '{path}', which study.space does not search")
         return self
 
 

@@ -3,8 +3,8 @@
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from itertools import product
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ class Point:
     values: dict[str, Any]
     seed: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The trial's identity: a readable, file-safe slug such as `ratio.monolingual=0.25,seed=0`.
 
@@ -34,6 +34,11 @@ class Point:
             key = key[: MAX_KEY_LENGTH - len(tail)] + tail
         return key
 
+    @cached_property
+    def without_seed(self) -> str:
+        """The same for all seeds of a point: its key, without the seed."""
+        return Point(self.values, 0).key
+
     @property
     def assignments(self) -> dict[str, Any]:
         """Config paths and values that turn the study's configuration into this trial's."""
@@ -43,10 +48,11 @@ class Point:
         """The point as text, for storage."""
         return json.dumps({"values": self.values, "seed": self.seed}, sort_keys=True)
 
-    @classmethod
-    def from_json(cls, text: str) -> "Point":
+    @staticmethod
+    @lru_cache(maxsize=100_000)  # every look at a study asks for the points of all of its trials
+    def from_json(text: str) -> "Point":
         """The point that `to_json` wrote."""
-        return cls(**json.loads(text))
+        return Point(**json.loads(text))
 
 
 def _slug(value: Any) -> str:
@@ -62,8 +68,5 @@ def _slug(value: Any) -> str:
 
 def grid_points(settings: StudySettings) -> list[Point]:
     """All points of a grid: for every combination of values (the last path varies fastest) every seed."""
-    paths = list(settings.space)
-    grids = [settings.space[path].grid or () for path in paths]
-    return [
-        Point(dict(zip(paths, values, strict=True)), seed) for values in product(*grids) for seed in settings.seeds
-    ]
+    values = settings.combinations({path: dimension.grid or () for path, dimension in settings.space.items()})
+    return [Point(point, seed) for point in values for seed in settings.seeds]

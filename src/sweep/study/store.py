@@ -1,90 +1,57 @@
-"""The study's storage: which trials there are, who runs them, and what became of them.
+"""The study's store: which trials there are, who runs them, and what became of them.
 
 One key, one Optuna trial, however often its worker is killed: a trial whose worker is dead is taken over, not copied.
 Only a FAILED trial that is to be retried gets a successor, since Optuna's finished trials are immutable.
+Every change happens under the study's lock, and may be done twice: when the database goes away in the middle, the
+whole change is repeated with a new lock.
 """
 
-import logging
+import time
 import uuid
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
-import optuna
-from filelock import FileLock
-from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
 
-from sweep.errors import InputError, SweepError
-from sweep.records import State, StudyFolder, TrialRecord, TrialResult
-from sweep.settings import Settings, StudySettings, flattened
-from sweep.study.distributions import distribution_of, search_distribution, stored, suggest
-from sweep.study.point import Point, grid_points
+from sweep.errors import Fenced, InputError
+from sweep.liveness import host_of, this_host
+from sweep.records import StudyFolder, TrialRecord, TrialResult
+from sweep.settings import Settings, StudySettings
+from sweep.study.constraints import means
+from sweep.study.database import StorageError
+from sweep.study.identity import differences, result_settings
+from sweep.study.point import Point
+from sweep.study.pruning import is_clearly_worse, write_values
+from sweep.study.search import PointSearch
+from sweep.study.seeds import judge
+from sweep.study.trials import Claim, attempts, holder, last_taken_by, point_of, waiting_trial, worker_of
+from sweep.study.view import StudyView, objective_value
 
-STATES: dict[TrialState, State] = {
-    TrialState.WAITING: "WAITING",
-    TrialState.RUNNING: "RUNNING",
-    TrialState.COMPLETE: "COMPLETE",
-    TrialState.PRUNED: "PRUNED",
-    TrialState.FAIL: "FAILED",
-}
-StorageError = optuna.exceptions.StorageInternalError
-
-MAX_REPEATS = 100  # draws of an already known point in a row before the space counts as exhausted
+__all__ = ["Claim", "StorageError", "StudyStore", "objective_value", "result_settings"]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A trial that a worker has taken on. `attempt` counts from 1."""
-
-    trial_id: int
-    number: int
-    point: Point
-    attempt: int
-
-
-class StudyStore:
-    """Optuna's study in `study.db`, with claims under a lock that the kernel frees when its holder is killed.
-
-    `alive` tells whether the worker with a given id still lives.
-    """
+class StudyStore(StudyView):
+    """The trials of one study, with what changes them. `alive` tells whether a worker of this machine with a given id
+    still lives."""
 
     def __init__(self, folder: StudyFolder, settings: StudySettings, alive: Callable[[str], bool]) -> None:
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        self.folder = folder
-        self.settings = settings
+        super().__init__(folder, settings)
         self._alive = alive
-        self._lock = FileLock(folder.path / "claim.lock")
-        folder.path.mkdir(parents=True, exist_ok=True)
-        with self._lock:
-            self.study = self._open()
-
-    def _open(self) -> optuna.Study:
-        url = f"sqlite:///{self.folder.database}"
-        try:
-            storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}})
-        except SQLAlchemyError as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise SweepError(f"{self.folder.database}: the study's database cannot be used ({reason})") from error
-        return optuna.create_study(
-            study_name=self.settings.name,
-            storage=storage,
-            directions=[objective.direction for objective in self.settings.objectives],
-            load_if_exists=True,
-        )
 
     # Identity of the study ------------------------------------------------------------------------------------
 
     @property
     def uid(self) -> str:
         """A unique id of this study, told apart from a deleted study of the same name."""
-        with self._lock:
+
+        def change() -> str:
             if "uid" not in self.study.user_attrs:
                 self.study.set_user_attr("uid", uuid.uuid4().hex)
             return str(self.study.user_attrs["uid"])
+
+        return self.database.change(change)
 
     def check_settings(self, settings: Settings) -> None:
         """Remember the settings that change results, or compare them with the remembered ones.
@@ -92,13 +59,15 @@ class StudyStore:
         Raises InputError showing what differs.
         """
         now = result_settings(settings)
-        then = self.study.user_attrs.get("settings")
-        if then is None:
-            self.study.set_user_attr("settings", now)
-            return
-        differing = sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
-        if differing:
-            lines = [f"  {path}: {then.get(path)!r} in the study, {now.get(path)!r} now" for path in differing]
+
+        def change() -> list[str]:
+            then = self.study.user_attrs.get("settings")
+            if then is None:
+                self.study.set_user_attr("settings", now)
+            return differences(then or now, now)
+
+        lines = self.database.change(change)
+        if lines:
             raise InputError(
                 f"study '{self.settings.name}' was started with other settings that change its results:\n"
                 + "\n".join(lines)
@@ -107,241 +76,273 @@ class StudyStore:
 
     # What is to be done ---------------------------------------------------------------------------------------
 
-    @property
-    def target(self) -> int:
-        """How many trials (points times seeds) are to be finished."""
-        if self.settings.is_grid:
-            return len(grid_points(self.settings))
-        return (self.settings.points or 0) * len(self.settings.seeds)
-
     def enqueue(self) -> None:
         """Enqueue what is known beforehand and not there yet: grid points, and FAILED trials to be retried."""
-        with self._lock:
+
+        def change() -> None:
             known = self._by_key()
-            if self.settings.is_grid:
-                for point in grid_points(self.settings):
-                    if point.key not in known:
-                        self._enqueue(point, attempts=0)
+            self._enqueue_missing(known)
             if self.settings.retry_failed:
                 for trial in known.values():
                     if trial.state == TrialState.FAIL:
-                        self._enqueue(_point(trial), attempts=int(trial.user_attrs.get("attempts", 0)))
+                        self.study.add_trial(waiting_trial(self.settings, point_of(trial), attempts(trial)))
 
-    def _enqueue(self, point: Point, attempts: int) -> None:
-        attrs = {"key": point.key, "point": point.to_json(), "attempts": attempts}
-        fixed = {
-            path: stored(value)
-            for path, value in point.values.items()
-            if distribution_of(self.settings, path) is not None
-        }
-        self.study.enqueue_trial(fixed, user_attrs=attrs)
+        self.database.change(change)
+
+    def _enqueue_missing(self, known: Mapping[str, FrozenTrial]) -> None:
+        """Enqueue what is wanted and not there: grid points, new seeds of a search."""
+        for key, point in self._wanted(known).items():
+            if key not in known:
+                self.study.add_trial(waiting_trial(self.settings, point))
+
+    def _enqueue_seeds(self, search: PointSearch, known: Mapping[str, FrozenTrial]) -> None:
+        """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed."""
+        points = [point_of(trial) for trial in search.points()[: self.settings.points]]
+        for key, point in self._with_seeds(points).items():
+            if key not in known:
+                self.study.add_trial(waiting_trial(self.settings, point))
+
+    def is_wanted(self, point: Point) -> bool:
+        """Whether a trial of this point counts towards the target."""
+        return point.key in self._wanted(self._by_key())
+
+    def adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        """Add finished trials of one point that another study ran, once: to a grid as its own, to a search as a
+        point for its sampler. How many were added."""
+        return self.database.change(lambda: self._adopt(trials, origin))
+
+    def _adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        if self._search is not None:
+            values = trials[0][0].values
+            if trials[0][0].without_seed in self._search.known():
+                return 0
+            metrics = [self._bounded(result) for _, result in trials]
+            columns = zip(*(self._objectives(result) for _, result in trials), strict=True)
+            self._search.add_known(values, [fmean(column) for column in columns], means(metrics), origin)
+            return 1
+        added, known = 0, self._by_key()
+        for point, result in trials:
+            trial = known.get(point.key)
+            if self.is_wanted(point) and (trial is None or trial.state == TrialState.WAITING):
+                attrs = {"duration_s": result.duration_s, "warm_start": origin, "measured": self._bounded(result)}
+                if trial is None:
+                    self.study.add_trial(waiting_trial(self.settings, point))
+                    trial = self._by_key()[point.key]
+                self._set(trial, TrialState.COMPLETE, self._objectives(result), **attrs)
+                added += 1
+        return added
+
+    # Taking it on ---------------------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Claim | None:
         """Take on the next trial, or None if nothing is left to do. Exactly one worker gets a trial."""
-        with self._lock:
-            self._enqueue_replicates()
-            wanted = self._wanted()
-            while (trial := self._abandoned() or self._next_waiting()) is not None:
-                if trial.user_attrs.get("key") in wanted:
-                    return self._take(trial, worker)
-                self._withdraw(trial)
-            if self.settings.is_grid or len(wanted) >= self.target:
-                return None
-            return self._search(worker)
+        entry = f"{worker}#{time.time_ns()}"
+        return self.database.change(lambda: self._claim(entry))
 
-    def _enqueue_replicates(self) -> None:
-        """Enqueue the seeds that a searched point lacks: new seeds, or a kill before all of them were enqueued."""
-        if not self.settings.is_grid:
+    def _claim(self, entry: str) -> Claim | None:
+        known = self._by_key()
+        for trial in known.values():  # the database went away before it could say that the trial is ours
+            if trial.state == TrialState.RUNNING and holder(trial) == entry:
+                return _claim_of(trial, attempts(trial), entry)
+        if self._search is not None:
+            self._search.settle(known)
+            self._enqueue_seeds(self._search, known)
             known = self._by_key()
-            for key, point in self._wanted().items():
-                if key not in known:
-                    self._enqueue(point, attempts=0)
+        trial_next = self._abandoned(known) or self._next_waiting(known)
+        if trial_next is None and self._search is not None:
+            self._search.settle(self._by_key())  # points whose last seeds have just been stopped
+            if len(self._search.points()) < (self.settings.points or 0):
+                self._search.ask()
+                self._enqueue_seeds(self._search, known)
+                trial_next = self._next_waiting(self._by_key())
+        return None if trial_next is None else self._take(trial_next, entry)
 
-    def _abandoned(self) -> Trial | None:
+    def _abandoned(self, known: Mapping[str, FrozenTrial]) -> FrozenTrial | None:
         """A RUNNING trial whose worker is dead."""
-        for trial in self._trials():
-            if trial.state == TrialState.RUNNING and not self._alive(str(trial.user_attrs.get("owner", ""))):
-                return Trial(self.study, trial._trial_id)
+        running = [trial for trial in known.values() if trial.state == TrialState.RUNNING]
+        wanted = self._wanted(known) if running else {}
+        # Beats are compared with the database's clock.
+        silent = self.database.silent(self.study._study_id) if running else set()
+        for trial in running:
+            if not self._is_dead(trial, silent):
+                continue
+            if len(trial.user_attrs.get("deaths", {})) >= self.settings.max_attempts:
+                self._give_up(trial)
+            elif trial.user_attrs["key"] not in wanted:  # its value was removed from the grid
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            else:
+                return trial
         return None
 
-    def _next_waiting(self) -> Trial | None:
-        """An enqueued trial, now RUNNING."""
-        waiting = any(trial.state == TrialState.WAITING for trial in self._trials())
-        return self.study.ask() if waiting else None
+    def _is_dead(self, trial: FrozenTrial, silent: set[int]) -> bool:
+        """Whether a trial's worker is gone: never written down, its lock free, or silent for too long."""
+        worker = worker_of(holder(trial))
+        if not worker or (host_of(worker) == this_host() and not self._alive(worker)):
+            return True
+        return trial._trial_id in silent and not self.database.just_recovered
 
-    def _wanted(self) -> dict[str, Point]:
-        """What counts towards the target, by key: the grid as it is now (values may have been removed since), or the
-        first `points` points that the search found, with every seed."""
-        if self.settings.is_grid:
-            return {point.key: point for point in grid_points(self.settings)}
-        found = [_point(trial) for trial in self._by_key().values()]
-        distinct = {Point(point.values, 0).key: point.values for point in found}
-        chosen = list(distinct.values())[: self.settings.points]
-        points = [Point(values, seed) for values in chosen for seed in self.settings.seeds]
-        return {point.key: point for point in points}
-
-    def _withdraw(self, trial: Trial) -> None:
-        trial.set_user_attr("withdrawn", True)
-        self.study.tell(trial, state=TrialState.FAIL)
-
-    def _search(self, worker: str) -> Claim:
-        """Ask the sampler for a new point; its other seeds wait as trials of their own."""
-        for _ in range(MAX_REPEATS):
-            trials = self._trials()
-            # A sampler seeded by the number of trials: the same search, interrupted or not.
-            self.study.sampler = optuna.samplers.TPESampler(seed=self.settings.search_seed + len(trials))
-            known = self._by_key()
-            trial = self.study.ask()
-            point = self._sample(trial)
-            if point.key in known:
-                self._withdraw(trial)
+    def _next_waiting(self, known: Mapping[str, FrozenTrial]) -> FrozenTrial | None:
+        """The first enqueued trial that is wanted and worth running."""
+        wanted = self._wanted(known)
+        waiting = [trial for trial in known.values() if trial.state == TrialState.WAITING]
+        stopped: set[str] = set()
+        for trial in sorted(waiting, key=lambda trial: trial.number):
+            if trial.user_attrs["key"] not in wanted:
                 continue
-            trial.set_user_attr("point", point.to_json())
-            trial.set_user_attr("key", point.key)  # last: with a key it is a point of the study
-            self._enqueue_replicates()
-            return self._take(trial, worker)
-        raise SweepError(
-            f"the search drew {MAX_REPEATS} points in a row that were tried already: the space has too few points "
-            f"for study.points={self.settings.points}; lower study.points, or make the space a grid"
-        )
+            if self.settings.seed_policy == "all":
+                return trial
+            point = point_of(trial)
+            if point.without_seed in stopped:
+                continue  # its trials were ended together with the first
+            verdict = judge(self.settings, point, known, self._feasible(known), self.folder)
+            if verdict.go:
+                return trial
+            if verdict.reason:
+                stopped.add(point.without_seed)
+                for other in waiting:
+                    if point_of(other).without_seed == point.without_seed:
+                        self._set(other, TrialState.PRUNED, reason=verdict.reason)
+        return None
 
-    def _sample(self, trial: Trial) -> Point:
-        values = {}
-        for path, dimension in self.settings.space.items():
-            drawn = suggest(trial, path, search_distribution(dimension))
-            listed = dimension.grid or dimension.choice or ()
-            values[path] = next((value for value in listed if stored(value) == drawn), drawn)
-        return Point(values, self.settings.seeds[0])
+    def _take(self, trial: FrozenTrial, entry: str) -> Claim:
+        """Mark a trial as this worker's. A kill in between leaves it RUNNING with a dead worker, or none."""
+        trial_id = trial._trial_id
+        if trial.state == TrialState.WAITING:
+            self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        self.database.beat(trial_id)
+        self.storage.set_trial_user_attr(trial_id, "claims", [*trial.user_attrs.get("claims", []), entry])
+        return _claim_of(trial, attempts(trial) + 1, entry)
 
-    def _take(self, trial: Trial, worker: str) -> Claim:
-        """Mark a trial as this worker's."""
-        point = Point.from_json(trial.user_attrs["point"])
-        for path in point.values:
-            distribution = distribution_of(self.settings, path)
-            if distribution is not None:
-                suggest(trial, path, distribution)
-        attempt = int(trial.user_attrs.get("attempts", 0)) + 1
-        trial.set_user_attr("owner", worker)
-        trial.set_user_attr("attempts", attempt)
-        return Claim(trial._trial_id, trial.number, point, attempt)
+    # Keeping it -----------------------------------------------------------------------------------------------
+
+    def still_mine(self, claim: Claim) -> bool:
+        """Whether no other attempt has taken the trial over."""
+        return self.database.patiently(lambda: _is_held(self.storage.get_trial(claim.trial_id), claim))
+
+    def beat(self, claim: Claim) -> bool:
+        """Say that the claim's worker lives; False if the trial is no longer its own. Raises StorageError at once
+        while the database is away."""
+        if not _is_held(self.storage.get_trial(claim.trial_id), claim):
+            return False
+        self.database.beat(claim.trial_id)
+        return True
+
+    def _fence(self, claim: Claim) -> None:
+        if not _is_held(self.storage.get_trial(claim.trial_id), claim):
+            raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
+
+    def report(self, claim: Claim, step: int, value: float, values_q: NDArray[np.float64] | None = None) -> bool:
+        """Keep a validation's value (and those by question, q) of a step; whether the trial should be pruned.
+
+        The value's better way is the objective's. A step that is reported again, after a kill, replaces the first.
+        Raises Fenced.
+        """
+        if values_q is not None:
+            write_values(self.folder.trial(claim.point.key).validation, step, values_q)
+
+        def change() -> bool:
+            self._fence(claim)
+            if self.storage.get_trial(claim.trial_id).user_attrs.get("hopeless_at") == step:
+                return True  # said before, to an attempt that was killed before it could act
+            self.storage.set_trial_intermediate_value(claim.trial_id, step, value)
+            hopeless = self._is_hopeless(claim, step, values_q)
+            if hopeless:
+                self.storage.set_trial_user_attr(claim.trial_id, "hopeless_at", step)
+            return hopeless
+
+        return self.database.change(change)
+
+    def _is_hopeless(self, claim: Claim, step: int, values_q: NDArray[np.float64] | None) -> bool:
+        if self.settings.pruner.kind == "wilcoxon" and values_q is not None:
+            finished = [trial for trial in self._by_key().values() if trial.state == TrialState.COMPLETE]
+            pairs = [(trial, self.folder.trial(trial.user_attrs["key"])) for trial in finished]
+            return is_clearly_worse(self.settings, values_q, step, pairs)
+        return bool(self.study.pruner.prune(self.study, self.storage.get_trial(claim.trial_id)))
+
+    def commit_result(self, claim: Claim, write: Callable[[], None]) -> None:
+        """Let the claim's worker write its result: the first result stays. Raises Fenced."""
+
+        def change() -> None:
+            self._fence(claim)
+            write()
+
+        self.database.change(change)
 
     # What became of it ----------------------------------------------------------------------------------------
 
     def finish(self, claim: Claim, result: TrialResult) -> None:
-        """Record a trial's objective value. Raises SweepError if the result lacks the objective's metric."""
-        trial = Trial(self.study, claim.trial_id)
-        trial.set_user_attr("duration_s", result.duration_s)
-        values = [objective_value(result, objective.metric) for objective in self.settings.objectives]
-        self.study.tell(trial, values)
+        """Record a trial's objective values. Raises SweepError if the result lacks a metric, and Fenced."""
+        values, measured = self._objectives(result), self._bounded(result)
+        self._end(claim, TrialState.COMPLETE, values, duration_s=result.duration_s, measured=measured)
 
     def fail(self, claim: Claim, reason: str) -> None:
-        """Record that a trial cannot give a result."""
-        trial = Trial(self.study, claim.trial_id)
-        trial.set_user_attr("reason", reason)
-        self.study.tell(trial, state=TrialState.FAIL)
+        """Record that a trial cannot give a result. Raises Fenced."""
+        self._end(claim, TrialState.FAIL, reason=reason)
 
     def prune(self, claim: Claim, reason: str) -> None:
-        """Record that a trial was not worth going on with."""
-        trial = Trial(self.study, claim.trial_id)
-        trial.set_user_attr("reason", reason)
-        self.study.tell(trial, state=TrialState.PRUNED)
+        """Record that a trial was given up early; it counts as finished. Raises Fenced."""
+        self._end(claim, TrialState.PRUNED, reason=reason)
+
+    def release(self, claim: Claim) -> None:
+        """Give a trial back that is to go on later; whoever claims next may take it. Raises Fenced."""
+
+        def change() -> None:
+            trial = self.storage.get_trial(claim.trial_id)
+            if trial.state == TrialState.WAITING and holder(trial) == claim.entry:
+                return
+            self._fence(claim)
+            self.storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+
+        self.database.change(change)
+
+    def _end(self, claim: Claim, state: TrialState, values: list[float] | None = None, **attrs: object) -> None:
+        def change() -> None:
+            trial = self.storage.get_trial(claim.trial_id)
+            if trial.state == state and holder(trial) == claim.entry:
+                return  # done already: the database went away before it could say so
+            self._fence(claim)
+            self._set(trial, state, values, **attrs)
+
+        self.database.change(change)
+
+    def _set(self, trial: FrozenTrial, state: TrialState, values: list[float] | None = None, **attrs: object) -> None:
+        for name, value in attrs.items():
+            if value not in (None, {}):
+                self.storage.set_trial_user_attr(trial._trial_id, name, value)
+        self.storage.set_trial_state_values(trial._trial_id, state, values)
 
     def worker_died(self, worker: str, status: int) -> TrialRecord | None:
-        """Charge a worker's death to its trial; after `max_attempts` deaths the trial is FAILED and returned."""
-        with self._lock:
-            for frozen in self._trials():
-                if frozen.state == TrialState.RUNNING and frozen.user_attrs.get("owner") == worker:
-                    trial = Trial(self.study, frozen._trial_id)
-                    deaths = int(frozen.user_attrs.get("deaths", 0)) + 1
-                    trial.set_user_attr("deaths", deaths)
-                    if deaths >= self.settings.max_attempts:
-                        killed = " (killed: out of memory?)" if status in (-9, 137) else ""
-                        trial.set_user_attr(
-                            "reason", f"its worker died {deaths} times, last with status {status}{killed}"
-                        )
-                        self.study.tell(trial, state=TrialState.FAIL)
-                        return self._record(self.study.trials[frozen.number])
-        return None
+        """Charge a worker's death to its trial; after `max_attempts` deaths the trial is FAILED and returned.
 
-    def records(self) -> list[TrialRecord]:
-        """The current trial of every key, in order of their numbers, with metrics where there are any."""
-        return [self._record(trial) for trial in self._by_key().values()]
+        Only a launcher that saw the worker die calls this: workers that end with their driver cost a trial nothing.
+        Another worker may have the trial by now; then that one is left to try. A worker that ended because it lost
+        its trial died of nothing.
+        """
+        if status == Fenced.exit_status:
+            return None
 
-    def _record(self, trial: FrozenTrial) -> TrialRecord:
-        point = _point(trial)
-        state = STATES[trial.state]
-        result = self.folder.trial(point.key).read_result() if state in ("COMPLETE", "PRUNED") else None
-        return TrialRecord(
-            key=point.key,
-            number=trial.number,
-            seed=point.seed,
-            state=state,
-            parameters=point.values,
-            attempts=int(trial.user_attrs.get("attempts", 0)),
-            value=trial.values[0] if trial.values else None,
-            duration_s=trial.user_attrs.get("duration_s"),
-            reason=trial.user_attrs.get("reason"),
-            metrics=result.metrics if result else {},
-        )
+        def change() -> TrialRecord | None:
+            for trial in last_taken_by(worker, self._by_key().values()):
+                deaths = {**trial.user_attrs.get("deaths", {}), worker: status}
+                self.storage.set_trial_user_attr(trial._trial_id, "deaths", deaths)
+                if len(deaths) >= self.settings.max_attempts and worker_of(holder(trial)) == worker:
+                    self._give_up(self.storage.get_trial(trial._trial_id))
+                    return self._record(self.storage.get_trial(trial._trial_id))
+            return None
 
-    def states(self) -> dict[str, State]:
-        """State of every key, without reading results: cheap enough to poll."""
-        return {key: STATES[trial.state] for key, trial in self._by_key().items()}
+        return self.database.change(change)
 
-    def finished(self) -> int:
-        """How many trials count towards the target."""
-        wanted = self._wanted()
-        return sum(state in ("COMPLETE", "PRUNED") and key in wanted for key, state in self.states().items())
-
-    def unfinished(self) -> bool:
-        """Whether a worker would find something to do."""
-        states, wanted = self.states(), self._wanted()
-        return len(wanted) < self.target or any(
-            states.get(key, "WAITING") in ("WAITING", "RUNNING") for key in wanted
-        )
-
-    def _trials(self) -> list[FrozenTrial]:
-        return list(self.study.get_trials(deepcopy=False))
-
-    def _by_key(self) -> dict[str, FrozenTrial]:
-        """The latest trial of every key; withdrawn trials and those killed before they had a key do not count."""
-        return {
-            trial.user_attrs["key"]: trial
-            for trial in self._trials()
-            if "key" in trial.user_attrs and "withdrawn" not in trial.user_attrs
-        }
+    def _give_up(self, trial: FrozenTrial) -> None:
+        deaths = trial.user_attrs["deaths"]
+        status = list(deaths.values())[-1]
+        killed = " (killed: out of memory?)" if status in (-9, 137) else ""
+        reason = f"its worker died {len(deaths)} times, last with status {status}{killed}"
+        self._set(trial, TrialState.FAIL, reason=reason)
 
 
-def objective_value(result: TrialResult, metric: str) -> float:
-    """The value of the study's objective. Raises SweepError naming near metrics if the trial has none."""
-    if metric not in result.metrics:
-        family = "/".join(metric.split("/")[:3])
-        near = sorted(name for name in result.metrics if name.startswith(family))
-        raise SweepError(f"the objective '{metric}' is not among the trial's metrics; there are: {', '.join(near)}")
-    return result.metrics[metric]
+def _claim_of(trial: FrozenTrial, attempt: int, entry: str) -> Claim:
+    return Claim(trial._trial_id, trial.number, point_of(trial), attempt, entry)
 
 
-def result_settings(settings: Settings) -> dict[str, Any]:
-    """Settings that change results, flattened to config paths; without what is searched.
-
-    The target, seeds, launcher, tracking and paths may change between runs of one study.
-    """
-    sections = settings.model_dump(
-        mode="json", include={"model", "data", "evaluation", "languages", "train", "ratio", "study"}
-    )
-    sections["study"] = {"objectives": sections["study"]["objectives"]}
-    searched = set(settings.study.space)
-    return {
-        path: value
-        for path, value in flattened(sections).items()
-        if not any(path == name or path.startswith(name + ".") for name in searched)
-    } | {f"study.space.{path}": _kind(settings.study, path) for path in searched}
-
-
-def _kind(study: StudySettings, path: str) -> Any:
-    """A grid's values may change; a searched dimension may not, since its earlier points were drawn from it."""
-    return "grid" if study.is_grid else study.space[path].model_dump(mode="json", exclude_none=True)
-
-
-def _point(trial: FrozenTrial) -> Point:
-    return Point.from_json(trial.user_attrs["point"])
+def _is_held(trial: FrozenTrial, claim: Claim) -> bool:
+    return trial.state == TrialState.RUNNING and holder(trial) == claim.entry

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import InputError
 from sweep.provenance import git_commit
-from sweep.records import TrialFolder, TrialResult
+from sweep.records import State, TrialFolder, TrialResult
 
 # MLflow's default of 7 takes more than four minutes to say that a server does not answer.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -35,6 +35,7 @@ TrackingError = (MlflowException, SQLAlchemyError)
 MAX_METRICS = 1000  # MLflow's limits of one log_batch call
 MAX_PARAMS = 100
 MAX_PARAM_LENGTH = 6000
+ENDED: dict[State, str] = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAILED": "FAILED"}  # MLflow's words
 KEY_TAG, STUDY_TAG, REASON_TAG = "sweep.key", "sweep.study", "sweep.reason"
 
 
@@ -174,12 +175,20 @@ class Tracker:
             self.client.set_tag(run.info.run_id, REASON_TAG, reason[:MAX_PARAM_LENGTH])
             self.client.set_terminated(run.info.run_id, status)
 
-    def close(self, status: str) -> None:
-        """End the parent run, and as KILLED any trial's run that is still open; a resumed trial reopens its run."""
+    def set_right(self, key: str, state: State) -> None:
+        """End the run of a finished trial, if a late attempt has reopened it."""
+        run = self._find(key) if state in ENDED else None
+        if run is not None and run.info.status == "RUNNING":
+            self.client.set_terminated(run.info.run_id, ENDED[state])
+
+    def close(self, status: str, states: Mapping[str, State]) -> None:
+        """End the parent run, and any trial's run that is still open: by the trial's state if it is finished, else
+        as KILLED; a resumed trial reopens its run."""
         query = f"tags.`{STUDY_TAG}` = '{self.study.study_uid}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self.study.experiment_id], query):
+            ended = ENDED.get(states.get(run.data.tags[KEY_TAG], "RUNNING"), "KILLED")
             parent = run.info.run_id == self.study.parent_run_id
-            self.client.set_terminated(run.info.run_id, status if parent else "KILLED")
+            self.client.set_terminated(run.info.run_id, status if parent else ended)
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,62 @@
+"""Settings that are valid alone and not together."""
+
+from collections.abc import Callable
+
+from sweep.settings import Settings
+
+
+def _zero_shot(settings: Settings) -> str | None:
+    if settings.data.kind == "squad" and settings.evaluation.kind == "squad":
+        paths = (settings.data.path, settings.evaluation.path)
+        same_path = None not in paths and len({Path(str(path)).resolve() for path in paths}) == 1
+        if settings.data.corpus.name == settings.evaluation.corpus.name or same_path:
+            return (
+                f"data and evaluation are both '{settings.evaluation.name}': a study never trains on what it "
+                "evaluates on; choose another data= or evaluation="
+            )
+    return None
+
+
+def _cross_needs_two_languages(settings: Settings) -> str | None:
+    if settings.ratio.kinds[1] and len(settings.languages.train) < 2:
+        return (
+            f"ratio.monolingual={settings.ratio.monolingual}: cross-lingual batches need at least 2 languages in "
+            f"languages.train, not {len(settings.languages.train)}"
+        )
+    return None if settings.languages.train else "languages.train is empty: name at least one language"
+
+
+def _batch_covers_ranks(settings: Settings) -> str | None:
+    if settings.train.batch_size < settings.launcher.processes:
+        return (
+            f"train.batch_size={settings.train.batch_size}: must be at least launcher.processes "
+            f"({settings.launcher.processes}), so that every process has a row"
+        )
+    return None
+
+
+def _warmup_fits(settings: Settings) -> str | None:
+    if settings.train.warmup_steps >= settings.train.steps:
+        return (
+            f"train.warmup_steps={settings.train.warmup_steps}: must be smaller than train.steps "
+            f"({settings.train.steps})"
+        )
+    return None
+
+
+def _pruning_needs_validations(settings: Settings) -> str | None:
+    if settings.study.pruner.kind != "none" and settings.train.validation.every_steps is None:
+        return (
+            f"study.pruner.kind={settings.study.pruner.kind} judges trials by their validations: set "
+            "train.validation.every_steps"
+        )
+    return None
+
+
+STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
+    _zero_shot,
+    _cross_needs_two_languages,
+    _batch_covers_ranks,
+    _warmup_fits,
+    _pruning_needs_validations,
+)

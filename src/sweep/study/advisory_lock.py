@@ -1,0 +1,62 @@
+"""A lock that a PostgreSQL server keeps for one connection, and frees when that connection ends."""
+
+import threading
+import time
+from hashlib import sha256
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+POLL_S = 0.02
+
+
+class LockLost(Exception):
+    """The connection that held the lock is gone: nothing may be written as its holder."""
+
+
+class AdvisoryLock:
+    """A session-level advisory lock, held by the only connection of `engine`'s pool.
+
+    While it is held, a transaction of the holding thread on any other connection raises LockLost: libraries that
+    reconnect and try again on their own would go on without the lock.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+        self._held_on: Any = None
+        self._holder: int | None = None
+        event.listen(engine, "begin", self._refuse_others)
+
+    def _refuse_others(self, connection: Connection) -> None:
+        if self._holder == threading.get_ident() and connection.connection.dbapi_connection is not self._held_on:
+            raise LockLost("the connection that held the study's lock is gone")
+
+    def __enter__(self) -> None:
+        # Asking again and again instead of waiting in the server leaves the connection to the thread that beats.
+        while not self._taken():
+            time.sleep(POLL_S)
+
+    def _taken(self) -> bool:
+        with self._engine.connect() as connection:
+            taken = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key})
+            held_on = connection.connection.dbapi_connection
+            connection.commit()
+        if taken:
+            self._held_on, self._holder = held_on, threading.get_ident()
+        return bool(taken)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        held_on, self._held_on, self._holder = self._held_on, None, None
+        try:
+            with self._engine.connect() as connection:
+                if connection.connection.dbapi_connection is held_on:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
+                    connection.commit()
+        except SQLAlchemyError:
+            self._engine.dispose()  # closing the connection frees the lock as well

@@ -1,0 +1,132 @@
+"""`study.warm_start=NAME`: finished trials of another study are taken over where they are trials of this one.
+
+Whether they are is decided by the fingerprint of their settings: what this study would run at the same point must be
+what the other study ran.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from sweep.errors import InputError
+from sweep.records import StudyFolder, TrialResult
+from sweep.settings import Settings
+from sweep.study.database import Database
+from sweep.study.identity import differences, outside, result_settings
+from sweep.study.point import Point
+from sweep.study.store import StudyStore
+from sweep.study.trials import FINISHED, STATES, by_key, point_of
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Another study: the settings it was run with, and its COMPLETE trials with their results."""
+
+    folder: StudyFolder
+    settings: dict[str, Any]
+    trials: list[tuple[Point, TrialResult]]
+
+    @property
+    def searched(self) -> set[str]:
+        """The config paths that it searched."""
+        return {path.removeprefix("study.space.") for path in self.settings if path.startswith("study.space.")}
+
+
+def warm_start(store: StudyStore, settings: Settings, settings_at: Callable[[dict[str, Any]], Settings]) -> int:
+    """Take over what fits, once; how many trials of a grid, or points of a search, were added.
+
+    In a grid they are finished trials with their folders; in a search the sampler knows their points, and the target
+    stays. `settings_at` composes this study's settings with assignments. Raises InputError if there is no such study,
+    or if it was run with other settings outside of both spaces.
+    """
+    name = settings.study.warm_start
+    if name is None:
+        return 0
+    origin = _read(store, settings, name)
+    now, searched = result_settings(settings), set(settings.study.space)
+    lines = differences(outside(origin.settings, origin.searched, searched), outside(now, origin.searched, searched))
+    if lines:
+        raise InputError(f"study.warm_start={name}: it was run with other settings:\n" + "\n".join(lines))
+    fitting: dict[str, list[tuple[Point, TrialResult]]] = {}
+    for there, result in origin.trials:
+        here = _same_trial(there, result, origin, settings, settings_at)
+        if here is not None:
+            fitting.setdefault(here.without_seed, []).append((here, result))
+            if settings.study.is_grid and store.is_wanted(here):
+                _copy(origin.folder.trial(there.key).path, store.folder.trial(here.key).path)
+    return sum(store.adopt(trials, name) for trials in fitting.values())
+
+
+def _read(store: StudyStore, settings: Settings, name: str) -> Origin:
+    folder = StudyFolder(store.folder.path.parent / name)
+    database = store.database
+    if folder.database.exists():
+        elsewhere = settings.study.model_copy(update={"storage": None, "name": name})
+        database = Database(folder.path, elsewhere)
+    try:
+        study = database.patiently(lambda: optuna.load_study(study_name=name, storage=database.storage))
+    except KeyError:
+        others = {file.parent.name for file in folder.path.parent.glob("*/config.yaml")} - {settings.study.name}
+        known = ", ".join(sorted(others)) or "none"
+        raise InputError(
+            f"study.warm_start={name}: there is no such study in {folder.path.parent} ({known})"
+        ) from None
+    trials = []
+    for trial in by_key(database.patiently(lambda: study.get_trials(deepcopy=False))).values():
+        point = point_of(trial)
+        result = folder.trial(point.key).read_result() if STATES[trial.state] == FINISHED[0] else None
+        if result is not None:
+            trials.append((point, result))
+    return Origin(folder, dict(study.user_attrs.get("settings", {})), trials)
+
+
+def _same_trial(
+    there: Point,
+    result: TrialResult,
+    origin: Origin,
+    settings: Settings,
+    settings_at: Callable[[dict[str, Any]], Settings],
+) -> Point | None:
+    """The point of this study that stands for the very same trial, or None."""
+    if any(objective.metric not in result.metrics for objective in settings.study.objectives):
+        return None
+    for values in _candidates(there, origin, settings):
+        here = Point(values, there.seed)
+        try:
+            same = settings_at(here.assignments).trial_fingerprint() == result.fingerprint
+        except InputError:  # values that do not go together here
+            continue
+        if same:
+            return here
+    return None
+
+
+def _candidates(there: Point, origin: Origin, settings: Settings) -> Iterator[dict[str, Any]]:
+    """What the trial may be in this study's space, as far as its own space and settings tell."""
+    known: dict[str, list[Any]] = {}
+    for path, dimension in settings.study.space.items():
+        if path in there.values:
+            found = [there.values[path]]
+        elif path in origin.settings:
+            found = [origin.settings[path]]
+        else:  # a group of the configuration, or a path below one that the other study searched
+            found = list(dimension.listed)
+        known[path] = [value for value in found if dimension.holds(value)]
+    active = settings.study.combinations({path: values or [None] for path, values in known.items()})
+    for values in active:
+        if all(known[path] for path in values):
+            yield values
+
+
+def _copy(origin: Path, target: Path) -> None:
+    """Copy a finished trial's folder; whole or not at all."""
+    if target.exists():
+        return
+    unfinished = target.with_name(f".{target.name[:100]}.copy")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(origin, unfinished, ignore=shutil.ignore_patterns("checkpoint", "embeddings"))
+    unfinished.rename(target)

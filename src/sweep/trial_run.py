@@ -1,0 +1,212 @@
+"""A claimed trial on rank 0 of a worker, from its claim to its outcome in the study, in MLflow and in its folder."""
+
+import logging
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+import yaml
+from accelerate import Accelerator
+
+from sweep.curves import Curves
+from sweep.errors import DatabaseUnusable, Fenced, SweepError, TrialFailed
+from sweep.evaluation.validation import Validation, validation_key
+from sweep.launch.order import WorkOrder
+from sweep.liveness import write_status
+from sweep.model.export import export
+from sweep.provenance import git_commit
+from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
+from sweep.report.card import model_card
+from sweep.settings import Settings, flattened
+from sweep.study.heartbeat import Heartbeat
+from sweep.study.store import Claim, StudyStore, objective_value
+from sweep.tracking.tracker import Tracker, TrackingError
+from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
+from sweep.trial import Trial, TrialData, run_trial
+
+GROUP_BROKEN = 75  # exit status
+STATUS_S = 0.3  # how often the status file is renewed
+
+log = logging.getLogger("sweep")
+
+
+class TrialRun:
+    """One claimed trial on rank 0: its folder, its MLflow run, its outcome."""
+
+    def __init__(
+        self,
+        order: WorkOrder,
+        settings: Settings,
+        accelerator: Accelerator,
+        folder: StudyFolder,
+        store: StudyStore,
+        tracker: Tracker,
+        claim: Claim,
+        heartbeat: Heartbeat,
+        should_pause: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.should_pause = should_pause
+        self.order = order
+        self.accelerator = accelerator
+        self.study_folder = folder
+        self.store = store
+        self.tracker = tracker
+        self.claim = claim
+        self.heartbeat = heartbeat
+        self.key = claim.point.key
+        self.folder: TrialFolder = folder.trial(self.key)
+        self.settings = settings
+        self.committed = self._committed_result()
+        self._status_at = 0.0
+
+    def _committed_result(self) -> TrialResult | None:
+        """The result of an earlier attempt that was killed after it had one."""
+        result = self.folder.read_result()
+        return result if result is not None and result.fingerprint == self.settings.trial_fingerprint() else None
+
+    def run(self, data: TrialData) -> None:
+        """Run the trial and record it as COMPLETE or FAILED; drop it if another attempt has taken it over."""
+        self._say(phase="preparing", step=0, steps=0, loss=None)
+        resolved = self.settings.model_dump(mode="json")
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(self.folder.log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(handler)
+        write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+        try:
+            tags = {"sweep.seed": str(self.settings.seed), "sweep.attempt": str(self.claim.attempt)}
+            run_id = self.tracker.start(self.key, flattened(resolved), tags)
+            log.info("attempt %d of %s", self.claim.attempt, self.key)
+            curves = Curves(self.folder, self.tracker, run_id)
+            result = self.committed or self._result(data, curves)
+            if result is not None:
+                curves.finish(result.steps or self.settings.train.steps)
+                self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
+                self.store.finish(self.claim, result)
+                self._tidy()
+                log.info("COMPLETE in %.1f s", result.duration_s)
+        except Fenced as error:
+            log.info("attempt %d drops the trial: %s", self.claim.attempt, error)
+            # This attempt may have reopened a run that the other had ended.
+            self.tracker.set_right(self.key, self.store.states()[self.key])
+            if self.accelerator.num_processes > 1:
+                # The other ranks may wait in a collective call; the driver starts a new group.
+                sys.exit(Fenced.exit_status)
+        finally:
+            log.removeHandler(handler)
+            handler.close()
+
+    def _result(self, data: TrialData, curves: Curves) -> TrialResult | None:
+        """Train and evaluate; the result, committed, or None if the trial FAILED, or was pruned or paused."""
+        settings = self.settings
+        baseline = self.study_folder.baseline(settings)
+        paths = self.folder.embeddings, self.folder.checkpoint, baseline.path
+        trial = Trial(settings, self.key, *paths, self.claim.attempt, lambda: self.store.still_mine(self.claim))
+        try:
+            outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
+            assert outcome is not None  # on rank 0
+            result = outcome.result
+            for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
+                if evaluation is not None:
+                    evaluation.write(folder.metrics, folder.details, folder.ranks)
+            for remark in outcome.evaluation.notes():
+                log.info("%s", remark)
+            for goal in settings.study.objectives:
+                objective_value(result, goal.metric)
+            for bound in settings.study.constraints:
+                objective_value(result, bound.metric)
+            if self._is_wanted(result):
+                card = model_card(settings, self.key, outcome.evaluation.evaluated, git_commit())
+                export(outcome.retriever, self.folder.model, card)
+            self.store.commit_result(self.claim, lambda: self.folder.write_result(result))
+        except Pruned as pruned:
+            self._prune(pruned.step, curves)
+            return None
+        except Paused as paused:
+            curves.finish(paused.step)
+            log.info("paused after step %d", paused.step)
+            self.store.release(self.claim)
+            return None
+        except (*TrackingError, DatabaseUnusable, OSError, Fenced):  # MLflow, database or disk: not the trial's fault
+            raise
+        except Exception as error:
+            self._fail(error)
+            return None
+        return result
+
+    def _watch(self, curves: Curves) -> Watch:
+        """What this process does while the trial trains."""
+        steps, every = self.settings.train.steps, self.settings.train.log_every
+
+        def on_point(point: TrainingPoint) -> None:
+            self._drop_if_lost()
+            if point.step in (every, steps):
+                log.info("step %d: loss %.4f", point.step, point.loss)
+            curves.add_loss(point)
+            phase = "evaluating" if point.step == steps else "training"
+            self._say(phase=phase, step=point.step, steps=steps, loss=point.loss)
+
+        def on_validation(validation: Validation) -> bool:
+            self._drop_if_lost()
+            curves.add_validation(validation)
+            if self.settings.study.pruner.kind == "none":
+                return False
+            key = validation_key(self.settings.study.objectives[0].metric)
+            return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_q(key))
+
+        return Watch(on_point, log.info, on_validation, self.should_pause)
+
+    def _prune(self, step: int, curves: Curves) -> None:
+        """Record a trial that was not worth going on with; its checkpoint stays."""
+        reason = f"pruned after step {step} of {self.settings.train.steps}"
+        curves.finish(step)
+        log.info("PRUNED: %s", reason)
+        self.tracker.prune(self.key, reason)
+        self.store.prune(self.claim, reason)
+
+    def _is_wanted(self, result: TrialResult) -> bool:
+        """Whether the trial's model is to be kept: always, never, or if none is better so far."""
+        study = self.settings.study
+        if study.export != "best":
+            return study.export == "all"
+        return self.store.would_be_kept(self.claim.point, result)
+
+    def _drop_if_lost(self) -> None:
+        """Raise Fenced if another attempt has taken the trial over, as far as is known here."""
+        if self.heartbeat.lost.is_set():
+            raise Fenced(f"{self.key}: another attempt has taken this trial over")
+
+    def _tidy(self) -> None:
+        """Remove what a finished trial does not need, and models of trials that are no longer the best."""
+        for folder in (self.folder.embeddings, self.folder.checkpoint):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.settings.study.export == "best" and self.folder.model.exists():
+            best = self.store.best_keys()
+            for other in self.study_folder.path.glob("trials/*/model"):
+                if other.parent.name not in best:
+                    shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too
+
+    def _fail(self, error: Exception) -> None:
+        """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
+        meant_for_users = isinstance(error, SweepError)
+        reason = str(error) if meant_for_users else f"{type(error).__name__}: {error}"
+        if not meant_for_users:
+            log.error("%s", traceback.format_exc())
+        log.info("FAILED: %s", reason)
+        if not self.store.still_mine(self.claim):
+            raise Fenced(f"{self.key}: another attempt has taken this trial over") from error
+        self.tracker.fail(self.key, reason)
+        self.store.fail(self.claim, reason)
+        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
+            # The other ranks may wait in a collective call; the driver starts a new group for the next trial.
+            sys.exit(GROUP_BROKEN)
+
+    def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
+        now = time.time()
+        if now - self._status_at < STATUS_S and phase == "training":
+            return
+        self._status_at = now
+        status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
+        write_status(self.study_folder.workers, self.order.worker, status)

@@ -1,0 +1,257 @@
+"""What is not run to its end: seeds of clearly worse points, and pruned trials; and what another study ran."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.test_compare import result as write_ranks
+from tests.unit.test_search import LOW, MONO, found, points_of
+from tests.unit.test_study import settings_of, store_of
+
+from sweep.config import Composer, load_settings
+from sweep.errors import InputError
+from sweep.records import StudyFolder, TrialResult
+from sweep.study.store import StudyStore
+from sweep.study.warm_start import warm_start
+
+# Seeds, one after another -------------------------------------------------------------------------------------
+
+RATIOS = "study.space={ratio.monolingual: {grid: [0.5, 0.0, 1.0]}}"
+STOP = ["study.seeds=[0,1,2]", "study.seed_policy=stop_when_worse"]
+MAP = "study.objectives=[{metric: toy/pooled/map, direction: maximize}]"
+NOISE = {0.5: 1.0, 0.0: 1.0, 1.0: 4.0}  # 0 answers like 0.5, 1 clearly worse
+
+
+def run_with_ranks(store: StudyStore, limit: int = 99) -> list[str]:
+    keys: list[str] = []
+    while len(keys) < limit and (claim := store.claim("w")) is not None:
+        noise = NOISE[claim.point.values["ratio.monolingual"]]
+        write_ranks(store.folder.trial(claim.point.key).path, noise, claim.point.seed)
+        store.finish(claim, found(claim.point.key, **{"toy/pooled/map": 1 / noise}))
+        keys.append(claim.point.key)
+    return keys
+
+
+def test_a_clearly_worse_point_runs_no_more_seeds(tmp_path: Path) -> None:
+    store = store_of(tmp_path, RATIOS, MAP, *STOP)
+    keys = run_with_ranks(store)
+    counts = {alpha: sum(f"={alpha}," in key for key in keys) for alpha in ("0.5", "0", "1")}
+    assert counts == {"0.5": 3, "0": 3, "1": 1}
+    records = {record.key: record for record in store.records()}
+    for seed in (1, 2):
+        stopped = records[f"ratio.monolingual=1,seed={seed}"]
+        assert stopped.state == "PRUNED"
+        assert str(stopped.reason).startswith("not run: after 1 of 3 seeds worse than ratio.monolingual=0.5 (p = 0.0")
+    assert (store.finished(), store.target, store.unfinished()) == (9, 9, False)
+    assert store.claim("w") is None
+
+
+def test_all_seeds_run_without_the_policy_or_without_evidence(tmp_path: Path) -> None:
+    assert len(run_with_ranks(store_of(tmp_path / "a", RATIOS, MAP, "study.seeds=[0,1,2]"))) == 9
+    assert len(run_with_ranks(store_of(tmp_path / "b", RATIOS, MAP, *STOP, "study.worse_p=0.00001"))) == 9
+
+
+def test_a_points_seeds_run_one_after_another(tmp_path: Path) -> None:
+    store = store_of(tmp_path, RATIOS, MAP, *STOP)
+    claims = [store.claim(f"w{index}") for index in range(4)]
+    seeds = [(claim.point.values["ratio.monolingual"], claim.point.seed) for claim in claims if claim is not None]
+    assert seeds == [(0.5, 0), (0.0, 0), (1.0, 0)]
+    assert store.unfinished()
+
+
+def test_a_search_is_told_the_mean_of_the_seeds_that_ran(tmp_path: Path) -> None:
+    space = "study.space={ratio.monolingual: {choice: [0.5, 1.0]}}"
+    store = store_of(tmp_path, space, MAP, *STOP, "study.points=2", "study.sampler=brute_force")
+    keys = run_with_ranks(store)
+    if "=1," in keys[0]:  # then the better point came second, and all seeds of both ran
+        assert len(keys) == 6
+    else:
+        assert len(keys) == 4
+    assert {round(trial.value or 0, 2) for trial in points_of(store)} == {1.0, 0.25}
+    assert store.finished() == store.target == 6
+
+
+# Pruning ------------------------------------------------------------------------------------------------------
+
+
+def finished_with(store: StudyStore, values: list[float], questions: list[float] | None = None) -> None:
+    """A finished trial that reported these values at steps 10, 20 ..."""
+    claim = store.claim("w")
+    assert claim is not None
+    for place, value in enumerate(values, start=1):
+        asked = None if questions is None else np.array(questions) + value
+        assert not store.report(claim, 10 * place, value, asked)
+    store.finish(claim, found(claim.point.key, **{LOW: values[-1]}))
+
+
+SIX = "study.space={train.steps: {grid: [50, 60, 70, 80, 90, 100]}}"
+
+
+@pytest.mark.parametrize(
+    ("pruner", "value", "pruned"),
+    [
+        (["median", "startup_trials=2"], 0.4, True),
+        (["median", "startup_trials=2"], 0.85, False),
+        (["median", "startup_trials=9"], 0.1, False),
+        (["median", "startup_trials=2", "warmup_steps=10"], 0.1, False),
+        (["percentile", "startup_trials=2", "percentile=25"], 0.82, True),
+        (["percentile", "startup_trials=2", "percentile=99"], 0.7, False),
+        (["asha", "min_resource=10", "reduction_factor=3"], 0.1, True),
+        (["asha", "min_resource=10", "reduction_factor=3"], 0.99, False),
+        (["hyperband", "min_resource=10", "max_resource=20"], 0.99, False),
+        (["none"], 0.0, False),
+    ],
+)
+def test_pruners_judge_a_trial_by_the_others_at_its_step(
+    pruner: list[str], value: float, pruned: bool, tmp_path: Path
+) -> None:
+    kind, *more = pruner
+    given = [f"study.pruner.kind={kind}", *(f"study.pruner.{setting}" for setting in more)]
+    store = store_of(tmp_path, SIX, *given)
+    for end in (0.9, 0.8, 0.6):  # the best first: a later one must not be pruned
+        if kind in ("asha",):
+            end = 1.5 - end
+        claim = store.claim("w")
+        assert claim is not None
+        store.report(claim, 10, end)
+        store.finish(claim, found(claim.point.key, **{LOW: end}))
+    claim = store.claim("w")
+    assert claim is not None
+    assert store.report(claim, 10, value) == pruned
+    assert store_of(tmp_path, SIX, *given).report(claim, 10, value) == pruned  # after a kill, the same step again
+
+
+def test_a_pruned_trial_counts_and_stays_pruned(tmp_path: Path) -> None:
+    store = store_of(tmp_path, SIX, "study.pruner.kind=median", "study.pruner.startup_trials=1")
+    finished_with(store, [0.5, 0.6])
+    claim = store.claim("w")
+    assert claim is not None
+    assert store.report(claim, 10, 0.1)
+    store.prune(claim, "worse than the median at step 10")
+    (record,) = [record for record in store.records() if record.state == "PRUNED"]
+    assert (record.key, record.reason) == (claim.point.key, "worse than the median at step 10")
+    assert store.finished() == 2
+    later = store.claim("w")
+    assert later is not None
+    assert later.point.key != claim.point.key
+
+
+@pytest.mark.parametrize(("shift", "pruned"), [(-0.2, True), (0.0, False), (0.2, False)])
+def test_wilcoxon_compares_questions_with_the_best_trials(shift: float, pruned: bool, tmp_path: Path) -> None:
+    given = ["study.pruner.kind=wilcoxon", "study.pruner.startup_trials=2", "study.pruner.p_threshold=0.01"]
+    store = store_of(tmp_path, SIX, *given)
+    question_q = np.random.default_rng(0).normal(size=40)
+    finished_with(store, [0.3, 0.2], list(question_q))
+    finished_with(store, [0.5, 0.6], list(question_q))
+    claim = store.claim("w")
+    assert claim is not None
+    own_q = question_q + 0.5 + shift + 0.3 * np.random.default_rng(1).normal(size=40)
+    own_q[3] = np.nan
+    assert store.report(claim, 10, 0.5 + shift, own_q) == pruned
+    assert not store.report(claim, 30, -9.0, question_q - 9)  # a step that the best trial did not have
+    assert (store.folder.trial(claim.point.key).validation / "10.npy").exists()
+
+
+def test_wilcoxon_minimises_too(tmp_path: Path) -> None:
+    objective = "study.objectives=[{metric: cldr/pooled/rank_distance, direction: minimize}]"
+    given = [objective, "study.pruner.kind=wilcoxon", "study.pruner.startup_trials=1"]
+    store = store_of(tmp_path, SIX, *given)
+    question_q = np.arange(20.0)
+    claim = store.claim("w")
+    assert claim is not None
+    store.report(claim, 10, 1.0, question_q)
+    store.finish(claim, found(claim.point.key, **{"cldr/pooled/rank_distance": 1.0}))
+    claim = store.claim("w")
+    assert claim is not None
+    assert not store.report(claim, 10, 0.0, question_q - 1)
+    assert store.report(claim, 10, 2.0, question_q + 1)
+
+
+def test_a_point_with_a_pruned_seed_is_told_as_pruned(tmp_path: Path) -> None:
+    space = "study.space={ratio.monolingual: {float: [0, 1]}}"
+    store = store_of(tmp_path, space, "study.points=1", "study.seeds=[0,1]", "study.pruner.kind=median")
+    finished_with(store, [0.5])
+    claim = store.claim("w")
+    assert claim is not None
+    store.report(claim, 10, 0.25)
+    store.prune(claim, "hopeless")
+    assert store.claim("w") is None
+    (point,) = points_of(store)
+    assert (point.state.name, point.value) == ("PRUNED", 0.25)
+
+
+# Warm start ---------------------------------------------------------------------------------------------------
+
+
+def started(tmp_path: Path, name: str, *overrides: str) -> tuple[StudyStore, int]:
+    """A study with what it took over, ready to be run."""
+    composer = Composer("sweep", [f"study.name={name}", *overrides])
+    settings = load_settings(composer)
+    store = StudyStore(StudyFolder(tmp_path / name), settings.study, lambda _: True)
+    store.check_settings(settings)
+    adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
+    store.enqueue()
+    return store, adopted
+
+
+def run_all(store: StudyStore, *overrides: str) -> list[str]:
+    """Run with real fingerprints; the value is the ratio."""
+    composer, keys = Composer("sweep", [f"study.name={store.settings.name}", *overrides]), []
+    while (claim := store.claim("w")) is not None:
+        settings = load_settings(composer, claim.point.assignments)
+        ratio = settings.ratio.monolingual
+        outcome = TrialResult(
+            claim.point.key, settings.trial_fingerprint(), {LOW: ratio, MONO: ratio}, 0.1, 1.0, {}, 0, {}
+        )
+        store.folder.trial(claim.point.key).write_result(outcome)
+        store.finish(claim, outcome)
+        keys.append(claim.point.key)
+    return keys
+
+
+OLD = ["study.space={ratio.monolingual: {grid: [0.0, 0.5]}}", "study.seeds=[0,1]"]
+
+
+def test_a_grid_takes_over_trials_that_are_its_own(tmp_path: Path) -> None:
+    old, _ = started(tmp_path, "old", *OLD)
+    run_all(old, *OLD)
+    wide = [
+        "study.space={ratio.monolingual: {grid: [0.5, 1.0]}, train.steps: {grid: [180, 200]}}", "study.seeds=[0,1]",
+        "study.warm_start=old",
+    ]  # fmt: skip
+    new, adopted = started(tmp_path, "new", *wide)
+    assert adopted == 2
+    records = [record for record in new.records() if record.state == "COMPLETE"]
+    assert [record.key for record in records] == [
+        "ratio.monolingual=0.5,train.steps=180,seed=0", "ratio.monolingual=0.5,train.steps=180,seed=1",
+    ]  # fmt: skip
+    assert [record.metrics[LOW] for record in records] == [0.5, 0.5]
+    assert started(tmp_path, "new", *wide)[1] == 0  # once
+    assert len(run_all(new, *wide)) == 6
+    assert (new.finished(), new.target) == (8, 8)
+
+
+def test_a_search_knows_the_points_and_keeps_its_target(tmp_path: Path) -> None:
+    old, _ = started(tmp_path, "old", *OLD)
+    run_all(old, *OLD)
+    search = [
+        "study.space={ratio.monolingual: {float: [0.2, 1.0]}}", "study.points=3", "study.warm_start=old",
+        "study.search_seed=4",
+    ]  # fmt: skip
+    new, adopted = started(tmp_path, "new", *search)
+    assert adopted == 1  # 0 is not in the space
+    (known,) = points_of(new)
+    assert (known.params, known.value) == ({"ratio.monolingual": 0.5}, 0.5)
+    assert len(run_all(new, *search)) == new.target == new.finished() == 3
+    assert len(points_of(new)) == 4
+
+
+def test_a_study_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    old, _ = started(tmp_path, "old", *OLD)
+    run_all(old, *OLD)
+    with pytest.raises(InputError, match=r"train\.batch_size: 64 in the study, 32 now"):
+        started(tmp_path, "new", *OLD, "train.batch_size=32", "study.warm_start=old")
+    with pytest.raises(InputError, match="there is no such study"):
+        started(tmp_path, "new2", *OLD, "study.warm_start=older")
+    with pytest.raises(InputError, match="names the study itself"):
+        settings_of("study.name=a", "study.warm_start=a")
