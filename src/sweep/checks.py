@@ -1,6 +1,7 @@
 """Settings that are valid alone and not together."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sweep.settings import Settings
 

@@ -9,7 +9,8 @@ from sweep.settings import Settings, StudySettings, TrainSettings, flattened
 def result_settings(settings: Settings) -> dict[str, Any]:
     """Settings that change results, flattened to config paths; without what is searched.
 
-    Those that change only how results are rounded, or how often a training is saved, may change too. The target, seeds, sampler, launcher, storage, tracking and paths may change between runs of one study.
+    Those that change only how results are rounded, or how often a training is saved, may change between runs of one
+    study; the target, seeds, sampler, launcher, storage, tracking and paths may, too.
     """
     sections = settings.model_dump(
         mode="json", include={"model", "data", "evaluation", "languages", "train", "ratio", "study"}
