@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.conftest import Sweep
 from tests.postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
-from tests.unit.test_study import result, settings_of
+from tests.unit.test_study import result
 
-from sweep.config import Composer
+from sweep.config import Composer, load_settings
 from sweep.errors import DatabaseUnusable, Fenced, InputError
 from sweep.records import StudyFolder
-from sweep.settings import flattened
-from sweep.study.store import StudyStore
+from sweep.settings import Settings, flattened
+from sweep.study.heartbeat import Heartbeat
+from sweep.study.store import StorageError, StudyStore
 
 VARIABLE = "study.storage='${oc.env:SWEEP_STORAGE}'"
 FORTY = [
@@ -29,6 +30,11 @@ FORTY = [
     "study.seeds=[0,1]",
     "study.sampler=random",
 ]
+
+
+def settings_of(*overrides: str) -> Settings:
+    """Composed anew each time: the environment changes."""
+    return load_settings(Composer("sweep", overrides))
 
 
 def store_at(folder: Path, *overrides: str, alive: Callable[[str], bool] = lambda _: True) -> StudyStore:
@@ -339,3 +345,58 @@ def test_a_whole_study_on_postgresql_leaves_the_password_nowhere(
     assert "refuses us" in refused.stderr
     assert "wr0ngsecret" not in refused.stdout + refused.stderr
     assert os.environ["SWEEP_STORAGE"] not in refused.stderr
+
+
+def test_a_heartbeat_keeps_a_trial_and_notices_when_it_is_lost(tmp_path: Path) -> None:
+    dead: set[str] = set()
+    store = store_at(tmp_path, "study.grace_s=1", alive=lambda worker: worker not in dead)
+    claim = store.claim("a")
+    assert claim is not None
+    with Heartbeat(store, claim, 0.2) as heartbeat:
+        time.sleep(2.5)
+        assert store.claim("b") is None
+        assert not heartbeat.lost.is_set()
+        dead.add("a")
+        assert store.claim("b") is not None
+        assert heartbeat.lost.wait(5)
+
+
+def test_a_heartbeat_goes_on_after_errors_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_at(tmp_path)
+    claim = store.claim("a")
+    assert claim is not None
+    beat, answers = store.database.beat, []
+
+    def away(trial_id: int) -> None:
+        answers.append(trial_id)
+        if len(answers) < 4:
+            raise StorageError("away")
+        beat(trial_id)
+        answers.append(-1)
+
+    monkeypatch.setattr(store.database, "beat", away)
+    with Heartbeat(store, claim, 0.05):
+        deadline = time.monotonic() + 10
+        while -1 not in answers and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert answers[:5] == [claim.trial_id] * 4 + [-1]
+
+
+@pytest.mark.slow
+def test_a_late_attempt_leaves_no_finished_trials_run_open(tmp_path: Path) -> None:
+    from sweep.tracking.tracker import Tracker, open_study
+
+    config = tmp_path / "config.yaml"
+    config.write_text("name: late\n")
+    tracker = Tracker(open_study(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, "late", "uid", config))
+    for key in ("complete", "failed", "running", "right"):
+        tracker.start(key, {}, {})
+    tracker.set_right("right", "RUNNING")
+    assert tracker._find("right").info.status == "RUNNING"  # type: ignore[union-attr]
+    tracker.set_right("right", "COMPLETE")
+    tracker.close("FINISHED", {"complete": "COMPLETE", "failed": "FAILED", "running": "RUNNING"})
+    runs = tracker.client.search_runs([tracker.study.experiment_id])
+    status = {run.data.tags["sweep.key"]: run.info.status for run in runs}
+    assert status == {
+        "study": "FINISHED", "complete": "FINISHED", "failed": "FAILED", "running": "KILLED", "right": "FINISHED",
+    }  # fmt: skip
