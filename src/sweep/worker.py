@@ -15,8 +15,10 @@ import warnings
 from pathlib import Path
 from typing import Any, TextIO
 
-# A terminal's Ctrl-C reaches the whole process group; what happens then is the driver's decision.
+# A terminal's Ctrl-C, or a service manager's SIGTERM, reaches the whole process group; what happens then is the
+# driver's decision.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 import torch
 import yaml
@@ -25,7 +27,7 @@ from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
 from sweep.errors import InputError, SweepError, TrialFailed
-from sweep.launch.order import WorkOrder
+from sweep.launch.order import STOP, WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
 from sweep.model.export import export
 from sweep.provenance import git_commit
@@ -45,6 +47,7 @@ PATIENCE_S = 60.0  # how long a failed rank leaves rank 0 to record the reason
 STATUS_S = 0.3  # how often the status file is renewed
 
 log = logging.getLogger("sweep")
+stop_asked = threading.Event()  # the driver wants this worker to save or finish its trial, and to end
 
 
 def main() -> int:
@@ -53,7 +56,7 @@ def main() -> int:
     if not line:
         return 0  # the launcher needs no worker after all
     order = WorkOrder.from_json(line)
-    threading.Thread(target=_end_with_launcher, args=(sys.stdin,), daemon=True).start()
+    threading.Thread(target=_listen, args=(sys.stdin,), daemon=True).start()
     _quieten()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     accelerator = make_accelerator()
@@ -66,9 +69,12 @@ def main() -> int:
     return 0
 
 
-def _end_with_launcher(orders: TextIO) -> None:
-    """End this process at once when the launcher's end of the pipe closes; a trial is made to bear that."""
-    orders.read()
+def _listen(launcher: TextIO) -> None:
+    """Note a request to stop; end this process at once when the launcher's end of the pipe closes. A trial is made to
+    bear that."""
+    for line in launcher:
+        if line.strip() == STOP:
+            stop_asked.set()
     os._exit(70)
 
 
@@ -86,12 +92,13 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
     tracker = Tracker(TrackedStudy(**order.tracked))
     data = TrialData()
     try:
-        while (claim := store.claim(order.worker)) is not None:
+        while not stop_asked.is_set() and (claim := store.claim(order.worker)) is not None:
             try:
                 settings = load_settings(composer, claim.point.assignments)
             except InputError as error:  # values that are valid alone and not together
                 store.fail(claim, str(error))
                 continue
+            # Ctrl-C: pass `should_pause=stop_asked.is_set` here once TrialRun takes it.
             trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim)
             if trial.committed is None:  # else nothing is left that takes all ranks
                 _broadcast(accelerator, claim.point)
@@ -237,10 +244,21 @@ class TrialRun:
         """Remove what a finished trial does not need, and models of trials that are no longer the best."""
         for folder in (self.folder.embeddings, self.folder.checkpoint):
             shutil.rmtree(folder, ignore_errors=True)
-        if self.settings.study.export == "best" and self.folder.model.exists():
-            for other in self.study_folder.path.glob("trials/*/model"):
-                if other != self.folder.model:
-                    shutil.rmtree(other)
+        if self.settings.study.export == "best":
+            for key in self._surpassed():
+                shutil.rmtree(self.study_folder.trial(key).model, ignore_errors=True)
+
+    def _surpassed(self) -> list[str]:
+        """Finished trials with a model that are not the best. Two workers may each have exported the best so far, and
+        the one of them that finishes last sees both."""
+        sign = 1 if self.settings.study.objectives[0].direction == "maximize" else -1
+        exported = {model.parent.name for model in self.study_folder.path.glob("trials/*/model")}
+        ranked = sorted(
+            (-sign * record.value, record.number, record.key)
+            for record in self.store.records()
+            if record.state == "COMPLETE" and record.value is not None
+        )
+        return [key for _, _, key in ranked[1:] if key in exported]
 
     def _fail(self, error: Exception) -> None:
         """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""

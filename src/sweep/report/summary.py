@@ -22,6 +22,9 @@ COLUMNS = {
     "rank distance": "pooled/rank_distance",
 }
 
+MOST_POINTS = 40  # rows of the table, which reads the results of its trials
+MOST_FAILURES = 20
+
 Row = tuple[dict[str, Any], list[TrialRecord]]
 
 
@@ -40,9 +43,13 @@ def _sortable(value: Any) -> Any:
 
 def best_point(records: Sequence[TrialRecord], objective: Objective) -> Row | None:
     """The point with the best mean objective over its seeds."""
-    rows = by_point(records)
+    return next(iter(_best(by_point(records), objective, 1)), None)
+
+
+def _best(rows: Sequence[Row], objective: Objective, most: int) -> list[Row]:
+    """The best points by their mean objective, best first."""
     sign = 1 if objective.direction == "maximize" else -1
-    return max(rows, key=lambda row: sign * fmean(record.value or 0.0 for record in row[1]), default=None)
+    return sorted(rows, key=lambda row: -sign * fmean(record.value or 0.0 for record in row[1]))[:most]
 
 
 def mean_and_spread(metrics: Sequence[Mapping[str, float]], key: str, digits: int = 3) -> str:
@@ -95,14 +102,21 @@ def print_summary(
     baselines: Sequence[ResultFolder] = (),
 ) -> None:
     """The results table, the best point by the study's objective, and the trials that failed."""
-    if by_point(records):
-        console.print(results_table(records, benchmark, baselines))
+    rows = by_point(records)
+    if rows:
+        best_ones = _best(rows, objective, MOST_POINTS)
+        console.print(results_table([record for _, found in best_ones for record in found], benchmark, baselines))
+    if len(rows) > MOST_POINTS:
+        console.print(f"The best {MOST_POINTS} of {len(rows):,} points; trials.csv has all of them.", highlight=False)
     best = best_point(records, objective)
     if best is not None:
         parameters, found = best
         point = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items()) or "the only point"
         value = mean_and_spread([record.metrics for record in found], objective.metric)
         console.print(f"Best by {objective.metric} ({objective.direction}): {point} with {value}", markup=False)
-    for record in records:
-        if record.state == "FAILED":
-            console.print(f"FAILED {record.key}: {record.reason}", style="red", markup=False, highlight=False)
+    failed = [record for record in records if record.state == "FAILED"]
+    lines = [f"FAILED {record.key}: {record.reason}" for record in failed[:MOST_FAILURES]]
+    if len(failed) > MOST_FAILURES:
+        lines.append(f"FAILED: {len(failed) - MOST_FAILURES:,} more; trials.csv has their reasons")
+    for line in lines:
+        console.print(line, style="red", markup=False, highlight=False)

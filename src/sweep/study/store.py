@@ -258,13 +258,12 @@ class StudyStore:
         return None
 
     def records(self) -> list[TrialRecord]:
-        """The current trial of every key, in order of their numbers, with metrics where there are any."""
+        """The current trial of every key, in order of their numbers, without reading their results."""
         return [self._record(trial) for trial in self._by_key().values()]
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         point = _point(trial)
         state = STATES[trial.state]
-        result = self.folder.trial(point.key).read_result() if state in ("COMPLETE", "PRUNED") else None
         return TrialRecord(
             key=point.key,
             number=trial.number,
@@ -275,7 +274,7 @@ class StudyStore:
             value=trial.values[0] if trial.values else None,
             duration_s=trial.user_attrs.get("duration_s"),
             reason=trial.user_attrs.get("reason"),
-            metrics=result.metrics if result else {},
+            folder=self.folder.trial(point.key),
         )
 
     def states(self) -> dict[str, State]:
@@ -287,12 +286,14 @@ class StudyStore:
         wanted = self._wanted()
         return sum(state in ("COMPLETE", "PRUNED") and key in wanted for key, state in self.states().items())
 
+    def remaining(self) -> int:
+        """How many trials of the target are neither finished nor FAILED; some of them may be running."""
+        states = self.states()
+        return self.target - sum(states.get(key, "WAITING") not in ("WAITING", "RUNNING") for key in self._wanted())
+
     def unfinished(self) -> bool:
         """Whether a worker would find something to do."""
-        states, wanted = self.states(), self._wanted()
-        return len(wanted) < self.target or any(
-            states.get(key, "WAITING") in ("WAITING", "RUNNING") for key in wanted
-        )
+        return self.remaining() > 0
 
     def _trials(self) -> list[FrozenTrial]:
         return list(self.study.get_trials(deepcopy=False))
