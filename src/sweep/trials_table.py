@@ -33,8 +33,8 @@ class TrialsTable:
         self._columns: list[str] = []
         self._rows: dict[str, Identity] | None = None  # by key; None: the file was not read yet
 
-    def update(self, records: Sequence[TrialRecord]) -> None:
-        """Make the file hold the finished ones of `records`, which are all trials of the study."""
+    def update(self, records: Sequence[TrialRecord]) -> int:
+        """Make the file hold the finished ones of `records`, which are all trials of the study; how many they are."""
         finished = {record.key: record for record in records if record.state in FINISHED}
         sound = True
         if self._rows is None:
@@ -49,6 +49,7 @@ class TrialsTable:
         if not sound or columns != self._columns or not all(is_true(*row) for row in self._rows.items()):
             self._rewrite(columns, is_true)
         self._append([record for key, record in finished.items() if key not in self._rows], paths)
+        return len(self._rows)
 
     def _read(self) -> bool:
         """Learn the file's columns and rows; whether it is whole but for a last line that was cut short."""
