@@ -65,7 +65,7 @@ def _tell_results(settings: Settings, folder: StudyFolder, records: list[TrialRe
     from sweep.report.certainty import print_certainty  # imports the evaluation: seconds
 
     benchmark, objective = settings.evaluation.name, settings.study.objectives[0]
-    print_summary(console, records, benchmark, objective, folder.baselines())
+    print_summary(console, folder, records, benchmark, objective)
     print_certainty(console, folder, records, objective, benchmark)
 
 

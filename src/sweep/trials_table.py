@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
 from sweep.records import TrialRecord, replacing
 
 FIRST = ("key", "number", "seed", "state")
@@ -21,6 +24,7 @@ LAST = ("duration_s", "attempts", "reason")
 FINISHED = ("COMPLETE", "PRUNED", "FAILED")
 PREFIX = 2000  # characters of a line that hold the first four cells: a key has at most 150
 ROWS_AT_ONCE = 64
+BLOCK_BYTES = 1 << 22  # of the text that is parsed at once
 
 Identity = tuple[str, str]  # number and state: a retried trial has another number
 
@@ -104,6 +108,25 @@ class TrialsTable:
                 file.flush()
                 os.fsync(file.fileno())
             self._rows |= {record.key: _identity(record) for record, _ in block}
+
+
+def read_metrics(file: Path, names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Some metrics of all trials, by key; without those that the file or a trial does not have. Memory is that of the
+    result, however large the file is."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        header = next(csv.reader(lines))
+    wanted = [name for name in dict.fromkeys(names) if name in header]
+    options = arrow_csv.ConvertOptions(
+        include_columns=["key", *wanted],
+        column_types={"key": pa.string(), **dict.fromkeys(wanted, pa.float64())},
+        null_values=[""],
+    )
+    read = arrow_csv.ReadOptions(block_size=BLOCK_BYTES)
+    return {
+        row.pop("key"): {name: value for name, value in row.items() if value is not None}
+        for block in arrow_csv.open_csv(file, read_options=read, convert_options=options)
+        for row in block.to_pylist()
+    }
 
 
 def _columns(paths: Iterable[str], middle: Iterable[str]) -> list[str]:
