@@ -102,6 +102,21 @@ def test_status_tells_what_running_trials_do(tmp_path: Path, capsys: Printed) ->
     assert "its worker is gone; another one will go on" in capsys.readouterr().out
 
 
+def test_of_a_large_study_status_shows_what_matters(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, finish=2, fail=1, run=True)
+    monkeypatch.setattr("sweep.report.studies.MOST_TRIALS", 3)
+    assert command("status", "grid", "--sweeps", str(tmp_path)) == 0
+    text = capsys.readouterr().out
+    order = [line.split()[1] for line in text.splitlines() if ",seed=" in line]
+    assert order == ["RUNNING", "FAILED", "COMPLETE"]
+    assert "0.6000" in text.split("FAILED ")[-1]  # the best
+    assert "3 of 4 trials; --all shows all" in text
+    assert command("status", "grid", "--all", "--sweeps", str(tmp_path)) == 0
+    assert capsys.readouterr().out.count(",seed=") == 4
+
+
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     folder = make(tmp_path, finish=1, run=True)
 
