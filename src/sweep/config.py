@@ -21,6 +21,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from yaml import YAMLError
 
 from sweep.checks import STUDY_CHECKS
 from sweep.errors import InputError
@@ -227,6 +228,17 @@ def load_settings(composer: Composer, point: dict[str, Any] | None = None) -> Se
         if problem:
             raise InputError(problem)
     return settings
+
+
+def saved_settings(file: Path) -> Settings:
+    """Settings of a study as its `config.yaml` has them. Raises InputError if they are not those of this version."""
+    try:
+        config = OmegaConf.create(file.read_text())
+        if not isinstance(config, DictConfig):
+            raise InputError("it is not a study's configuration")
+        return validated(config, Settings)
+    except (InputError, YAMLError) as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def load_evaluate_settings(composer: Composer) -> EvaluateSettings:

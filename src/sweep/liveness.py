@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 
 from sweep.records import write_atomically
 
+PROBE_S = 5.0
+
 
 def this_host() -> str:
     """The name of this machine, as workers bear it."""
@@ -32,24 +34,28 @@ def hold(workers: Path, worker: str) -> FileLock:
     """Take the lock that says this worker lives; kept until the process ends."""
     workers.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workers / f"{worker}.lock")
-    lock.acquire(timeout=0)
+    lock.acquire(timeout=PROBE_S)  # whoever asks whether it lives holds it for an instant
     return lock
+
+
+def held(file: Path) -> bool:
+    """Whether a process holds the lock of this file."""
+    if not file.exists():
+        return False
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def alive_in(workers: Path) -> Callable[[str], bool]:
     """A test for the workers of one study."""
 
     def alive(worker: str) -> bool:
-        file = workers / f"{worker}.lock"
-        if not worker or not file.exists():
-            return False
-        lock = FileLock(file)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+        return bool(worker) and held(workers / f"{worker}.lock")
 
     return alive
 

@@ -8,15 +8,15 @@ baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained m
 `result.json` commits a trial: it is written last, and a trial that has one is never run again.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from sweep.settings import Settings
 
@@ -42,7 +42,8 @@ class TrialResult:
 @dataclass(frozen=True)
 class TrialRecord:
     """One trial as the study knows it. `parameters` are its searched values by config path, `values` those of the
-    objectives; `violation` is how far its point is beyond the study's constraints, 0 if it keeps them."""
+    objectives; `violation` is how far its point is beyond the study's constraints, 0 if it keeps them. `folder` has
+    its results, which are read when they are asked for: a study may have many thousands of trials."""
 
     key: str
     number: int
@@ -55,7 +56,13 @@ class TrialRecord:
     violation: float = 0.0
     duration_s: float | None = None
     reason: str | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
+    folder: "TrialFolder | None" = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All metrics by key, read anew at every call; empty without a committed result."""
+        result = self.folder.read_result() if self.folder and self.state in ("COMPLETE", "PRUNED") else None
+        return result.metrics if result else {}
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,16 @@ class StudyFolder:
     def database(self) -> Path:
         """Optuna's SQLite database."""
         return self.path / "study.db"
+
+    @property
+    def driver_lock(self) -> Path:
+        """Held by the command that runs the study."""
+        return self.path / "driver.lock"
+
+    @property
+    def driver(self) -> Path:
+        """Which process that is."""
+        return self.path / "driver.json"
 
     @property
     def workers(self) -> Path:
@@ -178,33 +195,25 @@ class TrialFolder(ResultFolder):
             return None
 
 
-def write_atomically(file: Path, text: str) -> None:
-    """Replace a file's content; a reader, or a later run after a crash, sees the old or the new, never half."""
+@contextmanager
+def replacing(file: Path) -> Iterator[IO[str]]:
+    """A file to write to that takes the place of `file` at the end, as a whole or (after an error) not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as unfinished:
-        unfinished.write(text)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
+    with tempfile.NamedTemporaryFile(
+        "w", dir=file.parent, prefix=f".{file.name}.", delete=False, encoding="utf-8", newline=""
+    ) as unfinished:
+        try:
+            yield unfinished
+            unfinished.flush()
+            os.fsync(unfinished.fileno())
+        except BaseException:
+            os.unlink(unfinished.name)
+            raise
     os.chmod(unfinished.name, 0o644)
     os.replace(unfinished.name, file)
 
 
-def write_trials_csv(file: Path, records: list[TrialRecord]) -> None:
-    """One row a finished trial: identity, searched parameters, metrics (empty where a trial has none)."""
-    finished = [record for record in records if record.state in ("COMPLETE", "PRUNED", "FAILED")]
-    paths = sorted({path for record in finished for path in record.parameters})
-    metrics = sorted({metric for record in finished for metric in record.metrics})
-    rows: list[list[Any]] = [
-        ["key", "number", "seed", "state", *paths, *metrics, "duration_s", "attempts", "reason"],
-    ]
-    for record in finished:
-        duration = "" if record.duration_s is None else round(record.duration_s, 3)
-        rows.append(
-            [record.key, record.number, record.seed, record.state]
-            + [record.parameters.get(path, "") for path in paths]
-            + [record.metrics.get(metric, "") for metric in metrics]
-            + [duration, record.attempts, record.reason or ""]
-        )
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_atomically(file, text.getvalue())
+def write_atomically(file: Path, text: str) -> None:
+    """Replace a file's content; a reader, or a later run after a crash, sees the old or the new, never half."""
+    with replacing(file) as unfinished:
+        unfinished.write(text)

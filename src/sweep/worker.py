@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-# A terminal's Ctrl-C reaches the whole process group; what happens then is the driver's decision.
+# A terminal's Ctrl-C, or a service manager's SIGTERM, reaches the whole process group; what happens then is the
+# driver's decision.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 import torch
 from accelerate import Accelerator
@@ -23,7 +25,7 @@ from accelerate.utils import broadcast_object_list
 
 from sweep.config import Composer, load_settings
 from sweep.errors import Fenced, InputError, TrialFailed
-from sweep.launch.order import WorkOrder
+from sweep.launch.order import STOP, WorkOrder
 from sweep.liveness import alive_in, hold, read_status, write_status
 from sweep.records import StudyFolder
 from sweep.study.heartbeat import Heartbeat
@@ -37,6 +39,7 @@ from sweep.trial_run import GROUP_BROKEN, TrialRun
 PATIENCE_S = 60.0  # how long a failed rank leaves rank 0 to record the reason
 
 log = logging.getLogger("sweep")
+stop_asked = threading.Event()  # the driver wants this worker to save or finish its trial, and to end
 
 
 def main() -> int:
@@ -45,7 +48,7 @@ def main() -> int:
     if not line:
         return 0  # the launcher needs no worker after all
     order = WorkOrder.from_json(line)
-    threading.Thread(target=_end_with_launcher, args=(sys.stdin,), daemon=True).start()
+    threading.Thread(target=_listen, args=(sys.stdin,), daemon=True).start()
     _quieten()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     accelerator = make_accelerator()
@@ -58,9 +61,12 @@ def main() -> int:
     return 0
 
 
-def _end_with_launcher(orders: TextIO) -> None:
-    """End this process at once when the launcher's end of the pipe closes; a trial is made to bear that."""
-    orders.read()
+def _listen(launcher: TextIO) -> None:
+    """Note a request to stop; end this process at once when the launcher's end of the pipe closes. A trial is made to
+    bear that."""
+    for line in launcher:
+        if line.strip() == STOP:
+            stop_asked.set()
     os._exit(70)
 
 
@@ -78,7 +84,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
     tracker = Tracker(TrackedStudy(**order.tracked))
     data = TrialData()
     try:
-        while (claim := store.claim(order.worker)) is not None:
+        while not stop_asked.is_set() and (claim := store.claim(order.worker)) is not None:
             try:
                 settings = load_settings(composer, claim.point.assignments)
             except InputError as error:  # values that are valid alone and not together
@@ -86,7 +92,9 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
                     store.fail(claim, str(error))
                 continue
             with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
-                trial = TrialRun(order, settings, accelerator, folder, store, tracker, claim, heartbeat)
+                trial = TrialRun(
+                    order, settings, accelerator, folder, store, tracker, claim, heartbeat, stop_asked.is_set
+                )
                 if trial.committed is None:  # else nothing is left that takes all ranks
                     _broadcast(accelerator, claim)
                 trial.run(data)

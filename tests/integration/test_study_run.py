@@ -1,19 +1,16 @@
 """Whole studies with real processes, a real MLflow database, and real kills."""
 
-import csv
 import json
 import os
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
+from tests.integration.commands import TINY, children, lines, rows, runs, start, wait_for
 
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
@@ -21,46 +18,6 @@ from sweep.evaluation.summarise import summarise
 from sweep.records import StudyFolder
 
 pytestmark = pytest.mark.slow
-
-TINY = (
-    "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",
-    "train.batch_size=16", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
-    "model.vocabulary_size=800", "launcher.threads=1",
-)  # fmt: skip
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "trials.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def runs(sweeps: Path, name: str = "tiny") -> list[Run]:
-    client = MlflowClient(f"sqlite:///{sweeps / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    found: list[Run] = list(client.search_runs([experiment.experiment_id]))
-    return found
-
-
-def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]:
-    """A command in a process group of its own, as a terminal would start it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweep", *overrides],
-        cwd=tmp_path,
-        env={**os.environ, "SWEEP_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, tmp_path: Path) -> None:
@@ -149,9 +106,9 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     points = {
         "while MLflow is set up": lambda: (tmp_path / "sweeps" / "mlflow.db").exists(),
-        "within training": lambda: _lines(folder.trial("ratio.monolingual=0.5,seed=0").losses) > 3,
+        "within training": lambda: lines(folder.trial("ratio.monolingual=0.5,seed=0").losses) > 3,
         "as a result is written": lambda: folder.trial("ratio.monolingual=0.5,seed=0").metrics.exists(),
-        "within the next trial": lambda: _lines(folder.trial("ratio.monolingual=0.5,seed=1").losses) > 1,
+        "within the next trial": lambda: lines(folder.trial("ratio.monolingual=0.5,seed=1").losses) > 1,
     }
     finished: dict[Path, int] = {}
     for moment, reached in points.items():
@@ -193,10 +150,6 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
     _check_same_as_undisturbed(study, found, tmp_path, cache)
 
 
-def _lines(file: Path) -> int:
-    return len(file.read_text().splitlines()) if file.exists() else 0
-
-
 def _check_same_as_undisturbed(
     study: tuple[str, ...], found: list[dict[str, str]], tmp_path: Path, cache: Path
 ) -> None:
@@ -230,29 +183,17 @@ def test_a_trial_that_fails_is_recorded_and_retried(sweep: Sweep, tmp_path: Path
     assert not [run for run in runs(tmp_path / "sweeps") if run.info.status == "RUNNING"]
 
 
-def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path, cache: Path) -> None:
-    process = start(tmp_path, cache, *TINY, "train.steps=2000")
-    losses = StudyFolder(tmp_path / "sweeps" / "tiny").trial("ratio.monolingual=0.5,seed=0").losses
-    wait_for(lambda: _lines(losses) > 3, process)
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "0 of 2 trials are done and saved. The same command resumes:" in output
-    assert "Traceback" not in output
-    assert {run.info.status for run in runs(tmp_path / "sweeps")} == {"KILLED"}
-
-
 def test_a_killed_worker_is_replaced_and_a_hopeless_trial_given_up(tmp_path: Path, cache: Path) -> None:
     process = start(tmp_path, cache, *TINY, "study.max_attempts=2", "train.steps=400")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     losses = folder.trial("ratio.monolingual=0.5,seed=0").losses
     for _ in range(2):
         losses.unlink(missing_ok=True)
-        wait_for(lambda: _lines(losses) > 3, process)
+        wait_for(lambda: lines(losses) > 3, process)
         (lock,) = folder.workers.glob("w-*.lock")
-        (worker,) = _children(process.pid)
+        (worker,) = children(process.pid)
         os.kill(worker, signal.SIGKILL)
-        wait_for(lambda gone=worker: gone not in _children(process.pid), process)
+        wait_for(lambda gone=worker: gone not in children(process.pid), process)
         lock.unlink(missing_ok=True)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 1, output
@@ -265,18 +206,11 @@ def test_a_killed_worker_is_replaced_and_a_hopeless_trial_given_up(tmp_path: Pat
     assert not [run for run in runs(tmp_path / "sweeps") if run.info.status == "RUNNING"]
 
 
-def _children(pid: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,stat=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if not line.split()[1].startswith("Z")]
-
-
 def test_a_worker_does_not_outlive_its_driver(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
     process = start(tmp_path, cache, *TINY, shared_mlflow, "train.steps=5000")
     losses = StudyFolder(tmp_path / "sweeps" / "tiny").trial("ratio.monolingual=0.5,seed=0").losses
-    wait_for(lambda: _lines(losses) > 1, process)
-    (worker,) = _children(process.pid)
+    wait_for(lambda: lines(losses) > 1, process)
+    (worker,) = children(process.pid)
     process.kill()  # the driver alone
     process.communicate()
     deadline = time.monotonic() + 10

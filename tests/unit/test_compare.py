@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -512,3 +513,19 @@ def test_one_seed_and_other_values_are_in_the_title(tmp_path: Path) -> None:
     lines = printed(folder, records)
     assert lines[0].strip() == "How sure: toy/pooled/map, 95 % intervals over questions, one seed, train.decay=linear"
     assert printed(folder, records[:1]) == []  # a single ratio has nothing to be compared with
+
+
+def test_of_a_large_study_the_best_combinations_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = StudyFolder(tmp_path)
+    records = [
+        replace(trial(folder, ratio, 0, 0.5, train_decay=decay), value=value)
+        for decay, value in (("linear", 0.1), ("cosine", 0.3), ("none", 0.2))
+        for ratio in (0.0, 0.5)
+    ]
+    records.append(trial(folder, 0.5, 0, 0.5, train_decay="alone"))  # nothing to be compared with
+    monkeypatch.setattr("sweep.report.certainty.MOST_TRIALS", 5)
+    assert list(ratio_rows(folder, records, MAXIMIZE, "toy")) == ["train.decay=cosine", "train.decay=none"]
+    minimize = Objective(metric="toy/pooled/map", direction="minimize")
+    assert list(ratio_rows(folder, records, minimize, "toy")) == ["train.decay=linear", "train.decay=none"]
+    assert "at most 5 trials" in " ".join(printed(folder, records))
+    assert "at most" not in " ".join(printed(folder, records[:5]))

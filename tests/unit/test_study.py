@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sweep.config import Composer, load_settings
 from sweep.errors import InputError, SweepError
-from sweep.records import StudyFolder, TrialResult, write_trials_csv
+from sweep.records import StudyFolder, TrialResult
 from sweep.settings import Settings
 from sweep.study.point import MAX_KEY_LENGTH, Point, grid_points
 from sweep.study.store import StudyStore
@@ -211,22 +211,6 @@ def test_an_objective_that_no_trial_has_is_said(tmp_path: Path) -> None:
     assert claim is not None
     with pytest.raises(SweepError, match="objective 'cldr/mono/map/xx' is not among"):
         store.finish(claim, result(claim.point.key))
-
-
-def test_trials_csv_has_a_row_for_every_finished_trial(tmp_path: Path) -> None:
-    store = store_of(tmp_path, *GRID)
-    claim = store.claim("w")
-    assert claim is not None
-    store.fail(claim, "broken, badly")
-    work(store)
-    write_trials_csv(tmp_path / "trials.csv", store.records())
-    lines = (tmp_path / "trials.csv").read_text().splitlines()
-    assert len(lines) == 7
-    assert lines[0].startswith(
-        "key,number,seed,state,ratio.monolingual,cldr/pooled/alignment_consistency/low,duration_s,attempts"
-    )
-    assert '"broken, badly"' in lines[1]
-    assert '"ratio.monolingual=0,seed=1",1,1,COMPLETE,0,0.5,1.0,1,' in lines[2]
 
 
 def test_added_seeds_and_a_kill_between_them_give_every_point_all_seeds(tmp_path: Path) -> None:

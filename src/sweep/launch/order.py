@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, dataclass
 
+STOP = "stop"  # the line after the order that asks a worker to end
+
 
 @dataclass(frozen=True)
 class WorkOrder:

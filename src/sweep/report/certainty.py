@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from rich import box
@@ -14,6 +15,7 @@ from sweep.report.summary import by_point, shown
 from sweep.settings import Objective
 
 RATIO = "ratio.monolingual"
+MOST_TRIALS = 200  # whose ranks are read and resampled; a large study has thousands
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,51 @@ def ratio_rows(
     metric = objective.metric.removeprefix(f"{benchmark}/")
     if metric.startswith("geometry/"):
         return {}
-    combinations: dict[str, dict[float, tuple[System, int]]] = {}
+    combinations: dict[str, dict[float, list[TrialRecord]]] = {}
     for parameters, found in by_point(records):
-        files = [folder.trial(record.key).ranks for record in found]
-        if RATIO not in parameters or not all(file.exists() for file in files):
+        if RATIO in parameters:
+            others = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items() if path != RATIO)
+            combinations.setdefault(others, {})[float(parameters[RATIO])] = found
+    return {
+        others: _rows({ratio: _system(folder, ratio, found) for ratio, found in ratios.items()}, metric, objective)
+        for others, ratios in _within_budget(folder, combinations, objective).items()
+    }
+
+
+def _within_budget(
+    folder: StudyFolder, combinations: dict[str, dict[float, list[TrialRecord]]], objective: Objective
+) -> dict[str, dict[float, list[TrialRecord]]]:
+    """Those that compare ratios, whose ranks are there: all, or in a large study the best ones."""
+    sign = 1 if objective.direction == "maximize" else -1
+    best = {
+        others: max(sign * fmean(record.value or 0.0 for record in found) for found in ratios.values())
+        for others, ratios in combinations.items()
+    }
+    kept, trials = set(), 0
+    for others in sorted(combinations, key=lambda others: -best[others]):
+        ratios = combinations[others]
+        size = sum(map(len, ratios.values()))
+        if len(ratios) < 2 or trials + size > MOST_TRIALS:
             continue
-        others = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items() if path != RATIO)
-        ratio = float(parameters[RATIO])
-        combinations.setdefault(others, {})[ratio] = load_system(shown(ratio), files), len(found)
-    return {others: _rows(systems, metric, objective) for others, systems in combinations.items()}
+        trials += size
+        kept.add(others)
+    return {
+        others: with_ranks
+        for others, ratios in combinations.items()
+        if others in kept and len(with_ranks := _with_ranks(folder, ratios)) > 1
+    }
+
+
+def _with_ranks(folder: StudyFolder, ratios: dict[float, list[TrialRecord]]) -> dict[float, list[TrialRecord]]:
+    return {
+        ratio: found
+        for ratio, found in ratios.items()
+        if all(folder.trial(record.key).ranks.exists() for record in found)
+    }
+
+
+def _system(folder: StudyFolder, ratio: float, found: list[TrialRecord]) -> tuple[System, int]:
+    return load_system(shown(ratio), [folder.trial(record.key).ranks for record in found]), len(found)
 
 
 def _rows(systems: dict[float, tuple[System, int]], metric: str, objective: Objective) -> list[RatioRow]:
@@ -69,8 +107,14 @@ def print_certainty(
 ) -> None:
     """Print, for every combination of the other searched values, a table of the ratios."""
     for others, rows in ratio_rows(folder, records, objective, benchmark).items():
-        if len(rows) > 1:
-            console.print(_table(rows, objective, others))
+        console.print(_table(rows, objective, others))
+    compared = sum(record.state == "COMPLETE" and RATIO in record.parameters for record in records)
+    if compared > MOST_TRIALS:
+        console.print(
+            f"Intervals and comparisons are for combinations of at most {MOST_TRIALS} trials, the best ones first; "
+            "python -m sweep.compare compares any others.",
+            highlight=False,
+        )
 
 
 def _table(rows: list[RatioRow], objective: Objective, others: str) -> Table:

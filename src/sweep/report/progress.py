@@ -1,13 +1,16 @@
 """Progress of a running study: bars on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 PLAIN_EVERY_S = 15.0
+
+Status = dict[str, Any]
 
 
 def duration_text(seconds: float) -> str:
@@ -21,7 +24,7 @@ def duration_text(seconds: float) -> str:
 
 
 class TimeLeft:
-    """Extrapolates from what was done since this run of the command began, parts of a trial included."""
+    """Extrapolates from what was done since this run of the command began, parts of trials included."""
 
     def __init__(self, done: int, target: int) -> None:
         self._started = time.monotonic()
@@ -29,7 +32,7 @@ class TimeLeft:
         self._target = target
 
     def text(self, done: int, part: float) -> str:
-        """Time left, or an ellipsis while too little is known. `part`: finished share of the running trial."""
+        """Time left, or an ellipsis while too little is known. `part`: finished shares of the running trials."""
         progress = done + part - self._done_before
         elapsed = time.monotonic() - self._started
         if progress < 0.1 or elapsed < 5:
@@ -48,8 +51,8 @@ class Display(Protocol):
     ) -> None:
         """End showing."""
 
-    def update(self, done: int, failed: int, status: dict[str, Any]) -> None:
-        """`status` is what the worker says: key, phase, step, steps, loss."""
+    def update(self, done: int, failed: int, statuses: Sequence[Status]) -> None:
+        """`statuses`: what each worker says (key, phase, step, steps, loss), empty before its first trial."""
 
 
 def display(console: Console, name: str, done: int, target: int) -> Display:
@@ -58,12 +61,13 @@ def display(console: Console, name: str, done: int, target: int) -> Display:
     return Bars(console, name, target, left) if console.is_terminal else Lines(console, target, left)
 
 
-def _part(status: dict[str, Any]) -> float:
-    return float(status["step"] / status["steps"]) if status.get("steps") else 0.0
+def _part(statuses: Sequence[Status]) -> float:
+    """How many trials' work is done in the running ones."""
+    return sum(float(status["step"] / status["steps"]) for status in statuses if status.get("steps"))
 
 
 class Bars:
-    """Two bars: trials of the study, steps of the running trial."""
+    """One bar for the trials of the study, and one a worker for the steps of its trial."""
 
     def __init__(self, console: Console, name: str, target: int, left: TimeLeft) -> None:
         self._left = left
@@ -76,8 +80,8 @@ class Bars:
             console=console,
         )
         self._trials = self._progress.add_task(f"{name}: trials", total=target, note="")
-        self._steps = self._progress.add_task("starting a worker", total=None, note="")
-        self._key = ""
+        self._workers: list[TaskID] = []
+        self._keys: list[str] = []
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -88,22 +92,34 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def update(self, done: int, failed: int, status: dict[str, Any]) -> None:
-        """Move both bars."""
-        note = f"left {self._left.text(done, _part(status))}" + (f", {failed} failed" if failed else "")
+    def update(self, done: int, failed: int, statuses: Sequence[Status]) -> None:
+        """Move all bars."""
+        note = f"left {self._left.text(done, _part(statuses))}" + (f", {failed} failed" if failed else "")
         self._progress.update(self._trials, completed=done, note=note)
-        if status:
-            if status["key"] != self._key:
-                self._key = status["key"]
-                self._progress.reset(self._steps)
-            loss = "" if status["loss"] is None else f"loss {status['loss']:.4f}"
-            self._progress.update(
-                self._steps,
-                description=f"{status['key']}: {status['phase']}",
-                completed=status["step"],
-                total=status["steps"] or None,
-                note=loss,
-            )
+        while len(self._workers) < len(statuses):
+            self._workers.append(self._progress.add_task("starting a worker", total=None, note=""))
+            self._keys.append("")
+        for place, bar in enumerate(self._workers):
+            at_work = place < len(statuses)
+            self._progress.update(bar, visible=at_work)
+            if at_work:
+                self._show(place, bar, statuses[place])
+
+    def _show(self, place: int, bar: TaskID, status: Status) -> None:
+        key = status.get("key", "")
+        if key != self._keys[place]:
+            self._keys[place] = key
+            self._progress.reset(bar)
+        if not status:
+            self._progress.update(bar, description="starting a worker", completed=0, total=None, note="")
+            return
+        self._progress.update(
+            bar,
+            description=f"{key}: {status['phase']}",
+            completed=status["step"],
+            total=status["steps"] or None,
+            note="" if status["loss"] is None else f"loss {status['loss']:.4f}",
+        )
 
 
 class Lines:
@@ -114,7 +130,7 @@ class Lines:
         self._target = target
         self._left = left
         self._shown_at = 0.0
-        self._last: tuple[int, int, str] = (-1, -1, "")
+        self._last: tuple[int, int, frozenset[str]] = (-1, -1, frozenset())
 
     def __enter__(self) -> Self:
         return self
@@ -124,19 +140,24 @@ class Lines:
     ) -> None:
         pass
 
-    def update(self, done: int, failed: int, status: dict[str, Any]) -> None:
+    def update(self, done: int, failed: int, statuses: Sequence[Status]) -> None:
         """Print if something changed or enough time passed."""
         now = time.monotonic()
-        state = done, failed, str(status.get("key", ""))
+        state = done, failed, frozenset(str(status["key"]) for status in statuses if status)
         if state == self._last and now - self._shown_at < PLAIN_EVERY_S:
             return
         self._last, self._shown_at = state, now
         parts = [f"{done} of {self._target} trials done"]
         if failed:
             parts.append(f"{failed} failed")
-        if status:
-            loss = "" if status["loss"] is None else f", loss {status['loss']:.4f}"
-            steps = f", step {status['step']} of {status['steps']}" if status["steps"] else ""
-            parts.append(f"{status['key']}: {status['phase']}{steps}{loss}")
-            parts.append(f"time left {self._left.text(done, _part(status))}")
+        parts += [status_text(status) for status in statuses if status]
+        if len(parts) > 1:
+            parts.append(f"time left {self._left.text(done, _part(statuses))}")
         self._console.print(" | ".join(parts), markup=False, highlight=False, soft_wrap=True)
+
+
+def status_text(status: Status) -> str:
+    """One worker's status, such as "ratio.monolingual=0,seed=0: training, step 20 of 300, loss 1.2345"."""
+    loss = "" if status["loss"] is None else f", loss {status['loss']:.4f}"
+    steps = f", step {status['step']} of {status['steps']}" if status["steps"] else ""
+    return f"{status['key']}: {status['phase']}{steps}{loss}"

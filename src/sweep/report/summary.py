@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records import ResultFolder, TrialRecord
+from sweep.records import ResultFolder, StudyFolder, TrialRecord
 from sweep.settings import Objective
+from sweep.trials_table import read_metrics
 
 COLUMNS = {
     "mono mAP": "mono/map",
@@ -21,6 +22,9 @@ COLUMNS = {
     "align. unseen": "pooled/alignment_consistency/unseen",
     "rank distance": "pooled/rank_distance",
 }
+
+MOST_POINTS = 40  # rows of the table
+MOST_FAILURES = 20
 
 Row = tuple[dict[str, Any], list[TrialRecord]]
 
@@ -41,7 +45,12 @@ def _sortable(value: Any) -> Any:
 def best_point(records: Sequence[TrialRecord], objective: Objective) -> Row | None:
     """The point with the best mean objective over its seeds, among those that keep the study's constraints."""
     rows = [row for row in by_point(records) if all(record.violation <= 0 for record in row[1])]
-    return max(rows, key=lambda row: objective.sign * fmean(record.value or 0.0 for record in row[1]), default=None)
+    return next(iter(_best(rows, objective, 1)), None)
+
+
+def _best(rows: Sequence[Row], objective: Objective, most: int) -> list[Row]:
+    """The best points by their mean objective, best first."""
+    return sorted(rows, key=lambda row: -objective.sign * fmean(record.value or 0.0 for record in row[1]))[:most]
 
 
 def mean_and_spread(metrics: Sequence[Mapping[str, float]], key: str, digits: int = 3) -> str:
@@ -53,10 +62,14 @@ def mean_and_spread(metrics: Sequence[Mapping[str, float]], key: str, digits: in
     return f"{text}±{stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
-def results_table(records: Sequence[TrialRecord], benchmark: str, baselines: Sequence[ResultFolder] = ()) -> Table:
+def results_table(
+    rows: Sequence[Row],
+    metrics: Mapping[str, Mapping[str, float]],
+    benchmark: str,
+    baselines: Sequence[ResultFolder] = (),
+) -> Table:
     """Searched values x (mono, cross, pooled mAP, alignment consistency all / low / unseen, rank distance), and the
-    same for the models before any training."""
-    rows = by_point(records)
+    same for the models before any training. `metrics`: those of the columns, by key."""
     paths = sorted({path for parameters, _ in rows for path in parameters})
     seeds = max((len(found) for _, found in rows), default=0)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
@@ -71,7 +84,9 @@ def results_table(records: Sequence[TrialRecord], benchmark: str, baselines: Seq
         table.add_row(*untrained, *_figures([json.loads(folder.metrics.read_text())], benchmark))
     for parameters, found in rows:
         cells = [shown(parameters[path]) if path in parameters else "–" for path in paths]
-        table.add_row(*cells, str(len(found)), *_figures([record.metrics for record in found], benchmark))
+        table.add_row(
+            *cells, str(len(found)), *_figures([metrics.get(record.key, {}) for record in found], benchmark)
+        )
     return table
 
 
@@ -87,21 +102,27 @@ def shown(value: Any) -> str:
 
 
 def print_summary(
-    console: Console,
-    records: Sequence[TrialRecord],
-    benchmark: str,
-    objective: Objective,
-    baselines: Sequence[ResultFolder] = (),
+    console: Console, folder: StudyFolder, records: Sequence[TrialRecord], benchmark: str, objective: Objective
 ) -> None:
-    """The results table, the best point by the study's objective, and the trials that failed."""
-    if by_point(records):
-        console.print(results_table(records, benchmark, baselines))
+    """The results table (from trials.csv), the best point by the study's objective, and the trials that failed."""
+    rows = by_point(records)
+    if rows:
+        shown_ones = {id(row) for row in _best(rows, objective, MOST_POINTS)}
+        metrics = read_metrics(folder.trials_csv, [f"{benchmark}/{name}" for name in COLUMNS.values()])
+        table_rows = [row for row in rows if id(row) in shown_ones]
+        console.print(results_table(table_rows, metrics, benchmark, folder.baselines()))
+    if len(rows) > MOST_POINTS:
+        console.print(f"The best {MOST_POINTS} of {len(rows):,} points; trials.csv has all of them.", highlight=False)
     best = best_point(records, objective)
     if best is not None:
         parameters, found = best
         point = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items()) or "the only point"
-        value = mean_and_spread([record.metrics for record in found], objective.metric)
+        values = [{objective.metric: record.value} for record in found if record.value is not None]
+        value = mean_and_spread(values, objective.metric)
         console.print(f"Best by {objective.metric} ({objective.direction}): {point} with {value}", markup=False)
-    for record in records:
-        if record.state == "FAILED":
-            console.print(f"FAILED {record.key}: {record.reason}", style="red", markup=False, highlight=False)
+    failed = [record for record in records if record.state == "FAILED"]
+    lines = [f"FAILED {record.key}: {record.reason}" for record in failed[:MOST_FAILURES]]
+    if len(failed) > MOST_FAILURES:
+        lines.append(f"FAILED: {len(failed) - MOST_FAILURES:,} more; trials.csv has their reasons")
+    for line in lines:
+        console.print(line, style="red", markup=False, highlight=False)

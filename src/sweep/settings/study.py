@@ -143,11 +143,15 @@ class StudySettings(Section):
 
 
 class LauncherSettings(Section):
-    """One local worker of `processes` accelerate ranks. `threads: null` shares the cores among the ranks."""
+    """`workers` local workers, each of `processes` accelerate ranks that train one trial together. `threads: null`
+    shares the cores among all ranks. Every rank has a GPU of its own where there are GPUs, unless workers may share
+    them."""
 
     kind: Literal["local"]
+    workers: Positive
     processes: Positive
     threads: Positive | None
+    share_devices: bool
 
 
 class TrackingSettings(Section):

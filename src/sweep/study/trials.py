@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.records import State, TrialRecord
+from sweep.records import State, StudyFolder, TrialRecord
 from sweep.settings import StudySettings
 from sweep.study.distributions import distribution_of, stored
 from sweep.study.point import Point
@@ -94,7 +94,7 @@ def parameters(settings: StudySettings, values: dict[str, Any]) -> tuple[dict[st
     return {path: stored(values[path]) for path in kept}, kept
 
 
-def record_of(trial: FrozenTrial, metrics: dict[str, float], violation: float = 0.0) -> TrialRecord:
+def record_of(trial: FrozenTrial, folder: StudyFolder, violation: float = 0.0) -> TrialRecord:
     """A trial for those who only read."""
     point = point_of(trial)
     return TrialRecord(
@@ -109,5 +109,5 @@ def record_of(trial: FrozenTrial, metrics: dict[str, float], violation: float = 
         violation=violation,
         duration_s=trial.user_attrs.get("duration_s"),
         reason=trial.user_attrs.get("reason"),
-        metrics=metrics,
+        folder=folder.trial(point.key),
     )

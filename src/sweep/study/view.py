@@ -71,7 +71,7 @@ class StudyView:
         return self._seeded[1]
 
     def records(self) -> list[TrialRecord]:
-        """The current trial of every key, in order of their numbers, with metrics where there are any."""
+        """The current trial of every key, in order of their numbers, without reading their results."""
         known = self._by_key()
         points = self._measured_points(known)
         breaking = {Point(dict(point.values), 0).key: worst(self.settings, point, points) for point in points}
@@ -79,10 +79,8 @@ class StudyView:
 
     def _record(self, trial: FrozenTrial, breaking: Mapping[str, float] | None = None) -> TrialRecord:
         point = point_of(trial)
-        has_result = STATES[trial.state] in FINISHED
-        result = self.folder.trial(point.key).read_result() if has_result else None
         violation = breaking.get(point.without_seed, 0.0) if breaking else 0.0
-        return record_of(trial, result.metrics if result else {}, violation)
+        return record_of(trial, self.folder, violation)
 
     def states(self) -> dict[str, State]:
         """State of every key, without reading results: cheap enough to poll."""
@@ -94,12 +92,16 @@ class StudyView:
         trials = (known.get(key) for key in self._wanted(known))
         return sum(trial is not None and STATES[trial.state] in FINISHED for trial in trials)
 
+    def remaining(self) -> int:
+        """How many trials of the target are neither finished nor FAILED; some of them may be running."""
+        known = self._by_key()
+        trials = [known.get(key) for key in self._wanted(known)]
+        ended = sum(trial is not None and trial.state not in UNFINISHED for trial in trials)
+        return self.target - ended
+
     def unfinished(self) -> bool:
         """Whether a worker would find something to do."""
-        known = self._by_key()
-        wanted = self._wanted(known)
-        trials = [known.get(key) for key in wanted]
-        return len(wanted) < self.target or any(trial is None or trial.state in UNFINISHED for trial in trials)
+        return self.remaining() > 0
 
     def _by_key(self) -> dict[str, FrozenTrial]:
         def read() -> dict[str, FrozenTrial]:

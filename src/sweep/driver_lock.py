@@ -1,0 +1,83 @@
+"""One command runs a study at a time; who it is, and how another process asks it to stop."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sweep.errors import SweepError
+from sweep.liveness import held
+from sweep.records import StudyFolder, write_atomically
+
+PROBE_S = 1.0  # whoever asks whether a study is running holds the lock for an instant
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The process that runs a study. `since`: unix time in seconds."""
+
+    pid: int
+    host: str
+    since: float
+
+
+@contextmanager
+def only_driver(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of the one command that runs a study. Raises SweepError if another one does."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.driver_lock, timeout=PROBE_S)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise SweepError(
+            f"study '{folder.path.name}' is being run by another process; wait for it, or stop it first: "
+            f"python -m sweep.studies stop {folder.path.name}"
+        ) from None
+    try:
+        driver = Driver(os.getpid(), socket.gethostname(), time.time())
+        write_atomically(folder.driver, json.dumps(asdict(driver)))
+        yield
+    finally:
+        folder.driver.unlink(missing_ok=True)
+        lock.release()
+
+
+def driver_of(folder: StudyFolder) -> Driver | None:
+    """Who runs the study now, or None if nobody does: the kernel frees the lock of a process that was killed."""
+    if not held(folder.driver_lock):
+        return None
+    try:
+        return Driver(**json.loads(folder.driver.read_text()))
+    except FileNotFoundError:  # it is just beginning or ending
+        return None
+
+
+def ask_to_stop(folder: StudyFolder) -> Driver:
+    """Send the driver what Ctrl-C sends. Raises SweepError if none is running here."""
+    driver, name = driver_of(folder), folder.path.name
+    if driver is None:
+        raise SweepError(f"study '{name}' is not running")
+    if driver.host != socket.gethostname():
+        raise SweepError(f"study '{name}' is run on {driver.host} (process {driver.pid}): stop it there")
+    if not _has_open(driver.pid, folder.driver_lock):
+        raise SweepError(f"study '{name}': process {driver.pid} does not hold {folder.driver_lock}: stop it by hand")
+    os.kill(driver.pid, signal.SIGINT)
+    return driver
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    """Whether a process has a file open: a number that a dead driver left may be another process's by now."""
+    opened = Path(f"/proc/{pid}/fd")
+    if not Path("/proc/self/fd").exists():  # no Linux: the lock alone has to do
+        return True
+    try:
+        return any(os.path.realpath(link) == str(file.resolve()) for link in opened.iterdir())
+    except (FileNotFoundError, PermissionError):
+        return False

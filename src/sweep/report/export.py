@@ -1,0 +1,72 @@
+"""A study's trials as one file for other programs."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from csv import reader
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv, parquet
+
+from sweep.errors import InputError
+from sweep.records import StudyFolder, TrialRecord
+from sweep.trials_table import TrialsTable
+
+KNOWN = {
+    "key": pa.string(),
+    "number": pa.int64(),
+    "seed": pa.int64(),
+    "state": pa.string(),
+    "duration_s": pa.float64(),
+    "attempts": pa.int64(),
+    "reason": pa.string(),
+}
+BLOCK_BYTES = 1 << 24  # of CSV text at once: memory stays flat however many trials there are
+
+
+def export_trials(study: StudyFolder, records: Sequence[TrialRecord], file: Path) -> int:
+    """Write the finished trials of `records` with all metrics to a `.csv` or `.parquet` file; how many they are.
+
+    The study's own trials.csv is copied as far as it goes and not touched. Raises InputError for another type.
+    """
+    if file.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{file}: trials are exported to a file that ends in .csv or .parquet")
+    if not file.parent.is_dir():
+        raise InputError(f"{file}: no such folder: {file.parent}")
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
+        table = Path(folder) / "trials.csv"
+        if study.trials_csv.exists():
+            shutil.copyfile(study.trials_csv, table)
+        rows = TrialsTable(table).update(records)
+        if file.suffix == ".parquet":
+            table = _as_parquet(table, records)
+        os.replace(table, file)
+    return rows
+
+
+def _as_parquet(table: Path, records: Sequence[TrialRecord]) -> Path:
+    with table.open(newline="") as lines:
+        names = next(reader(lines))
+    types = {name: KNOWN.get(name, pa.float64()) for name in names}
+    for path in {path for record in records for path in record.parameters}:
+        types[path] = _type_of([record.parameters[path] for record in records if path in record.parameters])
+    options = csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
+    blocks = csv.open_csv(table, read_options=csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=options)
+    target = table.with_suffix(".parquet")
+    with parquet.ParquetWriter(target, blocks.schema) as writer:
+        for block in blocks:
+            writer.write_batch(block)
+    return target
+
+
+def _type_of(values: list[Any]) -> pa.DataType:
+    """The type of a searched value; text for lists, names and mixtures."""
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds <= {int, float} else pa.string()

@@ -1,0 +1,175 @@
+"""One run of a study: keeps its workers at work, shows progress, and stops them when it is told to."""
+
+import os
+import time
+from dataclasses import asdict
+
+from rich.console import Console
+
+from sweep.config import Composer
+from sweep.errors import Interrupted, SweepError
+from sweep.interruption import Interruption
+from sweep.launch.crew import Crew, Member
+from sweep.launch.order import WorkOrder
+from sweep.liveness import alive_in, new_worker
+from sweep.records import StudyFolder, write_atomically
+from sweep.report.progress import Display, display
+from sweep.settings import Settings
+from sweep.study.store import StudyStore
+from sweep.tracking.tracker import TrackedStudy, Tracker, open_study
+from sweep.trials_table import TrialsTable
+
+POLL_S = 0.4
+COUNTING_SHARE = 0.2  # of the time, at most: counting many thousands of trials takes a while
+MOST_STILLBORN = 10  # workers in a row that are killed before they have a trial
+
+
+class StudyRun:
+    """One run of a study's command, from the first worker to the last.
+
+    Raises InputError if there are not enough GPUs for the workers.
+    """
+
+    def __init__(
+        self, settings: Settings, composer: Composer, folder: StudyFolder, store: StudyStore, console: Console
+    ) -> None:
+        self.settings = settings
+        self.composer = composer
+        self.folder = folder
+        self.store = store
+        self.console = console
+        self._crew = Crew(settings.launcher, folder.workers)
+        self._table = TrialsTable(folder.trials_csv)
+        self._counts = (-1, -1)  # finished and FAILED trials
+        self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
+        self._stillborn = 0
+
+    def run(self, command: str) -> bool:
+        """Work until nothing is left to do; whether the target is reached. Raises Interrupted or SweepError."""
+        tracker: Tracker | None = None
+        status = "KILLED"
+        with Interruption() as interruption:
+            try:
+                self._note_shared_cores()
+                # Their libraries take seconds to load: meanwhile this process prepares what it needs.
+                self._crew.prepare(self.store.remaining())
+                write_atomically(self.folder.config, self.composer.yaml())
+                tracker = Tracker(self._open_tracking())
+                _await_orphans(self.folder)
+                self._work(tracker, interruption)
+                complete = self.store.finished() >= self.store.target
+                if interruption.asked and not complete:
+                    raise KeyboardInterrupt
+                status = "FINISHED" if complete else "FAILED"
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    f"Interrupted: {self.store.finished()} of {self.store.target} trials are done and saved. "
+                    f"The same command resumes:\n  {command}"
+                ) from None
+            finally:
+                interruption.in_order = False
+                self._crew.stop()
+                if tracker is not None:
+                    tracker.close(status, self.store.states())
+                self._table.update(self.store.records())
+        return complete
+
+    def _note_shared_cores(self) -> None:
+        ranks = self.settings.launcher.workers * self.settings.launcher.processes
+        cores = os.cpu_count() or 1
+        if ranks > cores:
+            self.console.print(
+                f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores",
+                highlight=False,
+            )
+
+    def _open_tracking(self) -> TrackedStudy:
+        sweeps, name = self.folder.path.parent, self.settings.study.name
+        return open_study(self.settings.tracking.uri, sweeps, name, self.store.uid, self.folder.config)
+
+    def _work(self, tracker: Tracker, interruption: Interruption) -> None:
+        """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
+
+        def new_order() -> WorkOrder:
+            return self._order(tracker.study)
+
+        with display(self.console, self.settings.study.name, self.store.finished(), self.store.target) as shown:
+            interruption.in_order = True
+            told = False
+            while True:
+                began = time.monotonic()
+                ended = self._crew.collect()
+                for member, status in ended:
+                    self._ended(member, status, tracker, interruption.asked)
+                remaining = self._count()
+                if ended:  # what a dead worker leaves is somebody's to take
+                    self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
+                if interruption.asked and not told:
+                    told = True
+                    self._say("finishing or saving the running trials; Ctrl-C again stops at once")
+                    self._crew.ask_to_stop()
+                if not interruption.asked and self._counts != self._nothing_to_claim:
+                    self._crew.staff(remaining, new_order)
+                if not self._crew.members:
+                    return
+                self._show(shown)
+                time.sleep(max(POLL_S, (time.monotonic() - began) / COUNTING_SHARE))
+
+    def _order(self, tracked: TrackedStudy) -> WorkOrder:
+        return WorkOrder(
+            worker=new_worker(),
+            study_folder=str(self.folder.path),
+            overrides=self.composer.overrides,
+            config_dir=self.composer.config_dir,
+            tracked=asdict(tracked),
+        )
+
+    def _count(self) -> int:
+        """Count trials, and write the rows of those that are finished now; how many are left to do."""
+        failed = list(self.store.states().values()).count("FAILED")
+        counts = self.store.finished(), failed
+        if counts != self._counts:
+            self._counts = counts
+            self._stillborn = 0
+            self._table.update(self.store.records())
+        return self.store.remaining()
+
+    def _show(self, shown: Display) -> None:
+        said = [member.said(self.folder.workers) for member in self._crew.members]
+        shown.update(*self._counts, [{} if "error" in status else status for status in said])
+
+    def _ended(self, member: Member, status: int, tracker: Tracker, stopping: bool) -> None:
+        """Charge a death to the worker's trial. Raises SweepError if the next worker would fare no better."""
+        if status == 0:
+            return
+        said, log = member.said(self.folder.workers), member.worker.log
+        if "error" in said:
+            raise SweepError(f"a worker stopped: {said['error']} (details: {log})")
+        if not said:
+            self._stillborn += 1
+            # One that ends by itself has a reason, which the next one would have too; a kill may be chance.
+            if (status > 0 or self._stillborn >= MOST_STILLBORN) and not stopping:
+                tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-5:])
+                raise SweepError(
+                    f"a worker ended with status {status} before its first trial; {log} ends with:\n{tail}"
+                )
+        self._say(f"a worker died (status {status}){'' if stopping else '; another one goes on'}")
+        failed = self.store.worker_died(member.order.worker, status)
+        if failed is not None:
+            tracker.fail(failed.key, failed.reason or "")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+
+def _await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
+    """Wait for workers of a killed earlier run to notice and end. Raises SweepError if one stays."""
+    alive = alive_in(folder.workers)
+    deadline = time.monotonic() + patience_s
+    for file in folder.workers.glob("*.lock"):
+        while alive(file.stem):
+            if time.monotonic() > deadline:
+                raise SweepError(f"a worker of an earlier run still works on this study ({file}); end it first")
+            time.sleep(POLL_S)
+        for leftover in (file, file.with_suffix(".json")):
+            leftover.unlink(missing_ok=True)

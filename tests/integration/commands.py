@@ -1,0 +1,62 @@
+"""What tests of whole studies share: a small study, its commands, and what they leave."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+TINY = (
+    "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",
+    "train.batch_size=16", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
+    "model.vocabulary_size=800", "launcher.threads=1",
+)  # fmt: skip
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def runs(sweeps: Path, name: str = "tiny") -> list[Run]:
+    client = MlflowClient(f"sqlite:///{sweeps / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found: list[Run] = list(client.search_runs([experiment.experiment_id]))
+    return found
+
+
+def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]:
+    """A command in a process group of its own, as a terminal would start it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweep", *overrides],
+        cwd=tmp_path,
+        env={**os.environ, "SWEEP_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def lines(file: Path) -> int:
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if not line.split()[1].startswith("Z")]

@@ -1,0 +1,164 @@
+"""Several workers on one study: real processes, killed, stopped once and stopped twice."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from tests.conftest import Sweep
+from tests.integration.commands import TINY, children, lines, rows, runs, start, wait_for
+
+from sweep.driver_lock import driver_of
+from sweep.liveness import held
+from sweep.records import StudyFolder
+from sweep.studies import main as studies
+
+pytestmark = pytest.mark.slow
+
+GRID = (*TINY, "study.seeds=[0,1]", "launcher.workers=2")
+
+
+def training(folder: StudyFolder) -> list[str]:
+    """Keys of unfinished trials that have begun to train."""
+    return [
+        file.parent.name
+        for file in folder.path.glob("trials/*/losses.csv")
+        if lines(file) > 1 and not (file.parent / "result.json").exists()
+    ]
+
+
+def test_two_workers_stopped_and_killed_end_with_the_bits_of_one(
+    tmp_path: Path, cache: Path, sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial once, whatever happened: stopped in order, resumed, one worker killed and replaced."""
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    sweeps = ("--sweeps", str(tmp_path / "sweeps"))
+    study = (*GRID, "train.steps=40")
+    process = start(tmp_path, cache, *study)
+    wait_for(lambda: len(training(folder)) == 2, process)
+    assert studies(["status", "tiny", *sweeps]) == 0
+    assert studies(["stop", "tiny", *sweeps]) == 0
+    said = capsys.readouterr().out
+    assert "tiny: running, 0 of 4 finished (2 RUNNING, 2 WAITING)" in said
+    assert said.count("of 40, loss") == 2
+    assert f"run by process {process.pid} on " in said
+    assert f"asked process {process.pid} to finish or save its trials" in said
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "finishing or saving the running trials; Ctrl-C again stops at once" in output
+    assert "a worker died" not in output
+    assert f"The same command resumes:\n  {shlex.quote(sys.executable)} -m sweep {shlex.join(study)}" in output
+    assert not held(folder.driver_lock)
+    assert {run.info.status for run in runs(tmp_path / "sweeps")} <= {"KILLED", "FINISHED"}
+    assert len(rows(folder.path)) == len(list(folder.path.glob("trials/*/result.json"))) <= 2
+    assert len(list(folder.path.glob("trials/*/losses.csv"))) == 2  # nothing was begun after the request
+
+    process = start(tmp_path, cache, *study)
+    wait_for(lambda: training(folder), process)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert "a worker died (status -9); another one goes on" in output
+    found = {row["key"]: row for row in rows(folder.path)}
+    assert len(found) == len(rows(folder.path)) == 4
+    assert {row["state"] for row in found.values()} == {"COMPLETE"}
+    (model,) = folder.path.glob("trials/*/model")
+    column = "cldr/pooled/alignment_consistency/low"
+    assert model.parent.name == max(found, key=lambda key: float(found[key][column]))
+    assert {run.info.status for run in runs(tmp_path / "sweeps")} == {"FINISHED"}
+    assert studies(["list", *sweeps]) == 0
+    assert "complete" in capsys.readouterr().out
+
+    alone = sweep(*study, "study.name=alone", "launcher.workers=1")
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    for row in rows(tmp_path / "sweeps" / "alone"):
+        for name, value in row.items():
+            if name.startswith("cldr/"):
+                assert found[row["key"]][name] == value, (row["key"], name)
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    """To the whole process group, as a terminal or a service manager sends it; workers leave the decision to their
+    driver, for which SIGTERM is one more Ctrl-C."""
+    process = start(tmp_path, cache, *GRID, shared_mlflow, "train.steps=5000")
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    wait_for(lambda: len(training(folder)) == 2, process)
+    driver = driver_of(folder)
+    assert driver is not None
+    assert driver.pid == process.pid
+    workers = children(process.pid)
+    assert len(workers) == 2
+    assert dashboard_states(folder.database, tmp_path) == {"Running": 2, "Waiting": 2}
+    os.killpg(process.pid, signal.SIGTERM)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=15)
+    assert process.returncode == 130, output
+    assert "0 of 4 trials are done and saved. The same command resumes:" in output
+    assert "Traceback" not in output
+    assert "a worker died" not in output
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def dashboard_states(database: Path, home: Path) -> Counter[str]:
+    """What `make dashboard` serves: how many trials are in which state."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = Path(sys.executable).parent / "optuna-dashboard"
+    dashboard = subprocess.Popen(
+        [program, f"sqlite:///{database}", "--host", "127.0.0.1", "--port", str(port)],
+        env={**os.environ, "HOME": str(home)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/api/studies/1?after=0") as answer:
+                    return Counter(trial["state"] for trial in json.load(answer)["trials"])
+            except URLError:
+                assert time.monotonic() < deadline
+                assert dashboard.poll() is None
+                time.sleep(0.2)
+    finally:
+        dashboard.terminate()
+        dashboard.wait()
+
+
+def test_a_signal_before_any_trial_ends_the_command(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    process = start(tmp_path, cache, *GRID, shared_mlflow)
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    wait_for(lambda: (folder.workers / "worker-2.log").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+
+
+def test_workers_that_cannot_start_stop_the_study(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "accelerate.py").write_text("raise RuntimeError('this installation is broken')")
+    path = os.pathsep.join([str(broken), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", *GRID, shared_mlflow],
+        cwd=tmp_path,
+        env={**os.environ, "SWEEP_CACHE": str(cache), "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "a worker ended with status 1 before its first trial" in done.stderr
+    assert "this installation is broken" in done.stderr

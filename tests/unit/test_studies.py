@@ -1,0 +1,214 @@
+"""`python -m sweep.studies` on studies that were written without training."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from pyarrow import parquet
+
+from sweep.config import Composer, load_settings
+from sweep.driver_lock import driver_of, only_driver
+from sweep.errors import SweepError
+from sweep.liveness import alive_in, hold, write_status
+from sweep.records import StudyFolder, TrialResult, write_atomically
+from sweep.studies import main
+from sweep.study.store import StudyStore
+
+OBJECTIVE = "cldr/pooled/alignment_consistency/low"
+Printed = pytest.CaptureFixture[str]
+
+
+def make(sweeps: Path, name: str = "grid", finish: int = 2, fail: int = 0, run: bool = False) -> StudyFolder:
+    """A grid of 4 trials, some of them finished, FAILED, or taken on by the worker w-1."""
+    overrides = [f"study.name={name}", "study.space={ratio.monolingual: {grid: [0, 0.5]}}", "study.seeds=[0,1]"]
+    composer = Composer("sweep", overrides)
+    settings = load_settings(composer)
+    folder = StudyFolder(sweeps / name)
+    store = StudyStore(folder, settings.study, alive_in(folder.workers))
+    store.check_settings(settings)
+    store.enqueue()
+    write_atomically(folder.config, composer.yaml())
+    for number in range(finish + fail + run):
+        claim = store.claim("w-1")
+        assert claim is not None
+        if number < finish:
+            metrics = {OBJECTIVE: 0.5 + number / 10, "cldr/mono/map": 0.25}
+            result = TrialResult(claim.point.key, "f", metrics, 0.1, 60.0, {}, 0, {})
+            folder.trial(claim.point.key).write_result(result)
+            store.finish(claim, result)
+        elif number < finish + fail:
+            store.fail(claim, "the loss became nan")
+        else:
+            status = {"key": claim.point.key, "phase": "training", "step": 7, "steps": 9, "loss": 0.5}
+            write_status(folder.workers, "w-1", status)
+    return folder
+
+
+def command(*arguments: str) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def line_of(text: str, word: str) -> list[str]:
+    return next(line for line in text.splitlines() if word in line).split()
+
+
+def test_the_list_says_how_far_every_study_is(tmp_path: Path, capsys: Printed) -> None:
+    make(tmp_path, "done", finish=4)
+    make(tmp_path, "half", finish=1)
+    make(tmp_path, "bad", finish=3, fail=1)
+    running = make(tmp_path, "busy", finish=2)
+    (tmp_path / "mlartifacts").mkdir()
+    with only_driver(running):
+        assert command("--sweeps", str(tmp_path)) == 0
+    text = capsys.readouterr().out
+    assert line_of(text, "done")[:6] == ["done", "complete", "4", "of", "4", "0"]
+    assert line_of(text, "half")[:6] == ["half", "stopped", "1", "of", "4", "0"]
+    assert line_of(text, "bad")[:7] == ["bad", "failed", "trials", "3", "of", "4", "1"]
+    assert line_of(text, "busy")[:6] == ["busy", "running", "2", "of", "4", "0"]
+    assert "0.7500 at ratio.monolingual=0.5" in " ".join(line_of(text, "done"))  # the mean of .7 and .8
+    assert "4 min 00 s" in " ".join(line_of(text, "done"))
+
+
+def test_a_study_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, capsys: Printed) -> None:
+    make(tmp_path, "good")
+    old = make(tmp_path, "old")
+    old.config.write_text(old.config.read_text().replace("seed: 0", "sead: 0", 1))
+    broken = make(tmp_path, "broken")
+    broken.database.write_text("no database at all, and too long for an empty one" * 9)
+    assert command("list", "--sweeps", str(tmp_path)) == 0
+    told = capsys.readouterr()
+    assert line_of(told.out, "good")[:2] == ["good", "stopped"]
+    assert "old: cannot be read" in told.err
+    assert "sead" in told.err
+    assert "broken: cannot be read" in told.err
+    assert "Traceback" not in told.err
+
+
+def test_status_tells_what_running_trials_do(tmp_path: Path, capsys: Printed) -> None:
+    folder = make(tmp_path, finish=1, fail=1, run=True)
+    lock = hold(folder.workers, "w-1")
+    assert command("status", "grid", "--sweeps", str(tmp_path)) == 0
+    text = capsys.readouterr().out
+    assert "grid: stopped, 1 of 4 finished (1 COMPLETE, 1 FAILED, 1 RUNNING, 1 WAITING)" in text
+    assert "training, step 7 of 9, loss 0.5000 (w-1)" in text
+    assert "the loss became nan" in text
+    lock.release()
+    assert command("status", "grid", "--sweeps", str(tmp_path)) == 0
+    assert "its worker is gone; another one will go on" in capsys.readouterr().out
+
+
+def test_of_a_large_study_status_shows_what_matters(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, finish=2, fail=1, run=True)
+    monkeypatch.setattr("sweep.report.studies.MOST_TRIALS", 3)
+    assert command("status", "grid", "--sweeps", str(tmp_path)) == 0
+    text = capsys.readouterr().out
+    order = [line.split()[1] for line in text.splitlines() if ",seed=" in line]
+    assert order == ["RUNNING", "FAILED", "COMPLETE"]
+    assert "0.6000" in text.split("FAILED ")[-1]  # the best
+    assert "3 of 4 trials; --all shows all" in text
+    assert command("status", "grid", "--all", "--sweeps", str(tmp_path)) == 0
+    assert capsys.readouterr().out.count(",seed=") == 4
+
+
+def test_reading_changes_nothing(tmp_path: Path) -> None:
+    folder = make(tmp_path, finish=1, run=True)
+
+    def state() -> dict[str, int]:
+        return {
+            str(file): file.stat().st_mtime_ns
+            for file in folder.path.rglob("*")
+            if file.is_file() and file.suffix != ".lock" and "study.db-" not in file.name
+        }
+
+    before = state()
+    time.sleep(0.01)
+    for arguments in (["list"], ["status", "grid"], ["export", "grid", str(tmp_path / "all.csv")]):
+        assert main([*arguments, "--sweeps", str(tmp_path)]) == 0
+    assert state() == before
+
+
+def test_unknown_studies_and_folders_are_told(tmp_path: Path, capsys: Printed) -> None:
+    make(tmp_path, "one")
+    for arguments in (["status", "two"], ["stop", "two"], ["export", "two", "x.csv"]):
+        assert main([*arguments, "--sweeps", str(tmp_path)]) == 2
+        assert f"no study 'two' in {tmp_path}; there are: one" in capsys.readouterr().err
+    assert command("--sweeps", str(tmp_path / "none")) == 2
+    assert "name the folder of your studies with --sweeps" in capsys.readouterr().err
+    assert command("--sweeps", str(tmp_path / "one" / "trials")) == 0
+    assert "no studies in" in capsys.readouterr().out
+
+
+def test_stop_signals_the_driver_and_nobody_else(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, sent = make(tmp_path), list[tuple[int, int]]()
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+
+    def stop() -> str:
+        assert command("stop", "grid", "--sweeps", str(tmp_path)) == 1
+        return capsys.readouterr().err
+
+    # A driver that was killed leaves its number, which may be another process's by now.
+    folder.driver.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": 0.0}))
+    assert "study 'grid' is not running" in stop()
+    with only_driver(folder):
+        driver = json.loads(folder.driver.read_text())
+        folder.driver.write_text(json.dumps({**driver, "host": "elsewhere"}))
+        assert f"is run on elsewhere (process {os.getpid()}): stop it there" in stop()
+        folder.driver.write_text(json.dumps({**driver, "pid": os.getppid()}))
+        assert f"process {os.getppid()} does not hold" in stop()
+        assert sent == []
+        folder.driver.write_text(json.dumps(driver))
+        assert command("stop", "grid", "--sweeps", str(tmp_path)) == 0
+    assert sent == [(os.getpid(), 2)]
+    assert not folder.driver.exists()
+
+
+def test_one_driver_at_a_time_even_while_somebody_looks(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    with only_driver(folder):
+        driver = driver_of(folder)
+        assert driver is not None
+        assert driver.pid == os.getpid()
+        with pytest.raises(SweepError, match=r"is being run by another process.*sweep\.studies stop grid"):
+            with only_driver(folder):
+                pass
+    assert driver_of(folder) is None
+    probe = FileLock(folder.driver_lock)
+    probe.acquire()
+    probe.release()
+    with only_driver(folder):
+        pass
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_export(tmp_path: Path, capsys: Printed, suffix: str) -> None:
+    folder, file = make(tmp_path, finish=2, fail=1), tmp_path / f"all.{suffix}"
+    assert command("export", "grid", str(file), "--sweeps", str(tmp_path)) == 0
+    assert "3 trials" in capsys.readouterr().out
+    assert not folder.trials_csv.exists()
+    if suffix == "csv":
+        assert len(file.read_text().splitlines()) == 4
+        return
+    rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    assert [(row["state"], row["ratio.monolingual"], row[OBJECTIVE], row["reason"]) for row in rows] == [
+        ("COMPLETE", 0, 0.5, None),
+        ("COMPLETE", 0, 0.6, None),
+        ("FAILED", 0.5, None, "the loss became nan"),
+    ]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_export_to_other_files_is_refused(tmp_path: Path, capsys: Printed) -> None:
+    make(tmp_path)
+    assert command("export", "grid", str(tmp_path / "all.xlsx"), "--sweeps", str(tmp_path)) == 2
+    assert "ends in .csv or .parquet" in capsys.readouterr().err
+    assert command("export", "grid", str(tmp_path / "no" / "all.csv"), "--sweeps", str(tmp_path)) == 2
+    assert "no such folder" in capsys.readouterr().err
