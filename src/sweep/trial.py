@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import accelerate
@@ -19,11 +18,12 @@ from sweep.cache import cache_folder
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.data.training_set import TrainingSet
-from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate
+from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate, passage_texts, question_texts
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
 from sweep.model.build import build_retriever, load_pretrained
 from sweep.model.encoder import Retriever
+from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records import TrialResult
 from sweep.settings import HfModel, Settings, TinyModel
@@ -31,7 +31,7 @@ from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training, TrainingPoint
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
-from sweep.training.tokens import TokenTable
+from sweep.training.tokens import TokenTable, training_tokens
 
 
 class TrialData:
@@ -96,9 +96,10 @@ def run_trial(
     started = time.perf_counter()
     training, benchmark = data.of(settings)
     retriever = build_retriever(settings.model, training.texts, cache_folder(settings.paths), settings.seed)
+    tokens = TokenCache(retriever, cache_folder(settings.paths) / "tokens", on_note)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator)
-    retriever = _restricted(retriever, training, benchmark, settings, on_note)
+    baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator, tokens)
+    retriever = _restricted(retriever, training, benchmark, settings, tokens, on_note)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     batches = settings.train.steps * settings.train.accumulate_batches
@@ -106,14 +107,14 @@ def run_trial(
     prepared = time.perf_counter()
     if settings.train.recompute_activations:
         retriever.encoder.backbone.gradient_checkpointing_enable()
-    step = ContrastiveStep(retriever, TokenTable(retriever, training), settings.train, accelerator)
+    step = ContrastiveStep(retriever, TokenTable(retriever, training, tokens, on_note), settings.train, accelerator)
     checkpoints = Checkpoints(trial.checkpoint, settings.trial_fingerprint(), accelerator)
     final_loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(
         on_point, on_note
     )
     trained = time.perf_counter()
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
-    evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept)
+    evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept, tokens=tokens)
     evaluated = time.perf_counter()
     if evaluation is None:
         return None
@@ -142,20 +143,19 @@ def _restricted(
     training: TrainingSet,
     benchmark: Benchmark,
     settings: Settings,
+    tokens: TokenCache,
     on_note: Callable[[str], None],
 ) -> Retriever:
     """The retriever with the word embeddings of all texts of this trial alone, if that is asked for."""
     if isinstance(settings.model, TinyModel) or not settings.model.restrict_vocabulary:
         return retriever
-    questions = [training.texts[row] for row in np.unique(training.question_gl) if row >= 0]
-    passages = [training.texts[row] for row in np.unique(training.passage_gl) if row >= 0]
-    asked = [question.text for question in benchmark.questions]
-    token_ids = chain(
-        retriever.tokenize([*questions, *asked], "query").ids,
-        retriever.tokenize(passages, "passage").ids,
-        (ids for text in benchmark.passages.texts() for ids in retriever.tokenize([text], "passage").ids),
+    token_ids = (
+        training_tokens(training, "query", tokens).ids,
+        training_tokens(training, "passage", tokens).ids,
+        tokens.of(question_texts(benchmark)[0], "query"),
+        tokens.of(passage_texts(benchmark)[0], "passage"),
     )
-    small = restrict_vocabulary(retriever, token_ids)
+    small = restrict_vocabulary(retriever, (ids.distinct() for ids in token_ids))
     assert small.vocabulary is not None
     saved = small.vocabulary.saved_bytes(small.encoder.hidden_size)
     on_note(
@@ -166,7 +166,12 @@ def _restricted(
 
 
 def _evaluate_untouched(
-    trial: Trial, retriever: Retriever, benchmark: Benchmark, tiers: Members, accelerator: Accelerator
+    trial: Trial,
+    retriever: Retriever,
+    benchmark: Benchmark,
+    tiers: Members,
+    accelerator: Accelerator,
+    tokens: TokenCache,
 ) -> Evaluation | None:
     """Evaluate a pretrained model before its training, once a study. Its embeddings are cached by their fingerprint,
     so that other studies on the same model and benchmark need not encode again."""
@@ -179,7 +184,7 @@ def _evaluate_untouched(
     if not wanted[0]:
         return None
     folder = cache_folder(settings.paths) / "embeddings"
-    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder)
+    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder, tokens=tokens)
 
 
 def library_versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from sweep.config import Composer, load_settings
 from sweep.data.load import load_training_set
 from sweep.model.build import build_retriever
+from sweep.model.token_cache import TokenCache
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
@@ -37,7 +38,9 @@ def train(folder: Path, cache: Path, rank: int, ranks: int, port: int) -> None:
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(1_000_003 + accelerator.process_index)
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    step = ContrastiveStep(
+        retriever, TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")), settings.train, accelerator
+    )
     checkpoints = Checkpoints(folder / "checkpoint", settings.trial_fingerprint(), accelerator)
     loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(lambda _: None)
     if accelerator.is_main_process:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from sweep.config import Composer, load_settings
 from sweep.data.load import load_benchmark, load_training_set
+from sweep.data.texts import Texts
 from sweep.errors import TrialFailed
-from sweep.evaluation.encode import Texts, encode
+from sweep.evaluation.encode import encode
 from sweep.evaluation.evaluate import evaluate
 from sweep.model.batching import length_sorted_batches
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
+from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training, TrainingPoint
@@ -37,7 +39,9 @@ def prepared(cache: Path, *overrides: str, folder: Path | None = None) -> tuple[
     batches = settings.train.steps * settings.train.accumulate_batches
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, batches)
     accelerator = Accelerator(cpu=True)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    step = ContrastiveStep(
+        retriever, TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")), settings.train, accelerator
+    )
     checkpoints = None if folder is None else Checkpoints(folder, settings.trial_fingerprint(), accelerator)
     return Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints), retriever, settings
 
