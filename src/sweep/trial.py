@@ -103,7 +103,9 @@ def run_trial(
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     batches = settings.train.steps * settings.train.accumulate_batches
-    plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed, batches)
+    plan = BatchPlan(
+        training, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
+    )
     prepared = time.perf_counter()
     if settings.train.recompute_activations:
         retriever.encoder.backbone.gradient_checkpointing_enable()

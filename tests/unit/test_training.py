@@ -37,7 +37,9 @@ def prepared(cache: Path, *overrides: str, folder: Path | None = None) -> tuple[
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(settings.seed)
     batches = settings.train.steps * settings.train.accumulate_batches
-    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, batches)
+    plan = BatchPlan(
+        data, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
+    )
     accelerator = Accelerator(cpu=True)
     step = ContrastiveStep(
         retriever, TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")), settings.train, accelerator

@@ -112,10 +112,12 @@ class TrainSettings(Section):
     """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how
     many tokens, padding included, go through the encoder at a time. With `layer_decay` d the learning rate of a layer
     is d times that of the layer above it. Biases and the weights of normalisation have no weight decay. A step takes
-    `accumulate_batches` batches, each with negatives of its own alone."""
+    `accumulate_batches` batches, each with negatives of its own alone. `hard_negatives`: how many of its question's
+    hard negatives a row brings into the batch, where the data has any."""
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
+    hard_negatives: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     layer_decay: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0)]

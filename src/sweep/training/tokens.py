@@ -20,9 +20,8 @@ class RoleTokens(NamedTuple):
 
 
 def training_tokens(data: TrainingSet, role: Role, cache: TokenCache) -> RoleTokens:
-    """Token ids of the questions or of the passages, of the full vocabulary."""
-    cells = data.question_gl if role == "query" else data.passage_gl
-    used = np.unique(cells[cells != ABSENT])
+    """Token ids of the questions, or of the passages and hard negatives, of the full vocabulary."""
+    used = data.texts_of(role)
     texts, row_of_used = texts_in_memory([data.texts[index] for index in used])
     row_of_text = np.full(len(data.texts), ABSENT, np.int64)
     row_of_text[used] = row_of_used
