@@ -23,6 +23,7 @@ from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
 from sweep.model.build import build_retriever, load_pretrained
 from sweep.model.encoder import Retriever
+from sweep.model.lora import Adapters
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records import TrialResult
@@ -100,6 +101,7 @@ def run_trial(
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator, tokens)
     retriever = _restricted(retriever, training, benchmark, settings, tokens, on_note)
+    adapters = _adapters(retriever, settings, on_note)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     batches = settings.train.steps * settings.train.accumulate_batches
@@ -114,6 +116,8 @@ def run_trial(
     final_loss = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints).run(
         on_point, on_note
     )
+    if adapters is not None:
+        adapters.merge()
     trained = time.perf_counter()
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
     evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept, tokens=tokens)
@@ -159,12 +163,22 @@ def _restricted(
     )
     small = restrict_vocabulary(retriever, (ids.distinct() for ids in token_ids))
     assert small.vocabulary is not None
-    saved = small.vocabulary.saved_bytes(small.encoder.hidden_size)
+    trained = settings.model.lora is None and not settings.train.frozen.embeddings
+    saved = small.vocabulary.saved_bytes(small.encoder.hidden_size, trained)
     on_note(
-        f"training {len(small.vocabulary.kept):,} of {small.vocabulary.full_size:,} word embeddings; "
-        f"{saved / 2**20:,.0f} MB of weights, gradients and moments saved"
+        f"{'training' if trained else 'frozen,'} {len(small.vocabulary.kept):,} of {small.vocabulary.full_size:,} "
+        f"word embeddings; {saved / 2**20:,.0f} MB of weights{', gradients and moments' if trained else ''} saved"
     )
     return small
+
+
+def _adapters(retriever: Retriever, settings: Settings, on_note: Callable[[str], None]) -> Adapters | None:
+    """LoRA's adapters in the retriever's encoder, if that is asked for."""
+    if isinstance(settings.model, TinyModel) or settings.model.lora is None:
+        return None
+    adapters = Adapters(retriever, settings.model.lora, settings.seed)
+    on_note(f"training adapters of {adapters.trained:,} parameters; {adapters.full_size:,} in all")
+    return adapters
 
 
 def _evaluate_untouched(

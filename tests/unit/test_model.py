@@ -51,6 +51,7 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
         "revision": None,
         "dropout": None,
         "restrict_vocabulary": False,
+        "lora": None,
         **COMMON,
         **changes,
     }

@@ -19,7 +19,8 @@ from sweep.model.tokenizer import tokenizer_fingerprint
 from sweep.settings import EncoderSettings
 
 Role = Literal["query", "passage"]
-BYTES_PER_WEIGHT = 4 * 4  # weight, gradient, and Adam's two moments in float32
+BYTES_PER_WEIGHT = 4  # float32
+BYTES_PER_TRAINED_WEIGHT = 4 * BYTES_PER_WEIGHT  # weight, gradient, and Adam's two moments
 
 
 class TokenBatch(NamedTuple):
@@ -118,9 +119,10 @@ class Vocabulary:
                 raise KeyError(f"token {sequence[int((rows < 0).argmax())]} is not in the restricted vocabulary")
         return found
 
-    def saved_bytes(self, hidden_size: int) -> int:
-        """Memory that training saves, in float32 with Adam."""
-        return (self.full_size - len(self.kept)) * hidden_size * BYTES_PER_WEIGHT
+    def saved_bytes(self, hidden_size: int, trained: bool = True) -> int:
+        """Memory that is saved, in float32 with Adam; without gradients and moments if embeddings are frozen."""
+        per_weight = BYTES_PER_TRAINED_WEIGHT if trained else BYTES_PER_WEIGHT
+        return (self.full_size - len(self.kept)) * hidden_size * per_weight
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,15 @@ from sweep.settings.data import (
     SquadEvaluation,
 )
 from sweep.settings.study import Dimension, LauncherSettings, Objective, StudySettings, TrackingSettings
-from sweep.settings.training import EncoderSettings, HfModel, ModelSettings, RatioSettings, TinyModel, TrainSettings
+from sweep.settings.training import (
+    EncoderSettings,
+    HfModel,
+    LoraSettings,
+    ModelSettings,
+    RatioSettings,
+    TinyModel,
+    TrainSettings,
+)
 
 __all__ = [
     "CldrData",
@@ -61,6 +69,7 @@ __all__ = [
     "Language",
     "LanguageSettings",
     "LauncherSettings",
+    "LoraSettings",
     "ModelSettings",
     "Name",
     "Objective",

@@ -46,15 +46,26 @@ class TinyModel(EncoderSettings):
         return self
 
 
+class LoraSettings(Section):
+    """Adapters of so many ranks, scaled by alpha / rank; `target_modules`: names of linear layers, or the ends of
+    their names (null: all linear layers)."""
+
+    rank: Positive
+    alpha: Annotated[float, Field(gt=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    target_modules: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None
+
+
 class HfModel(EncoderSettings):
     """Any Hugging Face encoder, by local folder or hub name. `restrict_vocabulary`: train only the word embeddings
-    that occur in training and evaluation text."""
+    that occur in training and evaluation text. `lora`: train adapters alone; the exported model has them merged."""
 
     kind: Literal["hf"]
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
     restrict_vocabulary: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    lora: LoraSettings | None
 
 
 ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]
