@@ -51,7 +51,7 @@ class LoraSettings(Section):
     their names (null: all linear layers)."""
 
     rank: Positive
-    alpha: Annotated[float, Field(gt=0)]
+    alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     target_modules: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None
 
