@@ -37,7 +37,8 @@ def test_all_of_them_together(sweep: Sweep, tmp_path: Path, cache: Path, shared_
     done = sweep(
         "study.name=options", "train=finetune", "train.steps=4", "train.warmup_steps=0",
         "train.batch_size=6", "train.learning_rate=0.01", "train.hard_negatives=2", "data=mlqa_r", "data.path=data",
-        "languages=cldr_6", "languages.train=[en,de]", "languages.evaluate=[en,de,sw]", "evaluation.records=12", "model=xlmr", "model.path=model",
+        "languages=cldr_6", "languages.train=[en,de]", "languages.evaluate=[en,de,sw]", "evaluation.records=12",
+        "model=xlmr", "model.path=model",
         "model.lora={rank: 2, alpha: 4, dropout: 0.1, target_modules: [query, value]}",
         "model.restrict_vocabulary=true", "model.max_passage_tokens=12", "train.recompute_activations=true",
         "launcher.threads=1", "launcher.processes=2", "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}",
