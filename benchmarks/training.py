@@ -74,32 +74,31 @@ def settings_of(options: argparse.Namespace) -> Any:
 
 def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
     """Our training loop; `restrict`: with the word embeddings that occur, alone."""
-    import numpy as np
     import torch
     from accelerate import Accelerator
 
     from sweep.cache import cache_folder
     from sweep.data.load import load_training_set
     from sweep.model.build import build_retriever
+    from sweep.model.token_cache import TokenCache
     from sweep.model.vocabulary import restrict_vocabulary
     from sweep.training.loop import Training
     from sweep.training.plan import BatchPlan
     from sweep.training.step import ContrastiveStep
-    from sweep.training.tokens import TokenTable
+    from sweep.training.tokens import TokenTable, training_tokens
     from sweep.training.watch import Watch
 
     settings = settings_of(options)
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache_folder(settings.paths), 0)
+    tokens = TokenCache(retriever, cache_folder(settings.paths) / "tokens", lambda note: None)
     if restrict:
-        questions = [data.texts[row] for row in np.unique(data.question_gl) if row >= 0]
-        passages = [data.texts[row] for row in np.unique(data.passage_gl) if row >= 0]
-        ids = retriever.tokenize(questions, "query").ids + retriever.tokenize(passages, "passage").ids
+        ids = [training_tokens(data, role, tokens).ids.distinct() for role in ("query", "passage")]
         retriever = restrict_vocabulary(retriever, ids)
     torch.manual_seed(0)
     accelerator = Accelerator(cpu=True)
     plan = BatchPlan(data, settings.ratio, BATCH, 0, options.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    step = ContrastiveStep(retriever, TokenTable(retriever, data, tokens), settings.train, accelerator)
     clock, losses = Clock(), []
 
     def note(point: Any) -> None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +20,14 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.data.training_set import TrainingSet
-from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate
+from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate, passage_texts, question_texts
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
 from sweep.evaluation.validation import Validator
 from sweep.model.build import build_retriever, load_pretrained
-from sweep.model.encoder import Retriever
+from sweep.model.encoder import ROLES, Retriever
+from sweep.model.lora import Adapters
+from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records import TrialResult
 from sweep.settings import HfModel, Settings, TinyModel
@@ -34,7 +35,7 @@ from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
-from sweep.training.tokens import TokenTable
+from sweep.training.tokens import TokenTable, training_tokens
 from sweep.training.watch import Watch
 
 
@@ -110,30 +111,40 @@ def run_trial(
     """
     settings = trial.settings
     started = time.perf_counter()
-    training, benchmark, validation = data.of(settings)
+    texts = data.of(settings)
+    training, benchmark, _ = texts
     retriever = build_retriever(settings.model, training.texts, cache_folder(settings.paths), settings.seed)
+    tokens = TokenCache(retriever, cache_folder(settings.paths) / "tokens", watch.on_note)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator)
-    retriever = _restricted(retriever, training, benchmark, settings, watch.on_note)
+    baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator, tokens)
+    retriever = _restricted(retriever, texts, settings, tokens, watch.on_note)
+    adapters = _adapters(retriever, settings, watch.on_note)
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     batches = settings.train.steps * settings.train.accumulate_batches
-    plan = BatchPlan(training, settings.ratio, settings.train.batch_size, settings.seed, batches)
+    plan = BatchPlan(
+        training, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
+    )
     prepared = time.perf_counter()
     if settings.train.recompute_activations:
         retriever.encoder.backbone.gradient_checkpointing_enable()
     if settings.train.compile:
         retriever.encoder.compile_backbone()
-    step = ContrastiveStep(retriever, TokenTable(retriever, training), settings.train, accelerator)
+    table = TokenTable(retriever, training, tokens, watch.on_note)
+    step = ContrastiveStep(retriever, table, settings.train, accelerator)
     checkpoints = Checkpoints(
         trial.checkpoint, settings.trial_fingerprint(), accelerator, trial.attempt, trial.still_mine
     )
-    validate = None if validation is None else _validator(retriever, validation, settings, accelerator)
+    validate = None
+    if texts.validation is not None:
+        validate = _validator(retriever, texts.validation, settings, accelerator, tokens)
     training_run = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
     final = training_run.run(watch)
+    if adapters is not None:
+        adapters.merge()
     trained = time.perf_counter()
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
-    evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept)
+    evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept, tokens=tokens)
     evaluated = time.perf_counter()
     if evaluation is None:
         return None
@@ -159,44 +170,56 @@ def run_trial(
 
 
 def _validator(
-    retriever: Retriever, validation: Benchmark, settings: Settings, accelerator: Accelerator
+    retriever: Retriever, validation: Benchmark, settings: Settings, accelerator: Accelerator, tokens: TokenCache
 ) -> Validator:
     """Evaluates what was held out, by the tiers of the study; the study's objective is one of its figures."""
     tiers = tier_members(validation.languages, benchmark_tiers(settings), settings.languages.train)
     _, family, metric, *_ = settings.study.objectives[0].metric.split("/")
-    return Validator(retriever, validation, tiers, accelerator, (family, metric))
+    return Validator(retriever, validation, tiers, accelerator, (family, metric), tokens)
 
 
 def _restricted(
     retriever: Retriever,
-    training: TrainingSet,
-    benchmark: Benchmark,
+    texts: TrialTexts,
     settings: Settings,
+    tokens: TokenCache,
     on_note: Callable[[str], None],
 ) -> Retriever:
     """The retriever with the word embeddings of all texts of this trial alone, if that is asked for."""
     if isinstance(settings.model, TinyModel) or not settings.model.restrict_vocabulary:
         return retriever
-    questions = [training.texts[row] for row in np.unique(training.question_gl) if row >= 0]
-    passages = [training.texts[row] for row in np.unique(training.passage_gl) if row >= 0]
-    asked = [question.text for question in benchmark.questions]
-    token_ids = chain(
-        retriever.tokenize([*questions, *asked], "query").ids,
-        retriever.tokenize(passages, "passage").ids,
-        (ids for text in benchmark.passages.texts() for ids in retriever.tokenize([text], "passage").ids),
-    )
-    small = restrict_vocabulary(retriever, token_ids)
+    token_ids = [training_tokens(texts.training, role, tokens).ids for role in ROLES]
+    for benchmark in (texts.benchmark, texts.validation):
+        if benchmark is not None:
+            token_ids.append(tokens.of(question_texts(benchmark)[0], "query"))
+            token_ids.append(tokens.of(passage_texts(benchmark)[0], "passage"))
+    small = restrict_vocabulary(retriever, (ids.distinct() for ids in token_ids))
     assert small.vocabulary is not None
-    saved = small.vocabulary.saved_bytes(small.encoder.hidden_size)
+    trained = settings.model.lora is None and not settings.train.frozen.embeddings
+    saved = small.vocabulary.saved_bytes(small.encoder.hidden_size, trained)
     on_note(
-        f"training {len(small.vocabulary.kept):,} of {small.vocabulary.full_size:,} word embeddings; "
-        f"{saved / 2**20:,.0f} MB of weights, gradients and moments saved"
+        f"{'training' if trained else 'frozen,'} {len(small.vocabulary.kept):,} of {small.vocabulary.full_size:,} "
+        f"word embeddings; {saved / 2**20:,.0f} MB of weights{', gradients and moments' if trained else ''} saved"
     )
     return small
 
 
+def _adapters(retriever: Retriever, settings: Settings, on_note: Callable[[str], None]) -> Adapters | None:
+    """LoRA's adapters in the retriever's encoder, if that is asked for."""
+    if isinstance(settings.model, TinyModel) or settings.model.lora is None:
+        return None
+    adapters = Adapters(retriever, settings.model.lora, settings.seed)
+    on_note(f"training adapters of {adapters.trained:,} parameters; {adapters.full_size:,} in all")
+    return adapters
+
+
 def _evaluate_untouched(
-    trial: Trial, retriever: Retriever, benchmark: Benchmark, tiers: Members, accelerator: Accelerator
+    trial: Trial,
+    retriever: Retriever,
+    benchmark: Benchmark,
+    tiers: Members,
+    accelerator: Accelerator,
+    tokens: TokenCache,
 ) -> Evaluation | None:
     """Evaluate a pretrained model before its training, once a study. Its embeddings are cached by their fingerprint,
     so that other studies on the same model and benchmark need not encode again."""
@@ -209,7 +232,7 @@ def _evaluate_untouched(
     if not wanted[0]:
         return None
     folder = cache_folder(settings.paths) / "embeddings"
-    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder)
+    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder, tokens=tokens)
 
 
 def library_versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from sweep.data.holdout import hold_out
 from sweep.data.load import load_training_set
 from sweep.evaluation.validation import Validator
 from sweep.model.build import build_retriever
+from sweep.model.token_cache import TokenCache
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
@@ -41,9 +42,10 @@ def train(folder: Path, cache: Path, rank: int, ranks: int, port: int) -> None:
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(1_000_003 + accelerator.process_index)
     data, held_out = hold_out(data, settings.train.validation.groups)
-    validate = Validator(retriever, held_out, {}, accelerator, ("pooled", "map"))
+    tokens = TokenCache(retriever, cache / "tokens")
+    validate = Validator(retriever, held_out, {}, accelerator, ("pooled", "map"), tokens)
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    step = ContrastiveStep(retriever, TokenTable(retriever, data, tokens), settings.train, accelerator)
     checkpoints = Checkpoints(folder / "checkpoint", settings.trial_fingerprint(), accelerator)
     training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
     loss = training.run(Watch()).loss

@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sweep.data.texts import Texts, distinct
 from sweep.errors import TrialFailed
 from sweep.evaluation import encode as module
-from sweep.evaluation.encode import Encoded, Texts, distinct, encode
+from sweep.evaluation.encode import Encoded, encode
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.settings import TinyModel

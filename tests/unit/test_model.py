@@ -51,6 +51,7 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
         "revision": None,
         "dropout": None,
         "restrict_vocabulary": False,
+        "lora": None,
         **COMMON,
         **changes,
     }
@@ -90,7 +91,7 @@ def test_mean_pooling_ignores_padding_and_cls_takes_the_first_token(saved: Path,
         retriever = hf(saved, cache, pooling=pooling)
         ids = retriever.tokenize(["cats and moss 3"], "query").ids
         with torch.no_grad():
-            states = retriever.encoder.eval().backbone(input_ids=torch.tensor(ids)).last_hidden_state[0]
+            states = retriever.encoder.eval().backbone(input_ids=torch.from_numpy(ids[0][None])).last_hidden_state[0]
         expected = torch.nn.functional.normalize(states.mean(0) if pooling == "mean" else states[0], dim=0)
         padded = embed(retriever, ["cats and moss 3", "dogs and fern and moss and cats and fern 17"])
         assert torch.allclose(padded[0], expected, atol=1e-6)

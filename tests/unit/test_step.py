@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from sweep.config import Composer, load_settings
 from sweep.data.load import load_training_set
 from sweep.model.build import build_retriever
+from sweep.model.token_cache import TokenCache
 from sweep.training.loss import info_nce, negative_mask
 from sweep.training.plan import Batch, BatchPlan
 from sweep.training.step import ContrastiveStep
@@ -25,7 +26,12 @@ def prepared(cache: Path, *overrides: str) -> tuple[ContrastiveStep, torch.nn.Mo
     data = load_training_set(settings)
     retriever = build_retriever(settings.model, data.texts, cache, 0)
     retriever.encoder.train()
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, Accelerator(cpu=True))
+    step = ContrastiveStep(
+        retriever,
+        TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")),
+        settings.train,
+        Accelerator(cpu=True),
+    )
     return (
         step,
         retriever.encoder,

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from sweep.config import Composer, load_settings
 from sweep.data.holdout import hold_out
 from sweep.data.load import load_benchmark, load_training_set
+from sweep.data.texts import Texts
 from sweep.errors import TrialFailed
-from sweep.evaluation.encode import Texts, encode
+from sweep.evaluation.encode import encode
 from sweep.evaluation.evaluate import evaluate
 from sweep.evaluation.validation import Validator
 from sweep.model.batching import length_sorted_batches
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
+from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
@@ -45,14 +47,18 @@ def prepared(
     retriever = build_retriever(settings.model, data.texts, cache, settings.seed)
     torch.manual_seed(settings.seed)
     accelerator = Accelerator(cpu=True)
+    tokens = TokenCache(retriever, cache / "tokens")
     validate = None
     if settings.train.validation.every_steps is not None:
         data, held_out = hold_out(data, settings.train.validation.groups)
         tiers = {"low": frozenset({"sw"})}
-        validate = Validator(retriever, held_out, tiers, accelerator, ("pooled", "mrr@10"))
+        validate = Validator(retriever, held_out, tiers, accelerator, ("pooled", "mrr@10"), tokens)
     batches = settings.train.steps * settings.train.accumulate_batches
-    plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, batches)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    plan = BatchPlan(
+        data, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
+    )
+    table = TokenTable(retriever, data, tokens)
+    step = ContrastiveStep(retriever, table, settings.train, accelerator)
     checkpoints = None
     if folder is not None:
         checkpoints = Checkpoints(folder, settings.trial_fingerprint(), accelerator, attempt, still_mine)

@@ -10,6 +10,7 @@ from tests.unit.test_model import TEXTS, hf, of_family
 from sweep.config import Composer, load_settings
 from sweep.data.training_set import TrainingRow, training_set
 from sweep.model.encoder import Retriever
+from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
@@ -33,7 +34,7 @@ def token_ids(retriever: Retriever) -> list[list[int]]:
     ]
 
 
-def trained(retriever: Retriever) -> list[float]:
+def trained(retriever: Retriever, cache: TokenCache) -> list[float]:
     settings = load_settings(
         Composer(
             "sweep",
@@ -44,7 +45,7 @@ def trained(retriever: Retriever) -> list[float]:
     data = training_set(ROWS, ("en", "de"))
     accelerator = Accelerator(cpu=True)
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, 0, settings.train.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data), settings.train, accelerator)
+    step = ContrastiveStep(retriever, TokenTable(retriever, data, cache), settings.train, accelerator)
     losses: list[float] = []
     Training(step, retriever.encoder, plan, settings.train, accelerator).run(
         Watch(on_point=lambda point: losses.append(point.loss))
@@ -56,11 +57,12 @@ def trained(retriever: Retriever) -> list[float]:
 def test_training_is_that_of_the_full_model(family: str, cache: Path, tmp_path: Path) -> None:
     full, small = (retriever_of(family, tmp_path, cache) for _ in range(2))
     before = full.encoder.backbone.get_input_embeddings().weight.detach().clone()
+    tokens = TokenCache(full, cache / "tokens")
     small = restrict_vocabulary(small, token_ids(small))
     assert small.vocabulary is not None
     kept = torch.from_numpy(small.vocabulary.kept)
     assert len(kept) < small.vocabulary.full_size == len(before)
-    assert trained(small) == pytest.approx(trained(full), rel=1e-5)
+    assert trained(small, tokens) == pytest.approx(trained(full, tokens), rel=1e-5)
     again = with_full_vocabulary(small, before)
     weight = again.encoder.backbone.get_input_embeddings().weight
     torch.testing.assert_close(

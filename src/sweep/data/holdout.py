@@ -40,8 +40,19 @@ def hold_out(training: TrainingSet, groups: int) -> Split:
         training.texts,
         training.question_gl[keep_g],
         training.passage_gl[keep_g],
+        _without(training, keep_g),
     )
     return Split(left, _benchmark(training, np.sort(chosen)))
+
+
+def _without(training: TrainingSet, keep_g: NDArray[np.bool_]) -> dict[tuple[int, int], NDArray[np.int32]]:
+    """Hard negatives of the groups that are kept, by their new numbers."""
+    number_g = np.cumsum(keep_g) - 1
+    return {
+        (int(number_g[group]), column): texts
+        for (group, column), texts in training.negatives.items()
+        if keep_g[group]
+    }
 
 
 def _chosen(present_gl: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:

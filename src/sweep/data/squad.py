@@ -1,6 +1,7 @@
 """SQuAD-format corpora with sentence boundaries: XQuAD-R and MLQA-R, as training data and as LAReQA benchmarks.
 
-A folder holds one `<language>.json` a language; parallel questions share their id. A candidate passage is one
+A folder holds one `<language>.json` a language; parallel questions share their id. A question may have `negatives`,
+a list of passages in its language that look relevant and are not. A candidate passage is one
 sentence (`sentence_breaks`, [start, end) offsets in `context`); the one with the start of the first answer is
 relevant (LAReQA, arXiv 2004.05484).
 """
@@ -28,6 +29,7 @@ class _Qa(BaseModel):
     id: Annotated[str, Field(min_length=1)]
     question: Annotated[str, Field(min_length=1)]
     answers: Annotated[list[_Answer], Field(min_length=1)]
+    negatives: list[Annotated[str, Field(min_length=1)]] = []
 
 
 class _Paragraph(BaseModel):
@@ -52,6 +54,7 @@ class Sentence(NamedTuple):
     sentence: int
     text: str
     questions: tuple[tuple[str, str], ...]  # (id, question)
+    negatives: tuple[tuple[str, ...], ...]  # hard negatives of each of these
 
     @property
     def place(self) -> str:
@@ -76,8 +79,10 @@ def read_sentences(file: Path, context: bool) -> list[Sentence]:
                     raise InputError(f"{file}: question id '{question.id}' occurs twice")
                 seen.add(question.id)
             place = f"article {article_index + 1}, paragraph {paragraph_index + 1}"
-            for sentence_index, (text, questions) in enumerate(_split(paragraph, context, f"{file}: {place}", file)):
-                sentences.append(Sentence(article_index, paragraph_index, sentence_index, text, questions))
+            for sentence_index, (text, asked) in enumerate(_split(paragraph, context, f"{file}: {place}", file)):
+                questions = tuple((question.id, question.question) for question in asked)
+                negatives = tuple(tuple(question.negatives) for question in asked)
+                sentences.append(Sentence(article_index, paragraph_index, sentence_index, text, questions, negatives))
     return sentences
 
 
@@ -107,17 +112,15 @@ def _question_id(file: Path, location: tuple[int | str, ...]) -> str:
         return ""
 
 
-def _split(
-    paragraph: _Paragraph, context: bool, place: str, file: Path
-) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+def _split(paragraph: _Paragraph, context: bool, place: str, file: Path) -> Iterator[tuple[str, tuple[_Qa, ...]]]:
     """Text and questions of every sentence of a paragraph."""
-    answered: dict[int, list[tuple[str, str]]] = {}
+    answered: dict[int, list[_Qa]] = {}
     for question in paragraph.qas:
         start = question.answers[0].answer_start
         found = [index for index, (low, high) in enumerate(paragraph.sentence_breaks) if low <= start < high]
         if not found:
             raise InputError(f"{file}: question '{question.id}': its answer at offset {start} lies in no sentence")
-        answered.setdefault(found[0], []).append((question.id, question.question))
+        answered.setdefault(found[0], []).append(question)
     for index, (low, high) in enumerate(paragraph.sentence_breaks):
         sentence = paragraph.context[low:high]
         if not 0 <= low < high <= len(paragraph.context) or not sentence.strip():
@@ -159,10 +162,10 @@ def squad_training_set(settings: SquadData, languages: tuple[str, ...], cache: P
     sentences = _read(settings, languages, cache, "data")
     kept = _kept_questions(sentences, settings.max_questions)
     rows = [
-        TrainingRow(id_, code, question, sentence.text)
+        TrainingRow(id_, code, question, sentence.text, negatives)
         for code in languages
         for sentence in sentences[code]
-        for id_, question in sentence.questions
+        for (id_, question), negatives in zip(sentence.questions, sentence.negatives, strict=True)
         if id_ in kept
     ]
     return training_set(sorted(rows, key=lambda row: row.group), languages)

@@ -1,7 +1,8 @@
 """The training data of a study, as one table of translation groups by languages."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ class TrainingSet:
     `groups` names the translation groups, `texts` holds every distinct text once. `question_gl` and `passage_gl`
     (groups x languages, int32) point into `texts`; -1 where a translation group lacks a language. A cell of both is
     one training row of that language; a question cell in language a and a passage cell in language b of the same
-    group is one cross-lingual row.
+    group is one cross-lingual row. `negatives` has, for a cell (group, language column) with hard negatives, their
+    texts (n, int32): passages of that language that look relevant to the group's question and are not.
     """
 
     languages: tuple[str, ...]
@@ -26,6 +28,7 @@ class TrainingSet:
     texts: tuple[str, ...]
     question_gl: NDArray[np.int32]
     passage_gl: NDArray[np.int32]
+    negatives: Mapping[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict)
 
     def rows(self, question_language: str, passage_language: str) -> NDArray[np.int64]:
         """Groups that have a question in the first and a passage in the second language."""
@@ -33,14 +36,28 @@ class TrainingSet:
         passage_g = self.passage_gl[:, self.languages.index(passage_language)]
         return np.flatnonzero((question_g != ABSENT) & (passage_g != ABSENT))
 
+    def texts_of(self, role: Literal["query", "passage"]) -> NDArray[np.int32]:
+        """Distinct texts of all questions, or of all relevant passages and hard negatives, ascending."""
+        cells = self.question_gl if role == "query" else self.passage_gl
+        hard = self.negatives.values() if role == "passage" else ()
+        return np.unique(np.concatenate([cells[cells != ABSENT], *hard]))
+
+    def relevant_bn(self, group_b: NDArray[np.int64], text_n: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which text is a relevant passage of which group, in whatever language: bool (b, n)."""
+        found_bn = np.zeros((len(group_b), len(text_n)), bool)
+        for passage_g in self.passage_gl.T:
+            found_bn |= passage_g[group_b][:, None] == text_n
+        return found_bn
+
 
 class TrainingRow(NamedTuple):
-    """One question with its relevant passage, in one language."""
+    """One question with its relevant passage and, if there are any, hard negatives, all in one language."""
 
     group: str
     language: str
     question: str
     passage: str
+    negatives: tuple[str, ...] = ()
 
 
 def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> TrainingSet:
@@ -50,15 +67,20 @@ def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> Trainin
     for row in rows:
         group_index.setdefault(row.group, len(group_index))
         text_index.setdefault(row.question, len(text_index))
-        text_index.setdefault(row.passage, len(text_index))
+        for text in (row.passage, *row.negatives):
+            text_index.setdefault(text, len(text_index))
     question_gl = np.full((len(group_index), len(languages)), ABSENT, np.int32)
     passage_gl = np.full((len(group_index), len(languages)), ABSENT, np.int32)
     columns = {code: column for column, code in enumerate(languages)}
+    negatives: dict[tuple[int, int], NDArray[np.int32]] = {}
     for row in rows:
         cell = group_index[row.group], columns[row.language]
         question_gl[cell] = text_index[row.question]
         passage_gl[cell] = text_index[row.passage]
+        if row.negatives:
+            distinct = dict.fromkeys(row.negatives)
+            negatives[cell] = np.array([text_index[text] for text in distinct], np.int32)
     for code, column in columns.items():
         if not (question_gl[:, column] != ABSENT).any():
             raise InputError(f"language '{code}' has no training question; remove it from languages.train")
-    return TrainingSet(languages, tuple(group_index), tuple(text_index), question_gl, passage_gl)
+    return TrainingSet(languages, tuple(group_index), tuple(text_index), question_gl, passage_gl, negatives)

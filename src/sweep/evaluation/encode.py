@@ -5,10 +5,9 @@ marked there, and a run that was killed goes on with the first one that is not.
 Shapes: u = distinct texts, b = texts of a batch, h = hidden size.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,40 +17,16 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from sweep.data.texts import Texts
 from sweep.errors import TrialFailed
 from sweep.model.batching import length_sorted_batches
-from sweep.model.encoder import Retriever, Role
+from sweep.model.encoder import Retriever, Role, Tokenized
+from sweep.model.token_cache import TokenCache, TokenIds
 
 TOKENS_PER_BATCH = 4096  # padding included if there is any; keeps memory flat whatever the lengths
 TEXTS_PER_SHARD = 4096  # what a kill can cost
 
 Progress = Callable[[int, int], None]  # texts done, texts in all
-
-
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """Distinct texts, read when they are needed: `read` gives those of some rows. `digest` is of all of them."""
-
-    size: int
-    read: Callable[[NDArray[np.int64]], Sequence[str]]
-    digest: str
-
-
-def distinct(texts: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
-    """Where each distinct text occurs first (u), which of them each text is (d), and a digest of all.
-
-    Only a hash of each text is kept, so that a corpus need not fit in memory.
-    """
-    hashes = np.frombuffer(b"".join(_hash(text) for text in texts), dtype=[("high", "<u8"), ("low", "<u8")])
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")  # as they come, not by hash
-    number = np.empty(len(order), np.int64)
-    number[order] = np.arange(len(order))
-    return first[order], number[inverse], hashlib.sha256(hashes[first[order]].tobytes()).hexdigest()
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,23 +44,33 @@ def encode(
     accelerator: Accelerator,
     folder: Path | None = None,
     progress: Progress = lambda done, size: None,
+    tokens: TokenCache | None = None,
 ) -> Encoded:
     """L2-normalised float32 embeddings, on every process.
 
     Every process encodes every n-th batch; batches are the same for any number of processes, so the embeddings are
-    too. Half precision on a GPU. Raises TrialFailed if an embedding is NaN or infinite.
+    too. Half precision on a GPU. With `tokens`, token ids are kept for other trials. Raises TrialFailed if an
+    embedding is NaN or infinite.
     """
     retriever.encoder.to(accelerator.device).eval()
     shape = (texts.size, retriever.encoder.hidden_size)
     store = _InMemory(shape) if folder is None else _OnDisk(folder / role, shape, texts.digest, accelerator)
+    kept: TokenIds | None = None
     for shard, low in enumerate(range(0, texts.size, TEXTS_PER_SHARD)):
         rows = slice(low, min(low + TEXTS_PER_SHARD, texts.size))
         if not store.has(shard):
             part = texts.read(np.arange(rows.start, rows.stop))
             told = partial(_tell, progress, low, texts.size)
-            store.put(shard, rows, *_encode_shard(retriever, part, role, accelerator, told))
+            if tokens is not None:
+                kept = kept or tokens.of(texts, role)
+            tokenized = retriever.tokenize(part, role) if kept is None else _of_rows(retriever, kept, rows)
+            store.put(shard, rows, *_encode_shard(retriever, part, tokenized, role, accelerator, told))
         progress(rows.stop, texts.size)
     return Encoded(store.embedding_uh, store.truncated)
+
+
+def _of_rows(retriever: Retriever, kept: TokenIds, rows: slice) -> Tokenized:
+    return Tokenized(retriever.places(kept.of(np.arange(rows.start, rows.stop))), kept.truncated(rows))
 
 
 def _tell(progress: Progress, before: int, size: int, done: int) -> None:
@@ -97,11 +82,11 @@ def _tell(progress: Progress, before: int, size: int, done: int) -> None:
 def _encode_shard(
     retriever: Retriever,
     texts: Sequence[str],
+    tokenized: Tokenized,
     role: Role,
     accelerator: Accelerator,
     progress: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], int]:
-    tokenized = retriever.tokenize(texts, role)
     ids = tokenized.ids
     part_bh = torch.zeros(len(texts), retriever.encoder.hidden_size)
     batches = length_sorted_batches(

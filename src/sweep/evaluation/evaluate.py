@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
+from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.texts import Texts, distinct, texts_in_memory
 from sweep.evaluation.cells import QUALITY, geometry_cells, rank_cells, searched_metrics
-from sweep.evaluation.encode import Progress, Texts, distinct, encode
+from sweep.evaluation.encode import Progress, encode
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking
 from sweep.evaluation.ranking import Ranking
 from sweep.evaluation.summarise import Evaluated, Members, summarise
 from sweep.model.encoder import Retriever
+from sweep.model.token_cache import TokenCache
 from sweep.records import write_atomically
 from sweep.settings import EvaluationSettings, JudgedEvaluation
 
@@ -81,25 +84,27 @@ def evaluate(
     accelerator: Accelerator,
     folder: Path | None = None,
     progress: Progress = lambda done, size: None,
+    tokens: TokenCache | None = None,
 ) -> Evaluation | None:
     """Evaluate on all processes together; the result is rank 0's, the others get None.
 
-    With a `folder`, embeddings and indexes are kept there, and what an earlier run finished is used.
+    With a `folder`, embeddings and indexes are kept there, and what an earlier run finished is used; with
+    `tokens`, token ids are.
     Raises TrialFailed (an embedding is not finite).
     """
-    queries = _texts_of([question.text for question in benchmark.questions])
-    first_u, text_d, digest = distinct(benchmark.passages.texts())
-    passages = Texts(len(first_u), lambda rows: benchmark.passages.texts_at(first_u[rows]), digest)
+    queries, text_q = question_texts(benchmark)
+    passages, text_d = passage_texts(benchmark)
     with tempfile.TemporaryDirectory() as temporary:
         if folder is not None:
             folder /= retriever.fingerprint()[:24] + f"-{accelerator.device.type}"
-        found = encode(retriever, queries[0], "query", accelerator, _part(folder, queries[0].digest))
-        passage = encode(retriever, passages, "passage", accelerator, _part(folder, digest), progress)
+        kept = _part(folder, passages.digest)
+        found = encode(retriever, queries, "query", accelerator, _part(folder, queries.digest), tokens=tokens)
+        passage = encode(retriever, passages, "passage", accelerator, kept, progress, tokens)
         if not accelerator.is_main_process:
             return None
-        query_qh = found.embedding_uh[queries[1]]
+        query_qh = found.embedding_uh[text_q]
         if isinstance(settings, JudgedEvaluation) and benchmark.protocol == "monolingual":
-            indexes = (_part(folder, digest) or Path(temporary)) / "index"
+            indexes = (kept or Path(temporary)) / "index"
             ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
         else:
             ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
@@ -110,10 +115,15 @@ def _part(folder: Path | None, digest: str) -> Path | None:
     return None if folder is None else folder / digest[:24]
 
 
-def _texts_of(texts: list[str]) -> tuple[Texts, np.ndarray[Any, Any]]:
-    """Distinct texts in memory, and which of them each text is."""
-    first_u, text_q, digest = distinct(texts)
-    return Texts(len(first_u), lambda rows: [texts[index] for index in first_u[rows]], digest), text_q
+def question_texts(benchmark: Benchmark) -> tuple[Texts, NDArray[np.int64]]:
+    """Distinct texts of the questions, and which of them each question is."""
+    return texts_in_memory([question.text for question in benchmark.questions])
+
+
+def passage_texts(benchmark: Benchmark) -> tuple[Texts, NDArray[np.int64]]:
+    """Distinct texts of the passages, read when they are needed, and which of them each passage is."""
+    first_u, text_d, digest = distinct(benchmark.passages.texts())
+    return Texts(len(first_u), lambda rows: benchmark.passages.texts_at(first_u[rows]), digest), text_d
 
 
 def _evaluation(

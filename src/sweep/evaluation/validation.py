@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import NAME
+from sweep.data.texts import Texts
 from sweep.evaluation.cells import CellTable, rank_cells
-from sweep.evaluation.encode import Texts, distinct, encode
+from sweep.evaluation.encode import encode
+from sweep.evaluation.evaluate import passage_texts, question_texts
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.summarise import Members, last_parts, summarise
 from sweep.model.encoder import Retriever, Role
+from sweep.model.token_cache import TokenCache
 
 VALIDATED = (("mono", "map"), ("cross", "map"), ("pooled", "map"), ("pooled", "alignment_consistency"))
 
@@ -55,21 +58,24 @@ class Validator:
         tiers: Members,
         accelerator: Accelerator,
         objective: tuple[str, str],
+        tokens: TokenCache,
     ) -> None:
         self._retriever = retriever
         self._benchmark = benchmark
         self._tiers = tiers
         self._accelerator = accelerator
         self._wanted = {*VALIDATED, objective}
+        self._tokens = tokens
 
     def __call__(self, step: int) -> Validation | None:
         """Rank 0's figures; the others get None. Raises TrialFailed (an embedding is not finite)."""
-        query_uh, query_q = self._embedded([question.text for question in self._benchmark.questions], "query")
-        passage_uh, passage_d = self._embedded(list(self._benchmark.passages.texts()), "passage")
+        queries, text_q = question_texts(self._benchmark)
+        passages, text_d = passage_texts(self._benchmark)
+        query_uh, passage_uh = self._embedded(queries, "query"), self._embedded(passages, "passage")
         self._retriever.encoder.train()
         if not self._accelerator.is_main_process:
             return None
-        ranking = rank_parallel(self._benchmark, query_uh[query_q], passage_uh, passage_d)
+        ranking = rank_parallel(self._benchmark, query_uh[text_q], passage_uh, text_d)
         table = {name: cells for name, cells in rank_cells(ranking)[0].items() if name in self._wanted}
         found = summarise(self._benchmark.name, table, {}, {}, self._tiers).metrics
         shown = {
@@ -77,8 +83,6 @@ class Validator:
         }
         return Validation(step, shown, int(time.time() * 1000), table, self._tiers)
 
-    def _embedded(self, texts: list[str], role: Role) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Embeddings of the distinct texts (u, h), and which of them each text is."""
-        first_u, text_t, digest = distinct(texts)
-        source = Texts(len(first_u), lambda rows: [texts[index] for index in first_u[rows]], digest)
-        return encode(self._retriever, source, role, self._accelerator).embedding_uh, text_t
+    def _embedded(self, texts: Texts, role: Role) -> NDArray[np.float32]:
+        """Embeddings of the distinct texts (u, h)."""
+        return encode(self._retriever, texts, role, self._accelerator, tokens=self._tokens).embedding_uh

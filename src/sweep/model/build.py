@@ -10,6 +10,7 @@ from transformers.utils import logging
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder, Retriever
+from sweep.model.lora import check_peft
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel, ModelSettings, TinyModel
 
@@ -111,6 +112,8 @@ def _drop_pooler(backbone: Any) -> None:
 
 def check_pretrained(settings: HfModel) -> None:
     """A quick look, before any trial starts, at whether the model can be found. Raises InputError."""
+    if settings.lora is not None:
+        check_peft()
     folder = Path(settings.path)
     if folder.is_dir():
         if not (folder / "config.json").is_file():

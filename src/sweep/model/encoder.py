@@ -6,6 +6,7 @@ Shapes: b = sequences, t = tokens, h = hidden size.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sweep.model.packing import PACKED, PackedBatch, by_sequence, can_pack, pack, packed_states
+from sweep.model.tokenizer import tokenizer_fingerprint
 from sweep.settings import EncoderSettings
 
 Role = Literal["query", "passage"]
-BYTES_PER_WEIGHT = 4 * 4  # weight, gradient, and Adam's two moments in float32
+ROLES: tuple[Role, ...] = ("query", "passage")
+BYTES_PER_WEIGHT = 4  # float32
+BYTES_PER_TRAINED_WEIGHT = 4 * BYTES_PER_WEIGHT  # weight, gradient, and Adam's two moments
 
 
 class TokenBatch(NamedTuple):
@@ -85,11 +89,21 @@ class Encoder(nn.Module):
         return first_bh.float()
 
 
+TokenArray = NDArray[np.integer[Any]]
+
+
 class Tokenized(NamedTuple):
     """Token ids of each text, and how many texts were longer than the role's limit and were cut."""
 
-    ids: list[list[int]]
+    ids: list[TokenArray]
     truncated: int
+
+
+class WholeTokenized(NamedTuple):
+    """Token ids of each text in the full vocabulary, and whether it was longer than the role's limit and was cut."""
+
+    ids: list[list[int]]
+    cut: list[bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,19 +113,24 @@ class Vocabulary:
     kept: NDArray[np.int64]
     full_size: int
 
-    def places(self, ids: list[list[int]]) -> list[list[int]]:
-        """Token ids as rows of the restricted embeddings. Raises KeyError for a token that was not kept."""
+    @cached_property
+    def _place(self) -> NDArray[np.int64]:
         place = np.full(self.full_size, -1)
         place[self.kept] = np.arange(len(self.kept))
-        found = [place[sequence] for sequence in ids]
+        return place
+
+    def places(self, ids: Sequence[TokenArray]) -> list[TokenArray]:
+        """Token ids as rows of the restricted embeddings. Raises KeyError for a token that was not kept."""
+        found: list[TokenArray] = [self._place[sequence] for sequence in ids]
         for sequence, rows in zip(ids, found, strict=True):
             if (rows < 0).any():
                 raise KeyError(f"token {sequence[int((rows < 0).argmax())]} is not in the restricted vocabulary")
-        return [rows.tolist() for rows in found]
+        return found
 
-    def saved_bytes(self, hidden_size: int) -> int:
-        """Memory that training saves, in float32 with Adam."""
-        return (self.full_size - len(self.kept)) * hidden_size * BYTES_PER_WEIGHT
+    def saved_bytes(self, hidden_size: int, trained: bool = True) -> int:
+        """Memory that is saved, in float32 with Adam; without gradients and moments if embeddings are frozen."""
+        per_weight = BYTES_PER_TRAINED_WEIGHT if trained else BYTES_PER_WEIGHT
+        return (self.full_size - len(self.kept)) * hidden_size * per_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,23 +142,32 @@ class Retriever:
     settings: EncoderSettings
     vocabulary: Vocabulary | None = None  # restricted; None: all of the tokenizer's
 
+    def prefix_and_limit(self, role: Role) -> tuple[str, int]:
+        """What is put before a text, and the maximal number of tokens of both."""
+        if role == "query":
+            return self.settings.query_prefix, self.settings.max_query_tokens
+        return self.settings.passage_prefix, self.settings.max_passage_tokens
+
     def tokenize(self, texts: Sequence[str], role: Role) -> Tokenized:
         """Token ids of each text, prefix included, truncated to the role's maximal number of tokens."""
-        if role == "query":
-            prefix, limit = self.settings.query_prefix, self.settings.max_query_tokens
-        else:
-            prefix, limit = self.settings.passage_prefix, self.settings.max_passage_tokens
+        whole = self.tokenize_whole(texts, role)
+        return Tokenized(self.places([np.array(sequence, np.int32) for sequence in whole.ids]), sum(whole.cut))
+
+    def tokenize_whole(self, texts: Sequence[str], role: Role) -> WholeTokenized:
+        """As `tokenize`, but in the full vocabulary even where only a part of it is trained."""
+        prefix, limit = self.prefix_and_limit(role)
         if not texts:
-            return Tokenized([], 0)
+            return WholeTokenized([], [])
         encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
-        ids: list[list[int]] = encoded["input_ids"]
-        if self.vocabulary is not None:
-            ids = self.vocabulary.places(ids)
-        return Tokenized(ids, sum(bool(encoding.overflowing) for encoding in encoded.encodings))
+        return WholeTokenized(encoded["input_ids"], [bool(encoding.overflowing) for encoding in encoded.encodings])
+
+    def places(self, ids: Sequence[TokenArray]) -> list[TokenArray]:
+        """Token ids of the full vocabulary as rows of the word embeddings."""
+        return list(ids) if self.vocabulary is None else self.vocabulary.places(ids)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that an embedding depends on: weights, tokenizer and settings."""
-        digest = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode())
+        digest = hashlib.sha256(tokenizer_fingerprint(self.tokenizer).encode())
         digest.update(self.settings.fingerprint().encode())
         if self.vocabulary is not None:
             digest.update(self.vocabulary.kept.tobytes())
@@ -148,7 +176,9 @@ class Retriever:
             digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def collate(self, ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> TokenBatch | PackedBatch:
+    def collate(
+        self, ids: Sequence[Sequence[int] | TokenArray], device: torch.device | str = "cpu"
+    ) -> TokenBatch | PackedBatch:
         """Sequences as the encoder takes them: packed, or padded to the longest of the batch."""
         if self.encoder.packs:
             return pack(ids, self.encoder.backbone, device)

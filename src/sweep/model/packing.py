@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -45,7 +46,9 @@ def can_pack(backbone: Any) -> bool:
     )
 
 
-def pack(ids: Sequence[Sequence[int]], backbone: Any, device: torch.device | str) -> PackedBatch:
+def pack(
+    ids: Sequence[Sequence[int] | NDArray[np.integer[Any]]], backbone: Any, device: torch.device | str
+) -> PackedBatch:
     """Sequences of token ids in one row."""
     length_b = np.array([len(sequence) for sequence in ids])
     order_b = np.argsort(length_b, kind="stable")

@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -72,3 +73,11 @@ def _canonical(tokenizer: Tokenizer) -> Tokenizer:
     ]
     layout["model"]["vocab"][len(SPECIAL_TOKENS) :] = sorted(rounded, key=lambda item: (-item[1], item[0]))
     return Tokenizer.from_str(json.dumps(layout))
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """SHA-256 (hex) of all that a fast tokenizer does, but for the truncation and padding of its last call."""
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()  # every call of the tokenizer sets them anew
+    backend.no_padding()
+    return hashlib.sha256(backend.to_str().encode()).hexdigest()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sweep.model.encoder import Retriever, Vocabulary
 
 
-def restrict_vocabulary(retriever: Retriever, token_ids: Iterable[list[int]]) -> Retriever:
+def restrict_vocabulary(retriever: Retriever, token_ids: Iterable[Iterable[int]]) -> Retriever:
     """The retriever with only those rows of its word embeddings that occur in `token_ids`, and the special tokens'.
 
     Its encoder is changed in place. Losses and gradients are those of the full model.
@@ -25,7 +25,7 @@ def restrict_vocabulary(retriever: Retriever, token_ids: Iterable[list[int]]) ->
     # Positions are counted from the padding token's id in some architectures: it must stay what it is.
     used = {*range(pad + 1), *retriever.tokenizer.all_special_ids}
     for sequence in token_ids:
-        used.update(sequence)
+        used.update(int(token) for token in sequence)
     kept = np.array(sorted(used))
     small = nn.Embedding(len(kept), full.embedding_dim, padding_idx=full.padding_idx)
     with torch.no_grad():

@@ -42,7 +42,15 @@ from sweep.settings.goals import Constraint, Objective
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
 from sweep.settings.study import LauncherSettings, PrunerSettings, StudySettings, TrackingSettings
-from sweep.settings.training import EncoderSettings, HfModel, ModelSettings, RatioSettings, TinyModel, TrainSettings
+from sweep.settings.training import (
+    EncoderSettings,
+    HfModel,
+    LoraSettings,
+    ModelSettings,
+    RatioSettings,
+    TinyModel,
+    TrainSettings,
+)
 
 __all__ = [
     "CldrData",
@@ -65,6 +73,7 @@ __all__ = [
     "Language",
     "LanguageSettings",
     "LauncherSettings",
+    "LoraSettings",
     "ModelSettings",
     "Name",
     "Objective",

@@ -46,15 +46,26 @@ class TinyModel(EncoderSettings):
         return self
 
 
+class LoraSettings(Section):
+    """Adapters of so many ranks, scaled by alpha / rank; `target_modules`: names of linear layers, or the ends of
+    their names (null: all linear layers)."""
+
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    target_modules: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None
+
+
 class HfModel(EncoderSettings):
     """Any Hugging Face encoder, by local folder or hub name. `restrict_vocabulary`: train only the word embeddings
-    that occur in training and evaluation text."""
+    that occur in training and evaluation text. `lora`: train adapters alone; the exported model has them merged."""
 
     kind: Literal["hf"]
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
     restrict_vocabulary: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    lora: LoraSettings | None
 
 
 ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]
@@ -129,7 +140,8 @@ class TrainSettings(Section):
     """Contrastive fine-tuning. `temperature` divides the cosine similarities of InfoNCE; `tokens_per_pass` is how
     many tokens, padding included, go through the encoder at a time. With `layer_decay` d the learning rate of a layer
     is d times that of the layer above it. Biases and the weights of normalisation have no weight decay. A step takes
-    `accumulate_batches` batches, each with negatives of its own alone. Training ends after `max_minutes`, if that is
+    `accumulate_batches` batches, each with negatives of its own alone. `hard_negatives`: how many of its question's
+    hard negatives a row brings into the batch, where the data has any. Training ends after `max_minutes`, if that is
     set, wherever it is; `compile` has torch compile the encoder."""
 
     # What changes no result, and what changes only how it is rounded.
@@ -140,6 +152,7 @@ class TrainSettings(Section):
 
     steps: Positive
     batch_size: Annotated[int, Field(ge=2)]
+    hard_negatives: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     layer_decay: Annotated[float, Field(gt=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0)]

@@ -1,4 +1,4 @@
-"""Checkpoints of a training, exact to the bit: weights, optimizer, schedule, random state, and losses not yet logged.
+"""Checkpoints of a training, exact to the bit: all that was trained, the random state, and losses not yet logged.
 
 A checkpoint is a folder `step-<number>` that is written under another name, synchronised to the disk, and renamed: it
 is there as a whole or not at all. Tensors are safetensors and the rest is JSON, so that nothing in it is executed; a
@@ -71,8 +71,10 @@ class Checkpoints:
         if self._accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
-            weights = {key: tensor.contiguous() for key, tensor in model.state_dict().items()}
-            save_file(weights, draft / "model.safetensors")
+            weights = model.state_dict()
+            frozen = _frozen(model)
+            trained = {key: tensor.contiguous() for key, tensor in weights.items() if key not in frozen}
+            save_file(trained, draft / "model.safetensors")
             tensors, rest = _optimizer_parts(optimizer)
             save_file(tensors, draft / "optimizer.safetensors")
             state = {"progress": asdict(progress), "optimizer": rest, "schedule": schedule.state_dict()}
@@ -138,7 +140,9 @@ class Checkpoints:
 
     def restore(self, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any) -> Progress:
         """Set everything to what it was when the checkpoint was saved."""
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        weights = model.state_dict()
+        frozen = {key: weights[key] for key in _frozen(model)}
+        model.load_state_dict(frozen | load_file(folder / "model.safetensors"))
         state = json.loads((folder / "state.json").read_text())
         optimizer.load_state_dict(_optimizer_state(load_file(folder / "optimizer.safetensors"), state["optimizer"]))
         schedule.load_state_dict(state["schedule"])
@@ -163,6 +167,11 @@ def _step_of(folder: Path) -> int:
 
 def _attempt_of(folder: Path) -> int:
     return int(folder.name.split(".")[1])
+
+
+def _frozen(model: nn.Module) -> set[str]:
+    """Parameters that are not trained: they are what the model was built with, and in no checkpoint."""
+    return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
 
 
 def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -34,6 +34,8 @@ def parameter_groups(encoder: Encoder, settings: TrainSettings) -> list[dict[str
     for name, parameter in named:
         layer = layer_of(name)
         embeds = layer == 0
+        if not parameter.requires_grad:  # adapters are trained instead of it
+            continue
         if (embeds and settings.frozen.embeddings) or 0 < layer <= settings.frozen.layers:
             parameter.requires_grad_(False)
             continue

@@ -25,6 +25,8 @@ class Batch:
 
     `kind` is "monolingual" or "cross-lingual"; `pairs` the (question, passage) languages of each row.
     `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups.
+    `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch; `hard_bn` tells
+    of which question each may be a negative: of all, but for those of a group that it is a relevant passage of.
     """
 
     kind: Literal["monolingual", "cross-lingual"]
@@ -32,6 +34,8 @@ class Batch:
     group_b: NDArray[np.int64]
     question_b: NDArray[np.int32]
     passage_b: NDArray[np.int32]
+    hard_n: NDArray[np.int32]
+    hard_bn: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,8 @@ class BatchPlan:
     ordered pair of different languages, drawn likewise over the pairs' numbers of rows (`cross_batch: pair`), or a
     pair drawn anew for each row (`mixed`).
     Within a batch no translation group occurs twice; a language or pair with fewer groups than `batch_size` gives a
-    smaller batch. Raises InputError if a kind that the ratio asks for has no rows.
+    smaller batch. A row brings up to `hard_negatives` of its question's hard negatives, in its passage's language.
+    Raises InputError if a kind that the ratio asks for has no rows, or if there are no hard negatives at all.
     """
 
     data: TrainingSet
@@ -52,8 +57,13 @@ class BatchPlan:
     batch_size: int
     seed: int
     steps: int
+    hard_negatives: int = 0
 
     def __post_init__(self) -> None:
+        if self.hard_negatives and not self.data.negatives:
+            raise InputError(
+                f"train.hard_negatives={self.hard_negatives}, but no question of the training data has negatives"
+            )
         for kind, wanted, units in zip(
             ("monolingual", "cross-lingual"),
             self.ratio.kinds,
@@ -97,24 +107,27 @@ class BatchPlan:
         rng = np.random.default_rng([self.seed, step])
         if rng.random() < self.ratio.monolingual_at(step, self.steps):
             pairs, rows = self._monolingual_units
-            return self._batch_of_unit(rng, "monolingual", pairs, rows)
+            return self._batch_of_unit(rng, step, "monolingual", pairs, rows)
         pairs, rows = self._cross_lingual_units
         if self.ratio.cross_batch == "pair":
-            return self._batch_of_unit(rng, "cross-lingual", pairs, rows)
-        return self._mixed_batch(rng, pairs, rows)
+            return self._batch_of_unit(rng, step, "cross-lingual", pairs, rows)
+        return self._mixed_batch(rng, step, pairs, rows)
 
     def _batch_of_unit(
         self,
         rng: np.random.Generator,
+        step: int,
         kind: Literal["monolingual", "cross-lingual"],
         pairs: list[Pair],
         rows: list[NDArray[np.int64]],
     ) -> Batch:
         unit = rng.choice(len(pairs), p=self._probabilities[kind])
         size = min(self.batch_size, len(rows[unit]))
-        return self._assemble(kind, [pairs[unit]] * size, rng.choice(rows[unit], size, replace=False))
+        return self._assemble(step, kind, [pairs[unit]] * size, rng.choice(rows[unit], size, replace=False))
 
-    def _mixed_batch(self, rng: np.random.Generator, pairs: list[Pair], rows: list[NDArray[np.int64]]) -> Batch:
+    def _mixed_batch(
+        self, rng: np.random.Generator, step: int, pairs: list[Pair], rows: list[NDArray[np.int64]]
+    ) -> Batch:
         """A pair drawn per row; a row whose pair has no unused group left is left out."""
         drawn = rng.choice(len(pairs), self.batch_size, p=self._probabilities["cross-lingual"])
         chosen: dict[int, Pair] = {}
@@ -123,15 +136,28 @@ class BatchPlan:
             unused = next((group for group in rng.permutation(rows[unit]) if group not in chosen), None)
             if unused is not None:
                 chosen[int(unused)] = pairs[unit]
-        return self._assemble("cross-lingual", list(chosen.values()), np.array(list(chosen)))
+        return self._assemble(step, "cross-lingual", list(chosen.values()), np.array(list(chosen)))
 
     def _assemble(
-        self, kind: Literal["monolingual", "cross-lingual"], pairs: list[Pair], group_b: NDArray[np.int64]
+        self, step: int, kind: Literal["monolingual", "cross-lingual"], pairs: list[Pair], group_b: NDArray[np.int64]
     ) -> Batch:
         column = {code: index for index, code in enumerate(self.data.languages)}
+        column_b = [column[answered] for _, answered in pairs]
         question_b = self.data.question_gl[group_b, [column[asked] for asked, _ in pairs]]
-        passage_b = self.data.passage_gl[group_b, [column[answered] for _, answered in pairs]]
-        return Batch(kind, tuple(pairs), group_b, question_b, passage_b)
+        passage_b = self.data.passage_gl[group_b, column_b]
+        hard_n = np.setdiff1d(self._hard_negatives(step, group_b, column_b), passage_b)
+        hard_bn = ~self.data.relevant_bn(group_b, hard_n)
+        return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, hard_bn)
+
+    def _hard_negatives(self, step: int, group_b: NDArray[np.int64], column_b: list[int]) -> NDArray[np.int32]:
+        """Texts drawn from the hard negatives of each row's passage cell."""
+        drawn = [np.zeros(0, np.int32)]
+        if self.hard_negatives:
+            rng = np.random.default_rng([self.seed, step, 1])  # its own: the rows are those of a plan without them
+            for cell in zip(group_b.tolist(), column_b, strict=True):
+                found = self.data.negatives.get(cell, drawn[0])
+                drawn.append(rng.choice(found, min(self.hard_negatives, len(found)), replace=False))
+        return np.concatenate(drawn)
 
 
 def rank_slice(size: int, rank: int, world_size: int) -> NDArray[np.int64]:

@@ -2,14 +2,17 @@
 
 The batch is spread over the ranks, and a rank's sequences (questions and passages together) go through the encoder
 in length-sorted sub-batches, so that little is padded. Neither changes the loss, which is that of the whole batch.
-Shapes: b = rows of the global batch, n = sequences of this rank (its questions, then its passages), h = hidden size.
+Shapes: b = rows of the global batch, n = sequences of this rank (its questions, its passages, then its share of the
+hard negatives), h = hidden size.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.model.batching import length_sorted_batches
@@ -86,8 +89,9 @@ class ContrastiveStep:
 
     def _sub_batches(self, batch: Batch) -> list[_SubBatch]:
         """This rank's rows, in the order of their lengths."""
-        rows = rank_slice(len(batch.group_b), self._accelerator.process_index, self._accelerator.num_processes)
-        ids = self._tokens.of("query", batch.question_b[rows]) + self._tokens.of("passage", batch.passage_b[rows])
+        rows, hard = self._own(len(batch.group_b)), self._own(len(batch.hard_n))
+        passages = np.concatenate([batch.passage_b[rows], batch.hard_n[hard]])
+        ids = self._tokens.of("query", batch.question_b[rows]) + self._tokens.of("passage", passages)
         parts = length_sorted_batches(
             [len(sequence) for sequence in ids], self._settings.tokens_per_pass, padded=not self._encoder.packs
         )
@@ -98,6 +102,9 @@ class ContrastiveStep:
             )
             for part in parts
         ]
+
+    def _own(self, size: int) -> NDArray[np.int64]:
+        return rank_slice(size, self._accelerator.process_index, self._accelerator.num_processes)
 
     def _embed(self, sub: _SubBatch) -> Tensor:
         embedding_h: Tensor = self._encoder(sub.tokens)
@@ -110,17 +117,21 @@ class ContrastiveStep:
         return torch.cat(list(parts))[torch.argsort(place_n)]
 
     def _loss(self, embedding_nh: Tensor, batch: Batch) -> Tensor:
-        query_bh, passage_bh = (self._gathered(half, len(batch.group_b)) for half in embedding_nh.chunk(2))
+        sizes = (len(batch.group_b), len(batch.group_b), len(batch.hard_n))
+        parts = torch.split(embedding_nh, [len(self._own(size)) for size in sizes])
+        query_bh, passage_bh, hard_nh = (self._gathered(part, size) for part, size in zip(parts, sizes, strict=True))
         device = self._accelerator.device
-        negative_bb = negative_mask(
-            torch.as_tensor(batch.group_b, device=device), torch.as_tensor(batch.passage_b, device=device)
+        group_b, passage_b, hard_bn = (
+            torch.as_tensor(array, device=device) for array in (batch.group_b, batch.passage_b, batch.hard_bn)
         )
-        return info_nce(query_bh, passage_bh, negative_bb, self._settings.temperature)
+        candidate_ch = torch.cat([passage_bh, hard_nh])
+        negative_bc = negative_mask(group_b, passage_b, hard_bn)
+        return info_nce(query_bh, candidate_ch, negative_bc, self._settings.temperature)
 
     def _gathered(self, local_nh: Tensor, size: int) -> Tensor:
         """Embeddings of the whole batch; only this rank's own carry gradients. Every rank computes the whole loss, so
         the ranks' gradients of the parameters add up to those of the batch."""
-        if self._accelerator.num_processes == 1:
+        if self._accelerator.num_processes == 1 or size == 0:
             return local_nh
         everyone = list(self._accelerator.gather(local_nh.detach()).chunk(self._accelerator.num_processes))
         everyone[self._accelerator.process_index] = local_nh
