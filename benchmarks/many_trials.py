@@ -1,11 +1,11 @@
-"""What a study of 10,000 finished trials costs when it is resumed, against one of 20.
+"""What a study of 10,000 finished trials costs when it is resumed, against one of 100.
 
     python benchmarks/many_trials.py [--trials 10000] [--metrics 1600] [--rebuild]
 
-Both studies are written straight into a database and folders: the same grid of 20 points, with 1 seed or with so many
+Both studies are written straight into a database and folders: the same grid of 100 points, with 1 seed or with so many
 that it makes the number of trials, and every trial with a result.json of 1,600 metrics. Then the real command resumes
 each of them, with nothing left to do: it opens the study, checks it, closes MLflow's run, and prints the table of
-results. Then a seed is added (20 trials), and the time until a worker has its first trial is measured. The peak of
+results. Then a seed is added (100 trials), and the time until a worker has its first trial is measured. The peak of
 memory is that of the driver. With --rebuild trials.csv is deleted before, so that all results are read.
 """
 
@@ -37,11 +37,11 @@ from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore
 from sweep.trials_table import TrialsTable
 
-POINTS = 20
+POINTS = 100
 VARIANTS = 50  # different sets of metrics
-SPACE = (
-    "{ratio.monolingual: {grid: [0, 0.25, 0.5, 0.75, 1]}, train.learning_rate: {grid: [0.001, 0.002, 0.003, 0.004]}}"
-)
+RATIOS = [number / 10 for number in range(10)]
+RATES = [(number + 1) / 1000 for number in range(10)]
+SPACE = f"{{ratio.monolingual: {{grid: {RATIOS}}}, train.learning_rate: {{grid: {RATES}}}}}"
 
 
 def overrides(name: str, seeds: int) -> list[str]:
