@@ -2,9 +2,9 @@
 
     python benchmarks/many_trials.py [--trials 10000] [--metrics 1600] [--rebuild]
 
-Both studies are written straight into a database and folders: the same grid of 100 points, with 1 seed or with so many
-that it makes the number of trials, and every trial with a result.json of 1,600 metrics. Then the real command resumes
-each of them, with nothing left to do: it opens the study, checks it, closes MLflow's run, and prints the table of
+Both studies are written straight into a database and folders: the same grid of 100 points, with 1 seed or with so
+many that it makes the number of trials, and every trial with a result.json of 1,600 metrics. Then the real command
+resumes each of them, with nothing left to do: it opens the study, checks it, closes its MLflow run, and prints the
 results. Then a seed is added (100 trials), and the time until a worker has its first trial is measured. The peak of
 memory is that of the driver. With --rebuild trials.csv is deleted before, so that all results are read.
 """
@@ -142,8 +142,8 @@ def start(sweeps: Path, given: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def resumed(sweeps: Path, name: str, seeds: int) -> tuple[float, float]:
-    """Seconds and peak MB of the command with nothing to do."""
+def resumed(sweeps: Path, name: str, seeds: int) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and peak MB of the command with nothing to do."""
     began = time.monotonic()
     process = start(sweeps, overrides(name, seeds))
     assert process.stdout is not None
@@ -151,7 +151,7 @@ def resumed(sweeps: Path, name: str, seeds: int) -> tuple[float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{shlex.join(map(str, process.args))}\n{output}")  # type: ignore[arg-type]
-    return time.monotonic() - began, usage.ru_maxrss / 1024
+    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def first_claim(sweeps: Path, name: str, seeds: int) -> float:
@@ -188,17 +188,16 @@ def main() -> int:
             resumed(sweeps, name, seeds)  # sets up MLflow, tokenizers and the page cache
             if options.rebuild:
                 StudyFolder(sweeps / name).trials_csv.unlink()
-            seconds, peak = resumed(sweeps, name, seeds)
+            seconds, busy, peak = resumed(sweeps, name, seeds)
             claimed = first_claim(sweeps, name, seeds)
-            found[name] = seconds, claimed, peak
-            print(
-                f"{name}: resumed in {seconds:.1f} s, peak {peak:.0f} MB; a trial after {claimed:.1f} s", flush=True
-            )
-        more, later, memory = (large - small for large, small in zip(found["large"], found["small"], strict=True))
-        print(
-            f"\n{options.trials} finished trials instead of {POINTS}: resuming {more:+.1f} s, {memory:+.0f} MB, "
-            f"first trial {later:+.1f} s"
+            found[name] = seconds, busy, claimed, peak
+            print(f"{name}: resumed in {seconds:.1f} s, {busy:.1f} CPU s, peak {peak:.0f} MB", flush=True)
+            print(f"{name}: a worker has a trial after {claimed:.1f} s", flush=True)
+        more, busier, later, memory = (
+            large - small for large, small in zip(found["large"], found["small"], strict=True)
         )
+        print(f"\n{options.trials} finished trials instead of {POINTS}:")
+        print(f"resuming {more:+.1f} s, {busier:+.1f} CPU s, {memory:+.0f} MB; first trial {later:+.1f} s")
     return 0
 
 

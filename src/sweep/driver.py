@@ -49,10 +49,8 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
         store.enqueue()
-        if store.finished():
-            console.print(
-                f"Resuming study '{folder.path.name}': {store.finished()} of {store.target} trials are done."
-            )
+        if finished := store.finished():
+            console.print(f"Resuming study '{folder.path.name}': {finished} of {store.target} trials are done.")
         complete = StudyRun(settings, composer, folder, store, console).run(command)
         records = store.records()
     _tell_results(settings, folder, records, console)
