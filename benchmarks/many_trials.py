@@ -1,11 +1,11 @@
-"""What a study of 10,000 finished trials costs when it is resumed, against one of 20.
+"""What a study of 10,000 finished trials costs when it is resumed, against one of 100.
 
     python benchmarks/many_trials.py [--trials 10000] [--metrics 1600] [--rebuild]
 
-Both studies are written straight into a database and folders: the same grid of 20 points, with 1 seed or with so many
-that it makes the number of trials, and every trial with a result.json of 1,600 metrics. Then the real command resumes
-each of them, with nothing left to do: it opens the study, checks it, closes MLflow's run, and prints the table of
-results. Then a seed is added (20 trials), and the time until a worker has its first trial is measured. The peak of
+Both studies are written straight into a database and folders: the same grid of 100 points, with 1 seed or with so
+many that it makes the number of trials, and every trial with a result.json of 1,600 metrics. Then the real command
+resumes each of them, with nothing left to do: it opens the study, checks it, closes its MLflow run, and prints the
+results. Then a seed is added (100 trials), and the time until a worker has its first trial is measured. The peak of
 memory is that of the driver. With --rebuild trials.csv is deleted before, so that all results are read.
 """
 
@@ -37,11 +37,11 @@ from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore
 from sweep.trials_table import TrialsTable
 
-POINTS = 20
+POINTS = 100
 VARIANTS = 50  # different sets of metrics
-SPACE = (
-    "{ratio.monolingual: {grid: [0, 0.25, 0.5, 0.75, 1]}, train.learning_rate: {grid: [0.001, 0.002, 0.003, 0.004]}}"
-)
+RATIOS = [number / 10 for number in range(10)]
+RATES = [(number + 1) / 1000 for number in range(10)]
+SPACE = f"{{ratio.monolingual: {{grid: {RATIOS}}}, train.learning_rate: {{grid: {RATES}}}}}"
 
 
 def overrides(name: str, seeds: int) -> list[str]:
@@ -144,8 +144,8 @@ def start(sweeps: Path, given: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def resumed(sweeps: Path, name: str, seeds: int) -> tuple[float, float]:
-    """Seconds and peak MB of the command with nothing to do."""
+def resumed(sweeps: Path, name: str, seeds: int) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and peak MB of the command with nothing to do."""
     began = time.monotonic()
     process = start(sweeps, overrides(name, seeds))
     assert process.stdout is not None
@@ -153,7 +153,7 @@ def resumed(sweeps: Path, name: str, seeds: int) -> tuple[float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{shlex.join(map(str, process.args))}\n{output}")  # type: ignore[arg-type]
-    return time.monotonic() - began, usage.ru_maxrss / 1024
+    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def first_claim(sweeps: Path, name: str, seeds: int) -> float:
@@ -190,17 +190,16 @@ def main() -> int:
             resumed(sweeps, name, seeds)  # sets up MLflow, tokenizers and the page cache
             if options.rebuild:
                 StudyFolder(sweeps / name).trials_csv.unlink()
-            seconds, peak = resumed(sweeps, name, seeds)
+            seconds, busy, peak = resumed(sweeps, name, seeds)
             claimed = first_claim(sweeps, name, seeds)
-            found[name] = seconds, claimed, peak
-            print(
-                f"{name}: resumed in {seconds:.1f} s, peak {peak:.0f} MB; a trial after {claimed:.1f} s", flush=True
-            )
-        more, later, memory = (large - small for large, small in zip(found["large"], found["small"], strict=True))
-        print(
-            f"\n{options.trials} finished trials instead of {POINTS}: resuming {more:+.1f} s, {memory:+.0f} MB, "
-            f"first trial {later:+.1f} s"
+            found[name] = seconds, busy, claimed, peak
+            print(f"{name}: resumed in {seconds:.1f} s, {busy:.1f} CPU s, peak {peak:.0f} MB", flush=True)
+            print(f"{name}: a worker has a trial after {claimed:.1f} s", flush=True)
+        more, busier, later, memory = (
+            large - small for large, small in zip(found["large"], found["small"], strict=True)
         )
+        print(f"\n{options.trials} finished trials instead of {POINTS}:")
+        print(f"resuming {more:+.1f} s, {busier:+.1f} CPU s, {memory:+.0f} MB; first trial {later:+.1f} s")
     return 0
 
 

@@ -58,10 +58,8 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         if adopted:
             kind = "trials" if settings.study.is_grid else "points"
             console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
-        if store.finished():
-            console.print(
-                f"Resuming study '{folder.path.name}': {store.finished()} of {store.target} trials are done."
-            )
+        if finished := store.finished():
+            console.print(f"Resuming study '{folder.path.name}': {finished} of {store.target} trials are done.")
         complete = StudyRun(settings, composer, folder, store, console).run(command)
         records = store.records()
     _tell_results(settings, folder, records, console)

@@ -52,12 +52,12 @@ class StudyRun:
             try:
                 self._note_shared_cores()
                 # Their libraries take seconds to load: meanwhile this process prepares what it needs.
-                self._crew.prepare(self.store.remaining())
+                self._crew.prepare(self._count())
                 write_atomically(self.folder.config, self.composer.yaml())
                 tracker = Tracker(self._open_tracking())
                 _await_orphans(self.folder)
                 self._work(tracker, interruption)
-                complete = self.store.finished() >= self.store.target
+                complete = self._counts[0] >= self.store.target
                 if interruption.asked and not complete:
                     raise KeyboardInterrupt
                 status = "FINISHED" if complete else "FAILED"
@@ -93,7 +93,7 @@ class StudyRun:
         def new_order() -> WorkOrder:
             return self._order(tracker.study)
 
-        with display(self.console, self.settings.study.name, self.store.finished(), self.store.target) as shown:
+        with display(self.console, self.settings.study.name, self._counts[0], self.store.target) as shown:
             interruption.in_order = True
             told = False
             while True:

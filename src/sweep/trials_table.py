@@ -24,7 +24,7 @@ LAST = ("duration_s", "attempts", "reason")
 FINISHED = ("COMPLETE", "PRUNED", "FAILED")
 PREFIX = 2000  # characters of a line that hold the first four cells: a key has at most 150
 ROWS_AT_ONCE = 64
-BLOCK_BYTES = 1 << 22  # of the text that is parsed at once
+BLOCK_BYTES = 1 << 21  # of the text that is parsed at once
 
 Identity = tuple[str, str]  # number and state: a retried trial has another number
 
@@ -121,7 +121,7 @@ def read_metrics(file: Path, names: Iterable[str]) -> dict[str, dict[str, float]
         column_types={"key": pa.string(), **dict.fromkeys(wanted, pa.float64())},
         null_values=[""],
     )
-    read = arrow_csv.ReadOptions(block_size=BLOCK_BYTES)
+    read = arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # threads read far ahead
     return {
         row.pop("key"): {name: value for name, value in row.items() if value is not None}
         for block in arrow_csv.open_csv(file, read_options=read, convert_options=options)

@@ -23,11 +23,12 @@ from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.settings import LoraSettings
 from sweep.training.checkpoint import Checkpoints
-from sweep.training.loop import Training, TrainingPoint
+from sweep.training.loop import Training
 from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
+from sweep.training.watch import TrainingPoint, Watch
 
 FAMILIES = ("xlmr", "labse", "modernbert")
 TEXTS = ["moss 3", "cats and moss 12", "dogs"]
@@ -72,7 +73,7 @@ def train(
             raise InterruptedError
 
     try:
-        Training(step, retriever.encoder, plan, settings, accelerator, checkpoints).run(note, lambda _: None)
+        Training(step, retriever.encoder, plan, settings, accelerator, checkpoints).run(Watch(on_point=note))
     except InterruptedError:
         assert stop is not None
     return losses
@@ -141,7 +142,7 @@ def test_a_training_goes_on_with_the_same_bits(family: str, cache: Path, tmp_pat
     assert found == expected[2:]  # the checkpoint of step 4 comes after its point
     for name, tensor in weights(whole).items():
         assert torch.equal(weights(cut)[name], tensor), name
-    kept = load_file(tmp_path / "checkpoint" / "step-00000006" / "model.safetensors")
+    kept = load_file(tmp_path / "checkpoint" / "step-00000006.1" / "model.safetensors")
     assert kept
     assert all("lora_" in name for name in kept)
 

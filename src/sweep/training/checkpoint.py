@@ -140,9 +140,7 @@ class Checkpoints:
 
     def restore(self, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any) -> Progress:
         """Set everything to what it was when the checkpoint was saved."""
-        weights = model.state_dict()
-        frozen = {key: weights[key] for key in _frozen(model)}
-        model.load_state_dict(frozen | load_file(folder / "model.safetensors"))
+        self.restore_weights(folder, model)
         state = json.loads((folder / "state.json").read_text())
         optimizer.load_state_dict(_optimizer_state(load_file(folder / "optimizer.safetensors"), state["optimizer"]))
         schedule.load_state_dict(state["schedule"])
@@ -152,8 +150,10 @@ class Checkpoints:
         return Progress(**{**progress, "losses": tuple(progress["losses"]), "best": best})
 
     def restore_weights(self, folder: Path, model: nn.Module) -> None:
-        """Set the weights alone."""
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        """Set the weights alone; those that are not trained stay as they are."""
+        weights = model.state_dict()
+        frozen = {key: weights[key] for key in _frozen(model)}
+        model.load_state_dict(frozen | load_file(folder / "model.safetensors"))
 
     def remove(self) -> None:
         """Delete all of them."""
