@@ -58,7 +58,7 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["train.steps.x=1"], "'train.steps' is a value, not a section"),
         (["+train.foo=1"], "unknown key 'train.foo'"),
         (["ratio=foo"], "ratio=foo: no such choice; ratio is one of: crosslingual, hybrid, monolingual"),
-        (["+experiment=rato"], "experiment is one of: ratio_grid, reference, smoke"),
+        (["+experiment=rato"], "experiment is one of: pareto, ratio_grid, ratio_search, reference, smoke"),
         (["experiment=smoke"], "write +experiment=smoke"),
         (["ratio.monolingual=1.2"], "ratio.monolingual=1.2: must be less than or equal to 1"),
         (["ratio.monolingual=-0.1"], "ratio.monolingual=-0.1: must be greater than or equal to 0"),
@@ -150,7 +150,7 @@ def test_a_folder_of_the_users_own_adds_choices(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstudy:\n  name: mine\n")
     assert load_settings(Composer("sweep", ["+experiment=mine"], str(tmp_path))).study.name == "mine"
-    with pytest.raises(InputError, match="experiment is one of: mine, ratio_grid"):
+    with pytest.raises(InputError, match="experiment is one of: mine, pareto, ratio_grid"):
         load_settings(Composer("sweep", ["+experiment=other"], str(tmp_path)))
 
 
