@@ -8,13 +8,12 @@ from rich.console import Console
 from sweep.command_line import this_python
 from sweep.config import Composer, load_settings
 from sweep.data.benchmark import Benchmark
-from sweep.data.holdout import hold_out
+from sweep.data.holdout import hold_out, validation_key
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.driver_lock import only_driver
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
-from sweep.evaluation.validation import validation_key
 from sweep.liveness import alive_in
 from sweep.records import StudyFolder, TrialRecord
 from sweep.report.pareto import print_pareto

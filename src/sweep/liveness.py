@@ -72,3 +72,8 @@ def read_status(workers: Path, worker: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return status
+
+
+def forget_status(workers: Path, worker: str) -> None:
+    """The worker does nothing any more: it ends, and no death of it is to be explained."""
+    (workers / f"{worker}.json").unlink(missing_ok=True)

@@ -11,8 +11,9 @@ import yaml
 from accelerate import Accelerator
 
 from sweep.curves import Curves
+from sweep.data.holdout import validation_key
 from sweep.errors import DatabaseUnusable, Fenced, SweepError, TrialFailed
-from sweep.evaluation.validation import Validation, validation_key
+from sweep.evaluation.validation import Validation
 from sweep.launch.order import WorkOrder
 from sweep.liveness import write_status
 from sweep.model.export import export

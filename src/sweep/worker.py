@@ -26,7 +26,7 @@ from accelerate.utils import broadcast_object_list
 from sweep.config import Composer, load_settings
 from sweep.errors import Fenced, InputError, TrialFailed
 from sweep.launch.order import STOP, WorkOrder
-from sweep.liveness import alive_in, hold, read_status, write_status
+from sweep.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.records import StudyFolder
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
@@ -104,6 +104,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
         write_status(folder.workers, order.worker, {**read_status(folder.workers, order.worker), "error": reason})
         raise
     _broadcast(accelerator, None)
+    forget_status(folder.workers, order.worker)
     lock.release()
 
 

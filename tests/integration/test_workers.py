@@ -62,8 +62,11 @@ def test_two_workers_stopped_and_killed_end_with_the_bits_of_one(
     assert len(rows(folder.path)) == len(list(folder.path.glob("trials/*/result.json"))) <= 2
     assert len(list(folder.path.glob("trials/*/losses.csv"))) == 2  # nothing was begun after the request
 
+    logs = [file.read_text() for file in folder.path.glob("trials/*/log.txt")]
+    assert all("paused after step" in text or "COMPLETE" in text for text in logs)
+    assert any("paused after step" in text for text in logs)
     process = start(tmp_path, cache, *study)
-    wait_for(lambda: training(folder), process)
+    wait_for(lambda: list(folder.workers.glob("*.json")), process)
     os.kill(children(process.pid)[0], signal.SIGKILL)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output

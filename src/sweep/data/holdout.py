@@ -13,6 +13,11 @@ NAME = "validation"  # what its metrics' keys start with
 SEED = 20_413  # the same groups in every trial of a study, whatever its seed
 
 
+def validation_key(metric: str) -> str:
+    """What stands for a benchmark's metric while training: the same family, metric and tier of what was held out."""
+    return "/".join([NAME, *metric.split("/")[1:]])
+
+
 class Split(NamedTuple):
     """What is left to train on, and the benchmark of what is held out."""
 

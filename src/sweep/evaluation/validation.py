@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.holdout import NAME
 from sweep.data.texts import Texts
 from sweep.evaluation.cells import CellTable, rank_cells
 from sweep.evaluation.encode import encode
@@ -22,11 +21,6 @@ from sweep.model.encoder import Retriever, Role
 from sweep.model.token_cache import TokenCache
 
 VALIDATED = (("mono", "map"), ("cross", "map"), ("pooled", "map"), ("pooled", "alignment_consistency"))
-
-
-def validation_key(metric: str) -> str:
-    """What stands for a benchmark's metric while training: the same family, metric and tier of what was held out."""
-    return "/".join([NAME, *metric.split("/")[1:]])
 
 
 @dataclass(frozen=True, eq=False)
