@@ -32,7 +32,7 @@ from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records import TrialResult
 from sweep.settings import HfModel, Settings, TinyModel
 from sweep.training.checkpoint import Checkpoints
-from sweep.training.loop import Training
+from sweep.training.loop import Trained, Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable, training_tokens
@@ -118,30 +118,8 @@ def run_trial(
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     baseline = _evaluate_untouched(trial, retriever, benchmark, tiers, accelerator, tokens)
     retriever = _restricted(retriever, texts, settings, tokens, watch.on_note)
-    adapters = _adapters(retriever, settings, watch.on_note)
-    # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
-    torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
-    batches = settings.train.steps * settings.train.accumulate_batches
-    plan = BatchPlan(
-        training, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
-    )
     prepared = time.perf_counter()
-    if settings.train.recompute_activations:
-        retriever.encoder.backbone.gradient_checkpointing_enable()
-    if settings.train.compile:
-        retriever.encoder.compile_backbone()
-    table = TokenTable(retriever, training, tokens, watch.on_note)
-    step = ContrastiveStep(retriever, table, settings.train, accelerator)
-    checkpoints = Checkpoints(
-        trial.checkpoint, settings.trial_fingerprint(), accelerator, trial.attempt, trial.still_mine
-    )
-    validate = None
-    if texts.validation is not None:
-        validate = _validator(retriever, texts.validation, settings, accelerator, tokens)
-    training_run = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
-    final = training_run.run(watch)
-    if adapters is not None:
-        adapters.merge()
+    final = _train(trial, retriever, texts, tokens, accelerator, watch)
     trained = time.perf_counter()
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
     evaluation = evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, kept, tokens=tokens)
@@ -167,6 +145,40 @@ def run_trial(
         steps=final.steps,
     )
     return TrialOutcome(result, retriever, evaluation, baseline)
+
+
+def _train(
+    trial: Trial,
+    retriever: Retriever,
+    texts: TrialTexts,
+    tokens: TokenCache,
+    accelerator: Accelerator,
+    watch: Watch,
+) -> Trained:
+    """Train the retriever in place; adapters are part of its weights afterwards."""
+    settings = trial.settings
+    adapters = _adapters(retriever, settings, watch.on_note)
+    # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
+    torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
+    train = settings.train
+    batches = train.steps * train.accumulate_batches
+    plan = BatchPlan(texts.training, settings.ratio, train.batch_size, settings.seed, batches, train.hard_negatives)
+    if train.recompute_activations:
+        retriever.encoder.backbone.gradient_checkpointing_enable()
+    if train.compile:
+        retriever.encoder.compile_backbone()
+    table = TokenTable(retriever, texts.training, tokens, watch.on_note)
+    step = ContrastiveStep(retriever, table, train, accelerator)
+    checkpoints = Checkpoints(
+        trial.checkpoint, settings.trial_fingerprint(), accelerator, trial.attempt, trial.still_mine
+    )
+    validate = None
+    if texts.validation is not None:
+        validate = _validator(retriever, texts.validation, settings, accelerator, tokens)
+    final = Training(step, retriever.encoder, plan, train, accelerator, checkpoints, validate).run(watch)
+    if adapters is not None:
+        adapters.merge()
+    return final
 
 
 def _validator(
