@@ -84,6 +84,7 @@ def finished_with(store: StudyStore, values: list[float], questions: list[float]
     store.finish(claim, found(claim.point.key, **{LOW: values[-1]}))
 
 
+VALIDATED = "train.validation.every_steps=1"
 SIX = "study.space={train.steps: {grid: [50, 60, 70, 80, 90, 100]}}"
 
 
@@ -106,7 +107,7 @@ def test_pruners_judge_a_trial_by_the_others_at_its_step(
     pruner: list[str], value: float, pruned: bool, tmp_path: Path
 ) -> None:
     kind, *more = pruner
-    given = [f"study.pruner.kind={kind}", *(f"study.pruner.{setting}" for setting in more)]
+    given = [VALIDATED, f"study.pruner.kind={kind}", *(f"study.pruner.{setting}" for setting in more)]
     store = store_of(tmp_path, SIX, *given)
     for end in (0.9, 0.8, 0.6):  # the best first: a later one must not be pruned
         if kind in ("asha",):
@@ -122,7 +123,7 @@ def test_pruners_judge_a_trial_by_the_others_at_its_step(
 
 
 def test_a_pruned_trial_counts_and_stays_pruned(tmp_path: Path) -> None:
-    store = store_of(tmp_path, SIX, "study.pruner.kind=median", "study.pruner.startup_trials=1")
+    store = store_of(tmp_path, SIX, VALIDATED, "study.pruner.kind=median", "study.pruner.startup_trials=1")
     finished_with(store, [0.5, 0.6])
     claim = store.claim("w")
     assert claim is not None
@@ -138,7 +139,12 @@ def test_a_pruned_trial_counts_and_stays_pruned(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("shift", "pruned"), [(-0.2, True), (0.0, False), (0.2, False)])
 def test_wilcoxon_compares_questions_with_the_best_trials(shift: float, pruned: bool, tmp_path: Path) -> None:
-    given = ["study.pruner.kind=wilcoxon", "study.pruner.startup_trials=2", "study.pruner.p_threshold=0.01"]
+    given = [
+        VALIDATED,
+        "study.pruner.kind=wilcoxon",
+        "study.pruner.startup_trials=2",
+        "study.pruner.p_threshold=0.01",
+    ]
     store = store_of(tmp_path, SIX, *given)
     question_q = np.random.default_rng(0).normal(size=40)
     finished_with(store, [0.3, 0.2], list(question_q))
@@ -154,7 +160,7 @@ def test_wilcoxon_compares_questions_with_the_best_trials(shift: float, pruned: 
 
 def test_wilcoxon_minimises_too(tmp_path: Path) -> None:
     objective = "study.objectives=[{metric: cldr/pooled/rank_distance, direction: minimize}]"
-    given = [objective, "study.pruner.kind=wilcoxon", "study.pruner.startup_trials=1"]
+    given = [objective, VALIDATED, "study.pruner.kind=wilcoxon", "study.pruner.startup_trials=1"]
     store = store_of(tmp_path, SIX, *given)
     question_q = np.arange(20.0)
     claim = store.claim("w")
@@ -169,7 +175,7 @@ def test_wilcoxon_minimises_too(tmp_path: Path) -> None:
 
 def test_a_point_with_a_pruned_seed_is_told_as_pruned(tmp_path: Path) -> None:
     space = "study.space={ratio.monolingual: {float: [0, 1]}}"
-    store = store_of(tmp_path, space, "study.points=1", "study.seeds=[0,1]", "study.pruner.kind=median")
+    store = store_of(tmp_path, space, "study.points=1", "study.seeds=[0,1]", VALIDATED, "study.pruner.kind=median")
     finished_with(store, [0.5])
     claim = store.claim("w")
     assert claim is not None

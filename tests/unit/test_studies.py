@@ -3,7 +3,9 @@
 import json
 import os
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +122,15 @@ def test_of_a_large_study_status_shows_what_matters(
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     folder = make(tmp_path, finish=1, run=True)
 
-    def state() -> dict[str, int]:
-        return {
+    def state() -> tuple[dict[str, int], list[str]]:
+        """Times of change of all files; of the database, whose journal any reader may write back, the content."""
+        times = {
             str(file): file.stat().st_mtime_ns
             for file in folder.path.rglob("*")
-            if file.is_file() and file.suffix != ".lock" and "study.db-" not in file.name
+            if file.is_file() and file.suffix != ".lock" and not file.name.startswith("study.db")
         }
+        with closing(sqlite3.connect(folder.database)) as connection:
+            return times, list(connection.iterdump())
 
     before = state()
     time.sleep(0.01)

@@ -26,7 +26,18 @@ def study(folder: StudyFolder, points: int, failed: int = 0) -> list[TrialRecord
         value = number / 4 if number < points else None
         reason = None if number < points else "nan"
         records.append(
-            TrialRecord(key, number, 0, state, {"a": number}, 1, value, 1.0, reason, folder.trial(key))  # type: ignore[arg-type]
+            TrialRecord(
+                key,
+                number,
+                0,
+                state,
+                {"a": number},
+                1,
+                value,
+                duration_s=1.0,
+                reason=reason,
+                folder=folder.trial(key),
+            )  # type: ignore[arg-type]
         )
     TrialsTable(folder.trials_csv).update(records)
     return records
