@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import optuna
 from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, TimeoutError
@@ -21,6 +22,7 @@ from sqlalchemy.pool import NullPool
 from sweep.errors import DatabaseRefuses, DatabaseUnusable, InputError
 from sweep.settings import StudySettings
 from sweep.study.advisory_lock import AdvisoryLock, LockLost
+from sweep.study.reader import TrialReader
 
 StorageError = optuna.exceptions.StorageInternalError
 
@@ -103,6 +105,16 @@ class Database:
     def _begin_sqlite(self, connection: Connection) -> None:
         # A transaction that reads before it writes cannot wait for another writer later on: it takes its turn first.
         connection.exec_driver_sql("BEGIN" if getattr(self._thread, "reads", False) else "BEGIN IMMEDIATE")
+
+    def reader(self, study_id: int) -> Callable[[], Mapping[str, FrozenTrial]]:
+        """Reads the trials of a study: the latest of every key; the same object as long as nothing has changed."""
+        reader = TrialReader(self._backend.engine, study_id)
+
+        def read() -> Mapping[str, FrozenTrial]:
+            with self.reading():
+                return reader.by_key()
+
+        return lambda: self.patiently(read)
 
     def beat(self, trial_id: int) -> None:
         """Write down that the trial's worker lives now, by the database's clock."""

@@ -207,6 +207,7 @@ class StudyStore(StudyView):
     def _take(self, trial: FrozenTrial, entry: str) -> Claim:
         """Mark a trial as this worker's. A kill in between leaves it RUNNING with a dead worker, or none."""
         trial_id = trial._trial_id
+        trial = self.storage.get_trial(trial_id)  # with the claims of one that was taken on and given back
         if trial.state == TrialState.WAITING:
             self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         self.database.beat(trial_id)

@@ -71,11 +71,6 @@ def last_taken_by(worker: str, trials: Iterable[FrozenTrial]) -> list[FrozenTria
     return [taken[max(taken)]] if taken else []
 
 
-def by_key(trials: Iterable[FrozenTrial]) -> dict[str, FrozenTrial]:
-    """The latest trial of every key."""
-    return {trial.user_attrs["key"]: trial for trial in trials if "key" in trial.user_attrs}
-
-
 def waiting_trial(settings: StudySettings, point: Point, earlier_attempts: int = 0) -> FrozenTrial:
     """A new trial of a point, for the storage."""
     params, distributions = parameters(settings, point.values)

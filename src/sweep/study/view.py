@@ -15,7 +15,7 @@ from sweep.study.database import Database
 from sweep.study.point import Point, grid_points
 from sweep.study.pruning import pruner_of
 from sweep.study.search import PointSearch, measured_points
-from sweep.study.trials import FINISHED, STATES, UNFINISHED, by_key, point_of, record_of
+from sweep.study.trials import FINISHED, STATES, UNFINISHED, point_of, record_of
 
 
 class StudyView:
@@ -28,6 +28,8 @@ class StudyView:
         self.storage = self.database.storage
         self._seeded: tuple[int, dict[str, Point]] = 0, {}
         self.study, self._search = self.database.change(self._open)
+        self._by_key = self.database.reader(self.study._study_id)
+        self._recorded: tuple[Mapping[str, FrozenTrial], list[TrialRecord]] = {}, []
 
     def _open(self) -> tuple[optuna.Study, PointSearch | None]:
         study = optuna.create_study(
@@ -73,9 +75,11 @@ class StudyView:
     def records(self) -> list[TrialRecord]:
         """The current trial of every key, in order of their numbers, without reading their results."""
         known = self._by_key()
-        points = self._measured_points(known)
-        breaking = {Point(dict(point.values), 0).key: worst(self.settings, point, points) for point in points}
-        return [self._record(trial, breaking) for trial in known.values()]
+        if known is not self._recorded[0]:
+            points = self._measured_points(known)
+            breaking = {Point(dict(point.values), 0).key: worst(self.settings, point, points) for point in points}
+            self._recorded = known, [self._record(trial, breaking) for trial in known.values()]
+        return self._recorded[1]
 
     def _record(self, trial: FrozenTrial, breaking: Mapping[str, float] | None = None) -> TrialRecord:
         point = point_of(trial)
@@ -102,13 +106,6 @@ class StudyView:
     def unfinished(self) -> bool:
         """Whether a worker would find something to do."""
         return self.remaining() > 0
-
-    def _by_key(self) -> dict[str, FrozenTrial]:
-        def read() -> dict[str, FrozenTrial]:
-            with self.database.reading():
-                return by_key(self.storage.get_all_trials(self.study._study_id, deepcopy=False))
-
-        return self.database.patiently(read)
 
     # Which are the best ---------------------------------------------------------------------------------------
 

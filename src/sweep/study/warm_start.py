@@ -19,7 +19,7 @@ from sweep.study.database import Database
 from sweep.study.identity import differences, outside, result_settings
 from sweep.study.point import Point
 from sweep.study.store import StudyStore
-from sweep.study.trials import FINISHED, STATES, by_key, point_of
+from sweep.study.trials import FINISHED, STATES, point_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _read(store: StudyStore, settings: Settings, name: str) -> Origin:
             f"study.warm_start={name}: there is no such study in {folder.path.parent} ({known})"
         ) from None
     trials = []
-    for trial in by_key(database.patiently(lambda: study.get_trials(deepcopy=False))).values():
+    for trial in database.reader(study._study_id)().values():
         point = point_of(trial)
         result = folder.trial(point.key).read_result() if STATES[trial.state] == FINISHED[0] else None
         if result is not None:
