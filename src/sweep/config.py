@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +30,7 @@ from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Section, Settings, StudySettings
 from sweep.settings.storage import redacted
 
-MAX_CHECKED_POINTS = 64  # composing takes about 0.1 s
+MAX_CHECKED_POINTS = 64  # composing takes a tenth of a second where groups are searched
 _PASSWORD = re.compile(r"\+{0,2}study\.storage=[^$]*://[^/]*:[^/]*@")
 
 SettingsType = TypeVar("SettingsType", bound=Section)
@@ -60,6 +62,7 @@ class Composer:
         self.config_name = config_name
         self.overrides = tuple(overrides)
         self.config_dir = config_dir
+        self._kept: dict[tuple[str, ...], tuple[DictConfig, list[Any]]] = {}
         if any(_PASSWORD.match(override) for override in overrides):
             raise InputError(
                 "study.storage: everyone on this machine can read a password on the command line; put the URL into "
@@ -74,21 +77,40 @@ class Composer:
 
     def _composed(self, point: dict[str, Any] | None = None) -> tuple[DictConfig, Any]:
         """The composed configuration, and the study's storage as it is written: unresolved, if it is a reference."""
-        search = []
-        if self.config_dir:
-            search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
-        assignments = [assignment(path, value) for path, value in (point or {}).items()]
-        GlobalHydra.instance().clear()
-        with self._explained(assignments):
-            given, space = self._without_space()
-            with initialize_config_dir(str(config_folder()), version_base="1.3"):
-                config = compose(self.config_name, overrides=[*search, *given, *assignments])
+        values = dict(point or {})
+        choices = [assignment(path, values.pop(path)) for path in list(values) if self._is_choice(path)]
+        with self._explained([*choices, *(assignment(path, value) for path, value in values.items())]):
+            composed, space = self._chosen(tuple(choices))
+            config = deepcopy(composed)
+            for path, value in values.items():  # as Hydra does it, after all choices of groups
+                OmegaConf.update(config, path, value, merge=True)
             if space:
                 config.study.space = space[-1]
             written = OmegaConf.to_container(config)
             OmegaConf.resolve(config)
         assert isinstance(written, dict)
         return config, (written.get("study") or {}).get("storage")
+
+    def _is_choice(self, path: str) -> bool:
+        return "@" in path or path in self._groups
+
+    @cached_property
+    def _groups(self) -> dict[str, list[str]]:
+        return group_options(self.config_dir)
+
+    def _chosen(self, choices: tuple[str, ...]) -> tuple[DictConfig, list[Any]]:
+        """The overrides' configuration with some more choices of groups, unresolved, and the spaces that they set.
+        Hydra takes a tenth of a second for it: it is kept, and trials differ from it by a few values."""
+        if choices not in self._kept:
+            search = []
+            if self.config_dir:
+                search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
+            GlobalHydra.instance().clear()
+            given, space = self._without_space()
+            with initialize_config_dir(str(config_folder()), version_base="1.3"):
+                config = compose(self.config_name, overrides=[*search, *given, *choices])
+            self._kept[choices] = config, space
+        return self._kept[choices]
 
     def yaml(self) -> str:
         """The composed configuration as `--cfg job` prints it; without the password of the study's storage."""
@@ -130,7 +152,7 @@ class Composer:
             raise InputError(next(filter(None, lines), _one_line(error))) from error
 
     def _explain_override(self, override: Override, among: Sequence[Override]) -> str | None:
-        groups = group_options(self.config_dir)
+        groups = self._groups
         key = override.key_or_group
         if key in groups:
             chosen = override.value()

@@ -176,3 +176,21 @@ def test_equal_settings_have_equal_fingerprints() -> None:
 
 def test_the_config_tree_is_found() -> None:
     assert (config_folder() / "sweep.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"ratio.monolingual": 0.3, "seed": 4},
+        {"languages.train": ["en", "de"], "ratio": "hybrid"},
+        {"evaluation": "xquad_r", "train": "finetune", "train.steps": 7},
+        {"data.records": {"high": 7}, "model.dropout": 0.5},
+    ],
+)
+def test_a_point_is_composed_as_if_it_were_on_the_command_line(point: dict[str, object]) -> None:
+    overrides = ["+experiment=smoke", "train.steps=9", "study.name=of-${train.steps}-steps"]
+    composer = Composer("sweep", overrides)
+    composer.compose({"ratio.monolingual": 0.9, "seed": 8})  # leaves nothing behind
+    found = composer.compose(point)
+    assert found == Composer("sweep", [*overrides, *(assignment(*item) for item in point.items())]).compose()
+    assert composer.compose(point) == found
