@@ -24,7 +24,8 @@ LAST = ("duration_s", "attempts", "reason")
 FINISHED = ("COMPLETE", "PRUNED", "FAILED")
 PREFIX = 2000  # characters of a line that hold the first four cells: a key has at most 150
 ROWS_AT_ONCE = 64
-BLOCK_BYTES = 1 << 21  # of the text that is parsed at once
+BLOCK_BYTES = 1 << 18  # of the text that is parsed at once, at least; 50 times as much memory is taken
+BLOCK_ROWS = 4  # into a block: every row must fit into one
 
 Identity = tuple[str, str]  # number and state: a retried trial has another number
 
@@ -114,14 +115,16 @@ def read_metrics(file: Path, names: Iterable[str]) -> dict[str, dict[str, float]
     """Some metrics of all trials, by key; without those that the file or a trial does not have. Memory is that of the
     result, however large the file is."""
     with file.open(encoding="utf-8", newline="") as lines:
-        header = next(csv.reader(lines))
+        first, second = next(lines, ""), next(lines, "")
+    header = next(csv.reader([first]), [])
     wanted = [name for name in dict.fromkeys(names) if name in header]
     options = arrow_csv.ConvertOptions(
         include_columns=["key", *wanted],
         column_types={"key": pa.string(), **dict.fromkeys(wanted, pa.float64())},
         null_values=[""],
     )
-    read = arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # threads read far ahead
+    block_bytes = max(BLOCK_BYTES, BLOCK_ROWS * len(max(first, second, key=len).encode()))
+    read = arrow_csv.ReadOptions(block_size=block_bytes, use_threads=False)  # threads read far ahead
     return {
         row.pop("key"): {name: value for name, value in row.items() if value is not None}
         for block in arrow_csv.open_csv(file, read_options=read, convert_options=options)
