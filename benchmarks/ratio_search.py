@@ -3,7 +3,7 @@
     python benchmarks/ratio_search.py [--grid 21] [--searches 5] [--samplers tpe gp random] [--home FOLDER]
                                       [overrides]
 
-The grid has 21 ratios from 0 to 1 with every other setting as it is. The search has the experiment's own space (ratio,
+The grid has 21 ratios from 0 to 1, every other setting as it is. The search has the experiment's own space (ratio,
 temperature of language sampling, learning rate), and so many points that it runs at most half of the grid's trials;
 it is repeated with several search seeds, and with each sampler; `random` is its peer. Each point is trained with the
 same two seeds on the embedded data, and its value is the mean over them. Printed for each search is, after every

@@ -21,7 +21,7 @@ from sweep.errors import DatabaseUnusable, Fenced, InputError
 from sweep.records import StudyFolder
 from sweep.settings import Settings, flattened
 from sweep.study.heartbeat import Heartbeat
-from sweep.study.store import StorageError, StudyStore
+from sweep.study.store import Claim, StorageError, StudyStore
 
 VARIABLE = "study.storage='${oc.env:SWEEP_STORAGE}'"
 FORTY = [
@@ -83,6 +83,55 @@ def test_four_processes_claim_forty_trials_exactly(tmp_path: Path, storage: list
     assert len(claimed) == len(set(claimed)) == len({key for _, key in claimed}) == 40
     store = store_at(tmp_path, *FORTY, *storage)
     assert (store.finished(), store.target, store.unfinished()) == (40, 40, False)
+
+
+def test_a_look_finds_what_optuna_finds(tmp_path: Path, storage: list[str]) -> None:
+    """After every change, whoever made it: the reader asks only for what may have changed."""
+    grid = ["study.space={ratio.monolingual: {grid: [0, 0.25, 0.5, 0.75, 1]}}", "study.retry_failed=true"]
+    pruned = ["study.pruner.kind=median", "train.validation.every_steps=1", "study.pruner.startup_trials=0"]
+    store, other = (store_at(tmp_path, *grid, *pruned, *storage) for _ in range(2))
+
+    def look() -> None:
+        expected = {trial.user_attrs["key"]: trial for trial in other.study.get_trials()}
+        for reader in (store, other):
+            found = reader._by_key()
+            assert list(found) == list(expected)
+            for key, trial in expected.items():
+                for name in ("number", "state", "values", "user_attrs", "intermediate_values", "_trial_id"):
+                    assert getattr(found[key], name) == getattr(trial, name), (key, name)
+            assert reader._by_key() is found
+
+    def claim() -> Claim:
+        found = other.claim("w")
+        assert found is not None
+        look()
+        return found
+
+    def better(claimed: Claim, value: float) -> None:
+        other.report(claimed, 1, value)
+        look()
+        other.finish(claimed, result(claimed.point.key, value))
+
+    def give_back_twice(claimed: Claim) -> None:
+        other.release(claimed)
+        look()
+        again = other.claim("w")
+        assert again is not None
+        other.release(again)
+
+    changes: list[Callable[[Claim], object]] = [
+        lambda claimed: other.fail(claimed, "broken"),
+        lambda claimed: better(claimed, 0.75),
+        give_back_twice,
+        lambda claimed: better(claimed, float("inf")),
+        lambda claimed: other.prune(claimed, "hopeless"),
+        lambda claimed: other.enqueue(),
+        lambda claimed: other.worker_died("w", -9),
+    ]
+    look()
+    for change in changes:
+        change(claim())
+        look()
 
 
 def test_an_attempt_that_lost_its_trial_changes_nothing(tmp_path: Path, storage: list[str]) -> None:
