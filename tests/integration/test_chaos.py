@@ -1,0 +1,169 @@
+"""Chaos: three workers, 24 trials, kills of workers and of the driver, and pauses longer than the grace period."""
+
+import json
+import os
+import random
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.integration.commands import TINY, children, rows, runs, start
+from tests.postgres import PostgresServer
+
+from sweep.records import StudyFolder
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+STRIKES = {"kill a worker": 25, "kill a starting worker": 2, "kill the driver": 3, "pause a worker": 3}
+GRACE_S = 6
+RATIOS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
+STUDY = (
+    *TINY, f"study.space={{ratio.monolingual: {{grid: {RATIOS}}}}}", "study.seeds=[0, 1]", "study.export=none",
+    f"study.grace_s={GRACE_S}", "study.max_attempts=1000", "train.steps=40", "train.checkpoint_steps=5",
+)  # fmt: skip
+
+
+class Chaos:
+    """Runs a study's command again and again until it has reached its target, while it kills and pauses processes."""
+
+    def __init__(self, home: Path, cache: Path, study: tuple[str, ...], seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.command = (home, cache, *study)
+        self.workers = StudyFolder(home / "sweeps" / "tiny").workers
+        self.strikes = [name for name, times in STRIKES.items() for _ in range(times)]
+        self.rng.shuffle(self.strikes)
+        self.paused: dict[int, float] = {}  # when to wake which process
+        self.driver = start(*self.command)
+
+    def run(self, seconds: float) -> None:
+        """Until the study's command ends by itself."""
+        deadline = time.monotonic() + seconds
+        while self._goes_on():
+            assert time.monotonic() < deadline, self.strikes
+            time.sleep(self.rng.uniform(0.0, 2.0))
+            self._wake(time.monotonic())
+            if self.strikes and self._strike(self.strikes[-1]):
+                self.strikes.pop()
+
+    def _goes_on(self) -> bool:
+        """Whether the study is not at its end; a dead driver gets a successor."""
+        status = self.driver.poll()
+        if status is None:
+            return True
+        output = self.driver.communicate()[0]
+        if status == 0:
+            return False
+        # A driver gives up when many workers in a row are killed before they have a trial.
+        given_up = status == 1 and "before its first trial" in output
+        assert given_up or status == -signal.SIGKILL, output
+        self.driver = start(*self.command)
+        return True
+
+    def _strike(self, strike: str) -> bool:
+        """Whether there was somebody to strike."""
+        busy = [pid for pid in self._at_work() if pid not in self.paused]
+        if strike == "kill a starting worker":
+            choice = sorted({*children(self.driver.pid)} - {*busy, *self.paused})
+        else:
+            choice = [self.driver.pid] if busy and strike == "kill the driver" else busy
+        if not choice:
+            return False
+        pid, pauses = self.rng.choice(choice), strike == "pause a worker"
+        try:
+            os.kill(pid, signal.SIGSTOP if pauses else signal.SIGKILL)
+        except ProcessLookupError:  # it has just ended
+            return False
+        if pauses:
+            self.paused[pid] = time.monotonic() + 1.5 * GRACE_S
+        return True
+
+    def _at_work(self) -> list[int]:
+        """The driver's workers that have said what they do: they hold the lock of their name."""
+        named = {str(file.with_suffix(".lock")) for file in self.workers.glob("*.json")}
+        return [pid for pid in children(self.driver.pid) if named & open_files(pid)]
+
+    def _wake(self, now: float) -> None:
+        for pid in [pid for pid, moment in self.paused.items() if moment < now]:
+            del self.paused[pid]
+            with suppress(ProcessLookupError):  # its driver has ended it
+                os.kill(pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        self._wake(float("inf"))
+        self.driver.kill()
+        self.driver.wait()
+
+
+def open_files(pid: int) -> set[str]:
+    """What a process has open; nothing once it has ended."""
+    try:
+        return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+
+
+def at_work_on(home: Path) -> list[int]:
+    """Processes that still run in a study's home, as its driver and its workers do."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cwd").readlink() == home:
+                found.append(int(folder.name))
+        except OSError:  # another user's, or just gone
+            continue
+    return found
+
+
+def metrics(folder: StudyFolder) -> dict[str, dict[str, float]]:
+    """Of all committed results, by key."""
+    found = folder.path.glob("trials/*/result.json")
+    return {file.parent.name: json.loads(file.read_text())["metrics"] for file in found}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, dict[str, float]]:
+    """The metrics of the same study with nothing happening to it."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    process = start(home, cache, *STUDY, "launcher.workers=2")
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    return metrics(StudyFolder(home / "sweeps" / "tiny"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the workers by their files in /proc")
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_study_bears_kills_and_pauses(
+    database: str,
+    undisturbed: dict[str, dict[str, float]],
+    tmp_path: Path,
+    cache: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every trial once, each metric with the bits of the undisturbed study, nothing left open or running."""
+    study = (*STUDY, "launcher.workers=3")
+    if database == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        monkeypatch.setenv("SWEEP_STORAGE", server.url())
+        study = (*study, "study.storage=${oc.env:SWEEP_STORAGE}")
+    chaos = Chaos(tmp_path, cache, study, seed=1)
+    try:
+        chaos.run(seconds=900)
+    finally:
+        chaos.end()
+    assert not chaos.strikes, "the study was at its end before all had been done to it"
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    found = rows(folder.path)
+    assert len(found) == len({row["key"] for row in found}) == len(undisturbed) == 24
+    assert {row["state"] for row in found} == {"COMPLETE"}
+    assert metrics(folder) == undisturbed
+    tracked = runs(tmp_path / "sweeps")
+    assert sorted(run.data.tags["sweep.key"] for run in tracked) == sorted(["study", *undisturbed])
+    assert {run.info.status for run in tracked} == {"FINISHED"}
+    deadline = time.monotonic() + 20
+    while at_work_on(tmp_path):
+        assert time.monotonic() < deadline, at_work_on(tmp_path)
+        time.sleep(0.2)
