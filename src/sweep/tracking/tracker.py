@@ -132,9 +132,9 @@ class Tracker:
         # A worker killed right after it made the run left it without parameters.
         lacking = {path: value for path, value in parameters.items() if path not in run.data.params}
         params = [Param(path, _text(value)[:MAX_PARAM_LENGTH]) for path, value in lacking.items()]
-        for start in range(0, len(params), MAX_PARAMS):
+        self.client.log_batch(run_id, params=params[:MAX_PARAMS], tags=_run_tags(tags))
+        for start in range(MAX_PARAMS, len(params), MAX_PARAMS):
             self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS])
-        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         return run_id
 
     def _find(self, key: str) -> Run | None:
@@ -145,18 +145,20 @@ class Tracker:
         )
         return found[0] if found else None
 
-    def log_series(self, run_id: str, rows: Sequence[tuple[str, float, int, int]]) -> None:
-        """Log rows of (metric, value, timestamp in ms, step)."""
+    def log_series(
+        self, run_id: str, rows: Sequence[tuple[str, float, int, int]], tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Log rows of (metric, value, timestamp in ms, step), and tags."""
         metrics = [Metric(metric_name(key), value, timestamp, step) for key, value, timestamp, step in rows]
-        for start in range(0, len(metrics), MAX_METRICS):
+        self.client.log_batch(run_id, metrics=metrics[:MAX_METRICS], tags=_run_tags(tags or {}))
+        for start in range(MAX_METRICS, len(metrics), MAX_METRICS):
             self.client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
 
     def finish(self, run_id: str, result: TrialResult, step: int, folder: TrialFolder) -> None:
         """Log a result with all its metrics and files, and end the run."""
         values = {**result.metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
-        self.log_series(run_id, [(key, value, result.finished_ms, step) for key, value in values.items()])
-        tags = [RunTag(f"version.{name}", version) for name, version in result.versions.items()]
-        self.client.log_batch(run_id, tags=tags)
+        versions = {f"version.{name}": version for name, version in result.versions.items()}
+        self.log_series(run_id, [(key, value, result.finished_ms, step) for key, value in values.items()], versions)
         for file in (folder.config, folder.metrics, folder.details, folder.ranks):
             self.client.log_artifact(run_id, str(file))
         self.client.set_terminated(run_id, "FINISHED")
@@ -189,6 +191,10 @@ class Tracker:
             ended = ENDED.get(states.get(run.data.tags[KEY_TAG], "RUNNING"), "KILLED")
             parent = run.info.run_id == self.study.parent_run_id
             self.client.set_terminated(run.info.run_id, status if parent else ended)
+
+
+def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value) for name, value in tags.items()]
 
 
 def _text(value: Any) -> str:
