@@ -22,7 +22,7 @@ from sweep.records import TrialRecord, replacing
 FIRST = ("key", "number", "seed", "state")
 LAST = ("duration_s", "attempts", "reason")
 FINISHED = ("COMPLETE", "PRUNED", "FAILED")
-PREFIX = 2000  # characters of a line that hold the first four cells: a key has at most 150
+PREFIX = 2000  # bytes of a line that hold the first four cells: a key has at most 150
 ROWS_AT_ONCE = 64
 BLOCK_BYTES = 1 << 18  # of the text that is parsed at once, at least; 50 times as much memory is taken
 BLOCK_ROWS = 4  # into a block: every row must fit into one
@@ -63,14 +63,14 @@ class TrialsTable:
             return False
         _cut_torn_line(self.file)
         sound = True
-        with self.file.open(encoding="utf-8", newline="") as lines:
-            header = next(csv.reader([next(lines, "")]), [])
+        with self.file.open("rb") as lines:  # there may be hundreds of megabytes
+            header = next(csv.reader([next(lines, b"").decode()]), [])
             if tuple(header[: len(FIRST)]) != FIRST or tuple(header[-len(LAST) :]) != LAST:
                 return False
             self._columns = header
             for line in lines:
-                cells = next(csv.reader([line[:PREFIX]]), [])
-                if len(cells) < len(FIRST) or cells[0] in self._rows or line.count(",") < len(header) - 1:
+                cells = next(csv.reader([line[:PREFIX].decode(errors="replace")]), [])
+                if len(cells) < len(FIRST) or cells[0] in self._rows or line.count(b",") < len(header) - 1:
                     sound = False
                 else:
                     self._rows[cells[0]] = cells[1], cells[3]

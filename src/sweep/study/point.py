@@ -57,6 +57,10 @@ class Point:
 
 def _slug(value: Any) -> str:
     """Text of a value that is safe in a file name. Whole floats lose their `.0`: 1.0 and 1 are one value."""
+    return _slug_of_plain(value) if isinstance(value, (str, int, float)) else _slug_of(value)
+
+
+def _slug_of(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
@@ -64,6 +68,9 @@ def _slug(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"-?[0-9.eE+-]+|true|false|null|", value):
         text = json.dumps(value)
     return quote(text, safe="+-._ ").replace(" ", "%20")
+
+
+_slug_of_plain = lru_cache(maxsize=10_000, typed=True)(_slug_of)  # a grid has few values and many points
 
 
 def grid_points(settings: StudySettings) -> list[Point]:

@@ -8,6 +8,7 @@ rest only of those that may have changed: a finished trial never does.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy
@@ -62,42 +63,47 @@ class TrialReader:
         return row.state == TrialState.RUNNING or (row.state == TrialState.WAITING and "claims" in kept.user_attrs)
 
 
-def _whole(connection: Connection, listed: Sequence[Row[Any]]) -> Iterator[FrozenTrial]:
+def _whole(connection: Connection, listed: Sequence[Any]) -> Iterator[FrozenTrial]:
     """Some trials, with what belongs to them."""
     ids = [row.trial_id for row in listed]
-    values = _of_trials(connection, _VALUES, ids, _VALUES.c.objective)
-    steps = _of_trials(connection, _STEPS, ids, _STEPS.c.step)
-    attributes = _of_trials(connection, _ATTRIBUTES, ids, _ATTRIBUTES.c.key)
-    for row in listed:
+    values = _of_trials(
+        connection, ids, _VALUES.c.trial_id, _VALUES.c.objective, _VALUES.c.value, _VALUES.c.value_type
+    )
+    steps = _of_trials(
+        connection,
+        ids,
+        _STEPS.c.trial_id,
+        _STEPS.c.step,
+        _STEPS.c.intermediate_value,
+        _STEPS.c.intermediate_value_type,
+    )
+    attributes = _of_trials(connection, ids, _ATTRIBUTES.c.trial_id, _ATTRIBUTES.c.key, _ATTRIBUTES.c.value_json)
+    to_value = models.TrialValueModel.stored_repr_to_value
+    to_step_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    for trial_id, number, state in listed:
         yield FrozenTrial(
-            number=row.number,
-            state=row.state,
+            number=number,
+            state=state,
             value=None,
-            values=[
-                models.TrialValueModel.stored_repr_to_value(found.value, found.value_type)
-                for found in values.get(row.trial_id, ())
-            ]
-            or None,
+            values=[to_value(value, kind) for _, _, value, kind in values.get(trial_id, ())] or None,
             datetime_start=None,
             datetime_complete=None,
             params={},
             distributions={},
-            user_attrs={found.key: json.loads(found.value_json) for found in attributes.get(row.trial_id, ())},
+            user_attrs={name: json.loads(text) for _, name, text in attributes.get(trial_id, ())},
             system_attrs={},
             intermediate_values={
-                found.step: models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(
-                    found.intermediate_value, found.intermediate_value_type
-                )
-                for found in steps.get(row.trial_id, ())
+                step: to_step_value(value, kind) for _, step, value, kind in steps.get(trial_id, ())
             },
-            trial_id=row.trial_id,
+            trial_id=trial_id,
         )
 
 
 def _of_trials(
-    connection: Connection, table: sqlalchemy.Table, ids: Sequence[int], order: sqlalchemy.Column[Any]
-) -> dict[int, list[Row[Any]]]:
-    """The rows of a table that belong to some trials, by trial."""
-    of_trials = table.c.trial_id.in_(ids)
-    rows = connection.execute(sqlalchemy.select(table).where(of_trials).order_by(table.c.trial_id, order))
-    return {trial_id: list(found) for trial_id, found in groupby(rows, key=lambda row: row.trial_id)}
+    connection: Connection, ids: Sequence[int], trial_id: sqlalchemy.Column[Any], *columns: sqlalchemy.Column[Any]
+) -> dict[int, list[Any]]:
+    """The rows of a table that belong to some trials, by trial; in the order of the first of `columns`."""
+    rows = connection.execute(
+        sqlalchemy.select(trial_id, *columns).where(trial_id.in_(ids)).order_by(trial_id, columns[0])
+    )
+    return {found: list(of_trial) for found, of_trial in groupby(rows, key=itemgetter(0))}

@@ -91,9 +91,9 @@ def parameters(settings: StudySettings, values: dict[str, Any]) -> tuple[dict[st
 
 def record_of(trial: FrozenTrial, folder: StudyFolder, violation: float = 0.0) -> TrialRecord:
     """A trial for those who only read."""
-    point = point_of(trial)
+    point, key = point_of(trial), trial.user_attrs["key"]
     return TrialRecord(
-        key=point.key,
+        key=key,
         number=trial.number,
         seed=point.seed,
         state=STATES[trial.state],
@@ -104,5 +104,5 @@ def record_of(trial: FrozenTrial, folder: StudyFolder, violation: float = 0.0) -
         violation=violation,
         duration_s=trial.user_attrs.get("duration_s"),
         reason=trial.user_attrs.get("reason"),
-        folder=folder.trial(point.key),
+        folder=folder.trial(key),
     )
