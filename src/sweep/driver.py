@@ -70,10 +70,10 @@ def _tell_results(settings: Settings, folder: StudyFolder, records: list[TrialRe
     """Print the table of results, and how sure they are."""
     from sweep.report.certainty import print_certainty  # imports the evaluation: seconds
 
-    benchmark, objective = settings.evaluation.name, settings.study.objectives[0]
-    print_summary(console, folder, records, benchmark, objective)
-    print_pareto(console, records, settings.study.objectives)
-    print_certainty(console, folder, records, objective, benchmark)
+    benchmark, objectives = settings.evaluation.name, settings.study.objectives
+    print_summary(console, folder, records, benchmark, objectives)
+    print_pareto(console, records, objectives)
+    print_certainty(console, folder, records, objectives[0], benchmark)
 
 
 def _check_inputs(settings: Settings) -> None:

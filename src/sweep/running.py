@@ -52,7 +52,8 @@ class StudyRun:
             try:
                 self._note_shared_cores()
                 # Their libraries take seconds to load: meanwhile this process prepares what it needs.
-                self._crew.prepare(self._count())
+                self._crew.prepare(self.store.remaining())
+                self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 tracker = Tracker(self._open_tracking())
                 _await_orphans(self.folder)

@@ -45,7 +45,7 @@ def study(folder: StudyFolder, points: int, failed: int = 0) -> list[TrialRecord
 
 def printed(folder: StudyFolder, records: list[TrialRecord]) -> list[str]:
     console = Console(file=StringIO(), width=160)
-    print_summary(console, folder, records, "cldr", OBJECTIVE)
+    print_summary(console, folder, records, "cldr", [OBJECTIVE])
     assert isinstance(console.file, StringIO)
     return [line.strip() for line in console.file.getvalue().splitlines()]
 

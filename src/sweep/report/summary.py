@@ -102,10 +102,15 @@ def shown(value: Any) -> str:
 
 
 def print_summary(
-    console: Console, folder: StudyFolder, records: Sequence[TrialRecord], benchmark: str, objective: Objective
+    console: Console,
+    folder: StudyFolder,
+    records: Sequence[TrialRecord],
+    benchmark: str,
+    objectives: Sequence[Objective],
 ) -> None:
-    """The results table (from trials.csv), the best point by the study's objective, and the trials that failed."""
-    rows = by_point(records)
+    """The results table (from trials.csv), the best point by the study's objective if it has one alone, and the trials
+    that failed."""
+    rows, objective = by_point(records), objectives[0]
     if rows:
         shown_ones = {id(row) for row in _best(rows, objective, MOST_POINTS)}
         metrics = read_metrics(folder.trials_csv, [f"{benchmark}/{name}" for name in COLUMNS.values()])
@@ -113,7 +118,7 @@ def print_summary(
         console.print(results_table(table_rows, metrics, benchmark, folder.baselines()))
     if len(rows) > MOST_POINTS:
         console.print(f"The best {MOST_POINTS} of {len(rows):,} points; trials.csv has all of them.", highlight=False)
-    best = best_point(records, objective)
+    best = best_point(records, objective) if len(objectives) == 1 else None
     if best is not None:
         parameters, found = best
         point = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items()) or "the only point"

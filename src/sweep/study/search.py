@@ -47,10 +47,8 @@ class PointSearch:
             load_if_exists=True,
         )
         self._study_id = study._study_id
-        self._known: tuple[object | None, list[FrozenTrial]] = (
-            None,
-            [],
-        )  # read under the lock, and not changed since
+        # Read under the lock in this change of it, and not changed since.
+        self._known: tuple[object | None, list[FrozenTrial]] = None, []
 
     def _study(self, number: int, by_chance: bool = False) -> optuna.Study:
         """The study as the sampler of the point with this number sees it: without memory of earlier askings."""
