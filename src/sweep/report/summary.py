@@ -108,8 +108,8 @@ def print_summary(
     benchmark: str,
     objectives: Sequence[Objective],
 ) -> None:
-    """The results table (from trials.csv), the best point by the study's objective if it has one alone, and the trials
-    that failed."""
+    """The results table (from trials.csv), the best point by the study's objective if there is a single one, and the
+    trials that failed."""
     rows, objective = by_point(records), objectives[0]
     if rows:
         shown_ones = {id(row) for row in _best(rows, objective, MOST_POINTS)}
