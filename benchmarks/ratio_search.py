@@ -1,6 +1,6 @@
 """How many trials a search needs to come as near as a grid: ratio_search against a grid of 21 ratios.
 
-    python benchmarks/ratio_search.py [--grid 21] [--searches 5] [--samplers tpe gp random] [--home FOLDER]
+    python benchmarks/ratio_search.py [--grid 21] [--searches 5] [--samplers tpe,gp,random] [--home FOLDER]
                                       [overrides]
 
 The grid has 21 ratios from 0 to 1, every other setting as it is. The search has the experiment's own space (ratio,
@@ -48,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--grid", type=int, default=21, help="ratios")
     parser.add_argument("--searches", type=int, default=5, help="search seeds")
-    parser.add_argument("--samplers", nargs="+", default=["tpe", "gp", "random"])
+    parser.add_argument("--samplers", default="tpe,gp,random")
     parser.add_argument("--home", type=Path, help="keep the studies in this folder")
     options, overrides = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -68,7 +68,7 @@ def compare(home: Path, options: argparse.Namespace, overrides: Sequence[str]) -
     points = options.grid // 2  # with as many seeds a point: at most half of the trials
     print(f"\nbest so far minus the grid's best, after trials\n{'':<12}", end="")
     print("".join(f"{SEEDS * number:>8}" for number in range(1, points + 1)))
-    for sampler in options.samplers:
+    for sampler in options.samplers.split(","):
         curves = []
         for seed in range(options.searches):
             given = [f"study.points={points}", "study.seed_policy=all", f"study.sampler={sampler}"]

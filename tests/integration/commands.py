@@ -10,6 +10,8 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from sweep.records import StudyFolder
+
 TINY = (
     "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",
     "train.batch_size=16", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
@@ -60,3 +62,17 @@ def children(pid: int) -> list[int]:
         ["ps", "-o", "pid=,stat=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if not line.split()[1].startswith("Z")]
+
+
+def at_work(driver: int, folder: StudyFolder) -> list[int]:
+    """Rank 0 of each of a driver's workers that has said what it does: it has the lock of its name open."""
+    named = {str(file.with_suffix(".lock")) for file in folder.workers.glob("*.json")}
+    return [pid for pid in children(driver) if named & open_files(pid)]
+
+
+def open_files(pid: int) -> set[str]:
+    """What a process has open; nothing once it has ended."""
+    try:
+        return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()

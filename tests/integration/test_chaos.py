@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.integration.commands import TINY, children, rows, runs, start
+from tests.integration.commands import TINY, at_work, children, rows, runs, start, wait_for
 from tests.postgres import PostgresServer
 
+from sweep.errors import Fenced
 from sweep.records import StudyFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -31,7 +32,7 @@ class Chaos:
     def __init__(self, home: Path, cache: Path, study: tuple[str, ...], seed: int) -> None:
         self.rng = random.Random(seed)
         self.command = (home, cache, *study)
-        self.workers = StudyFolder(home / "sweeps" / "tiny").workers
+        self.folder = StudyFolder(home / "sweeps" / "tiny")
         self.strikes = [name for name, times in STRIKES.items() for _ in range(times)]
         self.rng.shuffle(self.strikes)
         self.paused: dict[int, float] = {}  # when to wake which process
@@ -63,7 +64,7 @@ class Chaos:
 
     def _strike(self, strike: str) -> bool:
         """Whether there was somebody to strike."""
-        busy = [pid for pid in self._at_work() if pid not in self.paused]
+        busy = [pid for pid in at_work(self.driver.pid, self.folder) if pid not in self.paused]
         if strike == "kill a starting worker":
             choice = sorted({*children(self.driver.pid)} - {*busy, *self.paused})
         else:
@@ -79,11 +80,6 @@ class Chaos:
             self.paused[pid] = time.monotonic() + 1.5 * GRACE_S
         return True
 
-    def _at_work(self) -> list[int]:
-        """The driver's workers that have said what they do: they hold the lock of their name."""
-        named = {str(file.with_suffix(".lock")) for file in self.workers.glob("*.json")}
-        return [pid for pid in children(self.driver.pid) if named & open_files(pid)]
-
     def _wake(self, now: float) -> None:
         for pid in [pid for pid, moment in self.paused.items() if moment < now]:
             del self.paused[pid]
@@ -97,15 +93,7 @@ class Chaos:
         self.driver.wait()
 
 
-def open_files(pid: int) -> set[str]:
-    """What a process has open; nothing once it has ended."""
-    try:
-        return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    except (FileNotFoundError, ProcessLookupError):
-        return set()
-
-
-def at_work_on(home: Path) -> list[int]:
+def in_home(home: Path) -> list[int]:
     """Processes that still run in a study's home, as its driver and its workers do."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -164,6 +152,25 @@ def test_a_study_bears_kills_and_pauses(
     assert sorted(run.data.tags["sweep.key"] for run in tracked) == sorted(["study", *undisturbed])
     assert {run.info.status for run in tracked} == {"FINISHED"}
     deadline = time.monotonic() + 20
-    while at_work_on(tmp_path):
-        assert time.monotonic() < deadline, at_work_on(tmp_path)
+    while in_home(tmp_path):
+        assert time.monotonic() < deadline, in_home(tmp_path)
         time.sleep(0.2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the workers by their files in /proc")
+def test_a_group_of_ranks_that_slept_is_fenced(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    """Rank 0 of one of two workers sleeps; the other worker takes its trial over; the sleeper's group ends."""
+    ranks = ("launcher.workers=2", "launcher.processes=2", "study.grace_s=4", "train.steps=150")
+    process = start(tmp_path, cache, *TINY, shared_mlflow, "study.export=none", *ranks)
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    wait_for(lambda: len(at_work(process.pid, folder)) == 2, process)
+    sleeper = at_work(process.pid, folder)[0]
+    os.kill(sleeper, signal.SIGSTOP)
+    wait_for(lambda: any("attempt 2" in file.read_text() for file in folder.path.glob("trials/*/log.txt")), process)
+    os.kill(sleeper, signal.SIGCONT)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert {row["state"] for row in rows(folder.path)} == {"COMPLETE"}
+    logs = [file.read_text() for file in folder.path.glob("trials/*/log.txt")]
+    assert sum("attempt 1 drops the trial" in text for text in logs) == 1
+    assert f"a worker died (status {Fenced.exit_status}); another one goes on" in output
