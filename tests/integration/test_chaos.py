@@ -112,10 +112,10 @@ def metrics(folder: StudyFolder) -> dict[str, dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, dict[str, float]]:
-    """The metrics of the same study with nothing happening to it."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+    """The metrics of the same study with nothing happening to it, and with a cache of its own."""
     home = tmp_path_factory.mktemp("undisturbed")
-    process = start(home, cache, *STUDY, "launcher.workers=2")
+    process = start(home, home / "cache", *STUDY, "launcher.workers=2")
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     return metrics(StudyFolder(home / "sweeps" / "tiny"))
