@@ -36,7 +36,8 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
     except StorageError as error:
         raise SweepError(f"the study's database cannot be used: {_first_line(error)}") from error
     except TrackingError as error:
-        raise SweepError(f"MLflow cannot be used: {_first_line(error)}") from error
+        reason = _first_line(error).split(" (Caused by")[0]
+        raise SweepError(f"MLflow cannot be used: {reason}; when it can, the same command resumes") from error
     except OSError as error:
         raise SweepError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
 
