@@ -1,6 +1,6 @@
 """The search space: what every searched config path may be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -98,4 +98,16 @@ def space_problem(space: Mapping[str, Dimension], sampler: str) -> str | None:
     for path, dimension in space.items():
         if sampler == "brute_force" and dimension.float_range and not dimension.step:
             return f"space.{path}: sampler=brute_force needs a step for a float range, to have an end"
+    return None
+
+
+def point_problem(space: Mapping[str, Dimension], points: Sequence[Mapping[str, Any]]) -> str | None:
+    """What is wrong with some points of a space, or None."""
+    for point in points:
+        for path, value in point.items():
+            if path not in space:
+                known = ", ".join(space) or "nothing"
+                return f"first_points: '{path}' is not searched (space: {known}); first_points=[] leaves them out"
+            if not space[path].holds(value):
+                return f"first_points: {path}={value!r} is not in the space; first_points=[] leaves them out"
     return None

@@ -11,7 +11,7 @@ from sweep.settings.base import (
     Section,
 )
 from sweep.settings.goals import Constraint, Objective
-from sweep.settings.space import Dimension, condition_problem, same, space_problem
+from sweep.settings.space import Dimension, condition_problem, point_problem, same, space_problem
 from sweep.settings.storage import StorageUrl
 
 Sampler = Literal["tpe", "random", "gp", "cmaes", "nsga2", "nsga3", "brute_force"]
@@ -48,7 +48,8 @@ class PrunerSettings(Section):
 class StudySettings(Section):
     """What is searched, for how long, and towards what.
 
-    `sampler` draws the points of a space that is not a grid, `search_seed` makes its draws repeatable.
+    `sampler` draws the points of a space that is not a grid, `search_seed` makes its draws repeatable. A search
+    begins with the `first_points`; the sampler draws what they leave open.
     `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is worse than the best
     point with a two-sided p below `worse_p`. `storage: null` is SQLite in the study's folder. A worker is given up
     if it gave no sign of life for `grace_s` seconds; a database may be away for `patience_s` seconds.
@@ -58,6 +59,7 @@ class StudySettings(Section):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     space: dict[str, Dimension]
     points: Positive | None
+    first_points: tuple[dict[str, Any], ...]
     sampler: Sampler
     search_seed: Annotated[int, Field(ge=0)]
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=3)]
@@ -114,7 +116,11 @@ class StudySettings(Section):
 
     @model_validator(mode="after")
     def _space_is_sound(self) -> "StudySettings":
-        problem = condition_problem(self.space) or (None if self.is_grid else space_problem(self.space, self.sampler))
+        problem = (
+            condition_problem(self.space)
+            or (None if self.is_grid else space_problem(self.space, self.sampler))
+            or point_problem(self.space, self.first_points)
+        )
         if problem:
             raise ValueError(problem)
         return self

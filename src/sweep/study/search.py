@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweep.errors import SweepError
 from sweep.settings import StudySettings
+from sweep.settings.space import same
 from sweep.study.constraints import Measured, matches, means, violations
 from sweep.study.database import Database
 from sweep.study.distributions import search_distribution, stored, suggest
@@ -107,17 +108,24 @@ class PointSearch:
         return values
 
     def _enqueue_references(self) -> None:
-        """Points that others are measured against come first."""
+        """The first points of the study, and then those that constraints measure others against, come first."""
         trials = self._trials()
+        references = [dict(values) for values in self._settings.first_points]
         for constraint in self._settings.constraints:
             of = constraint.not_below.of if constraint.not_below else None
-            name = json.dumps(of, sort_keys=True)
-            if of is None or any(trial.user_attrs.get("reference") == name for trial in trials):
-                continue
-            if not any(_is_point(trial) and matches(_point(trial).values, of) for trial in trials):
+            points = [*references, *(_point(trial).values for trial in trials if _is_point(trial))]
+            if of is not None and not any(matches(values, of) for values in points):
+                references.append(dict(of))
+        for values in references:
+            name = json.dumps(values, sort_keys=True)
+            if not any(trial.user_attrs.get("reference") == name for trial in trials):
                 self._forget()
-                fixed = {path: stored(value) for path, value in of.items()}
+                fixed = {path: self._stored(path, value) for path, value in values.items()}
                 self._study(0).enqueue_trial(fixed, user_attrs={"reference": name})
+
+    def _stored(self, path: str, value: Any) -> Any:
+        """A value as the storage has it: of a list the listed one, 1.0 for 1."""
+        return stored(next((one for one in self._settings.space[path].listed if same(one) == same(value)), value))
 
     # Telling --------------------------------------------------------------------------------------------------
 
