@@ -238,6 +238,30 @@ def test_a_search_with_a_reference_begins_with_it_and_keeps_to_its_bound(tmp_pat
     assert all(len(constraints) == 1 for constraints in told)
 
 
+def test_a_search_begins_with_the_points_that_are_given(tmp_path: Path) -> None:
+    """What they leave open is drawn; a bound's reference is not run twice; points may be added later."""
+    first = "study.first_points=[{ratio.monolingual: 1, train.learning_rate: 0.001}, {ratio.monolingual: 0.25}]"
+
+    def metrics(values: dict[str, Any], _: int) -> dict[str, float]:
+        return {MONO: values["ratio.monolingual"]}
+
+    keys = run(store_of(tmp_path, SPACE, BOUND, first, "study.points=4"), metrics, limit=1)
+    keys += run(store_of(tmp_path, SPACE, BOUND, first, "study.points=4"), metrics)
+    assert keys[0] == "ratio.monolingual=1,train.learning_rate=0.001,seed=0"
+    assert keys[1].startswith("ratio.monolingual=0.25,train.learning_rate=0.00")
+    assert len(set(keys)) == 4
+    assert sum(key.startswith("ratio.monolingual=1,") for key in keys) == 1
+    later = "study.first_points=[{ratio.monolingual: 0.75}]"
+    (key,) = run(store_of(tmp_path, SPACE, BOUND, later, "study.points=5"), metrics)
+    assert key.startswith("ratio.monolingual=0.75,")
+    for wrong, said in (
+        ("ratio.monolingual: 2", "ratio.monolingual=2 is not in"),
+        ("seed: 1", "'seed' is not search"),
+    ):
+        with pytest.raises(InputError, match=f"first_points: {said}"):
+            settings_of(SPACE, "study.points=5", f"study.first_points=[{{{wrong}}}]")
+
+
 def test_absolute_bounds_in_a_grid(tmp_path: Path) -> None:
     bounds = f"study.constraints=[{{metric: {MONO}, at_least: 0.3}}, {{metric: {MONO}, at_most: 0.7}}]"
     store = store_of(tmp_path, "study.space={ratio.monolingual: {grid: [0, 0.5, 1.0]}}", bounds)
