@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 target reached, 1 trials failed or the study could not go on, 2 bad input, 130 interrupted."""
     given = list(sys.argv[1:] if argv is None else argv)
     groups = group_options()
-    experiments = "\n".join(f"  {name:<12}{_purpose(name)}" for name in groups["experiment"])
+    experiments = "\n".join(f"  {name:<14}{_purpose(name)}" for name in groups["experiment"])
     epilog = (
         f"experiments (+experiment=NAME):\n{experiments}\n\n"
         f"config groups (group=choice):\n{options_text(groups, hidden=['experiment', 'corpus'])}\n\n{EXAMPLES}"
