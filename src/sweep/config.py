@@ -62,7 +62,7 @@ class Composer:
         self.config_name = config_name
         self.overrides = tuple(overrides)
         self.config_dir = config_dir
-        self._kept: dict[tuple[str, ...], tuple[DictConfig, list[Any]]] = {}
+        self._kept: dict[tuple[str, ...], tuple[DictConfig, Any]] = {}
         if any(_PASSWORD.match(override) for override in overrides):
             raise InputError(
                 "study.storage: everyone on this machine can read a password on the command line; put the URL into "
@@ -80,27 +80,27 @@ class Composer:
         values = dict(point or {})
         choices = [assignment(path, values.pop(path)) for path in list(values) if self._is_choice(path)]
         with self._explained([*choices, *(assignment(path, value) for path, value in values.items())]):
-            composed, space = self._chosen(tuple(choices))
+            composed, study = self._chosen(tuple(choices))
             config = deepcopy(composed)
             for path, value in values.items():  # as Hydra does it, after all choices of groups
                 OmegaConf.update(config, path, value, merge=True)
-            if space:
-                config.study.space = space[-1]
             written = OmegaConf.to_container(config)
             OmegaConf.resolve(config)
+            if study is not None:  # which stays what it is, whatever it refers to is in this point
+                config.study = study
         assert isinstance(written, dict)
         return config, (written.get("study") or {}).get("storage")
 
     def _is_choice(self, path: str) -> bool:
-        return "@" in path or path in self._groups
+        return "/" in path or "@" in path or path in self._groups
 
     @cached_property
     def _groups(self) -> dict[str, list[str]]:
         return group_options(self.config_dir)
 
-    def _chosen(self, choices: tuple[str, ...]) -> tuple[DictConfig, list[Any]]:
-        """The overrides' configuration with some more choices of groups, unresolved, and the spaces that they set.
-        Hydra takes a tenth of a second for it: it is kept, and trials differ from it by a few values."""
+    def _chosen(self, choices: tuple[str, ...]) -> tuple[DictConfig, Any]:
+        """The overrides' configuration with some more choices of groups, unresolved, and its study, resolved (None
+        if it has none). Hydra takes a tenth of a second for it: it is kept, and trials differ by a few values."""
         if choices not in self._kept:
             search = []
             if self.config_dir:
@@ -109,7 +109,11 @@ class Composer:
             given, space = self._without_space()
             with initialize_config_dir(str(config_folder()), version_base="1.3"):
                 config = compose(self.config_name, overrides=[*search, *given, *choices])
-            self._kept[choices] = config, space
+            if space:
+                config.study.space = space[-1]
+            resolved = deepcopy(config)
+            OmegaConf.resolve(resolved)
+            self._kept[choices] = config, resolved.get("study")
         return self._kept[choices]
 
     def yaml(self) -> str:
@@ -276,6 +280,8 @@ def check_space(composer: Composer, settings: Settings) -> None:
     reserved = {"seed", "study", "launcher", "tracking", "paths"}
     space = settings.study.space
     for path in space:
+        if path.startswith("+"):
+            raise InputError(f"study.space: write '{path.lstrip('+')}', without a plus sign")
         if path.split(".")[0] in reserved:
             reason = "list seeds in study.seeds" if path == "seed" else "it does not change a trial's result"
             raise InputError(f"study.space: '{path}' cannot be searched: {reason}")

@@ -70,9 +70,9 @@ class StudyRun:
             finally:
                 interruption.in_order = False
                 self._crew.stop()
+                self._table.update(self.store.records())
                 if tracker is not None:
                     tracker.close(status, self.store.states())
-                self._table.update(self.store.records())
         return complete
 
     def _note_shared_cores(self) -> None:

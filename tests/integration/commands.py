@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -72,7 +73,9 @@ def at_work(driver: int, folder: StudyFolder) -> list[int]:
 
 def open_files(pid: int) -> set[str]:
     """What a process has open; nothing once it has ended."""
-    try:
-        return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    except (FileNotFoundError, ProcessLookupError):
-        return set()
+    found = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                found.add(os.readlink(link))
+    return found

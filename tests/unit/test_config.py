@@ -188,9 +188,16 @@ def test_the_config_tree_is_found() -> None:
     ],
 )
 def test_a_point_is_composed_as_if_it_were_on_the_command_line(point: dict[str, object]) -> None:
-    overrides = ["+experiment=smoke", "train.steps=9", "study.name=of-${train.steps}-steps"]
+    overrides = ["+experiment=smoke", "train.steps=9", "model.max_query_tokens=${train.steps}"]
     composer = Composer("sweep", overrides)
     composer.compose({"ratio.monolingual": 0.9, "seed": 8})  # leaves nothing behind
     found = composer.compose(point)
     assert found == Composer("sweep", [*overrides, *(assignment(*item) for item in point.items())]).compose()
     assert composer.compose(point) == found
+
+
+def test_the_study_of_a_point_is_that_of_all_points() -> None:
+    composer = Composer("sweep", ["+experiment=ratio_search", "study.name=of-${train.steps}-steps"])
+    point = load_settings(composer, {"train.learning_rate": 0.001, "train.steps": 50})
+    assert point.train.learning_rate == 0.001
+    assert point.study == load_settings(composer).study

@@ -254,6 +254,9 @@ def test_a_search_begins_with_the_points_that_are_given(tmp_path: Path) -> None:
     later = "study.first_points=[{ratio.monolingual: 0.75}]"
     (key,) = run(store_of(tmp_path, SPACE, BOUND, later, "study.points=5"), metrics)
     assert key.startswith("ratio.monolingual=0.75,")
+    run(store_of(tmp_path / "other", SPACE, first, "study.points=2"), metrics, limit=1)
+    (other,) = run(store_of(tmp_path / "other", SPACE, later, "study.points=2"), metrics)
+    assert other.startswith("ratio.monolingual=0.75,")  # the second one of before was not asked for any more
     for wrong, said in (
         ("ratio.monolingual: 2", "ratio.monolingual=2 is not in"),
         ("seed: 1", "'seed' is not search"),

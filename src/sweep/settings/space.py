@@ -102,12 +102,15 @@ def space_problem(space: Mapping[str, Dimension], sampler: str) -> str | None:
 
 
 def point_problem(space: Mapping[str, Dimension], points: Sequence[Mapping[str, Any]]) -> str | None:
-    """What is wrong with some points of a space, or None."""
+    """What is wrong with the first points of a search, or None."""
+    mend = "study.first_points=[] leaves them out"
+    if points and all(dimension.grid is not None for dimension in space.values()):
+        return f"first_points belong to a search, and this space is a grid; {mend}"
     for point in points:
         for path, value in point.items():
             if path not in space:
                 known = ", ".join(space) or "nothing"
-                return f"first_points: '{path}' is not searched (space: {known}); first_points=[] leaves them out"
+                return f"first_points: '{path}' is not searched (space: {known}); {mend}"
             if not space[path].holds(value):
-                return f"first_points: {path}={value!r} is not in the space; first_points=[] leaves them out"
+                return f"first_points: {path}={value!r} is not in the space; {mend}"
     return None

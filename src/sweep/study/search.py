@@ -108,20 +108,23 @@ class PointSearch:
         return values
 
     def _enqueue_references(self) -> None:
-        """The first points of the study, and then those that constraints measure others against, come first."""
+        """Points that constraints measure others against come first, and then the first points of the study: one at a
+        time, since the settings may be others at the next asking."""
         trials = self._trials()
-        references = [dict(values) for values in self._settings.first_points]
-        for constraint in self._settings.constraints:
-            of = constraint.not_below.of if constraint.not_below else None
-            points = [*references, *(_point(trial).values for trial in trials if _is_point(trial))]
-            if of is not None and not any(matches(values, of) for values in points):
-                references.append(dict(of))
-        for values in references:
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        first = [dict(values) for values in self._settings.first_points]
+        known = [*first, *(_point(trial).values for trial in trials if _is_point(trial))]
+        bounds = [constraint.not_below.of for constraint in self._settings.constraints if constraint.not_below]
+        references = [dict(of) for of in bounds if not any(matches(values, of) for values in known)]
+        asked = {trial.user_attrs.get("reference") for trial in trials}
+        for values in [*references, *first]:
             name = json.dumps(values, sort_keys=True)
-            if not any(trial.user_attrs.get("reference") == name for trial in trials):
+            if name not in asked:
                 self._forget()
                 fixed = {path: self._stored(path, value) for path, value in values.items()}
                 self._study(0).enqueue_trial(fixed, user_attrs={"reference": name})
+                return
 
     def _stored(self, path: str, value: Any) -> Any:
         """A value as the storage has it: of a list the listed one, 1.0 for 1."""

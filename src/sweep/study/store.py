@@ -63,8 +63,8 @@ class StudyStore(StudyView):
         def change() -> list[str]:
             then = self.study.user_attrs.get("settings")
             if then is None:
-                self.study.set_user_attr("settings", now)
                 self.study.set_metric_names([objective.metric for objective in self.settings.objectives])
+                self.study.set_user_attr("settings", now)
             return differences(then or now, now)
 
         lines = self.database.change(change)

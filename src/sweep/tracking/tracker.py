@@ -32,8 +32,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 TrackingError = (MlflowException, SQLAlchemyError)
 
-MAX_METRICS = 1000  # MLflow's limits of one log_batch call
-MAX_PARAMS = 100
 MAX_PARAM_LENGTH = 6000
 ENDED: dict[State, str] = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAILED": "FAILED"}  # MLflow's words
 KEY_TAG, STUDY_TAG, REASON_TAG = "sweep.key", "sweep.study", "sweep.reason"
@@ -132,9 +130,7 @@ class Tracker:
         # A worker killed right after it made the run left it without parameters.
         lacking = {path: value for path, value in parameters.items() if path not in run.data.params}
         params = [Param(path, _text(value)[:MAX_PARAM_LENGTH]) for path, value in lacking.items()]
-        self.client.log_batch(run_id, params=params[:MAX_PARAMS], tags=_run_tags(tags))
-        for start in range(MAX_PARAMS, len(params), MAX_PARAMS):
-            self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS])
+        self.client.log_batch(run_id, params=params, tags=_run_tags(tags))
         return run_id
 
     def _find(self, key: str) -> Run | None:
@@ -150,9 +146,7 @@ class Tracker:
     ) -> None:
         """Log rows of (metric, value, timestamp in ms, step), and tags."""
         metrics = [Metric(metric_name(key), value, timestamp, step) for key, value, timestamp, step in rows]
-        self.client.log_batch(run_id, metrics=metrics[:MAX_METRICS], tags=_run_tags(tags or {}))
-        for start in range(MAX_METRICS, len(metrics), MAX_METRICS):
-            self.client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+        self.client.log_batch(run_id, metrics=metrics, tags=_run_tags(tags or {}))
 
     def finish(self, run_id: str, result: TrialResult, step: int, folder: TrialFolder) -> None:
         """Log a result with all its metrics and files, and end the run."""
