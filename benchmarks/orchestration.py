@@ -11,8 +11,9 @@ optuna      `study.optimize` in one process, with Optuna's SQLite storage. A kil
 2 workers   the same with two.
 hydra       a Hydra multirun that starts a process for each job, as launchers of clusters do (`--jobs` of them).
 
-Seconds a trial are those between the ends of trials, without the first two of a process, which load what later ones
-find loaded; for hydra a whole job. Sides take turns; medians of the repeats are compared.
+Seconds a trial are those between the ends of trials, without the first ones (two for each process), which load what
+later ones find loaded; for hydra a whole job, without a first one that sets up MLflow. Sides take
+turns; medians of the repeats are compared.
 """
 
 import argparse

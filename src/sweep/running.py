@@ -70,9 +70,11 @@ class StudyRun:
             finally:
                 interruption.in_order = False
                 self._crew.stop()
-                self._table.update(self.store.records())
-                if tracker is not None:
-                    tracker.close(status, self.store.states())
+                try:
+                    self._table.update(self.store.records())
+                finally:
+                    if tracker is not None:
+                        tracker.close(status, self.store.states())
         return complete
 
     def _note_shared_cores(self) -> None:
