@@ -29,13 +29,14 @@ from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 
-from sweep.config import Composer, load_settings
-from sweep.records import StudyFolder, TrialRecord, TrialResult
+from sweep.records.folder import StudyFolder
+from sweep.records.table import TrialsTable
+from sweep.records.values import TrialRecord, TrialResult
 from sweep.settings import Settings
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.distributions import distribution_of
 from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore
-from sweep.trials_table import TrialsTable
 
 POINTS = 100
 VARIANTS = 50  # different sets of metrics

@@ -75,8 +75,8 @@ class PlainTrial:
         import mlflow
         import torch
 
-        from sweep.config import Composer
-        from sweep.trial import TrialData, make_accelerator
+        from sweep.settings.compose import Composer
+        from sweep.trial.pipeline import TrialData, make_accelerator
 
         torch.set_num_threads(1)
         mlflow.set_tracking_uri(f"sqlite:///{home}/mlflow.db")
@@ -88,10 +88,10 @@ class PlainTrial:
         """Train, evaluate, log; the objective's value."""
         import mlflow
 
-        from sweep.config import load_settings
         from sweep.settings import flattened
+        from sweep.settings.compose import load_settings
         from sweep.training.watch import TrainingPoint, Watch
-        from sweep.trial import Trial, run_trial
+        from sweep.trial.pipeline import Trial, run_trial
 
         settings = load_settings(self.composer, {"ratio.monolingual": ratio})
         folder = self.home / f"trial-{ratio}"

@@ -60,7 +60,7 @@ class Clock:
 
 def settings_of(options: argparse.Namespace) -> Any:
     """The settings of a study that trains this model on these data, monolingually."""
-    from sweep.config import Composer, load_settings
+    from sweep.settings.compose import Composer, load_settings
 
     overrides = [
         "+experiment=reference", f"model.path={options.model}", f"data.path={options.data}", "data.max_questions=600",
@@ -77,11 +77,11 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
     import torch
     from accelerate import Accelerator
 
-    from sweep.cache import cache_folder
     from sweep.data.load import load_training_set
     from sweep.model.build import build_retriever
     from sweep.model.token_cache import TokenCache
     from sweep.model.vocabulary import restrict_vocabulary
+    from sweep.settings.cache import cache_folder
     from sweep.training.loop import Training
     from sweep.training.plan import BatchPlan
     from sweep.training.step import ContrastiveStep

@@ -1,62 +1,10 @@
-"""`python -m sweep`: compose the configuration, check it, run or resume the study."""
+"""`python -m sweep`: run or resume a study."""
 
-import shlex
 import sys
-from collections.abc import Sequence
 
-from sweep.command_line import arguments, console, options_text, run, this_python
-from sweep.config import Composer, check_space, config_folder, group_options, load_settings
+from sweep.commands.run_study import main
 
-EXAMPLES = """examples:
-  python -m sweep +experiment=ratio_grid
-      5 ratios x 2 seeds on embedded data, from scratch: no download, minutes on a laptop
-  python -m sweep +experiment=ratio_grid study.name=fine 'study.space={ratio.monolingual: {grid: [0.4, 0.5, 0.6]}}'
-      the same with a grid of your own; repeating a command resumes its study
-  python -m sweep +experiment=reference model.path=intfloat/multilingual-e5-small train.steps=500
-      a pretrained encoder, trained on MLQA-R, evaluated zero-shot on XQuAD-R
-
-Any key of the composed configuration can be set (--cfg job prints it)."""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 target reached, 1 trials failed or the study could not go on, 2 bad input, 130 interrupted."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    groups = group_options()
-    experiments = "\n".join(f"  {name:<14}{_purpose(name)}" for name in groups["experiment"])
-    epilog = (
-        f"experiments (+experiment=NAME):\n{experiments}\n\n"
-        f"config groups (group=choice):\n{options_text(groups, hidden=['experiment', 'corpus'])}\n\n{EXAMPLES}"
-    )
-    parser = arguments(
-        "python -m sweep",
-        "Find the ratio of monolingual to cross-lingual training batches that keeps retrieval aligned across "
-        "languages.",
-        epilog,
-    )
-    options = parser.parse_intermixed_args(given)
-
-    def command() -> int:
-        composer = Composer("sweep", options.overrides, options.config_dir)
-        if options.cfg:
-            print(composer.yaml(), end="")
-            return 0
-        settings = load_settings(composer)
-        check_space(composer, settings)
-        from sweep.driver import (
-            run_study,
-        )  # the heavy parts come after the configuration is known to be right
-
-        return run_study(settings, composer, console(), f"{this_python()} -m sweep {shlex.join(given)}")
-
-    return run(command, options.traceback)
-
-
-def _purpose(experiment: str) -> str:
-    """The first sentence of an experiment file's comment."""
-    lines = (config_folder() / "experiment" / f"{experiment}.yaml").read_text().splitlines()
-    comment = " ".join(line.removeprefix("#").strip() for line in lines[1:4] if line.startswith("#"))
-    return comment.split(": ")[0].split(". ")[0]
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
     sys.exit(main())

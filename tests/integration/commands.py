@@ -11,7 +11,7 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
 
 TINY = (
     "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",

@@ -6,19 +6,19 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from sweep.config import Composer, load_settings
 from sweep.data.holdout import hold_out
 from sweep.data.load import load_training_set
 from sweep.evaluation.validation import Validator
 from sweep.model.build import build_retriever
 from sweep.model.token_cache import TokenCache
+from sweep.settings.compose import Composer, load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
 from sweep.training.watch import Watch
-from sweep.trial import make_accelerator
+from sweep.trial.pipeline import make_accelerator
 
 OVERRIDES = (
     "languages=cldr_6", "train.steps=150", "train.warmup_steps=3", "train.batch_size=24", "train.log_every=1",

@@ -13,7 +13,7 @@ from tests.integration.commands import TINY, at_work, children, rows, runs, star
 from tests.postgres import PostgresServer
 
 from sweep.errors import Fenced
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2000)]
 

@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, rows, runs
 
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from tests.integration.commands import TINY, children, lines, rows, runs, start,
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import summarise
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,10 @@ import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, children, lines, rows, runs, start, wait_for
 
-from sweep.driver_lock import driver_of
-from sweep.liveness import held
-from sweep.records import StudyFolder
-from sweep.studies import main as studies
+from sweep.commands.manage_studies import main as studies
+from sweep.launch.driver_lock import driver_of
+from sweep.launch.liveness import held
+from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import Composer, load_settings
 from sweep.data.cldr import available_languages, cldr_benchmark, cldr_training_set, concept_names
 from sweep.data.load import check_zero_shot
 from sweep.data.training_set import ABSENT
 from sweep.errors import InputError
 from sweep.model.tokenizer import train_tokenizer, unigram_tokenizer
 from sweep.settings import CldrData, CldrEvaluation, Settings, Tiers
+from sweep.settings.compose import Composer, load_settings
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sweep.compare import main
+from sweep.commands.compare_results import main
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.errors import InputError
 from sweep.evaluation.cells import rank_cells
+from sweep.evaluation.comparison import compare, default_metrics, figure, load_system
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking
 from sweep.evaluation.summarise import summarise
-from sweep.records import State, StudyFolder, TrialRecord
+from sweep.records.folder import StudyFolder
+from sweep.records.values import State, TrialRecord
 from sweep.report.certainty import print_certainty, ratio_rows
-from sweep.report.comparison import compare, default_metrics, figure, load_system
 from sweep.settings import Objective, SearchSettings
 
 GROUPS = 40

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import Composer, assignment, check_space, config_folder, group_options, load_settings
 from sweep.errors import InputError
 from sweep.settings import HttpOrigin, JudgedEvaluation, Settings
+from sweep.settings.compose import Composer, assignment, check_space, config_folder, group_options, load_settings
 
 
 def compose(*overrides: str) -> Settings:

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from sweep.errors import InputError
-from sweep.interruption import Interruption
 from sweep.launch.crew import Crew
 from sweep.launch.devices import devices_of_workers, visible_devices
+from sweep.launch.interruption import Interruption
 from sweep.launch.local import rank_environment
 from sweep.launch.order import WorkOrder
-from sweep.report.progress import Lines, TimeLeft, display
+from sweep.run.progress import Lines, TimeLeft, display
 from sweep.settings import LauncherSettings
 
 STATUS = {"phase": "training", "step": 3, "steps": 10, "loss": 1.5}
@@ -187,7 +187,7 @@ def test_a_worker_that_is_gone_has_no_bar() -> None:
 
 def test_time_left_counts_the_shares_of_all_running_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("sweep.report.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("sweep.run.progress.time.monotonic", lambda: clock[0])
     left = TimeLeft(done=2, target=10)
     clock[0] = 30.0
     assert left.text(done=2, part=0.05) == "…"

@@ -16,10 +16,10 @@ from tests.conftest import Sweep
 from tests.postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
 from tests.unit.test_study import result
 
-from sweep.config import Composer, load_settings
 from sweep.errors import DatabaseUnusable, Fenced, InputError
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
 from sweep.settings import Settings, flattened
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StorageError, StudyStore
 

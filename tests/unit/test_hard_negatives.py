@@ -16,12 +16,12 @@ from tests.unit.test_model import tiny
 from tests.unit.test_plan import ratio, same
 from tests.unit.test_squad import squad, training, write
 
-from sweep.config import Composer, load_settings
 from sweep.data.squad import squad_training_set
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
+from sweep.settings.compose import Composer, load_settings
 from sweep.training.loss import info_nce, negative_mask
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from tests.unit.test_model import embed, hf, of_family
 from tests.unit.test_vocabulary import ROWS, token_ids
 
-from sweep.config import Composer, load_settings
 from sweep.data.training_set import training_set
 from sweep.errors import InputError
 from sweep.model.encoder import Retriever
@@ -22,6 +21,7 @@ from sweep.model.lora import Adapters
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.settings import LoraSettings
+from sweep.settings.compose import Composer, load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.parameters import parameter_groups

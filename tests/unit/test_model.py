@@ -14,13 +14,13 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from sweep.config import Composer, group_options, load_evaluate_settings
 from sweep.errors import InputError
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.model.export import export
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel, TinyModel
+from sweep.settings.compose import Composer, group_options, load_evaluate_settings
 
 TEXTS = tuple(
     f"{animal} and {plant} {number}"

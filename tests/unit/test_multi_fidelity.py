@@ -8,9 +8,10 @@ from tests.unit.test_compare import result as write_ranks
 from tests.unit.test_search import LOW, MONO, found, points_of
 from tests.unit.test_study import settings_of, store_of
 
-from sweep.config import Composer, load_settings
 from sweep.errors import InputError
-from sweep.records import StudyFolder, TrialResult
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialResult
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.store import StudyStore
 from sweep.study.warm_start import warm_start
 

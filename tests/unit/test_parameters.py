@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tests.unit.test_model import hf, of_family, tiny
 
-from sweep.config import Composer, load_settings
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder
+from sweep.settings.compose import Composer, load_settings
 from sweep.training.parameters import parameter_groups
 
 

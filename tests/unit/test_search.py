@@ -13,11 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from tests.unit.test_study import settings_of, store_of, work
 
-from sweep.config import Composer, check_space
 from sweep.errors import InputError
-from sweep.records import TrialResult
+from sweep.records.values import TrialResult
 from sweep.report.pareto import pareto_front, print_pareto
 from sweep.report.summary import best_point
+from sweep.settings.compose import Composer, check_space
 from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from sweep.config import Composer, load_evaluate_settings, load_settings
 from sweep.data.benchmark import Benchmark
 from sweep.data.corpora import corpus_folder
 from sweep.data.load import check_zero_shot
 from sweep.data.squad import read_sentences, squad_benchmark, squad_training_set
 from sweep.errors import InputError
 from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation
+from sweep.settings.compose import Composer, load_evaluate_settings, load_settings
 
 CONTEXT = "Rome is old. Oslo is cold."
 

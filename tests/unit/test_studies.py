@@ -13,12 +13,14 @@ import pytest
 from filelock import FileLock
 from pyarrow import parquet
 
-from sweep.config import Composer, load_settings
-from sweep.driver_lock import driver_of, only_driver
+from sweep.commands.manage_studies import main
 from sweep.errors import SweepError
-from sweep.liveness import alive_in, hold, write_status
-from sweep.records import StudyFolder, TrialResult, write_atomically
-from sweep.studies import main
+from sweep.launch.driver_lock import driver_of, only_driver
+from sweep.launch.liveness import alive_in, hold, write_status
+from sweep.records.files import write_atomically
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialResult
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.store import StudyStore
 
 OBJECTIVE = "cldr/pooled/alignment_consistency/low"

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.config import Composer, load_settings
 from sweep.errors import InputError, SweepError
-from sweep.records import StudyFolder, TrialResult
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialResult
 from sweep.settings import Settings
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.point import MAX_KEY_LENGTH, Point, grid_points
 from sweep.study.store import StudyStore
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep.records import StudyFolder, TrialFolder, TrialRecord, TrialResult
+from sweep.records.folder import StudyFolder, TrialFolder
+from sweep.records.table import TrialsTable, read_metrics
+from sweep.records.values import TrialRecord, TrialResult
 from sweep.report.summary import MOST_FAILURES, MOST_POINTS, print_summary
 from sweep.settings import Objective
-from sweep.trials_table import TrialsTable, read_metrics
 
 MAP, LOW = "cldr/mono/map", "cldr/pooled/alignment_consistency/low"
 OBJECTIVE = Objective(metric=LOW, direction="maximize")

@@ -9,19 +9,19 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from sweep.config import Composer, load_settings
 from sweep.data.holdout import hold_out
 from sweep.data.load import load_benchmark, load_training_set
 from sweep.data.texts import Texts
 from sweep.errors import TrialFailed
 from sweep.evaluation.encode import encode
-from sweep.evaluation.evaluate import evaluate
+from sweep.evaluation.scoring import evaluate
 from sweep.evaluation.validation import Validator
 from sweep.model.batching import length_sorted_batches
 from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
+from sweep.settings.compose import Composer, load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan

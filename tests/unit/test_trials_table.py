@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sweep.records import State, StudyFolder, TrialFolder, TrialRecord, TrialResult
-from sweep.trials_table import TrialsTable
+from sweep.records.folder import StudyFolder, TrialFolder
+from sweep.records.table import TrialsTable
+from sweep.records.values import State, TrialRecord, TrialResult
 
 MAP = "cldr/mono/map"
 

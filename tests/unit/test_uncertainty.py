@@ -12,7 +12,7 @@ from scipy.stats import kstest, permutation_test
 
 from sweep.evaluation.cells import Cells, Counts
 from sweep.evaluation.summarise import Evaluated, summarise
-from sweep.evaluation.uncertainty import (
+from sweep.statistics.uncertainty import (
     PERMUTATIONS,
     Interval,
     cell_means,

@@ -1,6 +1,5 @@
 """From settings to data: which reader a `kind` names, and the checks that concern both sides."""
 
-from sweep.cache import cache_folder
 from sweep.data.benchmark import Benchmark
 from sweep.data.cldr import cldr_benchmark, cldr_training_set
 from sweep.data.judged import judged_benchmark, judged_languages
@@ -17,6 +16,7 @@ from sweep.settings import (
     SquadEvaluation,
     Tiers,
 )
+from sweep.settings.cache import cache_folder
 
 
 def load_training_set(settings: Settings) -> TrainingSet:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.evaluation.cells import Cells, CellTable, Counts
-from sweep.evaluation.uncertainty import Interval, cell_means, percentile_intervals, resampled_cell_means, weights
+from sweep.statistics.uncertainty import Interval, cell_means, percentile_intervals, resampled_cell_means, weights
 
 Metrics = dict[str, float]
 Intervals = dict[str, Interval]

@@ -14,8 +14,8 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.texts import Texts
 from sweep.evaluation.cells import CellTable, rank_cells
 from sweep.evaluation.encode import encode
-from sweep.evaluation.evaluate import passage_texts, question_texts
 from sweep.evaluation.parallel_ranks import rank_parallel
+from sweep.evaluation.scoring import passage_texts, question_texts
 from sweep.evaluation.summarise import Members, last_parts, summarise
 from sweep.model.encoder import Retriever, Role
 from sweep.model.token_cache import TokenCache

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sweep.launch.devices import devices_of_workers, visible_devices
+from sweep.launch.liveness import read_status
 from sweep.launch.local import LocalWorker
 from sweep.launch.order import WorkOrder
-from sweep.liveness import read_status
 from sweep.settings import LauncherSettings
 
 

@@ -29,7 +29,7 @@ class LocalWorker:
         with log.open("a") as output:
             for rank in range(settings.processes):
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "sweep.worker"],
+                    [sys.executable, "-m", "sweep.trial.worker"],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,

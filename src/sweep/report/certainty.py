@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records import StudyFolder, TrialRecord
-from sweep.report.comparison import Comparison, Figure, System, compare, figure, load_system
+from sweep.evaluation.comparison import Comparison, Figure, System, compare, figure, load_system
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialRecord
 from sweep.report.summary import by_point, shown
 from sweep.settings import Objective
 

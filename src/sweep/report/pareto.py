@@ -7,10 +7,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.pareto import front
-from sweep.records import TrialRecord
+from sweep.records.values import TrialRecord
 from sweep.report.summary import Row, by_point, shown
 from sweep.settings import Objective
+from sweep.statistics.dominance import front
 
 
 def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[tuple[Row, list[float]]]:

@@ -9,9 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records import TrialRecord
-from sweep.report.progress import Status, duration_text, status_text
+from sweep.records.values import TrialRecord
 from sweep.report.summary import best_point, shown
+from sweep.report.text import Status, duration_text, status_text
 from sweep.settings import Objective
 
 MOST_TRIALS = 50  # of a large study the running, the FAILED and the best ones are shown

@@ -9,9 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records import ResultFolder, StudyFolder, TrialRecord
+from sweep.records.folder import ResultFolder, StudyFolder
+from sweep.records.table import read_metrics
+from sweep.records.values import TrialRecord
 from sweep.settings import Objective
-from sweep.trials_table import read_metrics
 
 COLUMNS = {
     "mono mAP": "mono/map",

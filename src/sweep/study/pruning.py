@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from optuna import pruners
 from optuna.trial import FrozenTrial
 
-from sweep.records import TrialFolder
+from sweep.records.folder import TrialFolder
 from sweep.settings import StudySettings
 
 

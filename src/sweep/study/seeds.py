@@ -6,7 +6,7 @@ from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
 from sweep.study.point import Point
 from sweep.study.trials import UNFINISHED
@@ -79,7 +79,7 @@ def _clearly_worse(
     folder: StudyFolder,
 ) -> str | None:
     """The reason to stop, or None."""
-    from sweep.report.comparison import load_system, paired_test  # imports the evaluation: seconds
+    from sweep.evaluation.comparison import load_system, paired_test  # imports the evaluation: seconds
 
     if _mean(settings, own) >= _mean(settings, best):
         return None

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import Fenced, InputError
-from sweep.liveness import host_of, this_host
-from sweep.records import StudyFolder, TrialRecord, TrialResult
+from sweep.launch.liveness import host_of, this_host
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialRecord, TrialResult
 from sweep.settings import Settings, StudySettings
 from sweep.study.constraints import means
 from sweep.study.database import StorageError

@@ -13,7 +13,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.records import State, StudyFolder, TrialRecord
+from sweep.records.folder import StudyFolder
+from sweep.records.values import State, TrialRecord
 from sweep.settings import StudySettings
 from sweep.study.distributions import distribution_of, stored
 from sweep.study.point import Point

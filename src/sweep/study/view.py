@@ -7,9 +7,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError
-from sweep.pareto import dominates, front
-from sweep.records import State, StudyFolder, TrialRecord, TrialResult
+from sweep.records.folder import StudyFolder
+from sweep.records.values import State, TrialRecord, TrialResult
 from sweep.settings import StudySettings
+from sweep.statistics.dominance import dominates, front
 from sweep.study.constraints import Measured, worst
 from sweep.study.database import Database
 from sweep.study.point import Point, grid_points

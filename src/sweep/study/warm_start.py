@@ -13,7 +13,8 @@ from typing import Any
 import optuna
 
 from sweep.errors import InputError
-from sweep.records import StudyFolder, TrialResult
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.study.database import Database
 from sweep.study.identity import differences, outside, result_settings

@@ -24,8 +24,9 @@ from mlflow.utils.mlflow_tags import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.errors import InputError
-from sweep.provenance import git_commit
-from sweep.records import State, TrialFolder, TrialResult
+from sweep.records.folder import TrialFolder
+from sweep.records.provenance import git_commit
+from sweep.records.values import State, TrialResult
 
 # MLflow's default of 7 takes more than four minutes to say that a server does not answer.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")

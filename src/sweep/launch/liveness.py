@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sweep.records import write_atomically
+from sweep.records.files import write_atomically
 
 PROBE_S = 5.0
 

@@ -5,22 +5,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.command_line import this_python
-from sweep.config import Composer, load_settings
+from sweep.commands.command_line import this_python
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out, validation_key
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
-from sweep.driver_lock import only_driver
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
-from sweep.liveness import alive_in
-from sweep.records import StudyFolder, TrialRecord
+from sweep.launch.driver_lock import only_driver
+from sweep.launch.liveness import alive_in
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialRecord
 from sweep.report.pareto import print_pareto
-from sweep.report.progress import duration_text
 from sweep.report.summary import print_summary
-from sweep.running import StudyRun
+from sweep.report.text import duration_text
+from sweep.run.supervision import StudyRun
 from sweep.settings import HfModel, JudgedEvaluation, Settings
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
 from sweep.tracking.tracker import TrackingError, default_uri

@@ -13,8 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.errors import SweepError
-from sweep.liveness import held
-from sweep.records import StudyFolder, write_atomically
+from sweep.launch.liveness import held
+from sweep.records.files import write_atomically
+from sweep.records.folder import StudyFolder
 
 PROBE_S = 1.0  # whoever asks whether a study is running holds the lock for an instant
 

@@ -10,22 +10,24 @@ from collections.abc import Callable
 import yaml
 from accelerate import Accelerator
 
-from sweep.curves import Curves
 from sweep.data.holdout import validation_key
 from sweep.errors import DatabaseUnusable, Fenced, SweepError, TrialFailed
 from sweep.evaluation.validation import Validation
+from sweep.launch.liveness import write_status
 from sweep.launch.order import WorkOrder
-from sweep.liveness import write_status
 from sweep.model.export import export
-from sweep.provenance import git_commit
-from sweep.records import StudyFolder, TrialFolder, TrialResult, write_atomically
+from sweep.records.files import write_atomically
+from sweep.records.folder import StudyFolder, TrialFolder
+from sweep.records.provenance import git_commit
+from sweep.records.values import TrialResult
 from sweep.report.card import model_card
 from sweep.settings import Settings, flattened
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.tracking.tracker import Tracker, TrackingError
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
-from sweep.trial import Trial, TrialData, run_trial
+from sweep.trial.curves import Curves
+from sweep.trial.pipeline import Trial, TrialData, run_trial
 
 GROUP_BROKEN = 75  # exit status
 STATUS_S = 0.3  # how often the status file is renewed

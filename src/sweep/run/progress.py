@@ -3,24 +3,14 @@
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from sweep.report.text import Status, duration_text, status_text
+
 PLAIN_EVERY_S = 15.0
-
-Status = dict[str, Any]
-
-
-def duration_text(seconds: float) -> str:
-    """Such as "45 s", "3 min 20 s", "2 h 05 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 class TimeLeft:
@@ -154,10 +144,3 @@ class Lines:
         if len(parts) > 1:
             parts.append(f"time left {self._left.text(done, _part(statuses))}")
         self._console.print(" | ".join(parts), markup=False, highlight=False, soft_wrap=True)
-
-
-def status_text(status: Status) -> str:
-    """One worker's status, such as "ratio.monolingual=0,seed=0: training, step 20 of 300, loss 1.2345"."""
-    loss = "" if status["loss"] is None else f", loss {status['loss']:.4f}"
-    steps = f", step {status['step']} of {status['steps']}" if status["steps"] else ""
-    return f"{status['key']}: {status['phase']}{steps}{loss}"

@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from sweep.records import TrialRecord, replacing
+from sweep.records.files import replacing
+from sweep.records.values import TrialRecord
 
 FIRST = ("key", "number", "seed", "state")
 LAST = ("duration_s", "attempts", "reason")

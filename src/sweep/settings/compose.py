@@ -25,9 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from sweep.checks import STUDY_CHECKS
 from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Section, Settings, StudySettings
+from sweep.settings.checks import STUDY_CHECKS
 from sweep.settings.storage import redacted
 
 MAX_CHECKED_POINTS = 64  # composing takes a tenth of a second where groups are searched
@@ -38,8 +38,8 @@ SettingsType = TypeVar("SettingsType", bound=Section)
 
 def config_folder() -> Path:
     """The folder of the config tree: inside an installed package, or `conf/` at the top of a checkout."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+    inside = Path(__file__).parents[1] / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
 
 
 def group_options(config_dir: str | None = None) -> dict[str, list[str]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.evaluation.validation import Validation
-from sweep.records import TrialFolder, write_atomically
+from sweep.records.files import write_atomically
+from sweep.records.folder import TrialFolder
 from sweep.tracking.tracker import Tracker
 from sweep.training.watch import TrainingPoint
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from sweep.errors import InputError
-from sweep.records import StudyFolder, TrialRecord
-from sweep.trials_table import TrialsTable
+from sweep.records.folder import StudyFolder
+from sweep.records.table import TrialsTable
+from sweep.records.values import TrialRecord
 
 KNOWN = {
     "key": pa.string(),

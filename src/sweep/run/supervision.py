@@ -6,18 +6,19 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from sweep.config import Composer
 from sweep.errors import Interrupted, SweepError
-from sweep.interruption import Interruption
 from sweep.launch.crew import Crew, Member
+from sweep.launch.interruption import Interruption
+from sweep.launch.liveness import alive_in, new_worker
 from sweep.launch.order import WorkOrder
-from sweep.liveness import alive_in, new_worker
-from sweep.records import StudyFolder, write_atomically
-from sweep.report.progress import Display, display
+from sweep.records.files import write_atomically
+from sweep.records.folder import StudyFolder
+from sweep.records.table import TrialsTable
+from sweep.run.progress import Display, display
 from sweep.settings import Settings
+from sweep.settings.compose import Composer
 from sweep.study.store import StudyStore
 from sweep.tracking.tracker import TrackedStudy, Tracker, open_study
-from sweep.trials_table import TrialsTable
 
 POLL_S = 0.4
 COUNTING_SHARE = 0.2  # of the time, at most: counting many thousands of trials takes a while

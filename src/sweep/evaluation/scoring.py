@@ -21,7 +21,7 @@ from sweep.evaluation.ranking import Ranking
 from sweep.evaluation.summarise import Evaluated, Members, summarise
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
-from sweep.records import write_atomically
+from sweep.records.files import write_atomically
 from sweep.settings import EvaluationSettings, JudgedEvaluation
 
 IN_MEMORY_TEXTS = 200_000  # more embeddings than these are kept in a file

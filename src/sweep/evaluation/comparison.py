@@ -11,7 +11,7 @@ from sweep.errors import InputError
 from sweep.evaluation.cells import CellTable, rank_cells
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import last_parts
-from sweep.evaluation.uncertainty import (
+from sweep.statistics.uncertainty import (
     Interval,
     group_shares,
     holm,

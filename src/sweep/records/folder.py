@@ -1,4 +1,4 @@
-"""What comes out of trials, and the files that hold it. A study's folder:
+"""The files of a study:
 
 config.yaml  study.db  trials.csv
 trials/<key>/{config.yaml, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt, result.json}
@@ -10,59 +10,12 @@ baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained m
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
 
+from sweep.records.files import write_atomically
+from sweep.records.values import TrialResult
 from sweep.settings import Settings
-
-State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What one finished trial found. `fingerprint` is that of the settings it ran with; durations in seconds,
-    `finished_ms` in unix milliseconds."""
-
-    key: str
-    fingerprint: str
-    metrics: dict[str, float]
-    final_loss: float
-    duration_s: float
-    durations_s: dict[str, float]
-    finished_ms: int
-    versions: dict[str, str]
-    steps: int | None = None  # of training that were done
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial as the study knows it. `parameters` are its searched values by config path, `values` those of the
-    objectives; `violation` is how far its point is beyond the study's constraints, 0 if it keeps them. `folder` has
-    its results, which are read when they are asked for: a study may have many thousands of trials."""
-
-    key: str
-    number: int
-    seed: int
-    state: State
-    parameters: dict[str, Any]
-    attempts: int = 0
-    value: float | None = None
-    values: tuple[float, ...] = ()
-    violation: float = 0.0
-    duration_s: float | None = None
-    reason: str | None = None
-    folder: "TrialFolder | None" = None
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """All metrics by key, read anew at every call; empty without a committed result."""
-        result = self.folder.read_result() if self.folder and self.state in ("COMPLETE", "PRUNED") else None
-        return result.metrics if result else {}
 
 
 @dataclass(frozen=True)
@@ -193,27 +146,3 @@ class TrialFolder(ResultFolder):
             return TrialResult(**json.loads((self.path / "result.json").read_text()))
         except FileNotFoundError:
             return None
-
-
-@contextmanager
-def replacing(file: Path) -> Iterator[IO[str]]:
-    """A file to write to that takes the place of `file` at the end, as a whole or (after an error) not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.parent, prefix=f".{file.name}.", delete=False, encoding="utf-8", newline=""
-    ) as unfinished:
-        try:
-            yield unfinished
-            unfinished.flush()
-            os.fsync(unfinished.fileno())
-        except BaseException:
-            os.unlink(unfinished.name)
-            raise
-    os.chmod(unfinished.name, 0o644)
-    os.replace(unfinished.name, file)
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Replace a file's content; a reader, or a later run after a crash, sees the old or the new, never half."""
-    with replacing(file) as unfinished:
-        unfinished.write(text)

@@ -15,12 +15,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep import __version__
-from sweep.cache import cache_folder
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
 from sweep.data.training_set import TrainingSet
-from sweep.evaluation.evaluate import IN_MEMORY_TEXTS, Evaluation, evaluate, passage_texts, question_texts
+from sweep.evaluation.scoring import IN_MEMORY_TEXTS, Evaluation, evaluate, passage_texts, question_texts
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
 from sweep.evaluation.validation import Validator
@@ -29,8 +28,9 @@ from sweep.model.encoder import ROLES, Retriever
 from sweep.model.lora import Adapters
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
-from sweep.records import TrialResult
+from sweep.records.values import TrialResult
 from sweep.settings import HfModel, Settings, TinyModel
+from sweep.settings.cache import cache_folder
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Trained, Training
 from sweep.training.plan import BatchPlan

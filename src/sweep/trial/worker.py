@@ -23,18 +23,18 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from sweep.config import Composer, load_settings
 from sweep.errors import Fenced, InputError, TrialFailed
+from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.launch.order import STOP, WorkOrder
-from sweep.liveness import alive_in, forget_status, hold, read_status, write_status
-from sweep.records import StudyFolder
+from sweep.records.folder import StudyFolder
+from sweep.settings.compose import Composer, load_settings
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore
 from sweep.tracking.tracker import TrackedStudy, Tracker
 from sweep.training.watch import Stopped, Watch
-from sweep.trial import Trial, TrialData, make_accelerator, run_trial
-from sweep.trial_run import GROUP_BROKEN, TrialRun
+from sweep.trial.attempt import GROUP_BROKEN, TrialRun
+from sweep.trial.pipeline import Trial, TrialData, make_accelerator, run_trial
 
 PATIENCE_S = 60.0  # how long a failed rank leaves rank 0 to record the reason
 

@@ -1,0 +1,145 @@
+"""`python -m sweep.compare`: is one system better than another, and how sure is that?"""
+
+import argparse
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from sweep.commands.command_line import console, run
+from sweep.errors import InputError, SweepError
+from sweep.records.files import write_atomically
+
+if TYPE_CHECKING:
+    from sweep.evaluation.comparison import Comparison
+
+    Row = tuple[Comparison, float, float]  # and the figures of the reference and of the system
+
+EXAMPLES = """A result is a trial's folder, a file of ranks (ranks.parquet), or an output of python -m sweep.evaluate.
+Seeds of one system are joined by commas; NAME= gives it a name.
+
+examples:
+  python -m sweep.compare base.json tuned.json
+  T=sweeps/ratio_grid/trials
+  python -m sweep.compare "mono=$T/ratio.monolingual=1.0,seed=0" "hybrid=$T/ratio.monolingual=0.5,seed=0" \\
+      --metric pooled/alignment_consistency/low --metric mono/map --output comparison.csv
+  python -m sweep.compare "alpha 0=A_seed0,A_seed1" "alpha 0.5=B_seed0,B_seed1"
+
+p: two-sided paired sign-flip test over translation groups (10,000 permutations); Holm: corrected for all systems
+compared with the reference by that metric. Intervals: 95 %, cluster bootstrap of the paired difference."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or 2 for bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sweep.compare",
+        description="Compare systems with a reference, question by question, from the ranks that evaluations leave.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("reference", help="the result that the others are compared with")
+    parser.add_argument("others", nargs="+", metavar="other", help="results to compare with it")
+    parser.add_argument("--metric", action="append", metavar="KEY", help="as in metrics.json, without the benchmark")
+    parser.add_argument("--output", metavar="FILE.csv", help="write the table there, too")
+    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args(argv)
+    return run(
+        lambda: _compare([options.reference, *options.others], options.metric, options.output), options.traceback
+    )
+
+
+def _compare(results: list[str], metrics: list[str] | None, output: str | None) -> int:
+    from sweep.evaluation.comparison import compare, default_metrics, figure, load_system  # seconds
+
+    named = [_named(result) for result in results]
+    names = [name for name, _ in named]
+    if len(set(names)) != len(names):
+        raise InputError(f"two results have the same name; give them names: NAME={results[0]}")
+    reference, *others = (load_system(name, files) for name, files in named)
+    rows: list[Row] = []
+    for metric in metrics or default_metrics(reference):
+        key = metric.removeprefix(f"{reference.benchmark}/")
+        base = figure(reference, key).value
+        rows += [(found, base, base + found.difference) for found in compare(reference, others, key)]
+    _tell(rows, reference.benchmark, reference.name, len(reference.groups))
+    if output is not None:
+        _write(rows, Path(output))
+    return 0
+
+
+def _named(result: str) -> tuple[str, list[Path]]:
+    """A result's name and its files of ranks, one for each seed. A path may itself hold '=' and ',', as a trial's
+    folder does: what exists as it stands is taken as it stands."""
+    name, equals, rest = result.partition("=")
+    paths = _paths(result)
+    if paths is not None or not equals or "/" in name:
+        name, rest = result, result
+    else:
+        paths = _paths(rest)
+    if paths is None:
+        raise InputError(f"no such result: {rest}; give a trial's folder, ranks.parquet or an evaluation's JSON")
+    return name, [_ranks_file(Path(path)) for path in paths]
+
+
+def _paths(text: str) -> list[str] | None:
+    """Split at commas, but not within a path that exists; None if a part does not exist."""
+    parts, found = text.split(","), []
+    while parts:
+        for size in range(len(parts), 0, -1):
+            joined = ",".join(parts[:size])
+            if Path(joined).exists():
+                break
+        else:
+            return None
+        found.append(joined)
+        parts = parts[size:]
+    return found
+
+
+def _ranks_file(path: Path) -> Path:
+    file = path
+    if path.is_dir():
+        file = path / "ranks.parquet"
+    elif path.suffix == ".json":
+        file = path.with_suffix(".ranks.parquet")
+    if not file.is_file():
+        raise InputError(f"{path}: has no file of ranks ({file}); is the trial finished?")
+    return file
+
+
+def _tell(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> None:
+    table = Table(title=f"{benchmark}: {groups:,} translation groups; reference: {reference}", title_justify="left")
+    for title in ("metric", "system", "reference", "system's", "difference", "95 %", "p", "p (Holm)"):
+        table.add_column(title, justify="left" if title in ("metric", "system") else "right", overflow="fold")
+    for found, base, value in rows:
+        digits = 1 if "rank_distance" in found.metric else 4
+        low, high = found.interval
+        table.add_row(
+            found.metric,
+            found.system,
+            f"{base:.{digits}f}",
+            f"{value:.{digits}f}",
+            f"{found.difference:+.{digits}f}",
+            f"{low:+.{digits}f} to {high:+.{digits}f}",
+            f"{found.p:.4f}",
+            f"{found.p_holm:.4f}",
+        )
+    console().print(table, markup=False)
+
+
+def _write(rows: "list[Row]", file: Path) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = ["metric", "reference", "system", "reference_value", "system_value", "difference", "low", "high", "p"]
+    writer.writerow([*columns, "p_holm"])
+    for found, base, value in rows:
+        names = found.metric, found.reference, found.system
+        writer.writerow([*names, base, value, found.difference, *found.interval, found.p, found.p_holm])
+    try:
+        write_atomically(file, text.getvalue())
+    except OSError as error:
+        raise SweepError(f"--output {file}: cannot be written ({error.strerror})") from error

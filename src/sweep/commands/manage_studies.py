@@ -1,0 +1,159 @@
+"""`python -m sweep.studies`: the studies of a sweeps folder, whether they run or not."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.commands.command_line import console, run, this_python
+from sweep.errors import InputError, SweepError
+from sweep.launch.driver_lock import ask_to_stop, driver_of
+from sweep.launch.liveness import alive_in, held, read_status
+from sweep.records.export import export_trials
+from sweep.records.folder import StudyFolder
+from sweep.report.studies import StudyRow, print_status, studies_table
+from sweep.settings import Settings
+from sweep.settings.compose import saved_settings
+from sweep.study.store import StorageError, StudyStore
+
+EXAMPLES = """examples:
+  python -m sweep.studies                                 all studies: state, progress, best point
+  python -m sweep.studies status ratio_grid               its trials; of running ones step, loss and worker
+  python -m sweep.studies stop ratio_grid                 what Ctrl-C does; a second time stops at once
+  python -m sweep.studies export ratio_grid grid.parquet  all trials with all metrics, as CSV or Parquet"""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its folder has it."""
+
+    folder: StudyFolder
+    settings: Settings
+    store: StudyStore
+
+    def row(self) -> StudyRow:
+        """Its line in the list."""
+        records = self.store.records()
+        finished, target = self.store.finished(), self.store.target
+        if held(self.folder.driver_lock):
+            state = "running"
+        elif finished >= target:
+            state = "complete"
+        else:
+            state = "stopped" if self.store.unfinished() else "failed trials"
+        objective = self.settings.study.objectives[0]
+        return StudyRow(self.folder.path.name, state, finished, target, records, objective, _changed(self.folder))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0, 1 if the study could not be read or stopped, 2 for an unknown study or file type."""
+    defaults = argparse.Namespace(sweeps="sweeps", traceback=False)
+    options = _parser().parse_args(sys.argv[1:] if argv is None else argv, defaults)
+    sweeps = Path(options.sweeps)
+
+    def command() -> int:
+        try:
+            if options.command == "status":
+                _status(_open(sweeps, options.name), options.all)
+            elif options.command == "stop":
+                _stop(sweeps, options.name)
+            elif options.command == "export":
+                study = _open(sweeps, options.name)
+                rows = export_trials(study.folder, study.store.records(), Path(options.file))
+                print(f"{rows} trials: {options.file}")
+            else:
+                _list(sweeps)
+        except StorageError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0].split(" [SQL:")[0]
+            raise SweepError(f"the study's database cannot be used: {reason}") from error
+        return 0
+
+    return run(command, options.traceback)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    # Without a default here: a subcommand's default would undo what was given before it.
+    shared.add_argument(
+        "--sweeps", metavar="FOLDER", default=argparse.SUPPRESS, help="the folder of all studies (default: sweeps)"
+    )
+    shared.add_argument("--traceback", action="store_true", default=argparse.SUPPRESS, help="show that of an error")
+    parser = argparse.ArgumentParser(
+        prog="python -m sweep.studies",
+        description="List, inspect, stop and export studies. Reading does not disturb a study that runs.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    commands.add_parser("list", parents=[shared], help="all studies (the default)")
+    status = commands.add_parser("status", parents=[shared], help="the trials of a study")
+    status.add_argument("name", metavar="NAME")
+    status.add_argument("--all", action="store_true", help="all trials, also of a large study")
+    stop = commands.add_parser("stop", parents=[shared], help="ask a running study to save its trials and to end")
+    stop.add_argument("name", metavar="NAME")
+    export = commands.add_parser("export", parents=[shared], help="trials with all metrics, as FILE.csv or .parquet")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("file", metavar="FILE")
+    return parser
+
+
+def study_names(sweeps: Path) -> list[str]:
+    """The studies of a folder. Raises InputError if there is no such folder."""
+    if not sweeps.is_dir():
+        raise InputError(f"no folder {sweeps}: name the folder of your studies with --sweeps FOLDER")
+    return sorted(file.parent.name for file in sweeps.glob("*/config.yaml"))
+
+
+def _folder(sweeps: Path, name: str) -> StudyFolder:
+    names = study_names(sweeps)
+    if name not in names:
+        there = f"there are: {', '.join(names)}" if names else "there are none yet"
+        raise InputError(f"no study '{name}' in {sweeps}; {there}")
+    return StudyFolder((sweeps / name).resolve())
+
+
+def _open(sweeps: Path, name: str) -> Study:
+    folder = _folder(sweeps, name)
+    settings = saved_settings(folder.config)
+    return Study(folder, settings, StudyStore(folder, settings.study, alive_in(folder.workers)))
+
+
+def _list(sweeps: Path) -> None:
+    names = study_names(sweeps)
+    if not names:
+        print(f"no studies in {sweeps}")
+        return
+    rows, unreadable = [], []
+    for name in names:
+        try:
+            rows.append(_open(sweeps, name).row())
+        except (SweepError, StorageError) as error:
+            unreadable.append(f"{name}: cannot be read ({' '.join(str(error.__cause__ or error).split())})")
+    console().print(studies_table(rows))
+    for line in unreadable:
+        print(line, file=sys.stderr)
+
+
+def _status(study: Study, every: bool) -> None:
+    alive = alive_in(study.folder.workers)
+    workers = [file.stem for file in sorted(study.folder.workers.glob("*.json"))]
+    said = {worker: read_status(study.folder.workers, worker) for worker in workers if alive(worker)}
+    row, driver = study.row(), driver_of(study.folder)
+    print_status(console(), row, {status["key"]: (worker, status) for worker, status in said.items()}, every)
+    if driver is not None:
+        print(f"run by process {driver.pid} on {driver.host}")
+
+
+def _stop(sweeps: Path, name: str) -> None:
+    driver = ask_to_stop(_folder(sweeps, name))
+    again = f"{this_python()} -m sweep.studies stop {shlex.quote(name)}"
+    print(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
+
+
+def _changed(folder: StudyFolder) -> float:
+    """Unix time of the last sign of life: of its database, or of a worker."""
+    files = [folder.config, folder.trials_csv, *folder.path.glob("study.db*"), *folder.workers.glob("*.json")]
+    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)

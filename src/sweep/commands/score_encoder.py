@@ -1,0 +1,188 @@
+"""`python -m sweep.evaluate`: score any encoder on a benchmark, without training."""
+
+import os
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sweep.commands.command_line import arguments, console, options_text, run
+from sweep.errors import InputError, SweepError
+from sweep.settings import EvaluateSettings, TinyModel
+from sweep.settings.compose import Composer, group_options, load_evaluate_settings
+
+if TYPE_CHECKING:
+    from sweep.evaluation.scoring import Evaluation
+    from sweep.evaluation.summarise import Evaluated
+
+EXAMPLES = """examples:
+  python -m sweep.evaluate model=hf model.path=intfloat/multilingual-e5-small evaluation=xquad_r
+  python -m sweep.evaluate model=hf model.path=FOLDER evaluation=xquad_r evaluation.path=FOLDER \\
+      'languages.evaluate=[en,de,th]' output=metrics.json
+  python -m sweep.evaluate model=hf model.path=FOLDER evaluation=miracl 'languages.evaluate=[sw,te]'
+  python -m sweep.evaluate model=hf model.path=FOLDER evaluation=beir evaluation.path=FOLDER evaluation.name=mine
+
+Repeat a command that was interrupted: embeddings that are finished are kept in the cache."""
+
+COLUMNS = {
+    "mono mAP": "mono/map",
+    "cross mAP": "cross/map",
+    "pooled mAP": "pooled/map",
+    "alignment": "pooled/alignment_consistency",
+    "rank distance": "pooled/rank_distance",
+    "same lang.@1": "pooled/same_language@1",
+    "RBO": "agreement/rbo",
+    "agree correct@1": "agreement/agree_correct@1",
+    "bitext": "geometry/bitext_accuracy",
+    "nDCG@10": "mono/ndcg@10",
+    "Recall@100": "mono/recall@100",
+}
+ONLY_WITHOUT_PARALLEL = ("nDCG@10", "Recall@100")  # the figures that MIRACL and BEIR are known by
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or 2 for bad input."""
+    groups = {
+        name: choices for name, choices in group_options().items() if name in ("model", "evaluation", "languages")
+    }
+    parser = arguments(
+        "python -m sweep.evaluate",
+        "Score an encoder on a benchmark: retrieval within, across and over all languages, and its alignment.",
+        f"config groups (group=choice):\n{options_text(groups)}\n\n{EXAMPLES}",
+    )
+    parser.add_argument("--list-metrics", action="store_true", help="describe every metric and stop")
+    options = parser.parse_intermixed_args(argv)
+
+    def command() -> int:
+        if options.list_metrics:
+            _list_metrics(console())
+            return 0
+        composer = Composer("evaluate", options.overrides, options.config_dir)
+        if options.cfg:
+            print(composer.yaml(), end="")
+            return 0
+        return _evaluate(load_evaluate_settings(composer))
+
+    return run(command, options.traceback)
+
+
+def _list_metrics(out: Console) -> None:
+    from sweep.evaluation.catalogue import descriptions
+
+    table = Table(
+        title=escape("Keys: benchmark/family/metric[/language, pair or tier]"), title_justify="left", show_lines=True
+    )
+    for column, width in (("metric", 22), ("families", 14), ("better", 10), ("range", 16), ("what it is", None)):
+        table.add_column(column, overflow="fold", max_width=width)
+    for _, alike in groupby(descriptions(), lambda found: (found.summary, found.family)):  # recall at 1, 10 and 100
+        found, *others = alike
+        names = ", ".join([found.metric, *(other.metric for other in others)])
+        more = [f"{field}: {found.fields[field]}" for field in ("Formula", "Source", "Pitfall")]
+        about = "\n".join([found.summary, *more])
+        table.add_row(names, found.family, *map(escape, (found.fields["Better"], found.fields["Range"], about)))
+    out.print(table)
+
+
+def _evaluate(settings: EvaluateSettings) -> int:
+    if isinstance(settings.model, TinyModel):
+        raise InputError("model=tiny has no weights before it is trained; choose model=hf model.path=FOLDER")
+    output = Path(settings.output) if settings.output is not None else None
+    if output is not None and (output.is_dir() or not output.resolve().parent.is_dir()):
+        raise InputError(f"output={output}: must be a file in a folder that exists")
+    threads = settings.threads or os.cpu_count() or 1
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+
+    import torch  # after the settings are known to be right, and after the number of threads is set
+
+    from sweep.data.load import benchmark_tiers, load_benchmark
+    from sweep.evaluation.scoring import evaluate
+    from sweep.evaluation.tiers import tier_members
+    from sweep.model.build import load_pretrained
+    from sweep.settings.cache import cache_folder
+    from sweep.trial.pipeline import make_accelerator
+
+    torch.set_num_threads(threads)
+    benchmark = load_benchmark(settings)
+    tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
+    accelerator = make_accelerator()
+    retriever = load_pretrained(settings.model)
+    folder = cache_folder(settings.paths) / "embeddings"
+    with _bar() as bar:
+        task = bar.add_task("passages", total=len(benchmark.passages), visible=accelerator.is_main_process)
+        evaluation = evaluate(
+            retriever,
+            benchmark,
+            settings.evaluation,
+            tiers,
+            accelerator,
+            folder,
+            lambda done, size: bar.update(task, completed=done, total=size),
+        )
+    if evaluation is not None:
+        if output is not None:
+            _write(evaluation, output)
+        _tell(evaluation, len(benchmark.questions), len(benchmark.passages))
+    return 0
+
+
+def _bar() -> Progress:
+    """Encoding takes most of the time; the bar goes when it is done."""
+    columns = (TextColumn("encoding {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    terminal = Console(stderr=True)
+    return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
+
+
+def _write(evaluation: "Evaluation", output: Path) -> None:
+    """The metrics, and beside them the intervals and the ranks."""
+    details, ranks = output.with_suffix(".evaluation.json"), output.with_suffix(".ranks.parquet")
+    try:
+        evaluation.write(output, details, ranks)
+    except OSError as error:
+        raise SweepError(f"output={output}: cannot be written ({error.strerror})") from error
+    print(f"All {len(evaluation.evaluated.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
+
+
+def _tell(evaluation: "Evaluation", questions: int, passages: int) -> None:
+    """Print the table by language and tier, with intervals of the means over all languages."""
+    out = console()
+    ranking, evaluated = evaluation.ranking, evaluation.evaluated
+    parallel = ranking.protocol == "parallel"
+    columns = {
+        title: key
+        for title, key in COLUMNS.items()
+        if f"{ranking.benchmark}/{key}" in evaluated.metrics and not (parallel and title in ONLY_WITHOUT_PARALLEL)
+    }
+    table = Table(
+        title=f"{ranking.benchmark}: {questions:,} questions, {passages:,} candidates", title_justify="left"
+    )
+    table.add_column("languages")
+    for column in columns:
+        table.add_column(column, justify="right", overflow="fold")
+    for name in ("", "high", "mid", "low", *ranking.languages):
+        suffix = f"/{name}" if name else ""
+        keys = [f"{ranking.benchmark}/{metric}{suffix}" for metric in columns.values()]
+        if any(key in evaluated.metrics for key in keys):
+            table.add_row(name or "all", *(_figure(evaluated, key) for key in keys))
+        if name == "":
+            for end, label in enumerate(("  95 % from", "  to")):
+                table.add_row(label, *(_interval_end(evaluated, key, end) for key in keys), end_section=end == 1)
+    out.print(table)
+    for note in evaluation.notes():
+        out.print(note, markup=False, highlight=False)
+
+
+def _digits(key: str) -> int:
+    return 1 if "rank_distance" in key else 4
+
+
+def _figure(evaluated: "Evaluated", key: str) -> str:
+    return f"{evaluated.metrics[key]:.{_digits(key)}f}" if key in evaluated.metrics else "–"
+
+
+def _interval_end(evaluated: "Evaluated", key: str, end: int) -> str:
+    return f"{evaluated.intervals[key][end]:.{_digits(key)}f}" if key in evaluated.intervals else "–"

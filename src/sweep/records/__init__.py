@@ -1,0 +1,1 @@
+"""The files of a study and the values in them."""

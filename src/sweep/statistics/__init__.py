@@ -1,0 +1,1 @@
+"""Intervals, tests, and which points are dominated; on plain arrays."""

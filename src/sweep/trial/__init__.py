@@ -1,0 +1,1 @@
+"""What a worker does: claim trials, and train and evaluate each of them."""
