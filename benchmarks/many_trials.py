@@ -33,7 +33,8 @@ from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
 from sweep.records.values import TrialRecord, TrialResult
 from sweep.settings import Settings
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.distributions import distribution_of
 from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore

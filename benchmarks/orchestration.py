@@ -89,7 +89,7 @@ class PlainTrial:
         import mlflow
 
         from sweep.settings import flattened
-        from sweep.settings.compose import load_settings
+        from sweep.settings.load import load_settings
         from sweep.training.watch import TrainingPoint, Watch
         from sweep.trial.pipeline import Trial, run_trial
 

@@ -60,7 +60,8 @@ class Clock:
 
 def settings_of(options: argparse.Namespace) -> Any:
     """The settings of a study that trains this model on these data, monolingually."""
-    from sweep.settings.compose import Composer, load_settings
+    from sweep.settings.compose import Composer
+    from sweep.settings.load import load_settings
 
     overrides = [
         "+experiment=reference", f"model.path={options.model}", f"data.path={options.data}", "data.max_questions=600",

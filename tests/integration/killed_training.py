@@ -11,7 +11,8 @@ from sweep.data.load import load_training_set
 from sweep.evaluation.validation import Validator
 from sweep.model.build import build_retriever
 from sweep.model.token_cache import TokenCache
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan

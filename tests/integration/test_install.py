@@ -34,7 +34,7 @@ def test_the_wheel_runs_from_any_folder(tmp_path: Path) -> None:
     )
     assert "name: smoke" in done.stdout
     where = subprocess.run(
-        [sys.executable, "-c", "import sweep.settings.compose; print(sweep.settings.compose.config_folder())"],
+        [sys.executable, "-c", "import sweep.settings.tree; print(sweep.settings.tree.config_folder())"],
         cwd=elsewhere,
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,

@@ -11,7 +11,8 @@ from sweep.data.training_set import ABSENT
 from sweep.errors import InputError
 from sweep.model.tokenizer import train_tokenizer, unigram_tokenizer
 from sweep.settings import CldrData, CldrEvaluation, Settings, Tiers
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 
 
 @pytest.fixture(scope="module")

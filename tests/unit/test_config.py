@@ -8,7 +8,11 @@ import pytest
 
 from sweep.errors import InputError
 from sweep.settings import HttpOrigin, JudgedEvaluation, Settings
-from sweep.settings.compose import Composer, assignment, check_space, config_folder, group_options, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
+from sweep.settings.overrides import assignment
+from sweep.settings.search import check_space
+from sweep.settings.tree import config_folder, group_options
 
 
 def compose(*overrides: str) -> Settings:

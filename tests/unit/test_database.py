@@ -19,7 +19,8 @@ from tests.unit.test_study import result
 from sweep.errors import DatabaseUnusable, Fenced, InputError
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings, flattened
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StorageError, StudyStore
 

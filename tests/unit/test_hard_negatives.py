@@ -21,7 +21,8 @@ from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.training.loss import info_nce, negative_mask
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep

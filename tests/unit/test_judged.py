@@ -21,7 +21,9 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.load import load_benchmark
 from sweep.errors import InputError
 from sweep.settings import HubOrigin, JudgedEvaluation
-from sweep.settings.compose import Composer, assignment, load_evaluate_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_evaluate_settings
+from sweep.settings.overrides import assignment
 
 Fields = dict[str, Any]
 
@@ -417,7 +419,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 LOAD = """
 import sys, time
 time.sleep = lambda _: None  # the client waits up to 25 s between its attempts
-from sweep.settings.compose import Composer, load_evaluate_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_evaluate_settings
 from sweep.data.load import load_benchmark
 from sweep.errors import InputError
 try:

@@ -20,7 +20,9 @@ from sweep.model.encoder import Retriever
 from sweep.model.export import export
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel, TinyModel
-from sweep.settings.compose import Composer, group_options, load_evaluate_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_evaluate_settings
+from sweep.settings.tree import group_options
 
 TEXTS = tuple(
     f"{animal} and {plant} {number}"

@@ -11,7 +11,8 @@ from tests.unit.test_study import settings_of, store_of
 from sweep.errors import InputError
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.store import StudyStore
 from sweep.study.warm_start import warm_start
 

@@ -7,7 +7,8 @@ from tests.unit.test_model import hf, of_family, tiny
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.training.parameters import parameter_groups
 
 

@@ -17,7 +17,8 @@ from sweep.errors import InputError
 from sweep.records.values import TrialResult
 from sweep.report.pareto import pareto_front, print_pareto
 from sweep.report.summary import best_point
-from sweep.settings.compose import Composer, check_space
+from sweep.settings.compose import Composer
+from sweep.settings.search import check_space
 from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore
 

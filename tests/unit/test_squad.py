@@ -17,7 +17,8 @@ from sweep.data.load import check_zero_shot
 from sweep.data.squad import read_sentences, squad_benchmark, squad_training_set
 from sweep.errors import InputError
 from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation
-from sweep.settings.compose import Composer, load_evaluate_settings, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_evaluate_settings, load_settings
 
 CONTEXT = "Rome is old. Oslo is cold."
 

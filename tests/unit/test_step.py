@@ -9,7 +9,8 @@ from accelerate import Accelerator
 from sweep.data.load import load_training_set
 from sweep.model.build import build_retriever
 from sweep.model.token_cache import TokenCache
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.training.loss import info_nce, negative_mask
 from sweep.training.plan import Batch, BatchPlan
 from sweep.training.step import ContrastiveStep

@@ -20,7 +20,8 @@ from sweep.launch.liveness import alive_in, hold, write_status
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.store import StudyStore
 
 OBJECTIVE = "cldr/pooled/alignment_consistency/low"

@@ -13,7 +13,8 @@ from sweep.errors import InputError, SweepError
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.point import MAX_KEY_LENGTH, Point, grid_points
 from sweep.study.store import StudyStore
 

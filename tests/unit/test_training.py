@@ -21,7 +21,8 @@ from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.plan import BatchPlan

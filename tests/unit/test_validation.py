@@ -14,7 +14,8 @@ from sweep.data.training_set import ABSENT, TrainingRow, training_set
 from sweep.errors import InputError
 from sweep.evaluation.validation import Validation
 from sweep.model.encoder import Retriever
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.training.watch import Paused, Pruned, Watch
 
 EVERY_2 = ("train.validation={every_steps: 2, groups: 8}", "model.dropout=0.1")

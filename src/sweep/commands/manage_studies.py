@@ -15,7 +15,7 @@ from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
 from sweep.report.studies import StudyRow, print_status, studies_table
 from sweep.settings import Settings
-from sweep.settings.compose import saved_settings
+from sweep.settings.load import saved_settings
 from sweep.study.store import StorageError, StudyStore
 
 EXAMPLES = """examples:

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from sweep.commands.command_line import arguments, console, options_text, run, this_python
-from sweep.settings.compose import Composer, check_space, config_folder, group_options, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
+from sweep.settings.search import check_space
+from sweep.settings.tree import config_folder, group_options
 
 EXAMPLES = """examples:
   python -m sweep +experiment=ratio_grid

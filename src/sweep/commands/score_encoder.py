@@ -14,7 +14,9 @@ from rich.table import Table
 from sweep.commands.command_line import arguments, console, options_text, run
 from sweep.errors import InputError, SweepError
 from sweep.settings import EvaluateSettings, TinyModel
-from sweep.settings.compose import Composer, group_options, load_evaluate_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_evaluate_settings
+from sweep.settings.tree import group_options
 
 if TYPE_CHECKING:
     from sweep.evaluation.scoring import Evaluation

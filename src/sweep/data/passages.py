@@ -4,7 +4,6 @@ Rows are in ascending order of their ids, so the row number breaks ties.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
+from sweep.records.files import replacing_file
 
 ROWS_PER_BATCH = 50_000
 
@@ -133,18 +133,17 @@ def passages_on_disk(
     name = hashlib.sha256(repr((languages, states)).encode()).hexdigest()[:24]
     folder = cache / "passages"
     folder.mkdir(parents=True, exist_ok=True)
-    final, draft = folder / f"{name}.arrow", folder / f"{name}.draft"
+    final, unsorted_file = folder / f"{name}.arrow", folder / f"{name}.draft"
     with FileLock(folder / f"{name}.lock"):
         if not final.exists():
-            _write(draft, _batches(passages, languages))
-            unsorted = _mapped(draft)
+            _write(unsorted_file, _batches(passages, languages))
+            unsorted = _mapped(unsorted_file)
             order = _order(unsorted).to_numpy()
             parts = (unsorted.take(order[low : low + ROWS_PER_BATCH]) for low in range(0, len(order), ROWS_PER_BATCH))
-            ordered = folder / f"{name}.sorted"
-            _write(ordered, (batch for part in parts for batch in part.combine_chunks().to_batches()))
-            draft.unlink()
-            _checked(Passages(_mapped(ordered), languages))
-            os.replace(ordered, final)
+            with replacing_file(final, sole_writer=True) as draft:
+                _write(draft, (batch for part in parts for batch in part.combine_chunks().to_batches()))
+                unsorted_file.unlink()
+                _checked(Passages(_mapped(draft), languages))
     return Passages(_mapped(final), languages)
 
 

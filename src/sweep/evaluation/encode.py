@@ -6,7 +6,6 @@ Shapes: u = distinct texts, b = texts of a batch, h = hidden size.
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from sweep.errors import TrialFailed
 from sweep.model.batching import length_sorted_batches
 from sweep.model.encoder import Retriever, Role, Tokenized
 from sweep.model.token_cache import TokenCache, TokenIds
+from sweep.records.files import write_atomically
 
 TOKENS_PER_BATCH = 4096  # padding included if there is any; keeps memory flat whatever the lengths
 TEXTS_PER_SHARD = 4096  # what a kill can cost
@@ -161,9 +161,7 @@ class _OnDisk:
         return True
 
     def _write_marks(self) -> None:
-        draft = self._marks.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps({"identity": self._identity, "truncated": self._truncated}))
-        os.replace(draft, self._marks)
+        write_atomically(self._marks, json.dumps({"identity": self._identity, "truncated": self._truncated}))
 
     def has(self, shard: int) -> bool:
         """Whether this run or an earlier one finished the shard."""

@@ -6,7 +6,6 @@ Shapes: q = questions, d = passages, c = passages of a block, u = distinct passa
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.records.files import replacing_file
 from sweep.settings import SearchSettings
 
 PASSAGES_PER_BLOCK = 131_072
@@ -103,10 +103,8 @@ def _trained(passage_uh: NDArray[np.float32], text_d: NDArray[np.int64], search:
 
 
 def _write(index: Any, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    faiss.write_index(index, str(draft))
-    os.replace(draft, file)
+    with replacing_file(file) as draft:
+        faiss.write_index(index, str(draft))
 
 
 def _on_devices(index: Any) -> Any:

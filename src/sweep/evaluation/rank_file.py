@@ -5,7 +5,6 @@ grade and the ranks (0: not among the first `depth`, where a search had a depth)
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from sweep.errors import InputError
 from sweep.evaluation.ranking import FAR, PAD, TOP_UNITS, Pooled, Ranking, Search
+from sweep.records.files import replacing_file
 
 META = b"sweep.ranking"
 FORMAT = 1
@@ -49,11 +49,9 @@ def write_ranking(file: Path, ranking: Ranking, tiers: dict[str, frozenset[str]]
         "search": asdict(ranking.search),
         "tiers": {name: sorted(members) for name, members in tiers.items()},
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
     table = pa.table(columns).replace_schema_metadata({META: json.dumps(meta).encode()})
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    pq.write_table(table, draft, compression="zstd")
-    os.replace(draft, file)
+    with replacing_file(file) as draft:
+        pq.write_table(table, draft, compression="zstd")
 
 
 def _stored(ranks_qr: NDArray[np.int32]) -> NDArray[np.int32]:

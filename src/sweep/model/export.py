@@ -1,8 +1,6 @@
 """A trained retriever as a folder that others load: `AutoModel`, `AutoTokenizer`, and `SentenceTransformer(path)`."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sweep.model.encoder import Retriever
+from sweep.records.files import replacing_folder
 
 # Module paths and fields that every sentence-transformers since 2.0 reads.
 MODULES = "sentence_transformers.models"
@@ -18,9 +17,11 @@ MODULES = "sentence_transformers.models"
 def export(retriever: Retriever, folder: Path, card: str) -> None:
     """Write the retriever with its pooling, normalisation and prompts, and a model card. The folder is there as a
     whole or not at all. sentence-transformers knows one maximal length: the longer of questions' and passages'."""
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    with replacing_folder(folder) as draft:
+        _write_all(retriever, draft, card)
+
+
+def _write_all(retriever: Retriever, draft: Path, card: str) -> None:
     retriever.encoder.backbone.save_pretrained(draft)
     retriever.tokenizer.save_pretrained(draft)
     settings = retriever.settings
@@ -47,8 +48,6 @@ def export(retriever: Retriever, folder: Path, card: str) -> None:
     if settings.pooling == "pooler":
         _write_dense(retriever.encoder.backbone.pooler.dense, draft / "2_Dense")
     (draft / "README.md").write_text(card)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(draft, folder)
 
 
 def _write_dense(dense: nn.Linear, folder: Path) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sweep.data.texts import Texts
 from sweep.model.encoder import Retriever, Role
 from sweep.model.tokenizer import tokenizer_fingerprint
+from sweep.records.files import replacing_file
 
 LAYOUT_VERSION = "1"  # part of the file's name: a change to the layout makes old files unused
 TEXTS_PER_BATCH = 4096
@@ -110,14 +111,11 @@ class TokenCache:
 
 def _write(file: Path, batches: Iterator[pa.RecordBatch]) -> None:
     """The file is there as a whole or not at all. Called by one process at a time."""
-    draft = file.with_suffix(".draft")
-    with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    with draft.open("rb+") as content:
-        digest = hashlib.file_digest(content, "sha256").digest()
-        content.seek(0, os.SEEK_END)
-        content.write(digest)
-        content.flush()
-        os.fsync(content.fileno())
-    os.replace(draft, file)
+    with replacing_file(file, sole_writer=True) as draft:
+        with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        with draft.open("rb+") as content:
+            digest = hashlib.file_digest(content, "sha256").digest()
+            content.seek(0, os.SEEK_END)
+            content.write(digest)

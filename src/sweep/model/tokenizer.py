@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
+
+from sweep.records.files import write_atomically
 
 SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
 LAYOUT_VERSION = "1"  # part of the cache key: a change to `train_tokenizer` makes old files unused
@@ -25,10 +25,7 @@ def unigram_tokenizer(texts: tuple[str, ...], vocabulary_size: int, cache: Path)
         digest.update(text.encode() + b"\0")
     file = cache / "tokenizers" / f"{digest.hexdigest()}.json"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as unfinished:
-            unfinished.write(train_tokenizer(texts, vocabulary_size).to_str())
-        os.replace(unfinished.name, file)
+        write_atomically(file, train_tokenizer(texts, vocabulary_size).to_str())
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=Tokenizer.from_file(str(file)),
         bos_token="<s>",

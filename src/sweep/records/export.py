@@ -1,6 +1,5 @@
 """A study's trials as one file for other programs."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from sweep.errors import InputError
+from sweep.records.files import replacing_file
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
 from sweep.records.values import TrialRecord
@@ -37,18 +37,19 @@ def export_trials(study: StudyFolder, records: Sequence[TrialRecord], file: Path
         raise InputError(f"{file}: trials are exported to a file that ends in .csv or .parquet")
     if not file.parent.is_dir():
         raise InputError(f"{file}: no such folder: {file.parent}")
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".trials.") as folder, replacing_file(file) as draft:
         table = Path(folder) / "trials.csv"
         if study.trials_csv.exists():
             shutil.copyfile(study.trials_csv, table)
         rows = TrialsTable(table).update(records)
         if file.suffix == ".parquet":
-            table = _as_parquet(table, records)
-        os.replace(table, file)
+            _write_parquet(table, records, draft)
+        else:
+            shutil.move(table, draft)
     return rows
 
 
-def _as_parquet(table: Path, records: Sequence[TrialRecord]) -> Path:
+def _write_parquet(table: Path, records: Sequence[TrialRecord], target: Path) -> None:
     with table.open(newline="") as lines:
         names = next(reader(lines))
     types = {name: KNOWN.get(name, pa.float64()) for name in names}
@@ -56,11 +57,9 @@ def _as_parquet(table: Path, records: Sequence[TrialRecord]) -> Path:
         types[path] = _type_of([record.parameters[path] for record in records if path in record.parameters])
     options = csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
     blocks = csv.open_csv(table, read_options=csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=options)
-    target = table.with_suffix(".parquet")
     with parquet.ParquetWriter(target, blocks.schema) as writer:
         for block in blocks:
             writer.write_batch(block)
-    return target
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

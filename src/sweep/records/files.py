@@ -1,32 +1,79 @@
-"""Files that are there as a whole or not at all."""
+"""Files and folders that are there as a whole or not at all.
+
+Content is written under another name beside its place, synchronised to the disk, and renamed: a reader, or a later
+run after a crash or a power cut, sees the old content or the new, never half of it.
+"""
 
 import os
-import tempfile
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+NAME_BYTES = 100  # of a name that its draft repeats; a name may have 255 bytes with all that is added to it
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[IO[str]]:
-    """A file to write to that takes the place of `file` at the end, as a whole or (after an error) not at all."""
+def replacing_file(file: Path, sole_writer: bool = False) -> Iterator[Path]:
+    """A path to write to, which takes the place of `file` at the end, or is removed after an error.
+
+    Folders are created as needed, and the umask decides about permissions. With `sole_writer` (a lock sees to it that
+    nobody else writes this file now) the draft has a fixed name, so that a killed writer's is not left behind.
+    """
+    draft = draft_of(file) if sole_writer else _beside(file, f".{os.getpid()}-{uuid.uuid4().hex[:8]}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.parent, prefix=f".{file.name}.", delete=False, encoding="utf-8", newline=""
-    ) as unfinished:
-        try:
-            yield unfinished
-            unfinished.flush()
-            os.fsync(unfinished.fileno())
-        except BaseException:
-            os.unlink(unfinished.name)
-            raise
-    os.chmod(unfinished.name, 0o644)
-    os.replace(unfinished.name, file)
+    draft.unlink(missing_ok=True)
+    try:
+        yield draft
+        synchronise(draft)
+        os.replace(draft, file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write to, which takes the place of `folder` at the end, or is removed after an error.
+
+    It must have no other writer meanwhile; a draft that a killed one left is removed.
+    """
+    draft = draft_of(folder)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        for path in (*draft.rglob("*"), draft):
+            synchronise(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(draft, folder)
+        synchronise(folder.parent)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Replace a file's content; a reader, or a later run after a crash, sees the old or the new, never half."""
-    with replacing(file) as unfinished:
-        unfinished.write(text)
+    """Replace a file's content with `text`, in UTF-8 and with the line ends that it has."""
+    with replacing_file(file) as draft:
+        draft.write_text(text, encoding="utf-8", newline="")
+
+
+def draft_of(path: Path) -> Path:
+    """Where a file's sole writer, or the writer of a folder, writes before the rename."""
+    return _beside(path, ".draft")
+
+
+def synchronise(path: Path) -> None:
+    """Have the operating system put a file or a folder's entries onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    name = path.name.encode()[:NAME_BYTES].decode(errors="ignore")
+    return path.with_name(f".{name}{suffix}")

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from sweep.records.files import replacing
+from sweep.records.files import replacing_file
 from sweep.records.values import TrialRecord
 
 FIRST = ("key", "number", "seed", "state")
@@ -80,7 +80,7 @@ class TrialsTable:
     def _rewrite(self, columns: list[str], is_true: Callable[[str, Identity], bool]) -> None:
         """Write the file again with these columns and those of its rows that are true."""
         kept: dict[str, Identity] = {}
-        with replacing(self.file) as new:
+        with replacing_file(self.file) as draft, draft.open("w", encoding="utf-8", newline="") as new:
             new.write(_line(columns))
             for row in self._whole_rows():
                 key, identity = row["key"], (row["number"], row["state"])

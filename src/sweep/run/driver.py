@@ -21,7 +21,8 @@ from sweep.report.summary import print_summary
 from sweep.report.text import duration_text
 from sweep.run.supervision import StudyRun
 from sweep.settings import HfModel, JudgedEvaluation, Settings
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
 from sweep.tracking.tracker import TrackingError, default_uri

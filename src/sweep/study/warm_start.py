@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 
 from sweep.errors import InputError
+from sweep.records.files import replacing_folder
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
@@ -127,7 +128,5 @@ def _copy(origin: Path, target: Path) -> None:
     """Copy a finished trial's folder; whole or not at all."""
     if target.exists():
         return
-    unfinished = target.with_name(f".{target.name[:100]}.copy")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(origin, unfinished, ignore=shutil.ignore_patterns("checkpoint", "embeddings"))
-    unfinished.rename(target)
+    with replacing_folder(target) as draft:
+        shutil.copytree(origin, draft, ignore=shutil.ignore_patterns("checkpoint", "embeddings"), dirs_exist_ok=True)

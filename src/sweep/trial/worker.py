@@ -27,7 +27,8 @@ from sweep.errors import Fenced, InputError, TrialFailed
 from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.launch.order import STOP, WorkOrder
 from sweep.records.folder import StudyFolder
-from sweep.settings.compose import Composer, load_settings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore

@@ -1,0 +1,64 @@
+"""Overrides of the command line: values as Hydra reads them, and what is refused before Hydra sees it."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from sweep.errors import InputError
+
+_PASSWORD = re.compile(r"\+{0,2}study\.storage=[^$]*://[^/]*:[^/]*@")
+
+
+def refuse_passwords(overrides: Sequence[str]) -> None:
+    """Raise InputError if an override holds a password: everyone on the machine can read a command line."""
+    if any(_PASSWORD.match(override) for override in overrides):
+        raise InputError(
+            "study.storage: everyone on this machine can read a password on the command line; put the URL into "
+            "an environment variable and write study.storage='${oc.env:SWEEP_STORAGE}'"
+        )
+
+
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them. Raises Hydra's OverrideParseException."""
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def without_space(overrides: Sequence[Override]) -> tuple[list[str], list[Any]]:
+    """The overrides for Hydra, and every `study.space={...}`: the last one replaces the space, where Hydra would
+    merge it into the old one and leave a dimension with both a grid and a range.
+
+    Raises InputError for a list of values (`key=a,b`), which asks Hydra to sweep.
+    """
+    given: list[str] = []
+    space: list[Any] = []
+    for override in overrides:
+        if override.is_sweep_override():
+            raise InputError(
+                f"'{override.input_line}' lists several values; to search them, put them into the space: "
+                f"'study.space={{{override.key_or_group}: {{grid: [...]}}}}'"
+            )
+        if override.key_or_group == "study.space" and not override.is_delete():
+            space.append(override.value())
+        else:
+            given.append(str(override.input_line))
+    return given, space
+
+
+def assignment(path: str, value: Any) -> str:
+    """A Hydra override that sets `path` to `value`, whatever characters a string has."""
+    return f"{path}={_literal(value)}"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        # In Hydra's quoted strings a backslash escapes only a quote, or backslashes right before a quote.
+        return "'" + re.sub(r"(\\*)('|$)", lambda run: run[1] * 2 + ("\\'" if run[2] else ""), value) + "'"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_literal(item) for item in value) + "]"
+    return json.dumps(value)
