@@ -31,7 +31,8 @@ from optuna.trial import TrialState
 
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
-from sweep.records.values import TrialRecord, TrialResult
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings

@@ -20,7 +20,8 @@ from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking
 from sweep.evaluation.summarise import summarise
 from sweep.records.folder import StudyFolder
-from sweep.records.values import State, TrialRecord
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import State
 from sweep.report.certainty import print_certainty, ratio_rows
 from sweep.settings import Objective, SearchSettings
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable, read_metrics
-from sweep.records.values import TrialRecord, TrialResult
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import TrialResult
 from sweep.report.summary import MOST_FAILURES, MOST_POINTS, print_summary
 from sweep.settings import Objective
 

@@ -10,7 +10,8 @@ import pytest
 
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable
-from sweep.records.values import State, TrialRecord, TrialResult
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import State, TrialResult
 
 MAP = "cldr/mono/map"
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -41,12 +40,6 @@ def console() -> Console:
     """Where results are printed; wide enough for the tables when the output is a file or a pipe."""
     found = Console()
     return found if found.is_terminal else Console(width=140)
-
-
-def this_python() -> str:
-    """The interpreter that runs this, as one would type it here."""
-    relative = os.path.relpath(sys.executable)
-    return shlex.quote(relative if not relative.startswith("..") else sys.executable)
 
 
 def run(command: Callable[[], int], show_traceback: bool) -> int:

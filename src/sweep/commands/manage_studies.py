@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.commands.command_line import console, run, this_python
+from sweep.commands.command_line import console, run
 from sweep.errors import InputError, SweepError
 from sweep.launch.driver_lock import ask_to_stop, driver_of
 from sweep.launch.liveness import alive_in, held, read_status
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
 from sweep.report.studies import StudyRow, print_status, studies_table
+from sweep.report.text import this_python
 from sweep.settings import Settings
 from sweep.settings.load import saved_settings
 from sweep.study.store import StorageError, StudyStore

@@ -4,7 +4,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from sweep.commands.command_line import arguments, console, options_text, run, this_python
+from sweep.commands.command_line import arguments, console, options_text, run
+from sweep.report.text import this_python
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.search import check_space

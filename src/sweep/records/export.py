@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.records.files import replacing_file
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 
 KNOWN = {
     "key": pa.string(),

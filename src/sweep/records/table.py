@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from sweep.records.files import replacing_file
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 
 FIRST = ("key", "number", "seed", "state")
 LAST = ("duration_s", "attempts", "reason")

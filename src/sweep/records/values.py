@@ -1,10 +1,7 @@
 """What comes out of a trial, as frozen values."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from sweep.records.folder import TrialFolder
+from typing import Literal
 
 State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
 
@@ -23,29 +20,3 @@ class TrialResult:
     finished_ms: int
     versions: dict[str, str]
     steps: int | None = None  # of training that were done
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial as the study knows it. `parameters` are its searched values by config path, `values` those of the
-    objectives; `violation` is how far its point is beyond the study's constraints, 0 if it keeps them. `folder` has
-    its results, which are read when they are asked for: a study may have many thousands of trials."""
-
-    key: str
-    number: int
-    seed: int
-    state: State
-    parameters: dict[str, Any]
-    attempts: int = 0
-    value: float | None = None
-    values: tuple[float, ...] = ()
-    violation: float = 0.0
-    duration_s: float | None = None
-    reason: str | None = None
-    folder: "TrialFolder | None" = None
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """All metrics by key, read anew at every call; empty without a committed result."""
-        result = self.folder.read_result() if self.folder and self.state in ("COMPLETE", "PRUNED") else None
-        return result.metrics if result else {}

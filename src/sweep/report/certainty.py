@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sweep.evaluation.comparison import Comparison, Figure, System, compare, figure, load_system
 from sweep.records.folder import StudyFolder
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 from sweep.report.summary import by_point, shown
 from sweep.settings import Objective
 

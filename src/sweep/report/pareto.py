@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 from sweep.report.summary import Row, by_point, shown
 from sweep.settings import Objective
 from sweep.statistics.dominance import front

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 from sweep.report.summary import best_point, shown
 from sweep.report.text import Status, duration_text, status_text
 from sweep.settings import Objective

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sweep.records.folder import ResultFolder, StudyFolder
 from sweep.records.table import read_metrics
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 from sweep.settings import Objective
 
 COLUMNS = {

@@ -1,5 +1,8 @@
-"""Durations and the status of a worker, as text."""
+"""Durations, the status of a worker, and the interpreter, as text."""
 
+import os
+import shlex
+import sys
 from typing import Any
 
 Status = dict[str, Any]
@@ -20,3 +23,9 @@ def status_text(status: Status) -> str:
     loss = "" if status["loss"] is None else f", loss {status['loss']:.4f}"
     steps = f", step {status['step']} of {status['steps']}" if status["steps"] else ""
     return f"{status['key']}: {status['phase']}{steps}{loss}"
+
+
+def this_python() -> str:
+    """The interpreter that runs this, as one would type it here."""
+    relative = os.path.relpath(sys.executable)
+    return shlex.quote(relative if not relative.startswith("..") else sys.executable)

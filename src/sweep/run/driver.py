@@ -5,7 +5,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.commands.command_line import this_python
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out, validation_key
 from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
@@ -15,10 +14,10 @@ from sweep.evaluation.tiers import tier_members
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.records.folder import StudyFolder
-from sweep.records.values import TrialRecord
+from sweep.records.trial_record import TrialRecord
 from sweep.report.pareto import print_pareto
 from sweep.report.summary import print_summary
-from sweep.report.text import duration_text
+from sweep.report.text import duration_text, this_python
 from sweep.run.supervision import StudyRun
 from sweep.settings import HfModel, JudgedEvaluation, Settings
 from sweep.settings.compose import Composer

@@ -18,7 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sweep.errors import Fenced, InputError
 from sweep.launch.liveness import host_of, this_host
 from sweep.records.folder import StudyFolder
-from sweep.records.values import TrialRecord, TrialResult
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import TrialResult
 from sweep.settings import Settings, StudySettings
 from sweep.study.constraints import means
 from sweep.study.database import StorageError

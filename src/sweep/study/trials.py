@@ -14,7 +14,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.records.folder import StudyFolder
-from sweep.records.values import State, TrialRecord
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import State
 from sweep.settings import StudySettings
 from sweep.study.distributions import distribution_of, stored
 from sweep.study.point import Point

@@ -8,7 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import SweepError
 from sweep.records.folder import StudyFolder
-from sweep.records.values import State, TrialRecord, TrialResult
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import State, TrialResult
 from sweep.settings import StudySettings
 from sweep.statistics.dominance import dominates, front
 from sweep.study.constraints import Measured, worst
