@@ -1,4 +1,4 @@
-"""Errors that are meant for the user: one clear message that names the thing and the mend."""
+"""Errors that are meant for the user: one clear message that names the thing and the fix."""
 
 
 class SweepError(Exception):

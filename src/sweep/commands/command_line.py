@@ -38,8 +38,8 @@ def options_text(groups: dict[str, list[str]], hidden: Sequence[str] = ()) -> st
 
 def console() -> Console:
     """Where results are printed; wide enough for the tables when the output is a file or a pipe."""
-    found = Console()
-    return found if found.is_terminal else Console(width=140)
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=140)
 
 
 def run(command: Callable[[], int], show_traceback: bool) -> int:

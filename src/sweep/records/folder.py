@@ -132,7 +132,7 @@ class TrialFolder(ResultFolder):
 
     @property
     def log(self) -> Path:
-        """What the trial said while it ran."""
+        """Notes of the trial while it ran."""
         return self.path / "log.txt"
 
     def write_result(self, result: TrialResult) -> None:

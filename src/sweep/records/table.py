@@ -176,9 +176,9 @@ def _cut_torn_line(file: Path) -> None:
         while start > 0:
             size = min(start, 1 << 16)
             content.seek(start - size)
-            found = content.read(size).rfind(b"\n")
-            if found >= 0:
-                start = start - size + found + 1
+            line_end = content.read(size).rfind(b"\n")
+            if line_end >= 0:
+                start = start - size + line_end + 1
                 break
             start -= size
         if start < end:

@@ -8,7 +8,7 @@ State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What one finished trial found. `fingerprint` is that of the settings it ran with; durations in seconds,
+    """The result of one finished trial. `fingerprint` is that of the settings it ran with; durations in seconds,
     `finished_ms` in unix milliseconds."""
 
     key: str
