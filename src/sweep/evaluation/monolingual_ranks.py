@@ -28,7 +28,7 @@ def rank_monolingual(
     search: SearchSettings,
     folder: Path,
 ) -> Ranking:
-    """Rank by inner product in float32; ties go to the smaller passage id (METRICS, "Rank and ties").
+    """Rank by inner product in float32; ties go to the smaller passage id (docs/metrics.md, "Ranks and ties").
 
     `passage_uh` may be memory-mapped; `text_d` maps a passage to the row of its text. Indexes are kept in `folder`.
     """

@@ -36,7 +36,7 @@ def rank_parallel(
     passage_uh: NDArray[np.float32],
     text_d: NDArray[np.int64],
 ) -> Ranking:
-    """Rank by inner product in float32; ties go to the smaller passage id (METRICS, "Rank and ties").
+    """Rank by inner product in float32; ties go to the smaller passage id (docs/metrics.md, "Ranks and ties").
 
     `query_qh` and `passage_uh` are L2-normalised; `text_d` maps a passage to the row of its text. Passages with the
     same embedding have exactly the same score.

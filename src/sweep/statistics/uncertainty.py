@@ -1,4 +1,5 @@
-"""How sure a figure is: cluster bootstrap, and the paired sign-flip test of two systems (METRICS, section 6).
+"""How sure a figure is: cluster bootstrap, and the paired sign-flip test of two systems (docs/metrics.md,
+"Uncertainty").
 
 The unit that is drawn is the translation group, with its questions in all languages together, because parallel
 questions are not independent. Shapes: c = cells, g = translation groups, b = resamples, s = seeds.
