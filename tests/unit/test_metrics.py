@@ -2,6 +2,8 @@
 
 import math
 import re
+from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +24,11 @@ from slow_reference import Pool, figures, rank_values, totals
 from sweep.evaluation import quality
 from sweep.evaluation.agreement import jaccard, rank_biased_overlap
 from sweep.evaluation.catalogue import FIELDS, descriptions, markdown, metric_problem
-from sweep.evaluation.metrics import COUNTS, FAMILIES, METRICS, families_of, metrics_of
+from sweep.evaluation.families import COUNTS, FAMILIES, POOLS, families_of
+from sweep.evaluation.metrics import METRICS, metrics_of
 from sweep.evaluation.ranking import FAR
 from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, PoolView, TranslationsView
 from sweep.settings import Tiers
 
 # Tables worked out by hand ------------------------------------------------------------------------------------
@@ -326,7 +330,17 @@ def test_the_committed_documentation_is_what_the_registry_says() -> None:
     _, generated, _ = re.split(r"<!-- (?:begin|end) of what `[^`]+` prints -->\n", page)
     assert generated == markdown()
     for family in FAMILIES.values():
-        assert f"| `{family.name}` |" in page, family.name
+        assert f"| `{family.name}` | {family.about} |" in page, family.name
+
+
+def test_functions_ask_for_what_their_views_have() -> None:
+    by_family: dict[str, type] = {**dict.fromkeys(POOLS, PoolView), "agreement": AnswersView}
+    for metric in METRICS:
+        view = by_family.get(metric.families[0], TranslationsView)
+        if metric.cell == "language":
+            view = EmbeddingsView if metric.is_mean else LanguageView
+        known = {field.name for field in fields(view)} | ({"depth"} if metric.depth else set())
+        assert signature(metric.function).parameters.keys() <= known, metric.name
 
 
 @pytest.mark.parametrize(

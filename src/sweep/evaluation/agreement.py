@@ -56,7 +56,7 @@ def jaccard(one_gk: Units, other_gk: Units) -> PerGroup:
     return np.asarray(common_g / either_g)
 
 
-def both_correct(one_g: NDArray[np.bool_], other_g: NDArray[np.bool_]) -> PerGroup:
+def both_correct(one_correct_g: NDArray[np.bool_], other_correct_g: NDArray[np.bool_]) -> PerGroup:
     """Whether both questions' first passage is relevant to them.
 
     Formula: share of pairs of parallel questions whose two top-1 passages are both relevant
@@ -65,4 +65,4 @@ def both_correct(one_g: NDArray[np.bool_], other_g: NDArray[np.bool_]) -> PerGro
     Source: this project; agreement on the right answer only
     Pitfall: at most the smaller of the two languages' success at rank 1
     """
-    return np.asarray(one_g & other_g, float)
+    return np.asarray(one_correct_g & other_correct_g, float)

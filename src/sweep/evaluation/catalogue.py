@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations, groupby, permutations
 
-from sweep.evaluation.metrics import COUNTS, FAMILIES, METRICS, Cell, Metric, families_of, metric_of, metrics_of
+from sweep.evaluation.families import COUNTS, FAMILIES, Cell, families_of
+from sweep.evaluation.metrics import METRICS, Metric, metric_of, metrics_of
 from sweep.settings import Protocol
 from sweep.settings.metric_key import MetricKey
 

@@ -11,9 +11,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.evaluation.metrics import POOLS, Metric, metrics_of
+from sweep.evaluation.families import POOLS
+from sweep.evaluation.metrics import Metric, metrics_of
 from sweep.evaluation.ranking import PAD, Ranking
-from sweep.evaluation.views import AnswersView, EmbeddingsView, PoolView, TranslationsView
+from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, PoolView, TranslationsView
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -73,15 +74,15 @@ def _pools(ranking: Ranking) -> dict[str, list[Pool]]:
         for answered, answered_name in enumerate(ranking.languages):
             if asked != answered and ranking.pooled is None:
                 continue
-            ranks_qr = np.where(questions.relevant_language_qr == answered, questions.rank_qr, PAD)
-            view = replace(questions, rank_qr=ranks_qr, pool_size=int(ranking.pool_size_l[answered]))
+            ranks_qr = np.where(questions.relevant_language_qr == answered, questions.ranks_qr, PAD)
+            view = replace(questions, ranks_qr=ranks_qr, pool_size=int(ranking.pool_size_l[answered]))
             if asked == answered:
                 pools["mono"].append((asked_name, rows, view))
             else:
                 pools["cross"].append((f"{asked_name}-{answered_name}", rows, view))
         if ranking.pooled is not None:
             ranks_qr = ranking.pooled.rank_qr[rows]
-            pools["pooled"].append((asked_name, rows, replace(questions, rank_qr=ranks_qr)))
+            pools["pooled"].append((asked_name, rows, replace(questions, ranks_qr=ranks_qr)))
     return pools
 
 
@@ -89,10 +90,10 @@ def _own_pool(ranking: Ranking, rows: Rows) -> PoolView:
     """Some questions, with each passage's rank in its own language."""
     top_language_q = np.full(len(rows), -1) if ranking.pooled is None else ranking.pooled.top_language_q[rows]
     return PoolView(
-        rank_qr=ranking.own_qr[rows],
+        ranks_qr=ranking.own_qr[rows],
         grade_qr=ranking.grade_qr[rows],
         relevant_language_qr=ranking.relevant_language_qr[rows],
-        language_q=ranking.language_q[rows],
+        question_language_q=ranking.language_q[rows],
         pool_size=ranking.pool_size,
         top_language_q=top_language_q,
     )
@@ -104,7 +105,7 @@ def _rows_by_language(ranking: Ranking) -> list[Rows]:
 
 
 def _counts(pools: list[Pool]) -> Counts:
-    answered = {name: int(_answered(view.rank_qr).sum()) for name, _, view in pools}
+    answered = {name: int(_answered(view.ranks_qr).sum()) for name, _, view in pools}
     return Counts(answered, {name: len(rows) - answered[name] for name, rows, _ in pools})
 
 
@@ -157,7 +158,7 @@ def _agreement(ranking: Ranking) -> CellTable:
         for metric in metrics_of("agreement"):
             value_g = np.where(answered_q[one] & answered_q[other], metric.values(view), np.nan)
             values.setdefault(metric, []).append((pair.name, pair.groups, value_g))
-    return {("agreement", metric.name): _cells(ranking, found) for metric, found in values.items()}
+    return {("agreement", metric.name): _cells(ranking, by_pair) for metric, by_pair in values.items()}
 
 
 Plain = Mapping[tuple[str, str], Mapping[str, float]]  # (family, metric) -> cell -> a figure that is no mean
@@ -169,18 +170,21 @@ def geometry_cells(ranking: Ranking, query_qh: NDArray[np.float32]) -> tuple[Cel
     for pair, view in _translations(ranking, query_qh):
         for metric in metrics_of("geometry", "pair"):
             values.setdefault(metric, []).append((pair.name, pair.groups, metric.values(view)))
-    table = {("geometry", metric.name): _cells(ranking, found) for metric, found in values.items()}
+    table = {("geometry", metric.name): _cells(ranking, by_pair) for metric, by_pair in values.items()}
+    rows_of = dict(zip(ranking.languages, _rows_by_language(ranking), strict=True))
     plain: dict[tuple[str, str], dict[str, float]] = {}
-    everything = EmbeddingsView(query_qh, ranking.language_q, ranking.group_q, len(ranking.languages))
+    everything = EmbeddingsView(query_qh, ranking.language_q, ranking.group_q)
     for metric in metrics_of("geometry", "language"):
-        value_n = np.asarray(metric.values(everything))
-        if not metric.is_mean:
-            named = zip(ranking.languages, value_n.tolist(), strict=True)
-            plain["geometry", metric.name] = {code: value for code, value in named if not np.isnan(value)}
-        elif not np.isnan(value_n).all():
-            named_rows = zip(ranking.languages, _rows_by_language(ranking), strict=True)
-            cells = [(code, ranking.group_q[rows], value_n[rows]) for code, rows in named_rows]
-            table["geometry", metric.name] = _cells(ranking, cells)
+        if metric.is_mean:
+            value_q = metric.values(everything)
+            if not np.isnan(value_q).all():
+                cells = [(code, ranking.group_q[rows], value_q[rows]) for code, rows in rows_of.items()]
+                table["geometry", metric.name] = _cells(ranking, cells)
+        else:
+            figures = {code: float(metric.values(LanguageView(query_qh[rows]))) for code, rows in rows_of.items()}
+            plain["geometry", metric.name] = {
+                code: figure for code, figure in figures.items() if not np.isnan(figure)
+            }
     return table, plain
 
 

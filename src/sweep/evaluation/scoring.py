@@ -14,7 +14,8 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.texts import Texts, distinct, texts_in_memory
 from sweep.evaluation.cells import Plain, geometry_cells, rank_cells, searched_metrics
 from sweep.evaluation.encode import Progress, encode
-from sweep.evaluation.metrics import POOLS, metrics_of
+from sweep.evaluation.families import POOLS
+from sweep.evaluation.metrics import metrics_of
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.evaluation.cells import Cells, CellTable, Counts, Plain
-from sweep.evaluation.metrics import COUNTS
+from sweep.evaluation.families import COUNTS
 from sweep.settings.metric_key import MetricKey
 from sweep.statistics.uncertainty import Interval, cell_means, percentile_intervals, resampled_cell_means, weights
 

@@ -1,4 +1,7 @@
-"""What the functions of metrics look at. Every family of metrics has one view (see `sweep.evaluation.metrics`).
+"""What the functions of metrics look at; their parameters have the names of these fields.
+
+`mono`, `cross` and `pooled` have a PoolView, `agreement` an AnswersView, and `geometry` a TranslationsView by pair,
+an EmbeddingsView by language, or a LanguageView for figures that are no means.
 
 Shapes: q = questions, r = relevant passages of a question (padded), k = best units, h = hidden size,
 g = translation groups that both languages have, m = all questions of the first, n = of the second language.
@@ -17,10 +20,10 @@ class PoolView:
     """Questions of one language in one pool. `top_language_q` is that of the best passage, relevant or not; only the
     pool of all languages has it."""
 
-    rank_qr: Ranks2D
+    ranks_qr: Ranks2D
     grade_qr: NDArray[np.int32]
     relevant_language_qr: NDArray[np.int32]
-    language_q: NDArray[np.int64]
+    question_language_q: NDArray[np.int64]
     pool_size: int
     top_language_q: NDArray[np.int64]
 
@@ -54,8 +57,13 @@ class EmbeddingsView:
     embedding_qh: NDArray[np.float32]
     language_q: NDArray[np.int64]
     group_q: NDArray[np.int64]
-    languages: int
 
-    def by_language(self) -> list[NDArray[np.float32]]:
-        """The embeddings of each language."""
-        return [self.embedding_qh[self.language_q == place] for place in range(self.languages)]
+
+@dataclass(frozen=True, eq=False)
+class LanguageView:
+    """Embeddings of the questions of one language."""
+
+    embedding_mh: NDArray[np.float32]
+
+
+View = PoolView | AnswersView | TranslationsView | EmbeddingsView | LanguageView

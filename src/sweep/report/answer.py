@@ -41,7 +41,7 @@ class StudyAnswer:
 def study_answer(
     folder: StudyFolder, records: Sequence[TrialRecord], benchmark: str, objectives: Sequence[Objective]
 ) -> StudyAnswer:
-    """Read what a study has found. Metrics come from trials.csv, which must be up to date.
+    """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date.
 
     Raises:
         InputError: a file of ranks is damaged.

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from sweep.evaluation.comparison import Comparison, Figure, System, compare, figure, load_system
-from sweep.evaluation.metrics import COUNTS
+from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
 from sweep.report.points import PointRow, parameters_text, value_text
 from sweep.settings import Objective
