@@ -16,6 +16,8 @@ from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialRecord
+from sweep.report.answer import study_answer
+from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text
 from sweep.run.supervision import StudyRun
 from sweep.settings import HfModel, JudgedEvaluation, Settings
@@ -68,9 +70,6 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
 
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
-    from sweep.report.answer import study_answer  # imports the evaluation: seconds
-    from sweep.report.terminal import print_answer
-
     print_answer(console, study_answer(folder, records, settings.evaluation.name, settings.study.objectives))
 
 
