@@ -21,6 +21,7 @@ from random_pools import (
 )
 from slow_reference import Pool, figures, rank_values, totals
 
+from sweep.commands.score_encoder import main
 from sweep.evaluation import quality
 from sweep.evaluation.agreement import jaccard, rank_biased_overlap
 from sweep.evaluation.catalogue import FIELDS, descriptions, markdown, metric_problem
@@ -325,10 +326,15 @@ def test_every_metric_is_described() -> None:
             assert one.fields["Better"].startswith({"target": "near "}.get(metric.better, metric.better)), name
 
 
-def test_the_committed_documentation_is_what_the_registry_says() -> None:
+def test_the_committed_documentation_is_what_the_registry_says(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     _, generated, _ = re.split(r"<!-- (?:begin|end) of what `[^`]+` prints -->\n", page)
-    assert generated == markdown()
+    assert main(["--list-metrics", "--markdown"]) == 0
+    assert generated == capsys.readouterr().out == markdown(), (
+        "run `python -m sweep.evaluate --list-metrics --markdown` and put what it prints into docs/metrics.md"
+    )
+    assert main(["--markdown"]) == 2
+    assert capsys.readouterr().err == "error: --markdown goes with --list-metrics\n"
     for family in FAMILIES.values():
         assert f"| `{family.name}` | {family.about} |" in page, family.name
 

@@ -44,10 +44,12 @@ def _parsed(metric: Metric) -> tuple[str, dict[str, str]]:
 
 
 def markdown() -> str:
-    """The metrics as docs/metrics.md has them: a section a family or families, a paragraph and a table a metric."""
+    """The metrics as docs/metrics.md has them: a section for each family or families, a paragraph for each metric."""
     lines: list[str] = []
     for families, described in groupby(descriptions(), lambda described: described.families):
         lines.append(f"### {', '.join(families)}\n")
+        lines += [f"- `{family}`: {FAMILIES[family].about}" for family in families]
+        lines.append("")
         for one in described:
             lines.append(f"**{', '.join(f'`{name}`' for name in one.metrics)}** {one.summary}\n")
             lines += [f"- {field}: {text}" for field, text in one.fields.items()]
