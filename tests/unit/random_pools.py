@@ -66,7 +66,7 @@ def scores_by_id(pool: Pool) -> NDArray[np.float32]:
 
 
 def rank_metrics(ranking: Ranking, tiers: Members | None = None) -> dict[str, float]:
-    """All metrics of sections 1 to 3, without the benchmark's name."""
+    """All metrics of ranks, without the benchmark's name."""
     table, counts = rank_cells(ranking)
     return _short(summarise("toy", table, counts, {}, tiers or {}).metrics)
 
@@ -74,7 +74,7 @@ def rank_metrics(ranking: Ranking, tiers: Members | None = None) -> dict[str, fl
 def geometry_metrics(
     ranking: Ranking, query_qh: NDArray[np.float32], tiers: Members | None = None
 ) -> dict[str, float]:
-    """All metrics of section 4, without the benchmark's name."""
+    """All metrics of geometry, without the benchmark's name."""
     table, uniformity = geometry_cells(ranking, query_qh)
     return _short(summarise("toy", table, {}, uniformity, tiers or {}).metrics)
 

@@ -1,4 +1,4 @@
-"""The metrics of METRICS, sections 1 to 5, a second time: slow, in plain Python, from the definitions alone.
+"""The metrics of docs/metrics.md a second time: slow, in plain Python, from the definitions alone.
 
 Nothing here comes from the package or from numpy, so that the two agree only if both follow the definitions.
 """

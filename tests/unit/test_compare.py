@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 
 from sweep.commands.compare_results import main
@@ -22,8 +23,14 @@ from sweep.evaluation.summarise import summarise
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State
-from sweep.report.certainty import print_certainty, ratio_rows
+from sweep.report.certainty import print_certainty
+from sweep.report.points import points_of
+from sweep.report.ratios import RatioRow, certainty_of
 from sweep.settings import Objective, SearchSettings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
+from sweep.settings.tree import config_folder
+from sweep.study.point import grid_points
 
 GROUPS = 40
 CODES = ("en", "de", "th")
@@ -399,6 +406,13 @@ def study(path: Path, noises: dict[float, float] = NOISE, seeds: int = 2) -> tup
     return folder, [trial(folder, ratio, seed, noise) for seed in range(seeds) for ratio, noise in noises.items()]
 
 
+def ratio_rows(
+    folder: StudyFolder, records: Sequence[TrialRecord], objective: Objective, benchmark: str
+) -> dict[str, tuple[RatioRow, ...]]:
+    certainty = certainty_of(folder, points_of(records), objective, benchmark)
+    return {table.others: table.rows for table in certainty.tables}
+
+
 def test_ratios_against_the_better_single_kind_and_one_half(tmp_path: Path) -> None:
     folder, records = study(tmp_path)
     found = ratio_rows(folder, records[::-1], MAXIMIZE, "toy")
@@ -481,9 +495,71 @@ def test_what_has_no_ranks_is_left_out(tmp_path: Path) -> None:
     assert ratio_rows(StudyFolder(tmp_path / "none"), records, MAXIMIZE, "toy") == {}
 
 
+def searched(
+    folder: StudyFolder, space: str, noises: Sequence[float], *overrides: str, config_dir: str | None = None
+) -> list[TrialRecord]:
+    """The trials of a grid, with the configurations that a worker composes for them, and with ranks."""
+    composer = Composer("sweep", [f"study.space={space}", *overrides], config_dir)
+    records = []
+    for point, noise in zip(grid_points(load_settings(composer).study), noises, strict=True):
+        result(folder.trial(point.key).path, noise, point.seed)
+        settings = load_settings(composer, point.assignments)
+        folder.trial(point.key).config.write_text(yaml.safe_dump(settings.model_dump(mode="json")))
+        records.append(TrialRecord(point.key, len(records), point.seed, "COMPLETE", point.values))
+    return records
+
+
+def test_ratios_of_a_searched_config_group(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    space = "{ratio: {grid: [monolingual, crosslingual, hybrid]}}"
+    records = searched(folder, space, (1.2, 1.2, 0.8, 0.8, 0.4, 0.4), "study.seeds=[0,1]")
+    (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
+    assert [(row.ratio, row.seeds) for row in rows] == [(0.0, 2), (0.5, 2), (1.0, 2)]
+    assert all(list(row.against) == ["0", "0.5"] for row in rows)
+    assert rows[1].figure == figure(
+        load_system("0.5", [folder.trial(f"ratio=hybrid,seed={seed}").ranks for seed in (0, 1)]), "pooled/map"
+    )
+    assert [line.split()[0] for line in printed(folder, records) if line.strip()[:1].isdigit()] == ["0", "0.5", "1"]
+    folder.trial("ratio=hybrid,seed=0").config.unlink()  # as studies of earlier versions may have it
+    (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
+    assert [row.ratio for row in rows] == [0.0, 1.0]
+
+
+def test_choices_of_a_group_that_differ_in_more_than_the_ratio_make_tables_of_their_own(tmp_path: Path) -> None:
+    folder, config = StudyFolder(tmp_path / "study"), tmp_path / "config"
+    (config / "ratio").mkdir(parents=True)
+    shipped = yaml.safe_load((config_folder() / "ratio" / "hybrid.yaml").read_text())
+    for name, ratio, batch in (("a", 0.0, "pair"), ("b", 0.5, "pair"), ("c", 0.0, "mixed"), ("d", 0.5, "mixed")):
+        choice = {**shipped, "monolingual": ratio, "cross_batch": batch}
+        (config / "ratio" / f"{name}.yaml").write_text(yaml.safe_dump(choice))
+    records = searched(folder, "{ratio: {grid: [a, b, c, d]}}", (0.8, 0.4, 0.7, 0.5), config_dir=str(config))
+    tables = ratio_rows(folder, records, MAXIMIZE, "toy")
+    assert {others: [row.ratio for row in rows] for others, rows in tables.items()} == {
+        "ratio.cross_batch=pair": [0.0, 0.5],
+        "ratio.cross_batch=mixed": [0.0, 0.5],
+    }
+
+
+def test_a_searched_group_is_no_ratio_where_the_ratio_itself_is_searched(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    space = "{ratio: {grid: [monolingual, hybrid]}, ratio.monolingual: {grid: [0.0, 1.0]}}"
+    records = searched(folder, space, (0.8, 0.4, 0.7, 0.5))
+    tables = ratio_rows(folder, records, MAXIMIZE, "toy")
+    assert {others: [row.ratio for row in rows] for others, rows in tables.items()} == {
+        "ratio=monolingual": [0.0, 1.0],
+        "ratio=hybrid": [0.0, 1.0],
+    }
+
+
+def test_figures_that_do_not_come_from_ranks_have_no_tables(tmp_path: Path) -> None:
+    folder, records = study(tmp_path, seeds=1)
+    for metric in ("toy/geometry/mexa", "toy/mono/left_out"):
+        assert ratio_rows(folder, records, Objective(metric=metric, direction="maximize"), "toy") == {}
+
+
 def printed(folder: StudyFolder, records: list[TrialRecord], objective: Objective = MAXIMIZE) -> list[str]:
     console = Console(width=140, file=StringIO())
-    print_certainty(console, folder, records, objective, "toy")
+    print_certainty(console, certainty_of(folder, points_of(records), objective, "toy"), objective)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue().splitlines()
 
@@ -525,7 +601,7 @@ def test_of_a_large_study_the_best_combinations_are_compared(tmp_path: Path, mon
         for ratio in (0.0, 0.5)
     ]
     records.append(trial(folder, 0.5, 0, 0.5, train_decay="alone"))  # nothing to be compared with
-    monkeypatch.setattr("sweep.report.certainty.MOST_TRIALS", 5)
+    monkeypatch.setattr("sweep.report.ratios.MOST_TRIALS", 5)
     assert list(ratio_rows(folder, records, MAXIMIZE, "toy")) == ["train.decay=cosine", "train.decay=none"]
     minimize = Objective(metric="toy/pooled/map", direction="minimize")
     assert list(ratio_rows(folder, records, minimize, "toy")) == ["train.decay=linear", "train.decay=none"]

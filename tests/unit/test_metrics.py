@@ -1,6 +1,10 @@
 """Metrics: tables worked out by hand, a slow reference on random pools, and the catalogue that describes them."""
 
 import math
+import re
+from dataclasses import fields
+from inspect import signature
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +21,15 @@ from random_pools import (
 )
 from slow_reference import Pool, figures, rank_values, totals
 
+from sweep.commands.score_encoder import main
 from sweep.evaluation import quality
 from sweep.evaluation.agreement import jaccard, rank_biased_overlap
-from sweep.evaluation.catalogue import COUNTS, FAMILIES, FIELDS, PARALLEL_ONLY, descriptions, metric_problem
+from sweep.evaluation.catalogue import FIELDS, descriptions, markdown, metric_problem
+from sweep.evaluation.families import COUNTS, FAMILIES, POOLS, families_of
+from sweep.evaluation.metrics import METRICS, metrics_of
 from sweep.evaluation.ranking import FAR
 from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, PoolView, TranslationsView
 from sweep.settings import Tiers
 
 # Tables worked out by hand ------------------------------------------------------------------------------------
@@ -249,6 +257,10 @@ def test_rank_biased_overlap_is_symmetric_and_knows_only_the_first_ten(data: st.
 # The catalogue ------------------------------------------------------------------------------------------------
 
 
+def names_in(family: str) -> list[str]:
+    return [metric.name for metric in metrics_of(family)]
+
+
 def evaluated_pool(protocol: str) -> tuple[dict[str, float], Pool]:
     """Metrics of a benchmark with enough groups for every one of them."""
     languages = ["en", "de", "th"]
@@ -284,9 +296,8 @@ def test_the_catalogue_has_exactly_what_is_measured(protocol: str) -> None:
         for wrong in (f"toy/{key}x", f"toy/{key}/en/de", f"other/{key}", f"toy/{family}x/{metric}", f"toy/{metric}"):
             assert metric_problem(wrong, "toy", protocol, pool.languages, pool.tiers) is not None
     catalogued = {
-        family: {*metrics_of, *(COUNTS if family in ("mono", "cross", "pooled") else ())}
-        for family, metrics_of in FAMILIES.items()
-        if protocol == "parallel" or family not in PARALLEL_ONLY
+        family: {*names_in(family), *(COUNTS if FAMILIES[family].has_pools else ())}
+        for family in families_of(protocol)
     }
     assert emitted == catalogued
 
@@ -294,8 +305,8 @@ def test_the_catalogue_has_exactly_what_is_measured(protocol: str) -> None:
 def test_every_accepted_last_part_is_measured_and_no_other() -> None:
     metrics, pool = evaluated_pool("parallel")
     parts = ["en", "de", "th", *(f"{a}-{b}" for a in pool.languages for b in pool.languages), "high", "mid", "low"]
-    for family, metrics_of in FAMILIES.items():
-        for metric in metrics_of:
+    for family in FAMILIES:
+        for metric in names_in(family):
             for part in parts:
                 key = f"{family}/{metric}/{part}"
                 problem = metric_problem(f"toy/{key}", "toy", "parallel", pool.languages, pool.tiers)
@@ -303,14 +314,39 @@ def test_every_accepted_last_part_is_measured_and_no_other() -> None:
 
 
 def test_every_metric_is_described() -> None:
-    found = descriptions()
-    assert {one.metric for one in found} == {metric for metrics in FAMILIES.values() for metric in metrics}
-    assert len(found) == len({one.metric for one in found})
-    for one in found:
-        assert one.summary.endswith("."), one.metric
-        assert tuple(one.fields) == FIELDS, one.metric
-        assert all(one.fields.values()), one.metric
-        assert one.family.split(", ") == [family for family in FAMILIES if one.metric in FAMILIES[family]]
+    described = descriptions()
+    assert [name for one in described for name in one.metrics] == [metric.name for metric in METRICS]
+    for one in described:
+        assert one.summary.endswith("."), one.metrics
+        assert tuple(one.fields) == FIELDS, one.metrics
+        assert all(one.fields.values()), one.metrics
+        for name in one.metrics:
+            assert one.families == tuple(family for family in FAMILIES if name in names_in(family))
+            (metric,) = (metric for metric in METRICS if metric.name == name)
+            assert one.fields["Better"].startswith({"target": "near "}.get(metric.better, metric.better)), name
+
+
+def test_the_committed_documentation_is_what_the_registry_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    _, generated, _ = re.split(r"<!-- (?:begin|end) of what `[^`]+` prints -->\n", page)
+    assert main(["--list-metrics", "--markdown"]) == 0
+    assert generated == capsys.readouterr().out == markdown(), (
+        "run `python -m sweep.evaluate --list-metrics --markdown` and put what it prints into docs/metrics.md"
+    )
+    assert main(["--markdown"]) == 2
+    assert capsys.readouterr().err == "error: --markdown goes with --list-metrics\n"
+    for family in FAMILIES.values():
+        assert f"| `{family.name}` | {family.about} |" in page, family.name
+
+
+def test_functions_ask_for_what_their_views_have() -> None:
+    by_family: dict[str, type] = {**dict.fromkeys(POOLS, PoolView), "agreement": AnswersView}
+    for metric in METRICS:
+        view = by_family.get(metric.families[0], TranslationsView)
+        if metric.cell == "language":
+            view = EmbeddingsView if metric.is_mean else LanguageView
+        known = {field.name for field in fields(view)} | ({"depth"} if metric.depth else set())
+        assert signature(metric.function).parameters.keys() <= known, metric.name
 
 
 @pytest.mark.parametrize(
@@ -339,9 +375,9 @@ def test_an_objective_is_checked_by_its_name(key: str, problem: str | None) -> N
     assert found is None if problem is None else problem in str(found)
 
 
-@pytest.mark.parametrize("family", PARALLEL_ONLY)
+@pytest.mark.parametrize("family", [family.name for family in FAMILIES.values() if family.parallel_only])
 def test_a_monolingual_benchmark_has_no_figures_across_languages(family: str) -> None:
-    key = f"miracl/{family}/{next(iter(FAMILIES[family]))}"
+    key = f"miracl/{family}/{names_in(family)[0]}"
     found = metric_problem(key, "miracl", "monolingual", ("en", "de"), ())
     assert "second part must be one of mono, followed" in str(found)
 
@@ -363,3 +399,4 @@ def test_an_objective_that_needs_more_depth_than_is_searched_is_refused() -> Non
         assert (problem is None) == fits
         assert fits or "needs more depth than evaluation.search.depth=50" in str(problem)
         assert metric_problem(key, *known) is None
+        assert metric_problem(key, "miracl", "parallel", *known[2:], depth=50) is None  # always ranked exactly

@@ -158,7 +158,7 @@ def test_quality_agrees_with_pytrec_eval(pool: Pool) -> None:
                     if family == "pooled" or language_of[id_] == code
                 }
                 if language == code and answers:
-                    # trec_eval breaks ties by descending id, so it is given the order that METRICS defines.
+                    # trec_eval breaks ties by descending id, so it is given the order that docs/metrics.md defines.
                     order = pool.order(row, None if family == "pooled" else code)
                     run[str(row)] = {id_: float(len(order) - place) for place, id_ in enumerate(order)}
                     judged[str(row)] = answers

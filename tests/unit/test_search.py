@@ -15,8 +15,9 @@ from tests.unit.test_study import settings_of, store_of, work
 
 from sweep.errors import InputError
 from sweep.records.values import TrialResult
-from sweep.report.pareto import pareto_front, print_pareto
-from sweep.report.summary import best_point
+from sweep.report.pareto import print_front
+from sweep.report.points import best_of, front_of
+from sweep.report.points import points_of as rows_of
 from sweep.settings.compose import Composer
 from sweep.settings.search import check_space
 from sweep.study.point import Point, grid_points
@@ -187,16 +188,17 @@ def test_several_objectives_have_a_front(sampler: str, tmp_path: Path) -> None:
     store = store_of(tmp_path, SPACE, TWO, "study.points=10", f"study.sampler={sampler}")
     run(store, conflict)
     records = store.records()
-    kept = pareto_front(records, store.settings.objectives)
+    kept = front_of(rows_of(records), store.settings.objectives)
+    assert kept is not None
     values = [record.values for record in records]
     undominated = {
         one for one in values if not any(other != one and (np.array(other) >= one).all() for other in values)
     }
-    assert {tuple(means) for _, means in kept} == undominated
+    assert {tuple(point.values) for point in kept.points} == undominated
     assert store.best_keys() == {record.key for record in records if record.values in undominated}
     console = Console(width=120, record=True)
-    print_pareto(console, records, store.settings.objectives)
-    assert f"Pareto front: {len(kept)} of 10 points" in console.export_text()
+    print_front(console, kept, store.settings.objectives)
+    assert f"Pareto front: {len(kept.points)} of 10 points are not dominated" in console.export_text()
 
 
 def test_what_several_objectives_cannot_have_is_refused() -> None:
@@ -227,9 +229,9 @@ def test_a_search_with_a_reference_begins_with_it_and_keeps_to_its_bound(tmp_pat
         assert record.violation == pytest.approx(max(0.0, 0.9 - record.parameters["ratio.monolingual"]))
     assert any(record.violation > 0 for record in records)
     feasible = [record for record in records if record.violation == 0]
-    best = best_point(records, store.settings.objectives[0])
+    best = best_of(rows_of(records), store.settings.objectives[0])
     assert best is not None
-    assert best[1][0].value == max(record.value or 0 for record in feasible)
+    assert best.value == max(record.value or 0 for record in feasible)
     assert store.best_keys() <= {record.key for record in feasible}
     beyond = found("x", **{MONO: 0.2, LOW: 0.99})
     within = found("x", **{MONO: 0.95, LOW: 0.99})

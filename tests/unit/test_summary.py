@@ -1,17 +1,25 @@
 """The table of results of studies of any size."""
 
+import json
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from sweep.evaluation.summarise import Evaluated
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable, read_metrics
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import TrialResult
-from sweep.report.summary import MOST_FAILURES, MOST_POINTS, print_summary
+from sweep.report.answer import study_answer
+from sweep.report.card import model_card
+from sweep.report.points import Front, Spread
+from sweep.report.summary import MOST_FAILURES, MOST_POINTS
+from sweep.report.terminal import print_answer
 from sweep.settings import Objective
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 
 MAP, LOW = "cldr/mono/map", "cldr/pooled/alignment_consistency/low"
 OBJECTIVE = Objective(metric=LOW, direction="maximize")
@@ -47,7 +55,7 @@ def study(folder: StudyFolder, points: int, failed: int = 0) -> list[TrialRecord
 
 def printed(folder: StudyFolder, records: list[TrialRecord]) -> list[str]:
     console = Console(file=StringIO(), width=160)
-    print_summary(console, folder, records, "cldr", [OBJECTIVE])
+    print_answer(console, study_answer(folder, records, "cldr", [OBJECTIVE]))
     assert isinstance(console.file, StringIO)
     return [line.strip() for line in console.file.getvalue().splitlines()]
 
@@ -84,3 +92,48 @@ def test_metrics_are_read_by_column(tmp_path: Path) -> None:
         "a=1,seed=0": {MAP: 0.125},
         "a=2,seed=0": {},
     }
+
+
+def test_an_answer_has_means_spreads_and_baselines(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    records = []
+    for number, (a, seed, value) in enumerate(((1, 0, 0.2), (1, 1, 0.4), (0, 0, 0.6))):
+        key = f"a={a},seed={seed}"
+        folder.trial(key).write_result(TrialResult(key, "f", {MAP: value, LOW: 1 - value}, 0.1, 1.0, {}, 0, {}))
+        values = value, 1 - value
+        records.append(
+            TrialRecord(key, number, seed, "COMPLETE", {"a": a}, 1, value, values, folder=folder.trial(key))
+        )
+    TrialsTable(folder.trials_csv).update(records)
+    baseline = folder.path / "baselines" / "x"
+    baseline.mkdir(parents=True)
+    (baseline / "metrics.json").write_text(json.dumps({MAP: 0.125, "cldr/other": 1}))
+    one, two = Objective(metric=MAP, direction="maximize"), Objective(metric=LOW, direction="maximize")
+    answer = study_answer(folder, records, "cldr", [one])
+    assert [dict(point.parameters) for point in answer.points] == [{"a": 0}, {"a": 1}]
+    assert answer.points[0].figures == {MAP: Spread(0.6, None), LOW: Spread(pytest.approx(0.4), None)}
+    assert answer.points[1].figures[MAP].text(3) == "0.300±0.141"
+    assert answer.best == answer.points[0]
+    assert answer.front is None
+    assert answer.baselines == ({MAP: Spread(0.125, None)},)
+    assert not answer.certainty.tables
+    several = study_answer(folder, records, "cldr", [one, two])
+    assert several.best is None
+    assert several.front == Front(several.points, 2, 0)
+    assert "untrained" in " ".join(printed(folder, records))
+
+
+def test_a_study_without_a_complete_trial_has_no_answer_but_its_failures(tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    answer = study_answer(folder, study(folder, 0, failed=1), "cldr", [OBJECTIVE])
+    assert (answer.points, answer.best, len(answer.failed)) == ((), None, 1)
+
+
+def test_the_card_has_the_figures_of_the_registry() -> None:
+    settings = load_settings(Composer("sweep", []))
+    name = settings.evaluation.name
+    metrics = {f"{name}/mono/map": 0.51239, f"{name}/pooled/rank_distance": 12.34, f"{name}/mono/mrr@10": 1.0}
+    evaluated = Evaluated(metrics, {key: (value - 0.01, value + 0.01) for key, value in metrics.items()})
+    card = model_card(settings, "a=1,seed=0", evaluated, None)
+    rows = card[card.index("| metric | figure |") :].splitlines()[2:]
+    assert rows == ["| mono mAP | 0.5124 | 0.5024 | 0.5224 |", "| rank distance | 12.3 | 12.3 | 12.3 |"]

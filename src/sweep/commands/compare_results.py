@@ -12,6 +12,7 @@ from rich.table import Table
 from sweep.commands.command_line import console, run
 from sweep.errors import InputError, SweepError
 from sweep.records.files import write_atomically
+from sweep.settings.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from sweep.evaluation.comparison import Comparison
@@ -62,10 +63,9 @@ def _compare(results: list[str], metrics: list[str] | None, output: str | None) 
     reference, *others = (load_system(name, files) for name, files in named)
     rows: list[Row] = []
     for metric in metrics or default_metrics(reference):
-        key = metric.removeprefix(f"{reference.benchmark}/")
-        base = figure(reference, key).value
-        rows += [(found, base, base + found.difference) for found in compare(reference, others, key)]
-    _tell(rows, reference.benchmark, reference.name, len(reference.groups))
+        base = figure(reference, metric).value
+        rows += [(one, base, base + one.difference) for one in compare(reference, others, metric)]
+    _print(rows, reference.benchmark, reference.name, len(reference.groups))
     if output is not None:
         _write(rows, Path(output))
     return 0
@@ -87,7 +87,7 @@ def _named(result: str) -> tuple[str, list[Path]]:
 
 def _paths(text: str) -> list[str] | None:
     """Split at commas, but not within a path that exists; None if a part does not exist."""
-    parts, found = text.split(","), []
+    parts, paths = text.split(","), []
     while parts:
         for size in range(len(parts), 0, -1):
             joined = ",".join(parts[:size])
@@ -95,9 +95,9 @@ def _paths(text: str) -> list[str] | None:
                 break
         else:
             return None
-        found.append(joined)
+        paths.append(joined)
         parts = parts[size:]
-    return found
+    return paths
 
 
 def _ranks_file(path: Path) -> Path:
@@ -111,22 +111,24 @@ def _ranks_file(path: Path) -> Path:
     return file
 
 
-def _tell(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> None:
+def _print(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> None:
+    from sweep.evaluation.metrics import digits_of
+
     table = Table(title=f"{benchmark}: {groups:,} translation groups; reference: {reference}", title_justify="left")
     for title in ("metric", "system", "reference", "system's", "difference", "95 %", "p", "p (Holm)"):
         table.add_column(title, justify="left" if title in ("metric", "system") else "right", overflow="fold")
-    for found, base, value in rows:
-        digits = 1 if "rank_distance" in found.metric else 4
-        low, high = found.interval
+    for comparison, base, value in rows:
+        digits = digits_of(MetricKey.within(benchmark, comparison.metric))
+        low, high = comparison.interval
         table.add_row(
-            found.metric,
-            found.system,
+            comparison.metric,
+            comparison.system,
             f"{base:.{digits}f}",
             f"{value:.{digits}f}",
-            f"{found.difference:+.{digits}f}",
+            f"{comparison.difference:+.{digits}f}",
             f"{low:+.{digits}f} to {high:+.{digits}f}",
-            f"{found.p:.4f}",
-            f"{found.p_holm:.4f}",
+            f"{comparison.p:.4f}",
+            f"{comparison.p_holm:.4f}",
         )
     console().print(table, markup=False)
 
@@ -136,9 +138,9 @@ def _write(rows: "list[Row]", file: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     columns = ["metric", "reference", "system", "reference_value", "system_value", "difference", "low", "high", "p"]
     writer.writerow([*columns, "p_holm"])
-    for found, base, value in rows:
-        names = found.metric, found.reference, found.system
-        writer.writerow([*names, base, value, found.difference, *found.interval, found.p, found.p_holm])
+    for one, base, value in rows:
+        names = one.metric, one.reference, one.system
+        writer.writerow([*names, base, value, one.difference, *one.interval, one.p, one.p_holm])
     try:
         write_atomically(file, text.getvalue())
     except OSError as error:

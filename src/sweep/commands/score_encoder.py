@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from sweep.settings.tree import group_options
 
 if TYPE_CHECKING:
     from sweep.evaluation.scoring import Evaluation
-    from sweep.evaluation.summarise import Evaluated
 
 EXAMPLES = """examples:
   python -m sweep.evaluate model=hf model.path=intfloat/multilingual-e5-small evaluation=xquad_r
@@ -30,21 +28,6 @@ EXAMPLES = """examples:
   python -m sweep.evaluate model=hf model.path=FOLDER evaluation=beir evaluation.path=FOLDER evaluation.name=mine
 
 Repeat a command that was interrupted: embeddings that are finished are kept in the cache."""
-
-COLUMNS = {
-    "mono mAP": "mono/map",
-    "cross mAP": "cross/map",
-    "pooled mAP": "pooled/map",
-    "alignment": "pooled/alignment_consistency",
-    "rank distance": "pooled/rank_distance",
-    "same lang.@1": "pooled/same_language@1",
-    "RBO": "agreement/rbo",
-    "agree correct@1": "agreement/agree_correct@1",
-    "bitext": "geometry/bitext_accuracy",
-    "nDCG@10": "mono/ndcg@10",
-    "Recall@100": "mono/recall@100",
-}
-ONLY_WITHOUT_PARALLEL = ("nDCG@10", "Recall@100")  # the figures that MIRACL and BEIR are known by
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,12 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"config groups (group=choice):\n{options_text(groups)}\n\n{EXAMPLES}",
     )
     parser.add_argument("--list-metrics", action="store_true", help="describe every metric and stop")
+    parser.add_argument("--markdown", action="store_true", help="with --list-metrics: as docs/metrics.md has them")
     options = parser.parse_intermixed_args(argv)
 
     def command() -> int:
         if options.list_metrics:
-            _list_metrics(console())
+            _list_metrics(options.markdown)
             return 0
+        if options.markdown:
+            raise InputError("--markdown goes with --list-metrics")
         composer = Composer("evaluate", options.overrides, options.config_dir)
         if options.cfg:
             print(composer.yaml(), end="")
@@ -73,21 +59,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(command, options.traceback)
 
 
-def _list_metrics(out: Console) -> None:
-    from sweep.evaluation.catalogue import descriptions
+def _list_metrics(as_markdown: bool) -> None:
+    from sweep.evaluation.catalogue import descriptions, markdown
 
+    if as_markdown:
+        print(markdown(), end="")
+        return
     table = Table(
         title=escape("Keys: benchmark/family/metric[/language, pair or tier]"), title_justify="left", show_lines=True
     )
     for column, width in (("metric", 22), ("families", 14), ("better", 10), ("range", 16), ("what it is", None)):
         table.add_column(column, overflow="fold", max_width=width)
-    for _, alike in groupby(descriptions(), lambda found: (found.summary, found.family)):  # recall at 1, 10 and 100
-        found, *others = alike
-        names = ", ".join([found.metric, *(other.metric for other in others)])
-        more = [f"{field}: {found.fields[field]}" for field in ("Formula", "Source", "Pitfall")]
-        about = "\n".join([found.summary, *more])
-        table.add_row(names, found.family, *map(escape, (found.fields["Better"], found.fields["Range"], about)))
-    out.print(table)
+    for one in descriptions():
+        more = [f"{field}: {one.fields[field]}" for field in ("Formula", "Source", "Pitfall")]
+        about = "\n".join([one.summary, *more])
+        cells = map(escape, (one.fields["Better"], one.fields["Range"], about))
+        table.add_row(", ".join(one.metrics), ", ".join(one.families), *cells)
+    console().print(table)
 
 
 def _evaluate(settings: EvaluateSettings) -> int:
@@ -128,7 +116,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     if evaluation is not None:
         if output is not None:
             _write(evaluation, output)
-        _tell(evaluation, len(benchmark.questions), len(benchmark.passages))
+        _print(evaluation, len(benchmark.questions), len(benchmark.passages))
     return 0
 
 
@@ -149,42 +137,38 @@ def _write(evaluation: "Evaluation", output: Path) -> None:
     print(f"All {len(evaluation.evaluated.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
 
 
-def _tell(evaluation: "Evaluation", questions: int, passages: int) -> None:
+def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
     """Print the table by language and tier, with intervals of the means over all languages."""
+    from sweep.evaluation.columns import EVALUATION, columns_for
+
     out = console()
     ranking, evaluated = evaluation.ranking, evaluation.evaluated
-    parallel = ranking.protocol == "parallel"
-    columns = {
-        title: key
-        for title, key in COLUMNS.items()
-        if f"{ranking.benchmark}/{key}" in evaluated.metrics and not (parallel and title in ONLY_WITHOUT_PARALLEL)
-    }
+    columns = [
+        column
+        for column in columns_for(EVALUATION, ranking.protocol == "parallel")
+        if str(column.key(ranking.benchmark)) in evaluated.metrics
+    ]
     table = Table(
         title=f"{ranking.benchmark}: {questions:,} questions, {passages:,} candidates", title_justify="left"
     )
     table.add_column("languages")
     for column in columns:
-        table.add_column(column, justify="right", overflow="fold")
+        table.add_column(column.title, justify="right", overflow="fold")
+    digits = [column.digits for column in columns]
     for name in ("", "high", "mid", "low", *ranking.languages):
-        suffix = f"/{name}" if name else ""
-        keys = [f"{ranking.benchmark}/{metric}{suffix}" for metric in columns.values()]
-        if any(key in evaluated.metrics for key in keys):
-            table.add_row(name or "all", *(_figure(evaluated, key) for key in keys))
+        keys = [str(column.key(ranking.benchmark).of(name)) for column in columns]
+        figures = [evaluated.metrics.get(key) for key in keys]
+        if any(figure is not None for figure in figures):
+            table.add_row(name or "all", *map(_figure, figures, digits))
         if name == "":
+            intervals = [evaluated.intervals.get(key, (None, None)) for key in keys]
             for end, label in enumerate(("  95 % from", "  to")):
-                table.add_row(label, *(_interval_end(evaluated, key, end) for key in keys), end_section=end == 1)
+                cells = map(_figure, (interval[end] for interval in intervals), digits)
+                table.add_row(label, *cells, end_section=end == 1)
     out.print(table)
     for note in evaluation.notes():
         out.print(note, markup=False, highlight=False)
 
 
-def _digits(key: str) -> int:
-    return 1 if "rank_distance" in key else 4
-
-
-def _figure(evaluated: "Evaluated", key: str) -> str:
-    return f"{evaluated.metrics[key]:.{_digits(key)}f}" if key in evaluated.metrics else "–"
-
-
-def _interval_end(evaluated: "Evaluated", key: str, end: int) -> str:
-    return f"{evaluated.intervals[key][end]:.{_digits(key)}f}" if key in evaluated.intervals else "–"
+def _figure(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.training_set import ABSENT, TrainingSet
 from sweep.errors import InputError
+from sweep.settings.metric_key import MetricKey
 
 NAME = "validation"  # what its metrics' keys start with
 SEED = 20_413  # the same groups in every trial of a study, whatever its seed
@@ -15,7 +16,7 @@ SEED = 20_413  # the same groups in every trial of a study, whatever its seed
 
 def validation_key(metric: str) -> str:
     """What stands for a benchmark's metric while training: the same family, metric and tier of what was held out."""
-    return "/".join([NAME, *metric.split("/")[1:]])
+    return str(MetricKey.parse(metric).on(NAME))
 
 
 class Split(NamedTuple):

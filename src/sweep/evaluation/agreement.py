@@ -1,4 +1,4 @@
-"""Agreement between parallel questions: do they get the same answer whatever their language (METRICS, section 3)?
+"""Agreement between parallel questions: do they get the same answer whatever their language?
 
 Every function takes the two questions' sides of translation groups (g) and gives float64 (g). A metric's docstring is
 what `--list-metrics` shows. k = the first 10 units of a question's ranking, NO_UNIT where a pool has fewer.
@@ -56,13 +56,13 @@ def jaccard(one_gk: Units, other_gk: Units) -> PerGroup:
     return np.asarray(common_g / either_g)
 
 
-def both_correct(one_g: NDArray[np.bool_], other_g: NDArray[np.bool_]) -> PerGroup:
+def both_correct(one_correct_g: NDArray[np.bool_], other_correct_g: NDArray[np.bool_]) -> PerGroup:
     """Whether both questions' first passage is relevant to them.
 
     Formula: share of pairs of parallel questions whose two top-1 passages are both relevant
     Range: [0, 1]
     Better: higher
-    Source: METRICS section 3
+    Source: this project; agreement on the right answer only
     Pitfall: at most the smaller of the two languages' success at rank 1
     """
-    return np.asarray(one_g & other_g, float)
+    return np.asarray(one_correct_g & other_correct_g, float)

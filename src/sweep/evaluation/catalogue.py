@@ -1,85 +1,60 @@
-"""What is measured: every metric with its family of pools and its description, and the check of a metric's key."""
+"""What is measured, from the registry: each metric's description, and the check of a metric's key."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import combinations, permutations
-from typing import Any
+from itertools import combinations, groupby, permutations
 
-from sweep.evaluation import agreement, geometry, quality
-from sweep.evaluation.cells import QUALITY, known_at
+from sweep.evaluation.families import COUNTS, FAMILIES, Cell, families_of
+from sweep.evaluation.metrics import METRICS, Metric, metric_of, metrics_of
 from sweep.settings import Protocol
+from sweep.settings.metric_key import MetricKey
 
 FIELDS = ("Formula", "Range", "Better", "Source", "Pitfall")
-# Questions that count, and questions without a relevant passage in the pool.
-COUNTS = ("questions", "left_out")
-
-_POOLS: dict[str, Callable[..., Any]] = {
-    "map": quality.average_precision,
-    "recall@1": quality.recall_at,
-    "recall@10": quality.recall_at,
-    "recall@100": quality.recall_at,
-    "mrr@10": quality.reciprocal_rank_at,
-    "ndcg@10": quality.ndcg_at,
-}
-FAMILIES: dict[str, dict[str, Callable[..., Any]]] = {
-    "mono": _POOLS,
-    "cross": _POOLS,
-    "pooled": {
-        **_POOLS,
-        "alignment_consistency": quality.alignment_consistency,
-        "rank_distance": quality.rank_distance,
-        "language_preference": quality.prefers_own_language,
-        "same_language@1": quality.same_language_first,
-    },
-    "agreement": {
-        "rbo": agreement.rank_biased_overlap,
-        "jaccard@10": agreement.jaccard,
-        "agree_correct@1": agreement.both_correct,
-    },
-    "geometry": {
-        "bitext_accuracy": geometry.bitext_accuracy,
-        "mexa": geometry.mexa,
-        "alignment_loss": geometry.alignment_loss,
-        "uniformity": geometry.uniformity,
-        "language_probe": geometry.language_probe,
-    },
-}
-PARALLEL_ONLY = ("cross", "pooled", "agreement", "geometry")
-BY_LANGUAGE = ("uniformity", "language_probe")  # of geometry; its others are by pair
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a metric's docstring says."""
+    """What a metric's docstring says; of several metrics, if they differ by their depth alone."""
 
-    family: str
-    metric: str
+    families: tuple[str, ...]
+    metrics: tuple[str, ...]
     summary: str
     fields: dict[str, str]
 
 
 def descriptions() -> list[Description]:
-    """All metrics in the order of METRICS; a metric of several families of pools comes once, with the families."""
-    families: dict[str, list[str]] = {}
-    functions: dict[str, Callable[..., Any]] = {}
-    for family, metrics in FAMILIES.items():
-        for metric, function in metrics.items():
-            families.setdefault(metric, []).append(family)
-            functions[metric] = function
-    return [
-        Description(", ".join(families[metric]), metric, *_parsed(function)) for metric, function in functions.items()
-    ]
+    """All metrics in the order of the registry."""
+    described = []
+    for _, alike in groupby(METRICS, lambda metric: (metric.function, metric.families)):  # recall at 1, 10 and 100
+        metrics = list(alike)
+        names = tuple(metric.name for metric in metrics)
+        described.append(Description(metrics[0].families, names, *_parsed(metrics[0])))
+    return described
 
 
-def _parsed(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Summary and fields of a metric's docstring: "Name: text" lines after the first paragraph."""
-    summary, _, rest = (function.__doc__ or "").strip().partition("\n\n")
+def _parsed(metric: Metric) -> tuple[str, dict[str, str]]:
+    """Summary and fields of the docstring: "Name: text" lines after the first paragraph."""
+    summary, _, rest = (metric.function.__doc__ or "").strip().partition("\n\n")
     fields: dict[str, str] = {}
     for line in rest.splitlines():
         name, colon, text = line.strip().partition(": ")
         if colon and name in FIELDS:
             fields[name] = text
     return " ".join(summary.split()), fields
+
+
+def markdown() -> str:
+    """The metrics as docs/metrics.md has them: a section for each family or families, a paragraph for each metric."""
+    lines: list[str] = []
+    for families, described in groupby(descriptions(), lambda described: described.families):
+        lines.append(f"### {', '.join(families)}\n")
+        lines += [f"- `{family}`: {FAMILIES[family].about}" for family in families]
+        lines.append("")
+        for one in described:
+            lines.append(f"**{', '.join(f'`{name}`' for name in one.metrics)}** {one.summary}\n")
+            lines += [f"- {field}: {text}" for field, text in one.fields.items()]
+            lines.append("")
+    return "\n".join(lines)
 
 
 def metric_problem(
@@ -91,36 +66,42 @@ def metric_problem(
     depth: int | None = None,
 ) -> str | None:
     """What is wrong with a metric key for this benchmark in these languages and non-empty tiers, searched to this
-    depth (None: exact ranks), or None."""
-    parts = key.split("/")
-    families = [family for family in FAMILIES if protocol == "parallel" or family not in PARALLEL_ONLY]
-    if parts[0] != benchmark:
+    depth (None: exact ranks; benchmarks with parallel questions always have these), or None."""
+    parsed, families = MetricKey.parse(key), families_of(protocol)
+    if parsed.benchmark != benchmark:
         return f"'{key}' is not a metric of the benchmark '{benchmark}'; it must start with '{benchmark}/'"
-    if len(parts) < 3 or parts[1] not in families:
+    if parsed.family not in families or not parsed.metric:
         return f"'{key}': the second part must be one of {', '.join(families)}, followed by a metric"
-    known = [*FAMILIES[parts[1]], *(COUNTS if parts[1] in ("mono", "cross", "pooled") else ())]
-    if parts[2] not in known:
-        return f"'{key}': metrics of {parts[1]} are {', '.join(known)}"
-    if parts[2] in QUALITY and not known_at(parts[2], depth):
+    known = [metric.name for metric in metrics_of(parsed.family)]
+    counts = COUNTS if FAMILIES[parsed.family].has_pools else ()
+    if parsed.metric not in (*known, *counts):
+        return f"'{key}': metrics of {parsed.family} are {', '.join([*known, *counts])}"
+    if protocol == "monolingual" and parsed.metric in known and not metric_of(parsed).known_at(depth):
         return (
             f"'{key}' needs more depth than evaluation.search.depth={depth}; evaluation.search.index=exact has it all"
         )
-    if len(parts) > 4:
+    return _part_problem(parsed, languages, tiers)
+
+
+def _part_problem(key: MetricKey, languages: Collection[str], tiers: Collection[str]) -> str | None:
+    if "/" in key.part:
         return f"'{key}' has too many parts; a language, a pair such as en-de, or a tier ends it"
-    kind, cells = _cells(parts[1], parts[2], languages)
+    family = FAMILIES[key.family]
+    kind = family.cell if key.metric in COUNTS else metric_of(key).cell_in(key.family)
+    cells = _cells(kind, languages)
     if not cells:
         return f"'{key}': a single language has no pairs"
-    if len(parts) == 4 and parts[3] not in (*cells, *tiers):
+    if key.part and key.part not in (*cells, *tiers):
+        noun = "language" if kind == "language" else "pair"
         examples = ", ".join(cells[:3])
         return (
-            f"'{key}': there is no tier or {kind} '{parts[3]}'; tiers are {', '.join(tiers)}; {kind}s {examples} ..."
+            f"'{key}': there is no tier or {noun} '{key.part}'; tiers are {', '.join(tiers)}; {noun}s {examples} ..."
         )
     return None
 
 
-def _cells(family: str, metric: str, languages: Collection[str]) -> tuple[str, list[str]]:
-    if family == "cross":
-        return "pair", [f"{asked}-{answered}" for asked, answered in permutations(languages, 2)]
-    if family == "agreement" or (family == "geometry" and metric not in BY_LANGUAGE):
-        return "pair", [f"{one}-{other}" for one, other in combinations(languages, 2)]
-    return "language", list(languages)
+def _cells(kind: Cell, languages: Collection[str]) -> list[str]:
+    if kind == "language":
+        return list(languages)
+    pairs = permutations(languages, 2) if kind == "ordered pair" else combinations(languages, 2)
+    return ["-".join(pair) for pair in pairs]

@@ -1,4 +1,7 @@
-"""Is one system better than another? Paired comparisons from the ranks of evaluations (METRICS, section 6)."""
+"""Is one system better than another? Paired comparisons from the ranks of evaluations.
+
+The statistics are in docs/metrics.md, "Uncertainty".
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +12,10 @@ from numpy.typing import NDArray
 
 from sweep.errors import InputError
 from sweep.evaluation.cells import CellTable, rank_cells
+from sweep.evaluation.columns import COMPARISON, columns_for
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import last_parts
+from sweep.settings.metric_key import MetricKey
 from sweep.statistics.uncertainty import (
     Interval,
     group_shares,
@@ -18,18 +23,6 @@ from sweep.statistics.uncertainty import (
     percentile_interval,
     resampled_figures,
     sign_flip_p,
-)
-
-# Compared unless others are asked for, where a benchmark has them.
-DEFAULT_METRICS = (
-    "mono/map",
-    "cross/map",
-    "pooled/map",
-    "pooled/alignment_consistency",
-    "pooled/alignment_consistency/low",
-    "pooled/rank_distance",
-    "mono/ndcg@10",
-    "mono/recall@100",
 )
 
 
@@ -45,26 +38,32 @@ class System:
     tables: tuple[CellTable, ...]
 
     def values(self, metric: str) -> list[NDArray[np.float64]]:
-        """The values by cell and group (c, g) that a metric's figure is the mean of, for each seed; `metric` is a key
-        without the benchmark. Raises InputError for a metric that cannot be had from ranks."""
-        family, _, rest = metric.partition("/")
-        name, _, last = rest.partition("/")
-        if family == "geometry":
-            raise InputError(f"'{metric}': metrics of geometry come from embeddings, not from ranks")
+        """The values by cell and group (c, g) that a metric's figure is the mean of, for each seed.
+
+        Args:
+            metric: a key, with or without the benchmark.
+
+        Raises:
+            InputError: it cannot be had from these ranks.
+        """
+        key = MetricKey.within(self.benchmark, metric)
+        if key.family == "geometry":
+            raise InputError(f"'{key.name}': metrics of geometry come from embeddings, not from ranks")
         known = set.intersection(*(set(table) for table in self.tables))  # seeds may be searched to different depths
-        if (family, name) not in known:
-            raise InputError(f"'{metric}': {self.name} has {', '.join(sorted(map('/'.join, known)))}")
-        found = []
-        for table in self.tables:
-            cells = table[family, name]
-            parts = last_parts(cells.names, self.tiers)
-            if (f"/{last}" if last else "") not in parts:
-                raise InputError(f"'{metric}': {self.name} has no language, pair or tier '{last}'")
-            values = cells.value_cg[parts[f"/{last}" if last else ""]]
-            found.append(values[~np.isnan(values).all(1)])
-            if not len(found[-1]):
-                raise InputError(f"'{metric}': no question of {self.name} has a value")
-        return found
+        if (key.family, key.metric) not in known:
+            raise InputError(f"'{key.name}': {self.name} has {', '.join(sorted(map('/'.join, known)))}")
+        return [self._values_of(table, key) for table in self.tables]
+
+    def _values_of(self, table: CellTable, key: MetricKey) -> NDArray[np.float64]:
+        cells = table[key.family, key.metric]
+        parts = last_parts(cells.names, self.tiers)
+        if key.part not in parts:
+            raise InputError(f"'{key.name}': {self.name} has no language, pair or tier '{key.part}'")
+        value_cg = cells.value_cg[parts[key.part]]
+        value_cg = value_cg[~np.isnan(value_cg).all(1)]
+        if not len(value_cg):
+            raise InputError(f"'{key.name}': no question of {self.name} has a value")
+        return value_cg
 
 
 def load_system(name: str, files: Sequence[Path]) -> System:
@@ -81,15 +80,14 @@ def load_system(name: str, files: Sequence[Path]) -> System:
 
 
 def default_metrics(system: System) -> list[str]:
-    """Those of the default metrics that the system's benchmark has."""
+    """Those that are compared unless others are asked for, as far as the system's benchmark has them."""
     kept = []
-    for metric in DEFAULT_METRICS:
+    for column in columns_for(COMPARISON, parallel=("pooled", "map") in system.tables[0]):
         try:
-            system.values(metric)
+            system.values(column.name)
         except InputError:
             continue
-        if system.tables[0].get(("pooled", "map")) is None or metric not in ("mono/ndcg@10", "mono/recall@100"):
-            kept.append(metric)
+        kept.append(column.name)
     return kept
 
 
@@ -103,8 +101,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A system against the reference: how much larger its figure is, and how likely so much is by chance. `p_holm` is
-    corrected for all systems that are compared with the reference by this metric."""
+    """A system against the reference: how much larger its figure is, and how likely so large a difference arises at
+    random. `metric` is a key without the benchmark; `p_holm` is corrected for all systems that are compared with the
+    reference by it."""
 
     metric: str
     reference: str
@@ -132,16 +131,17 @@ def compare(reference: System, others: Sequence[System], metric: str) -> list[Co
     reference_scg = reference.values(metric)
     base_g = _mean_shares(reference_scg)
     base_b = resampled_figures(reference_scg)
-    found: list[tuple[System, float, Interval, float]] = []
+    tests: list[tuple[System, float, Interval, float]] = []
     for other in others:
         value_scg = other.values(metric)
         difference_g = _mean_shares(value_scg) - base_g
         interval = percentile_interval(resampled_figures(value_scg) - base_b)
-        found.append((other, float(difference_g.sum()), interval, sign_flip_p(difference_g)))
-    corrected = holm([p for *_, p in found])
+        tests.append((other, float(difference_g.sum()), interval, sign_flip_p(difference_g)))
+    corrected = holm([p for *_, p in tests])
+    name = MetricKey.within(reference.benchmark, metric).name
     return [
-        Comparison(metric, reference.name, other.name, difference, interval, p, p_holm)
-        for (other, difference, interval, p), p_holm in zip(found, corrected, strict=True)
+        Comparison(name, reference.name, other.name, difference, interval, p, p_holm)
+        for (other, difference, interval, p), p_holm in zip(tests, corrected, strict=True)
     ]
 
 

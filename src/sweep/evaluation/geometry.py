@@ -1,4 +1,4 @@
-"""Geometry of parallel questions, without any pool of passages (METRICS, section 4).
+"""Geometry of parallel questions, without any pool of passages.
 
 Shapes: g = translation groups that both languages have, m = all questions of the first, n = of the second language,
 h = hidden size, q = questions of all languages. Embeddings are L2-normalised float32. A metric's docstring is what

@@ -28,16 +28,16 @@ def rank_monolingual(
     search: SearchSettings,
     folder: Path,
 ) -> Ranking:
-    """Rank by inner product in float32; ties go to the smaller passage id (METRICS, "Rank and ties").
+    """Rank by inner product in float32; ties go to the smaller passage id (docs/metrics.md, "Ranks and ties").
 
     `passage_uh` may be memory-mapped; `text_d` maps a passage to the row of its text. Indexes are kept in `folder`.
     """
-    found = targets(benchmark)
-    own_qr = np.zeros(found.relevant_qr.shape, np.int32)
+    wanted = targets(benchmark)
+    own_qr = np.zeros(wanted.relevant_qr.shape, np.int32)
     for language, code in enumerate(benchmark.languages):
         passages = np.flatnonzero(benchmark.passages.language_d == language)
         rows = np.flatnonzero(benchmark.question_language_q == language)
-        relevant_qr = found.relevant_qr[rows]
+        relevant_qr = wanted.relevant_qr[rows]
         place_qr = np.where(relevant_qr >= 0, np.searchsorted(passages, relevant_qr), -1)
         texts = text_d[passages]
         if search.index == "exact":
@@ -46,7 +46,7 @@ def rank_monolingual(
             best_qk = best_passages(query_qh[rows], passage_uh, texts, search, folder / code)
             own_qr[rows] = ranks_among(best_qk, place_qr)
     how = Search() if search.index == "exact" else Search(search.index, search.depth)
-    return ranking(benchmark, found, own_qr, None, how)
+    return ranking(benchmark, wanted, own_qr, None, how)
 
 
 def exact_ranks(
@@ -108,6 +108,6 @@ def ranks_among(best_qk: NDArray[np.int64], relevant_qr: NDArray[np.int64]) -> R
     ranks_qr = np.where(relevant_qr >= 0, FAR, PAD).astype(np.int32)
     for column in range(relevant_qr.shape[1]):
         hit_qk = (best_qk == relevant_qr[:, column, None]) & (relevant_qr[:, column, None] >= 0)
-        found_q = hit_qk.any(1)
-        ranks_qr[found_q, column] = 1 + hit_qk[found_q].argmax(1)
+        hit_q = hit_qk.any(1)
+        ranks_qr[hit_q, column] = 1 + hit_qk[hit_q].argmax(1)
     return ranks_qr

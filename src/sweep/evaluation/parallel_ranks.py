@@ -36,16 +36,16 @@ def rank_parallel(
     passage_uh: NDArray[np.float32],
     text_d: NDArray[np.int64],
 ) -> Ranking:
-    """Rank by inner product in float32; ties go to the smaller passage id (METRICS, "Rank and ties").
+    """Rank by inner product in float32; ties go to the smaller passage id (docs/metrics.md, "Ranks and ties").
 
     `query_qh` and `passage_uh` are L2-normalised; `text_d` maps a passage to the row of its text. Passages with the
     same embedding have exactly the same score.
     """
-    found = targets(benchmark)
+    wanted = targets(benchmark)
     columns = _columns(benchmark, passage_uh, text_d)
     passage_ch = passage_uh[text_d[columns.passage_c]]
     place_d = np.argsort(columns.passage_c)
-    column_qr = np.where(found.relevant_qr >= 0, place_d[found.relevant_qr], -1)
+    column_qr = np.where(wanted.relevant_qr >= 0, place_d[wanted.relevant_qr], -1)
     size = len(query_qh)
     pooled = Pooled(
         rank_qr=np.zeros(column_qr.shape, np.int32),
@@ -63,8 +63,8 @@ def rank_parallel(
         for low in range(0, len(scores_bc), step):
             part_bc = scores_bc[low : low + step]
             rows = slice(start + low, start + low + len(part_bc))
-            _rank_rows(part_bc, columns, found, column_qr, rows, own_qr, pooled, benchmark.passages.language_d)
-    return ranking(benchmark, found, own_qr, pooled, Search())
+            _rank_rows(part_bc, columns, wanted, column_qr, rows, own_qr, pooled, benchmark.passages.language_d)
+    return ranking(benchmark, wanted, own_qr, pooled, Search())
 
 
 def _columns(benchmark: Benchmark, passage_uh: NDArray[np.float32], text_d: NDArray[np.int64]) -> _Columns:
@@ -89,7 +89,7 @@ def _columns(benchmark: Benchmark, passage_uh: NDArray[np.float32], text_d: NDAr
 def _rank_rows(
     scores_bc: NDArray[np.float32],
     columns: _Columns,
-    found: Targets,
+    wanted: Targets,
     column_qr: NDArray[np.int64],
     rows: slice,
     own_qr: NDArray[np.int32],
@@ -97,7 +97,7 @@ def _rank_rows(
     language_d: NDArray[np.int64],
 ) -> None:
     """Fill in the ranks, the best passage and the best units of a few questions."""
-    relevant_br, language_br = found.relevant_qr[rows], found.language_qr[rows]
+    relevant_br, language_br = wanted.relevant_qr[rows], wanted.language_qr[rows]
     real_br = relevant_br >= 0
     score_br = np.where(real_br, np.take_along_axis(scores_bc, np.maximum(column_qr[rows], 0), axis=1), np.inf)
     score_br = score_br.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Metrics of one question from the ranks of its relevant passages (METRICS, sections 1 and 2).
+"""Metrics of one question from the ranks of its relevant passages (docs/metrics.md, "Pools").
 
 Every function takes ranks (q, r), 1 = best, with PAD (0) where a question has fewer than r relevant passages and FAR
 for one that a search to some depth did not find. It gives float64 (q): NaN for a question without any relevant
@@ -13,7 +13,7 @@ from sweep.evaluation.ranking import PAD, Ranks2D
 PerQuestion = NDArray[np.float64]
 
 
-def _found(ranks_qr: Ranks2D) -> PerQuestion:
+def _relevant(ranks_qr: Ranks2D) -> PerQuestion:
     """Number of relevant passages, NaN for none, so that dividing by it leaves the question out."""
     count_q = np.count_nonzero(ranks_qr != PAD, axis=1).astype(float)
     return np.where(count_q > 0, count_q, np.nan)
@@ -34,7 +34,7 @@ def average_precision(ranks_qr: Ranks2D) -> PerQuestion:
     """
     sorted_qr = np.sort(_worst_first_if_padded(ranks_qr), axis=1)
     precision_qr = np.arange(1, sorted_qr.shape[1] + 1) / sorted_qr  # 0 in padding
-    return np.asarray(precision_qr.sum(1) / _found(ranks_qr))
+    return np.asarray(precision_qr.sum(1) / _relevant(ranks_qr))
 
 
 def recall_at(ranks_qr: Ranks2D, depth: int) -> PerQuestion:
@@ -46,7 +46,7 @@ def recall_at(ranks_qr: Ranks2D, depth: int) -> PerQuestion:
     Source: Manning et al. 2008, Introduction to Information Retrieval, 8.3
     Pitfall: cannot reach 1 where a question has more than k relevant passages (pooled recall@1 is at most 1/|L|)
     """
-    return np.asarray(((ranks_qr != PAD) & (ranks_qr <= depth)).sum(1) / _found(ranks_qr))
+    return np.asarray(((ranks_qr != PAD) & (ranks_qr <= depth)).sum(1) / _relevant(ranks_qr))
 
 
 def reciprocal_rank_at(ranks_qr: Ranks2D, depth: int) -> PerQuestion:
@@ -59,7 +59,7 @@ def reciprocal_rank_at(ranks_qr: Ranks2D, depth: int) -> PerQuestion:
     Pitfall: looks at one passage only: blind to passages in other languages
     """
     best_q = _worst_first_if_padded(ranks_qr).min(1)
-    return np.where(np.isnan(_found(ranks_qr)), np.nan, np.where(best_q <= depth, 1 / best_q, 0.0))
+    return np.where(np.isnan(_relevant(ranks_qr)), np.nan, np.where(best_q <= depth, 1 / best_q, 0.0))
 
 
 def ndcg_at(ranks_qr: Ranks2D, grade_qr: NDArray[np.int32], depth: int) -> PerQuestion:
@@ -76,7 +76,7 @@ def ndcg_at(ranks_qr: Ranks2D, grade_qr: NDArray[np.int32], depth: int) -> PerQu
     reached_q = np.where(counted_qr, gain_qr / np.log2(1.0 + np.maximum(ranks_qr, 1)), 0.0).sum(1)
     ideal_qr = -np.sort(-gain_qr, axis=1)[:, :depth]
     ideal_q = (ideal_qr / np.log2(np.arange(2, ideal_qr.shape[1] + 2))).sum(1)
-    return np.asarray(reached_q / np.where(np.isnan(_found(ranks_qr)), np.nan, ideal_q))
+    return np.asarray(reached_q / np.where(np.isnan(_relevant(ranks_qr)), np.nan, ideal_q))
 
 
 def alignment_consistency(ranks_qr: Ranks2D, pool_size: int) -> PerQuestion:
@@ -88,9 +88,9 @@ def alignment_consistency(ranks_qr: Ranks2D, pool_size: int) -> PerQuestion:
     Source: Max@R, arXiv 2604.05684, scaled to 0..1
     Pitfall: depends on the size of the pool, so compare within one benchmark and one set of languages
     """
-    found_q = _found(ranks_qr)
-    worst_q = np.where(np.isnan(found_q), np.nan, ranks_qr.max(1))
-    span_q = np.log(pool_size) - np.log(found_q)
+    relevant_q = _relevant(ranks_qr)
+    worst_q = np.where(np.isnan(relevant_q), np.nan, ranks_qr.max(1))
+    span_q = np.log(pool_size) - np.log(relevant_q)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(span_q == 0, 1.0, (np.log(pool_size) - np.log(worst_q)) / span_q)
 
@@ -105,7 +105,7 @@ def rank_distance(ranks_qr: Ranks2D) -> PerQuestion:
     Pitfall: an absolute number of ranks: grows with the pool, and a few questions dominate its mean
     """
     best_q = _worst_first_if_padded(ranks_qr).min(1)
-    return np.where(np.isnan(_found(ranks_qr)), np.nan, ranks_qr.max(1) - best_q)
+    return np.where(np.isnan(_relevant(ranks_qr)), np.nan, ranks_qr.max(1) - best_q)
 
 
 def prefers_own_language(
@@ -116,15 +116,17 @@ def prefers_own_language(
     Formula: share of questions whose relevant passage with rank min r_i is in the question's language
     Range: [0, 1]
     Better: near 1/|L|
-    Source: language preference, METRICS section 2; the bias of LAReQA, arXiv 2004.05484
+    Source: the bias of LAReQA, arXiv 2004.05484, among relevant passages only
     Pitfall: a random ranking is free of bias too: read it with mAP
     """
     best_q = _worst_first_if_padded(ranks_qr).argmin(1)
     same_q = relevant_language_qr[np.arange(len(ranks_qr)), best_q] == question_language_q
-    return np.where(np.isnan(_found(ranks_qr)), np.nan, same_q.astype(float))
+    return np.where(np.isnan(_relevant(ranks_qr)), np.nan, same_q.astype(float))
 
 
-def same_language_first(top_language_q: NDArray[np.int64], question_language_q: NDArray[np.int64]) -> PerQuestion:
+def same_language_first(
+    ranks_qr: Ranks2D, top_language_q: NDArray[np.int64], question_language_q: NDArray[np.int64]
+) -> PerQuestion:
     """Whether the very first passage, relevant or not, is in the question's language.
 
     Formula: share of questions whose top-1 passage is in the question's language
@@ -133,4 +135,4 @@ def same_language_first(top_language_q: NDArray[np.int64], question_language_q: 
     Source: same-language bias of LAReQA, arXiv 2004.05484
     Pitfall: a random ranking is free of bias too; languages with more passages are met more often
     """
-    return np.asarray(top_language_q == question_language_q, float)
+    return np.where(np.isnan(_relevant(ranks_qr)), np.nan, (top_language_q == question_language_q).astype(float))

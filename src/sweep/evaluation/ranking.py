@@ -88,14 +88,14 @@ def targets(benchmark: Benchmark) -> Targets:
     width = max(1, *map(len, benchmark.relevant_q))
     relevant_qr = np.full((len(benchmark.questions), width), -1)
     grade_qr = np.zeros(relevant_qr.shape, np.int32)
-    for row, (found, grades) in enumerate(zip(benchmark.relevant_q, benchmark.grade_q, strict=True)):
-        relevant_qr[row, : len(found)] = found
-        grade_qr[row, : len(found)] = grades
+    for row, (passages, grades) in enumerate(zip(benchmark.relevant_q, benchmark.grade_q, strict=True)):
+        relevant_qr[row, : len(passages)] = passages
+        grade_qr[row, : len(passages)] = grades
     language_qr = np.where(relevant_qr >= 0, benchmark.passages.language_d[relevant_qr], -1).astype(np.int32)
     return Targets(relevant_qr, language_qr, grade_qr)
 
 
-def ranking(benchmark: Benchmark, found: Targets, own_qr: Ranks2D, pooled: Pooled | None, search: Search) -> Ranking:
+def ranking(benchmark: Benchmark, wanted: Targets, own_qr: Ranks2D, pooled: Pooled | None, search: Search) -> Ranking:
     """Put a benchmark's questions and their ranks together."""
     groups = tuple(sorted({question.group for question in benchmark.questions}))
     number = {group: place for place, group in enumerate(groups)}
@@ -105,8 +105,8 @@ def ranking(benchmark: Benchmark, found: Targets, own_qr: Ranks2D, pooled: Poole
         groups=groups,
         group_q=np.array([number[question.group] for question in benchmark.questions]),
         language_q=benchmark.question_language_q,
-        relevant_language_qr=found.language_qr,
-        grade_qr=found.grade_qr,
+        relevant_language_qr=wanted.language_qr,
+        grade_qr=wanted.grade_qr,
         own_qr=own_qr,
         pool_size_l=np.bincount(benchmark.passages.language_d, minlength=len(benchmark.languages)),
         pooled=pooled,

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.texts import Texts, distinct, texts_in_memory
-from sweep.evaluation.cells import QUALITY, geometry_cells, rank_cells, searched_metrics
+from sweep.evaluation.cells import Plain, geometry_cells, rank_cells, searched_metrics
 from sweep.evaluation.encode import Progress, encode
+from sweep.evaluation.families import POOLS
+from sweep.evaluation.metrics import metrics_of
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking
@@ -23,6 +25,7 @@ from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.records.files import write_atomically
 from sweep.settings import EvaluationSettings, JudgedEvaluation
+from sweep.settings.metric_key import MetricKey
 
 IN_MEMORY_TEXTS = 200_000  # more embeddings than these are kept in a file
 
@@ -52,7 +55,8 @@ class Evaluation:
         }
 
     def _not_computed(self) -> list[str]:
-        return [metric for metric in QUALITY if metric not in searched_metrics(self.ranking)]
+        known = searched_metrics(self.ranking)
+        return [metric.name for metric in metrics_of("mono") if metric.name not in known]
 
     def notes(self) -> list[str]:
         """What was left out or cut, one sentence each."""
@@ -60,9 +64,8 @@ class Evaluation:
         for role, count in self.truncated.items():
             if count:
                 notes.append(f"{count:,} distinct {role} texts are longer than model.max_{role}_tokens and were cut.")
-        name = self.ranking.benchmark
-        families = ("mono", "cross", "pooled")
-        left_out = int(sum(self.evaluated.metrics.get(f"{name}/{family}/left_out", 0) for family in families))
+        keys = [MetricKey(self.ranking.benchmark, family, "left_out") for family in POOLS]
+        left_out = int(sum(self.evaluated.metrics.get(str(key), 0) for key in keys))
         if left_out:
             notes.append(f"Left out, having no relevant passage in the pool: {left_out:,} questions over all pools.")
         search = self.ranking.search
@@ -98,17 +101,17 @@ def evaluate(
         if folder is not None:
             folder /= retriever.fingerprint()[:24] + f"-{accelerator.device.type}"
         kept = _part(folder, passages.digest)
-        found = encode(retriever, queries, "query", accelerator, _part(folder, queries.digest), tokens=tokens)
+        query = encode(retriever, queries, "query", accelerator, _part(folder, queries.digest), tokens=tokens)
         passage = encode(retriever, passages, "passage", accelerator, kept, progress, tokens)
         if not accelerator.is_main_process:
             return None
-        query_qh = found.embedding_uh[text_q]
+        query_qh = query.embedding_uh[text_q]
         if isinstance(settings, JudgedEvaluation) and benchmark.protocol == "monolingual":
             indexes = (kept or Path(temporary)) / "index"
             ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
         else:
             ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
-    return _evaluation(ranking, query_qh, tiers, {"query": found.truncated, "passage": passage.truncated})
+    return _evaluation(ranking, query_qh, tiers, {"query": query.truncated, "passage": passage.truncated})
 
 
 def _part(folder: Path | None, digest: str) -> Path | None:
@@ -130,9 +133,9 @@ def _evaluation(
     ranking: Ranking, query_qh: np.ndarray[Any, Any], tiers: Members, truncated: dict[str, int]
 ) -> Evaluation:
     table, counts = rank_cells(ranking)
-    uniformity: dict[str, float] = {}
+    plain: Plain = {}
     if ranking.protocol == "parallel":
-        geometry, uniformity = geometry_cells(ranking, query_qh)
+        geometry, plain = geometry_cells(ranking, query_qh)
         table |= geometry
-    evaluated = summarise(ranking.benchmark, table, counts, uniformity, tiers)
+    evaluated = summarise(ranking.benchmark, table, counts, plain, tiers)
     return Evaluation(evaluated, ranking, dict(tiers), truncated)

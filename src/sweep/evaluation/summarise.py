@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.evaluation.cells import Cells, CellTable, Counts
+from sweep.evaluation.cells import Cells, CellTable, Counts, Plain
+from sweep.evaluation.families import COUNTS
+from sweep.settings.metric_key import MetricKey
 from sweep.statistics.uncertainty import Interval, cell_means, percentile_intervals, resampled_cell_means, weights
 
 Metrics = dict[str, float]
@@ -31,20 +33,20 @@ def in_tier(cell: str, members: frozenset[str]) -> bool:
 
 
 def last_parts(names: tuple[str, ...], tiers: Members) -> dict[str, NDArray[np.int64]]:
-    """The last parts that a metric's keys have, with their cells: "" (all), "/low", "/en". An empty tier has none."""
+    """The last parts that a metric's keys have, with their cells: "" (all), "low", "en". An empty tier has none."""
     parts = {"": np.arange(len(names))}
     for tier, members in tiers.items():
-        found = np.flatnonzero([in_tier(name, members) for name in names])
-        if len(found):
-            parts[f"/{tier}"] = found
-    return parts | {f"/{name}": np.array([place]) for place, name in enumerate(names)}
+        places = np.flatnonzero([in_tier(name, members) for name in names])
+        if len(places):
+            parts[tier] = places
+    return parts | {name: np.array([place]) for place, name in enumerate(names)}
 
 
 def summarise(
     benchmark: str,
     table: CellTable,
     counts: Mapping[str, Counts],
-    uniformity: Mapping[str, float],
+    plain: Plain,
     tiers: Members,
     seed: int = 0,
 ) -> Evaluated:
@@ -58,13 +60,14 @@ def summarise(
         mean_c = cell_means(kept.value_cg)
         resampled_bc = resampled_cell_means(kept.value_cg, weight_bg)
         parts = last_parts(kept.names, tiers) if len(kept.names) else {}
-        keys = [f"{benchmark}/{family}/{metric}{part}" for part in parts]
-        metrics |= {key: float(mean_c[found].mean()) for key, found in zip(keys, parts.values(), strict=True)}
+        keys = [str(MetricKey(benchmark, family, metric, part)) for part in parts]
+        metrics |= {key: float(mean_c[places].mean()) for key, places in zip(keys, parts.values(), strict=True)}
         intervals |= dict(zip(keys, percentile_intervals(resampled_bc, list(parts.values())), strict=True))
     for family, count in counts.items():
-        for name, by_cell in (("questions", count.questions), ("left_out", count.left_out)):
-            metrics |= _totals(f"{benchmark}/{family}/{name}", by_cell, tiers, sum)
-    metrics |= _totals(f"{benchmark}/geometry/uniformity", uniformity, tiers, lambda values: float(np.mean(values)))
+        for name, counted in zip(COUNTS, (count.questions, count.left_out), strict=True):
+            metrics |= _combined(MetricKey(benchmark, family, name), counted, tiers, np.sum)
+    for (family, metric), figures in plain.items():
+        metrics |= _combined(MetricKey(benchmark, family, metric), figures, tiers, np.mean)
     return Evaluated(metrics, intervals)
 
 
@@ -73,9 +76,9 @@ def _with_values(cells: Cells) -> Cells:
     return Cells(tuple(cells.names[place] for place in kept), cells.value_cg[kept])
 
 
-def _totals(
-    key: str, by_cell: Mapping[str, float], tiers: Members, combine: Callable[[NDArray[np.float64]], float]
+def _combined(
+    key: MetricKey, by_cell: Mapping[str, float], tiers: Members, combine: Callable[[NDArray[np.float64]], float]
 ) -> Metrics:
-    values = np.array(list(by_cell.values()), float)
-    parts = last_parts(tuple(by_cell), tiers) if len(values) else {}
-    return {f"{key}{part}": float(combine(values[found])) for part, found in parts.items()}
+    value_c = np.array(list(by_cell.values()), float)
+    parts = last_parts(tuple(by_cell), tiers) if len(value_c) else {}
+    return {str(key.of(part)): float(combine(value_c[places])) for part, places in parts.items()}

@@ -1,4 +1,4 @@
-"""Which languages a tier has (METRICS, section 5)."""
+"""Which languages a tier has (docs/metrics.md, "Tiers")."""
 
 from sweep.settings import Tiers
 
@@ -11,4 +11,4 @@ def tier_members(
     if trained_languages:
         members["seen"] = frozenset(languages) & set(trained_languages)
         members["unseen"] = frozenset(languages) - set(trained_languages)
-    return {tier: found for tier, found in members.items() if found}
+    return {tier: codes for tier, codes in members.items() if codes}

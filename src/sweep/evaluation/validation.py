@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from sweep.data.benchmark import Benchmark
 from sweep.data.texts import Texts
 from sweep.evaluation.cells import CellTable, rank_cells
+from sweep.evaluation.columns import VALIDATION
 from sweep.evaluation.encode import encode
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.scoring import passage_texts, question_texts
 from sweep.evaluation.summarise import Members, last_parts, summarise
 from sweep.model.encoder import Retriever, Role
 from sweep.model.token_cache import TokenCache
-
-VALIDATED = (("mono", "map"), ("cross", "map"), ("pooled", "map"), ("pooled", "alignment_consistency"))
+from sweep.settings.metric_key import MetricKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,9 @@ class Validation:
 
     def values_q(self, key: str) -> NDArray[np.float64]:
         """The values that a figure is made of: those of each question in a cell, NaN where there is none."""
-        _, family, metric, *tier = key.split("/")
-        cells = self._table[family, metric]
-        part = "/".join(["", *tier])
-        return cells.value_cg[last_parts(cells.names, self._tiers)[part]].ravel()
+        wanted = MetricKey.parse(key)
+        cells = self._table[wanted.family, wanted.metric]
+        return cells.value_cg[last_parts(cells.names, self._tiers)[wanted.part]].ravel()
 
 
 class Validator:
@@ -58,7 +57,8 @@ class Validator:
         self._benchmark = benchmark
         self._tiers = tiers
         self._accelerator = accelerator
-        self._wanted = {*VALIDATED, objective}
+        usual = [column.key(benchmark.name) for column in VALIDATION]
+        self._wanted = {*((key.family, key.metric) for key in usual), objective}
         self._tokens = tokens
 
     def __call__(self, step: int) -> Validation | None:
@@ -71,10 +71,9 @@ class Validator:
             return None
         ranking = rank_parallel(self._benchmark, query_uh[text_q], passage_uh, text_d)
         table = {name: cells for name, cells in rank_cells(ranking)[0].items() if name in self._wanted}
-        found = summarise(self._benchmark.name, table, {}, {}, self._tiers).metrics
-        shown = {
-            key: value for key, value in found.items() if key.count("/") == 2 or key.split("/")[-1] in self._tiers
-        }
+        figures = summarise(self._benchmark.name, table, {}, {}, self._tiers).metrics
+        parts = {"", *self._tiers}
+        shown = {key: value for key, value in figures.items() if MetricKey.parse(key).part in parts}
         return Validation(step, shown, int(time.time() * 1000), table, self._tiers)
 
     def _embedded(self, texts: Texts, role: Role) -> NDArray[np.float32]:

@@ -1,1 +1,1 @@
-"""What the user sees of a study: progress, tables, files; reads records only."""
+"""What the user sees of a study: an answer, built once from its records, and what prints it."""

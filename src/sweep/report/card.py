@@ -1,17 +1,8 @@
 """The model card of an exported retriever: what it was trained on, how, and what it scored."""
 
+from sweep.evaluation.columns import CARD
 from sweep.evaluation.summarise import Evaluated
 from sweep.settings import CldrData, HfModel, Settings
-
-FIGURES = {
-    "mono mAP": "mono/map",
-    "cross mAP": "cross/map",
-    "pooled mAP": "pooled/map",
-    "alignment_consistency": "pooled/alignment_consistency",
-    "alignment_consistency, low-resource languages": "pooled/alignment_consistency/low",
-    "rank_distance": "pooled/rank_distance",
-    "nDCG@10": "mono/ndcg@10",
-}
 
 
 def model_card(settings: Settings, key: str, evaluated: Evaluated, commit: str | None) -> str:
@@ -56,10 +47,10 @@ seed alone:
 
 def _figures(evaluated: Evaluated, benchmark: str) -> str:
     rows = []
-    for title, name in FIGURES.items():
-        key = f"{benchmark}/{name}"
+    for column in CARD:
+        key, digits = str(column.key(benchmark)), column.digits
         if key in evaluated.metrics:
             low, high = evaluated.intervals[key]
-            digits = 1 if name.endswith("rank_distance") else 4
-            rows.append(f"| {title} | {evaluated.metrics[key]:.{digits}f} | {low:.{digits}f} | {high:.{digits}f} |")
+            figures = (f"{value:.{digits}f}" for value in (evaluated.metrics[key], low, high))
+            rows.append(f"| {' | '.join([column.title, *figures])} |")
     return "\n".join(rows)

@@ -9,10 +9,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.evaluation.metrics import digits_of
 from sweep.records.trial_record import TrialRecord
-from sweep.report.summary import best_point, shown
+from sweep.report.points import best_of, points_of
 from sweep.report.text import Status, duration_text, status_text
 from sweep.settings import Objective
+from sweep.settings.metric_key import MetricKey
 
 MOST_TRIALS = 50  # of a large study the running, the FAILED and the best ones are shown
 
@@ -41,13 +43,15 @@ class StudyRow:
 
     def best(self) -> str:
         """The best point and its objective, the mean over its seeds."""
-        row = best_point(self.records, self.objective)
-        if row is None:
+        best = best_of(points_of(self.records), self.objective)
+        if best is None:
             return "–"
-        parameters, found = row
-        values = [record.value for record in found if record.value is not None]
-        point = ", ".join(f"{path}={shown(value)}" for path, value in parameters.items())
-        return f"{sum(values) / len(values):.4f}{f' at {point}' if point else ''}"
+        return f"{best.value:.{self.digits}f}{f' at {best.text}' if best.text else ''}"
+
+    @property
+    def digits(self) -> int:
+        """Of the objective."""
+        return digits_of(MetricKey.parse(self.objective.metric))
 
 
 def studies_table(rows: Sequence[StudyRow]) -> Table:
@@ -86,7 +90,7 @@ def print_status(
     console.print(f"best {row.objective.metric} ({row.objective.direction}): {row.best()}", highlight=False)
     shown_ones = row.records if every else _important(row)
     if shown_ones:
-        console.print(_trials_table(shown_ones, working))
+        console.print(_trials_table(shown_ones, working, row.digits))
     if len(shown_ones) < len(row.records):
         console.print(f"{len(shown_ones)} of {len(row.records):,} trials; --all shows all", highlight=False)
 
@@ -94,15 +98,14 @@ def print_status(
 def _important(row: StudyRow) -> Sequence[TrialRecord]:
     if len(row.records) <= MOST_TRIALS:
         return row.records
-    sign = 1 if row.objective.direction == "maximize" else -1
     running = [record for record in row.records if record.state == "RUNNING"]
     failed = [record for record in row.records if record.state == "FAILED"]
     valued = [(record.value, record) for record in row.records if record.value is not None]
-    best = [record for _, record in sorted(valued, key=lambda pair: -sign * pair[0])]
+    best = [record for _, record in sorted(valued, key=lambda pair: -row.objective.sign * pair[0])]
     return [*running, *failed, *best][:MOST_TRIALS]
 
 
-def _trials_table(records: Sequence[TrialRecord], working: Mapping[str, tuple[str, Status]]) -> Table:
+def _trials_table(records: Sequence[TrialRecord], working: Mapping[str, tuple[str, Status]], digits: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("trial", overflow="fold")
     table.add_column("state", no_wrap=True)
@@ -120,7 +123,7 @@ def _trials_table(records: Sequence[TrialRecord], working: Mapping[str, tuple[st
             record.key,
             record.state,
             str(record.attempts),
-            "" if record.value is None else f"{record.value:.4f}",
+            "" if record.value is None else f"{record.value:.{digits}f}",
             "" if record.duration_s is None else duration_text(record.duration_s),
             note,
         )

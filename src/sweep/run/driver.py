@@ -1,4 +1,4 @@
-"""Runs or resumes a study: checks its inputs, runs it, and tells the result."""
+"""Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
 import time
 from pathlib import Path
@@ -15,8 +15,8 @@ from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
-from sweep.report.pareto import print_pareto
-from sweep.report.summary import print_summary
+from sweep.report.answer import study_answer
+from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
 from sweep.run.supervision import StudyRun
 from sweep.settings import HfModel, JudgedEvaluation, Settings
@@ -63,19 +63,14 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
             console.print(f"Resuming study '{folder.path.name}': {finished} of {store.target} trials are done.")
         complete = StudyRun(settings, composer, folder, store, console).run(command)
         records = store.records()
-    _tell_results(settings, folder, records, console)
+    _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
 
 
-def _tell_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
+def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
-    from sweep.report.certainty import print_certainty  # imports the evaluation: seconds
-
-    benchmark, objectives = settings.evaluation.name, settings.study.objectives
-    print_summary(console, folder, records, benchmark, objectives)
-    print_pareto(console, records, objectives)
-    print_certainty(console, folder, records, objectives[0], benchmark)
+    print_answer(console, study_answer(folder, records, settings.evaluation.name, settings.study.objectives))
 
 
 def _check_inputs(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from sweep.settings.base import (
     Section,
 )
 from sweep.settings.goals import Constraint, Objective
+from sweep.settings.metric_key import MetricKey
 from sweep.settings.space import Dimension, condition_problem, point_problem, same, space_problem
 from sweep.settings.storage import StorageUrl
 
@@ -139,7 +140,7 @@ class StudySettings(Section):
                 raise ValueError("pruning needs one objective: set pruner.kind=none")
             if self.seed_policy != "all":
                 raise ValueError("seed_policy=stop_when_worse needs one objective: set seed_policy=all")
-        elif self.seed_policy != "all" and metrics[0].split("/")[1:2] == ["geometry"]:
+        elif self.seed_policy != "all" and MetricKey.parse(metrics[0]).family == "geometry":
             raise ValueError(f"seed_policy=stop_when_worse needs an objective that ranks tell, not {metrics[0]}")
         for constraint in self.constraints:
             for path in constraint.not_below.of if constraint.not_below else ():

@@ -1,4 +1,4 @@
-"""Which of several points are not bettered by another, with one objective or with more."""
+"""Which of several points are not dominated by another, with one objective or with more."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,5 @@
-"""How sure a figure is: cluster bootstrap, and the paired sign-flip test of two systems (METRICS, section 6).
+"""How sure a figure is: cluster bootstrap, and the paired sign-flip test of two systems (docs/metrics.md,
+"Uncertainty").
 
 The unit that is drawn is the translation group, with its questions in all languages together, because parallel
 questions are not independent. Shapes: c = cells, g = translation groups, b = resamples, s = seeds.
@@ -49,7 +50,7 @@ def percentile_intervals(resampled_bc: Values, cells: Sequence[NDArray[np.int64]
     if not cells:
         return []
     gaps = np.isnan(resampled_bc).any()
-    mean_bk = np.stack([_mean_over_cells(resampled_bc[:, found]) for found in cells], axis=1)
+    mean_bk = np.stack([_mean_over_cells(resampled_bc[:, places]) for places in cells], axis=1)
     ends = [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2]
     low_k, high_k = (np.nanpercentile if gaps else np.percentile)(mean_bk, ends, axis=0)
     return list(zip(low_k.tolist(), high_k.tolist(), strict=True))

@@ -29,8 +29,9 @@ def judge(
 ) -> Verdict:
     """Whether a waiting trial is worth running, by the trials of its point's earlier seeds.
 
-    `known` are all trials by key, `feasible` those that a best point may have. The test is that of METRICS,
-    section 6: paired by translation group, against the point with the best mean over the same seeds.
+    `known` are all trials by key, `feasible` those that a best point may have. The test is that of
+    docs/metrics.md, "Uncertainty": paired by translation group, against the point with the best mean over the same
+    seeds.
     """
     earlier = settings.seeds[: settings.seeds.index(trial.seed)]
     own = [known.get(Point(trial.values, seed).key) for seed in earlier]
@@ -87,8 +88,7 @@ def _clearly_worse(
     if not all(file.exists() for listed in files for file in listed):
         return None  # a trial without ranks (an earlier version's, say) proves nothing
     reference, other = load_system("best", files[0]), load_system("own", files[1])
-    metric = settings.objectives[0].metric.removeprefix(f"{reference.benchmark}/")
-    _, p = paired_test(reference, other, metric)
+    _, p = paired_test(reference, other, settings.objectives[0].metric)
     if p >= settings.worse_p:
         return None
     point = Point.from_json(best[0].user_attrs["point"])

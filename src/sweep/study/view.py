@@ -11,6 +11,7 @@ from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import StudySettings
+from sweep.settings.metric_key import MetricKey
 from sweep.statistics.dominance import dominates, front
 from sweep.study.constraints import Measured, worst
 from sweep.study.database import Database
@@ -123,7 +124,7 @@ class StudyView:
         return not any(other == own or dominates(other, own, objectives) for other in others)
 
     def best_keys(self) -> set[str]:
-        """Keys of the COMPLETE trials that no other betters: one and its equals, or a Pareto front."""
+        """Keys of the COMPLETE trials that no other dominates: one and its equals, or a Pareto front."""
         trials = self._feasible(self._by_key())
         kept = front([trial.values or () for trial in trials], self.settings.objectives)
         return {trials[index].user_attrs["key"] for index in kept}
@@ -162,7 +163,7 @@ class StudyView:
 def objective_value(result: TrialResult, metric: str) -> float:
     """The value of the study's objective. Raises SweepError naming near metrics if the trial has none."""
     if metric not in result.metrics:
-        family = "/".join(metric.split("/")[:3])
-        near = sorted(name for name in result.metrics if name.startswith(family))
+        whole = MetricKey.parse(metric).whole
+        near = sorted(name for name in result.metrics if name.startswith(str(whole)))
         raise SweepError(f"the objective '{metric}' is not among the trial's metrics; there are: {', '.join(near)}")
     return result.metrics[metric]

@@ -31,6 +31,7 @@ from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.records.values import TrialResult
 from sweep.settings import HfModel, Settings, TinyModel
 from sweep.settings.cache import cache_folder
+from sweep.settings.metric_key import MetricKey
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Trained, Training
 from sweep.training.plan import BatchPlan
@@ -186,8 +187,8 @@ def _validator(
 ) -> Validator:
     """Evaluates what was held out, by the tiers of the study; the study's objective is one of its figures."""
     tiers = tier_members(validation.languages, benchmark_tiers(settings), settings.languages.train)
-    _, family, metric, *_ = settings.study.objectives[0].metric.split("/")
-    return Validator(retriever, validation, tiers, accelerator, (family, metric), tokens)
+    objective = MetricKey.parse(settings.study.objectives[0].metric)
+    return Validator(retriever, validation, tiers, accelerator, (objective.family, objective.metric), tokens)
 
 
 def _restricted(

@@ -1,0 +1,105 @@
+"""The registry of metrics. Catalogue, cells, tables, checks and docs/metrics.md are derived from it.
+
+A new metric is a function with a docstring (in quality, agreement or geometry) and a line in METRICS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.evaluation import agreement, geometry, quality
+from sweep.evaluation.families import FAMILIES, POOLS, Cell
+from sweep.evaluation.views import View
+from sweep.settings.metric_key import MetricKey
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: third part of a key.
+        families: the families that have it.
+        function: what computes it. Its parameters are named after what it looks at: the fields of its family's view
+            (see `sweep.evaluation.views`), and `depth`. It gives a value for every question or translation group, NaN
+            where there is none; one that is no mean (`is_mean`) gives a language's figure. Its docstring has summary,
+            formula, range, direction, source and pitfall.
+        label: heading of its column, `short` where the column is narrow.
+        depth: how deep a ranking must be known, None for all of it.
+        better: which way is better.
+        digits: after the decimal point, in tables with room.
+        cell: what has a figure of its own, if not what the family says.
+    """
+
+    name: str
+    families: tuple[str, ...]
+    function: Callable[..., Any]
+    label: str
+    short: str = ""
+    depth: int | None = None
+    better: Literal["higher", "lower", "target"] = "higher"
+    digits: int = 4
+    cell: Cell | None = None
+    is_mean: bool = True
+
+    def values(self, view: View) -> NDArray[np.float64]:
+        """What the function makes of a view (q or g), or a single figure."""
+        wanted = signature(self.function).parameters
+        return np.asarray(
+            self.function(**{name: self.depth if name == "depth" else getattr(view, name) for name in wanted})
+        )
+
+    def cell_in(self, family: str) -> Cell:
+        """What has a figure of its own."""
+        return self.cell or FAMILIES[family].cell
+
+    def known_at(self, depth: int | None) -> bool:
+        """Whether a search to this depth (None: exact ranks) is enough."""
+        return depth is None or (self.depth is not None and self.depth <= depth)
+
+
+POOLED, AGREEMENT, GEOMETRY = ("pooled",), ("agreement",), ("geometry",)
+METRICS = (
+    Metric("map", POOLS, quality.average_precision, "mAP"),
+    Metric("recall@1", POOLS, quality.recall_at, "Recall@1", depth=1),
+    Metric("recall@10", POOLS, quality.recall_at, "Recall@10", depth=10),
+    Metric("recall@100", POOLS, quality.recall_at, "Recall@100", depth=100),
+    Metric("mrr@10", POOLS, quality.reciprocal_rank_at, "MRR@10", depth=10),
+    Metric("ndcg@10", POOLS, quality.ndcg_at, "nDCG@10", depth=10),
+    Metric("alignment_consistency", POOLED, quality.alignment_consistency, "alignment", short="align."),
+    Metric("rank_distance", POOLED, quality.rank_distance, "rank distance", better="lower", digits=1),
+    Metric("language_preference", POOLED, quality.prefers_own_language, "own lang.", better="target"),
+    Metric("same_language@1", POOLED, quality.same_language_first, "same lang.@1", better="target"),
+    Metric("rbo", AGREEMENT, agreement.rank_biased_overlap, "RBO"),
+    Metric("jaccard@10", AGREEMENT, agreement.jaccard, "Jaccard@10"),
+    Metric("agree_correct@1", AGREEMENT, agreement.both_correct, "agree correct@1"),
+    Metric("bitext_accuracy", GEOMETRY, geometry.bitext_accuracy, "bitext"),
+    Metric("mexa", GEOMETRY, geometry.mexa, "MEXA"),
+    Metric("alignment_loss", GEOMETRY, geometry.alignment_loss, "align. loss", better="lower"),
+    Metric("uniformity", GEOMETRY, geometry.uniformity, "uniformity", better="lower", cell="language", is_mean=False),
+    Metric("language_probe", GEOMETRY, geometry.language_probe, "lang. probe", better="target", cell="language"),
+)
+_DIGITS_OF_OTHERS = 4
+_BY_NAME = {(family, metric.name): metric for metric in METRICS for family in metric.families}
+
+
+def metrics_of(family: str, cell: Cell | None = None) -> list[Metric]:
+    """The metrics of a family, or those with this kind of cell, in the order of the registry."""
+    return [
+        metric for metric in METRICS if family in metric.families and (cell is None or metric.cell_in(family) == cell)
+    ]
+
+
+def metric_of(key: MetricKey) -> Metric:
+    """The metric of a key. Raises KeyError for a count and for what is not in the registry."""
+    return _BY_NAME[key.family, key.metric]
+
+
+def digits_of(key: MetricKey) -> int:
+    """Digits after the decimal point of a figure in a table with room; narrow tables have one fewer."""
+    metric = _BY_NAME.get((key.family, key.metric))
+    return _DIGITS_OF_OTHERS if metric is None else metric.digits

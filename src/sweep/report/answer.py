@@ -1,0 +1,72 @@
+"""What a study answers, built once from its records, metrics and ranks. Tables, cards and pages only print it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sweep.evaluation.columns import RESULTS
+from sweep.records.folder import StudyFolder
+from sweep.records.table import read_metrics
+from sweep.records.trial_record import TrialRecord
+from sweep.report.points import Front, PointRow, Spread, best_of, front_of, points_of
+from sweep.report.ratios import Certainty, certainty_of
+from sweep.settings import Objective
+
+
+@dataclass(frozen=True)
+class StudyAnswer:
+    """The answer of a study.
+
+    Attributes:
+        benchmark: what its trials were evaluated on.
+        objectives: what it was to find the best of.
+        points: all points with a COMPLETE trial, in order of the searched values, with the figures of RESULTS.
+        best: the best of them by the only objective; None with several objectives.
+        front: the Pareto front of several objectives.
+        certainty: intervals of the ratios, and their comparisons.
+        baselines: the same figures of pretrained models before any training.
+        failed: the FAILED trials.
+    """
+
+    benchmark: str
+    objectives: tuple[Objective, ...]
+    points: tuple[PointRow, ...]
+    best: PointRow | None
+    front: Front | None
+    certainty: Certainty
+    baselines: tuple[Mapping[str, Spread], ...]
+    failed: tuple[TrialRecord, ...]
+
+
+def study_answer(
+    folder: StudyFolder, records: Sequence[TrialRecord], benchmark: str, objectives: Sequence[Objective]
+) -> StudyAnswer:
+    """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date.
+
+    Raises:
+        InputError: a file of ranks is damaged.
+    """
+    keys = [str(column.key(benchmark)) for column in RESULTS]
+    points = points_of(records)
+    metrics = read_metrics(folder.trials_csv, keys) if points else {}
+    points = tuple(
+        replace(point, figures=_figures([metrics.get(record.key, {}) for record in point.records], keys))
+        for point in points
+    )
+    baselines = [json.loads(baseline.metrics.read_text()) for baseline in folder.baselines()]
+    return StudyAnswer(
+        benchmark=benchmark,
+        objectives=tuple(objectives),
+        points=points,
+        best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
+        front=front_of(points, objectives),
+        certainty=certainty_of(folder, points, objectives[0], benchmark),
+        baselines=tuple(_figures([baseline], keys) for baseline in baselines),
+        failed=tuple(record for record in records if record.state == "FAILED"),
+    )
+
+
+def _figures(metrics: Sequence[Mapping[str, float]], keys: Iterable[str]) -> dict[str, Spread]:
+    """Figures by their keys from the metrics of each seed; without those that no seed has."""
+    spreads = {key: Spread.of([one[key] for one in metrics if key in one]) for key in keys}
+    return {key: spread for key, spread in spreads.items() if spread is not None}

@@ -1,0 +1,125 @@
+"""The points of a study: its COMPLETE trials with all their seeds together, and which of the points are best."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import Any
+
+from sweep.records.trial_record import TrialRecord
+from sweep.settings import Objective
+from sweep.statistics.dominance import front
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure's mean over seeds, and the standard deviation between seeds where there are several."""
+
+    mean: float
+    deviation: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread | None":
+        """None without any value."""
+        if not values:
+            return None
+        return cls(fmean(values), stdev(values) if len(values) > 1 else None)
+
+    def text(self, digits: int) -> str:
+        """Such as "0.512±0.013"."""
+        mean = f"{self.mean:.{digits}f}"
+        return mean if self.deviation is None else f"{mean}±{self.deviation:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class PointRow:
+    """One point: its searched values by config path, its COMPLETE trials, and figures by their keys."""
+
+    parameters: Mapping[str, Any]
+    records: tuple[TrialRecord, ...]
+    figures: Mapping[str, Spread] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """The first objective's mean over the seeds."""
+        values = [record.value for record in self.records if record.value is not None]
+        return fmean(values) if values else 0.0
+
+    @property
+    def values(self) -> list[float]:
+        """Every objective's mean over the seeds."""
+        return [fmean(column) for column in zip(*(record.values for record in self.records), strict=True)]
+
+    @property
+    def keeps_constraints(self) -> bool:
+        """Whether it may be the best."""
+        return all(record.violation <= 0 for record in self.records)
+
+    @property
+    def text(self) -> str:
+        """Such as "ratio.monolingual=0.5, train.steps=100"; empty for the only point of a study."""
+        return parameters_text(self.parameters)
+
+
+@dataclass(frozen=True)
+class Front:
+    """The points that no other one dominates, best by the first objective first; of how many points, and how many of
+    these break a constraint."""
+
+    points: tuple[PointRow, ...]
+    among: int
+    breaking: int
+
+
+def points_of(records: Iterable[TrialRecord]) -> tuple[PointRow, ...]:
+    """All points with a COMPLETE trial, in order of the searched values."""
+    points: dict[str, tuple[dict[str, Any], list[TrialRecord]]] = {}
+    for record in records:
+        if record.state == "COMPLETE":
+            points.setdefault(repr(sorted(record.parameters.items())), (record.parameters, []))[1].append(record)
+    rows = [PointRow(parameters, tuple(replicates)) for parameters, replicates in points.values()]
+    return tuple(sorted(rows, key=lambda row: [_sortable(value) for value in row.parameters.values()]))
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    return (False, value) if isinstance(value, (int, float)) else (True, str(value))
+
+
+def best_first(points: Iterable[PointRow], objective: Objective) -> list[PointRow]:
+    """By the mean objective over seeds."""
+    return sorted(points, key=lambda point: -objective.sign * point.value)
+
+
+def best_of(points: Iterable[PointRow], objective: Objective) -> PointRow | None:
+    """The best point of those that keep the study's constraints."""
+    return next(iter(best_first((point for point in points if point.keeps_constraints), objective)), None)
+
+
+def front_of(points: Sequence[PointRow], objectives: Sequence[Objective]) -> Front | None:
+    """The Pareto front by the means over seeds; None with a single objective, and without points. A point that breaks
+    a constraint is not on it."""
+    if len(objectives) < 2 or not points:
+        return None
+    kept = [point for point in points if point.keeps_constraints]
+    undominated = [kept[index] for index in front([point.values for point in kept], objectives)]
+    ordered = sorted(undominated, key=lambda point: -objectives[0].sign * point.values[0])
+    return Front(tuple(ordered), len(points), len(points) - len(kept))
+
+
+def value_text(value: Any) -> str:
+    """A searched value as text."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def parameters_text(parameters: Mapping[str, Any]) -> str:
+    """Searched values as text."""
+    return ", ".join(f"{path}={value_text(value)}" for path, value in parameters.items())
+
+
+def paths_of(points: Iterable[PointRow]) -> list[str]:
+    """The config paths that any of the points has a value of."""
+    return sorted({path for point in points for path in point.parameters})
+
+
+def cells_of(point: PointRow, paths: Iterable[str]) -> list[str]:
+    """A point's searched values in the columns of a table, a dash where it has none."""
+    return [value_text(point.parameters[path]) if path in point.parameters else "–" for path in paths]

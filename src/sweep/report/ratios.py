@@ -1,0 +1,166 @@
+"""How sure the ratios' figures are, and each ratio against those that it should beat."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from sweep.evaluation.comparison import Comparison, Figure, System, compare, figure, load_system
+from sweep.evaluation.families import COUNTS
+from sweep.records.folder import StudyFolder
+from sweep.report.points import PointRow, parameters_text, value_text
+from sweep.settings import Objective
+from sweep.settings.metric_key import MetricKey
+
+RATIO = "ratio.monolingual"
+GROUP, NAME = RATIO.split(".")
+MOST_TRIALS = 200  # whose ranks are read and resampled; a large study has thousands
+
+
+@dataclass(frozen=True)
+class RatioRow:
+    """One ratio: its figure, the number of its seeds, and its comparison with each reference (None for the reference
+    itself)."""
+
+    ratio: float
+    figure: Figure
+    seeds: int
+    against: Mapping[str, Comparison | None]
+
+
+@dataclass(frozen=True)
+class RatioTable:
+    """The ratios in ascending order, all with the same other searched values (`others`, as text)."""
+
+    others: str
+    rows: tuple[RatioRow, ...]
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """A table for every combination of the other searched values. Of more than `most_trials` trials only the best
+    combinations are compared; then `is_partial`."""
+
+    tables: tuple[RatioTable, ...]
+    is_partial: bool
+    most_trials: int
+
+
+def certainty_of(folder: StudyFolder, points: Sequence[PointRow], objective: Objective, benchmark: str) -> Certainty:
+    """Intervals and comparisons by the first objective, from the trials' files of ranks.
+
+    References are the better one of the two single-kind ratios (0: only cross-lingual, 1: only monolingual batches),
+    and 0.5, as far as the study has them. An objective that does not come from ranks has no tables.
+    """
+    key = MetricKey.within(benchmark, objective.metric)
+    placed = list(_placed(folder, points))
+    is_partial = sum(len(point.records) for _, _, point in placed) > MOST_TRIALS
+    if key.family == "geometry" or key.metric in COUNTS:
+        return Certainty((), is_partial, MOST_TRIALS)
+    combinations: dict[str, dict[float, PointRow]] = {}
+    for others, ratio, point in placed:
+        combinations.setdefault(others, {}).setdefault(ratio, point)
+    tables = [
+        RatioTable(others, _rows(folder, ratios, key, objective))
+        for others, ratios in _within_budget(folder, combinations, objective).items()
+    ]
+    return Certainty(tuple(tables), is_partial, MOST_TRIALS)
+
+
+def _placed(folder: StudyFolder, points: Sequence[PointRow]) -> Iterator[tuple[str, float, PointRow]]:
+    """The other searched values (as text) and the ratio of every point that has one.
+
+    Where the config group is searched, the ratio is that of the trial's configuration; what else its choices differ
+    in counts among the other values.
+    """
+    sections = {
+        index: section
+        for index, point in enumerate(points)
+        if GROUP in point.parameters and RATIO not in point.parameters
+        for section in [_section(folder, point)]
+        if section is not None
+    }
+    seen: dict[str, set[str]] = {}
+    for section in sections.values():
+        for name, value in section.items():
+            seen.setdefault(name, set()).add(repr(value))
+    differing = [name for name, values in seen.items() if name != NAME and len(values) > 1]
+    for index, point in enumerate(points):
+        others = dict(point.parameters)
+        if RATIO in others:
+            yield (
+                parameters_text({path: others[path] for path in others if path != RATIO}),
+                float(others[RATIO]),
+                point,
+            )
+        elif index in sections:
+            del others[GROUP]
+            others |= {f"{GROUP}.{name}": sections[index].get(name) for name in differing}
+            yield parameters_text(others), float(sections[index][NAME]), point
+
+
+def _section(folder: StudyFolder, point: PointRow) -> dict[str, Any] | None:
+    """The ratio's settings in a point's configuration; None if an earlier version did not keep it."""
+    file = folder.trial(point.records[0].key).config
+    if not file.exists():
+        return None
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a study may have thousands of points
+    section: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), loader)[GROUP]
+    return section
+
+
+def _within_budget(
+    folder: StudyFolder, combinations: Mapping[str, Mapping[float, PointRow]], objective: Objective
+) -> dict[str, dict[float, PointRow]]:
+    """Those that compare ratios, whose ranks are there: all, or in a large study the best ones."""
+    best = {
+        others: max(objective.sign * point.value for point in ratios.values())
+        for others, ratios in combinations.items()
+    }
+    kept, trials = set(), 0
+    for others in sorted(combinations, key=lambda others: -best[others]):
+        ratios = combinations[others]
+        size = sum(len(point.records) for point in ratios.values())
+        if len(ratios) < 2 or trials + size > MOST_TRIALS:
+            continue
+        trials += size
+        kept.add(others)
+    return {
+        others: with_ranks
+        for others, ratios in combinations.items()
+        if others in kept and len(with_ranks := _with_ranks(folder, ratios)) > 1
+    }
+
+
+def _with_ranks(folder: StudyFolder, ratios: Mapping[float, PointRow]) -> dict[float, PointRow]:
+    return {
+        ratio: point
+        for ratio, point in ratios.items()
+        if all(folder.trial(record.key).ranks.exists() for record in point.records)
+    }
+
+
+def _rows(
+    folder: StudyFolder, ratios: Mapping[float, PointRow], key: MetricKey, objective: Objective
+) -> tuple[RatioRow, ...]:
+    metric = str(key)
+    systems = {ratio: _system(folder, ratio, point) for ratio, point in ratios.items()}
+    figures = {ratio: figure(system, metric) for ratio, system in systems.items()}
+    single = [ratio for ratio in (0.0, 1.0) if ratio in systems]
+    references = [max(single, key=lambda ratio: objective.sign * figures[ratio].value)] if single else []
+    references += [0.5] if 0.5 in systems else []
+    against: dict[float, dict[str, Comparison | None]] = {ratio: {} for ratio in systems}
+    for reference in references:
+        others = [ratio for ratio in systems if ratio != reference]
+        compared = compare(systems[reference], [systems[ratio] for ratio in others], metric)
+        for ratio, comparison in zip(others, compared, strict=True):
+            against[ratio][value_text(reference)] = comparison
+        against[reference][value_text(reference)] = None
+    return tuple(
+        RatioRow(ratio, figures[ratio], len(ratios[ratio].records), against[ratio]) for ratio in sorted(systems)
+    )
+
+
+def _system(folder: StudyFolder, ratio: float, point: PointRow) -> System:
+    return load_system(value_text(ratio), [folder.trial(record.key).ranks for record in point.records])
