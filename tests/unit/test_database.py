@@ -82,7 +82,7 @@ def test_four_processes_claim_forty_trials_exactly(tmp_path: Path, storage: list
         worker.join()
     assert len(claimed) == len(set(claimed)) == len({key for _, key in claimed}) == 40
     store = store_at(tmp_path, *FORTY, *storage)
-    assert (store.finished(), store.target, store.unfinished()) == (40, 40, False)
+    assert (store.view.finished(), store.view.target, store.view.unfinished()) == (40, 40, False)
 
 
 def test_a_look_finds_what_optuna_finds(tmp_path: Path, storage: list[str]) -> None:
@@ -156,11 +156,11 @@ def test_an_attempt_that_lost_its_trial_changes_nothing(tmp_path: Path, storage:
     ):
         with pytest.raises(Fenced):
             change()
-    assert store.states() == {late.point.key: "RUNNING"}
+    assert store.view.states() == {late.point.key: "RUNNING"}
     store.finish(successor, result(late.point.key))
     with pytest.raises(Fenced):
         store.fail(late, "broken")
-    assert store.states() == {late.point.key: "COMPLETE"}
+    assert store.view.states() == {late.point.key: "COMPLETE"}
 
 
 def test_a_worker_without_a_sign_of_life_loses_its_trial(tmp_path: Path, storage: list[str]) -> None:
@@ -318,7 +318,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
     claim = store.claim("w")
     assert claim is not None
     store.finish(claim, result(claim.point.key))
-    assert store.finished() == 1
+    assert store.view.finished() == 1
 
 
 def test_a_wrong_password_and_a_server_that_is_down_are_said_without_the_password(

@@ -58,3 +58,10 @@ def suggest(trial: Trial, path: str, distribution: BaseDistribution) -> Any:
         )
     assert isinstance(distribution, CategoricalDistribution)
     return trial.suggest_categorical(path, distribution.choices)
+
+
+def parameters(settings: StudySettings, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """Values as Optuna's parameters, and their distributions."""
+    known = {path: distribution_of(settings, path) for path in values}
+    kept = {path: distribution for path, distribution in known.items() if distribution is not None}
+    return {path: stored(values[path]) for path in kept}, kept
