@@ -9,68 +9,30 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
 from sweep.records.values import State
 from sweep.settings import StudySettings
-from sweep.study.database import Database
-from sweep.study.distributions import parameters
+from sweep.study.distributions import waiting_trial
 from sweep.study.internals import (
     STATES,
     StudyTables,
     engine_of,
-    find_study,
-    resumed_trial,
     silent_trials,
     with_cache,
 )
+from sweep.study.kinds import database_of
+from sweep.study.optuna_points import PointStudy
 from sweep.study.patience import Patience
 from sweep.study.point import Point
-from sweep.study.postgresql import PostgresqlDatabase
 from sweep.study.pruning import pruner_of
-from sweep.study.sqlite import SqliteDatabase
-from sweep.study.storage import SearchedPoints, StudyMissing, StudyReader, TrialStorage
+from sweep.study.storage import SearchedPoints, TrialStorage
 from sweep.study.trials import Claim, StoredTrial
 
 Answer = TypeVar("Answer")
 TO_OPTUNA: dict[State, TrialState] = {state: theirs for theirs, state in STATES.items()}
-
-
-def database_of(file: Path, settings: StudySettings) -> Database:
-    """The database that a study's settings name: this SQLite file, or a PostgreSQL server."""
-    return SqliteDatabase(file) if settings.storage is None else PostgresqlDatabase(settings.storage)
-
-
-class RelationalReader(StudyReader):
-    """Looks at a study, and creates nothing. Raises StudyMissing if there is no such study."""
-
-    def __init__(self, file: Path, settings: StudySettings) -> None:
-        self._database = database_of(file, settings)
-        self.place = self._database.place
-        self._patience = Patience(self.place, self._database.secret, settings.patience_s)
-        study_id = self._patience(lambda: self._find(settings.name))
-        self._tables = StudyTables(self._database.looking, study_id)
-
-    def _find(self, name: str) -> int:
-        with self._database.looking() as connection:
-            study_id = find_study(connection, name)
-        if study_id is None:
-            raise StudyMissing(f"its database {self.place} has no study '{name}'")
-        return study_id
-
-    def attributes(self) -> Mapping[str, Any]:
-        """The study's own attributes."""
-        return self._patience(self._tables.attributes)
-
-    def trials(self) -> Mapping[str, StoredTrial]:
-        """The latest trial of every key."""
-        return self._patience(self._tables.by_key)
-
-    def close(self) -> None:
-        """End its connections."""
-        self._database.close()
 
 
 class RelationalStorage(TrialStorage):
@@ -129,10 +91,7 @@ class RelationalStorage(TrialStorage):
 
         return self.patiently(attempt)
 
-    @property
-    def current_change(self) -> object | None:
-        """What this thread does under the lock, different each time; None outside. What is read under the lock stays
-        true until it is changed here."""
+    def _current_change(self) -> object | None:
         return getattr(self._thread, "change", None)
 
     @property
@@ -156,7 +115,7 @@ class RelationalStorage(TrialStorage):
 
     def searched_points(self) -> SearchedPoints:
         """The study of points, begun if there is none."""
-        return _PointStudy(self, self._settings, self._database, self._optuna)
+        return PointStudy(self, self._settings, self._database, self._optuna, self._current_change)
 
     # Trials ---------------------------------------------------------------------------------------------------
 
@@ -206,59 +165,6 @@ class RelationalStorage(TrialStorage):
     def silent(self) -> set[int]:
         """Ids of trials whose workers gave no sign of life for the study's grace."""
         return silent_trials(self._backend, self._study_id)
-
-
-class _PointStudy(SearchedPoints):
-    """An Optuna study of its own, `<name>.points`, in the same database."""
-
-    def __init__(
-        self,
-        storage: RelationalStorage,
-        settings: StudySettings,
-        database: Database,
-        kept: optuna.storages.BaseStorage,
-    ) -> None:
-        self._storage = storage
-        self._database = database
-        self._optuna = kept
-        self._name = f"{settings.name}.points"
-        directions = [objective.direction for objective in settings.objectives]
-        storage.change(
-            lambda: optuna.create_study(
-                study_name=self._name, storage=kept, directions=directions, load_if_exists=True
-            )
-        )
-        self._study_id = storage.patiently(lambda: kept.get_study_id_from_name(self._name))
-        # Read under the lock in this change of it, and not changed since.
-        self._known: tuple[object | None, Sequence[FrozenTrial]] = None, []
-
-    def trials(self) -> Sequence[FrozenTrial]:
-        """All of them; read once in a change, and again after `study` gave them away to be changed."""
-        change = self._storage.current_change
-        if change is None or self._known[0] is not change:
-            with self._database.only_reading():
-                self._known = change, self._optuna.get_all_trials(self._study_id, deepcopy=False)
-        return self._known[1]
-
-    def study(self, sampler: BaseSampler) -> optuna.Study:
-        """The study of points with this sampler."""
-        self._known = None, []
-        return optuna.load_study(study_name=self._name, storage=self._optuna, sampler=sampler)
-
-    def resumed(self, study: optuna.Study, trial: FrozenTrial) -> Trial:
-        """A point that can be changed again."""
-        return resumed_trial(study, trial)
-
-
-def waiting_trial(settings: StudySettings, point: Point, earlier_attempts: int = 0) -> FrozenTrial:
-    """A new trial of a point."""
-    params, distributions = parameters(settings, point.values)
-    return create_trial(
-        state=TrialState.WAITING,
-        user_attrs={"key": point.key, "point": point.to_json(), "attempts": earlier_attempts},
-        params=params,
-        distributions=distributions,
-    )
 
 
 def _quieten() -> None:

@@ -1,7 +1,7 @@
 """The contract between a study and whatever keeps its trials.
 
-`StudyReader` is enough for looking at a study; `TrialStorage` is what changes one. `relational` implements both over
-a database that Optuna lays out. Another storage, or another way to hand out trials (row locks instead of one lock
+`StudyReader` is enough for looking at a study; `TrialStorage` is what changes one. `readonly` and `relational`
+implement them over a database that Optuna lays out. Another storage, or another way to hand out trials (row locks instead of one lock
 for the study, say), implements these classes and passes `tests/contract/test_storages.py`.
 """
 

@@ -9,7 +9,7 @@ from sweep.settings import StudySettings
 from sweep.statistics.dominance import dominates, front
 from sweep.study.goals import Goals
 from sweep.study.point import Point
-from sweep.study.relational import RelationalReader
+from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyReader
 from sweep.study.trials import StoredTrial, record_of
 from sweep.study.wanted import WantedTrials

@@ -16,7 +16,7 @@ from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.study.identity import differences, outside, result_settings
 from sweep.study.point import Point
-from sweep.study.relational import RelationalReader
+from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyMissing
 from sweep.study.store import StudyStore
 
