@@ -29,7 +29,9 @@ DISCRETE = "study.space={ratio.monolingual: {float: [0, 1], step: 0.5}, train.st
 
 def points_of(store: StudyStore) -> list[FrozenTrial]:
     """The trials of the study of points."""
-    study = optuna.load_study(study_name=f"{store.settings.name}.points", storage=f"sqlite:///{store.folder.database}")
+    study = optuna.load_study(
+        study_name=f"{store.settings.name}.points", storage=f"sqlite:///{store.folder.database}"
+    )
     return list(study.get_trials(deepcopy=False))
 
 
