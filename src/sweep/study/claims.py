@@ -35,18 +35,20 @@ class Claims:
 
     def claim(self, entry: str) -> Claim | None:
         """Take on the next trial under this entry, or None if nothing is left to do."""
-        for trial in self._view.trials().values():
+        known = self._view.trials()  # one look: of a large study it is what a claim costs
+        for trial in known.values():
             if trial.is_held_by(entry):  # the database went away before it could say that the trial is ours
                 return Claim(trial.id, trial.number, trial.point, trial.attempts, entry)
         if self._search is not None:
-            self._search.settle(self._view.trials())
-            self._queue.add_seeds(self._search)
-        claim = self._storage.take(self._candidates(self._view.trials()), entry)
+            self._search.settle(known)
+            self._queue.add_seeds(self._search, known)
+            known = self._view.trials()
+        claim = self._storage.take(self._candidates(known), entry)
         if claim is None and self._search is not None:
             self._search.settle(self._view.trials())  # points whose last seeds have just been stopped
             if len(self._search.begun()) < (self._settings.points or 0):
                 self._search.ask()
-                self._queue.add_seeds(self._search)
+                self._queue.add_seeds(self._search, known)
                 claim = self._storage.take(self._waiting(self._view.trials()), entry)
         return claim
 

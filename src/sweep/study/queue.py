@@ -1,6 +1,6 @@
 """What is to be run and not there yet: it is enqueued as WAITING trials, or adopted from another study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from sweep.records.values import TrialResult
@@ -9,6 +9,7 @@ from sweep.study.outcomes import end_trial
 from sweep.study.point import Point
 from sweep.study.search import PointSearch
 from sweep.study.storage import TrialStorage
+from sweep.study.trials import StoredTrial
 from sweep.study.view import StudyView
 
 
@@ -31,9 +32,8 @@ class TrialQueue:
                 if trial.state == "FAILED":
                     self._storage.add(trial.point, trial.attempts)
 
-    def add_seeds(self, search: PointSearch) -> None:
+    def add_seeds(self, search: PointSearch, known: Mapping[str, StoredTrial]) -> None:
         """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed."""
-        known = self._view.trials()
         for key, point in self._view.wanted.with_seeds(search.begun()).items():
             if key not in known:
                 self._storage.add(point)

@@ -1,8 +1,8 @@
 """The contract between a study and whatever keeps its trials.
 
 `StudyReader` is enough for looking at a study; `TrialStorage` is what changes one. `readonly` and `relational`
-implement them over a database that Optuna lays out. Another storage, or another way to hand out trials (row locks instead of one lock
-for the study, say), implements these classes and passes `tests/contract/test_storages.py`.
+implement them over a database that Optuna lays out. Another storage, or another way to hand out trials (row locks
+instead of one lock for the study, say), implements these classes and passes `tests/contract/test_storages.py`.
 """
 
 from abc import ABC, abstractmethod
