@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import optuna
 import sqlalchemy
 from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
@@ -64,6 +63,7 @@ def build(sweeps: Path, name: str, seeds: int, metrics: int) -> None:
     folder = StudyFolder(sweeps / name)
     store = StudyStore(folder, settings.study, lambda _: False)
     store.check_settings(settings)
+    store.storage.close()
     objective = settings.study.objectives[0].metric
     names = [objective, *(f"cldr/pooled/map/{number}" for number in range(metrics - 1))]
     variants = [
@@ -76,14 +76,14 @@ def build(sweeps: Path, name: str, seeds: int, metrics: int) -> None:
     for number, point in enumerate(grid_points(settings.study)):
         value, trial = variants[number % VARIANTS][objective], folder.trial(point.key)
         _write(trial.path, TrialResult(point.key, "f", {}, 0.1, 1.0, {}, 0, {}), texts[number % VARIANTS])
-        for table, row in _database_rows(store, settings, number, point, value):
+        for table, row in _database_rows(settings, number, point, value):
             rows.setdefault(table, []).append(row)
         records.append(
             TrialRecord(
                 point.key, number, point.seed, "COMPLETE", point.values, 1, value, (value,), 0.0, 1.0, folder=trial
             )
         )
-    with _engine(store.study).begin() as connection:
+    with _engine(folder).begin() as connection:
         for table, of_table in rows.items():
             connection.execute(sqlalchemy.insert(table.__table__), of_table)
     TrialsTable(folder.trials_csv).update(records)
@@ -95,14 +95,12 @@ def _write(folder: Path, result: TrialResult, metrics: str) -> None:
     (folder / "result.json").write_text(json.dumps(vars(result)).replace('"metrics": {}', f'"metrics": {metrics}'))
 
 
-def _engine(study: optuna.Study) -> sqlalchemy.Engine:
-    storage: Any = study._storage
-    engine: sqlalchemy.Engine = storage._backend.engine
-    return engine
+def _engine(folder: StudyFolder) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(folder.database)))
 
 
 def _database_rows(
-    store: StudyStore, settings: Settings, number: int, point: Point, value: float
+    settings: Settings, number: int, point: Point, value: float
 ) -> Iterator[tuple[type[models.BaseModel], dict[str, Any]]]:
     """What Optuna keeps of a finished trial; through its own functions ten thousand take minutes."""
     trial = {"trial_id": number + 1}
@@ -112,7 +110,7 @@ def _database_rows(
         {
             **trial,
             "number": number,
-            "study_id": store.study._study_id,
+            "study_id": 1,  # the only one
             "state": TrialState.COMPLETE,
             "datetime_start": now,
             "datetime_complete": now,

@@ -39,12 +39,12 @@ def test_a_clearly_worse_point_runs_no_more_seeds(tmp_path: Path) -> None:
     keys = run_with_ranks(store)
     counts = {alpha: sum(f"={alpha}," in key for key in keys) for alpha in ("0.5", "0", "1")}
     assert counts == {"0.5": 3, "0": 3, "1": 1}
-    records = {record.key: record for record in store.records()}
+    records = {record.key: record for record in store.view.records()}
     for seed in (1, 2):
         stopped = records[f"ratio.monolingual=1,seed={seed}"]
         assert stopped.state == "PRUNED"
         assert str(stopped.reason).startswith("not run: after 1 of 3 seeds worse than ratio.monolingual=0.5 (p = 0.0")
-    assert (store.finished(), store.target, store.unfinished()) == (9, 9, False)
+    assert (store.view.finished(), store.view.target, store.view.unfinished()) == (9, 9, False)
     assert store.claim("w") is None
 
 
@@ -58,7 +58,7 @@ def test_a_points_seeds_run_one_after_another(tmp_path: Path) -> None:
     claims = [store.claim(f"w{index}") for index in range(4)]
     seeds = [(claim.point.values["ratio.monolingual"], claim.point.seed) for claim in claims if claim is not None]
     assert seeds == [(0.5, 0), (0.0, 0), (1.0, 0)]
-    assert store.unfinished()
+    assert store.view.unfinished()
 
 
 def test_a_search_is_told_the_mean_of_the_seeds_that_ran(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_search_is_told_the_mean_of_the_seeds_that_ran(tmp_path: Path) -> None
     else:
         assert len(keys) == 4
     assert {round(trial.value or 0, 2) for trial in points_of(store)} == {1.0, 0.25}
-    assert store.finished() == store.target == 6
+    assert store.view.finished() == store.view.target == 6
 
 
 # Pruning ------------------------------------------------------------------------------------------------------
@@ -131,9 +131,9 @@ def test_a_pruned_trial_counts_and_stays_pruned(tmp_path: Path) -> None:
     assert claim is not None
     assert store.report(claim, 10, 0.1)
     store.prune(claim, "worse than the median at step 10")
-    (record,) = [record for record in store.records() if record.state == "PRUNED"]
+    (record,) = [record for record in store.view.records() if record.state == "PRUNED"]
     assert (record.key, record.reason) == (claim.point.key, "worse than the median at step 10")
-    assert store.finished() == 2
+    assert store.view.finished() == 2
     later = store.claim("w")
     assert later is not None
     assert later.point.key != claim.point.key
@@ -229,14 +229,14 @@ def test_a_grid_takes_over_trials_that_are_its_own(tmp_path: Path) -> None:
     ]  # fmt: skip
     new, adopted = started(tmp_path, "new", *wide)
     assert adopted == 2
-    records = [record for record in new.records() if record.state == "COMPLETE"]
+    records = [record for record in new.view.records() if record.state == "COMPLETE"]
     assert [record.key for record in records] == [
         "ratio.monolingual=0.5,train.steps=180,seed=0", "ratio.monolingual=0.5,train.steps=180,seed=1",
     ]  # fmt: skip
     assert [record.metrics[LOW] for record in records] == [0.5, 0.5]
     assert started(tmp_path, "new", *wide)[1] == 0  # once
     assert len(run_all(new, *wide)) == 6
-    assert (new.finished(), new.target) == (8, 8)
+    assert (new.view.finished(), new.view.target) == (8, 8)
 
 
 def test_a_search_knows_the_points_and_keeps_its_target(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_search_knows_the_points_and_keeps_its_target(tmp_path: Path) -> None:
     assert adopted == 1  # 0 is not in the space
     (known,) = points_of(new)
     assert (known.params, known.value) == ({"ratio.monolingual": 0.5}, 0.5)
-    assert len(run_all(new, *search)) == new.target == new.finished() == 3
+    assert len(run_all(new, *search)) == new.view.target == new.view.finished() == 3
     assert len(points_of(new)) == 4
 
 

@@ -31,7 +31,9 @@ DISCRETE = "study.space={ratio.monolingual: {float: [0, 1], step: 0.5}, train.st
 
 def points_of(store: StudyStore) -> list[FrozenTrial]:
     """The trials of the study of points."""
-    study = optuna.load_study(study_name=f"{store.settings.name}.points", storage=store.storage)
+    study = optuna.load_study(
+        study_name=f"{store.settings.name}.points", storage=f"sqlite:///{store.folder.database}"
+    )
     return list(study.get_trials(deepcopy=False))
 
 
@@ -117,12 +119,12 @@ def test_a_kill_while_a_point_is_asked_for_loses_and_repeats_nothing(
     def killed(*_: Any, **__: Any) -> None:
         raise Killed
 
-    moments = [("study.search", "suggest"), ("study.store", "waiting_trial"), ("study.search", "Point.to_json")]
+    moments = [("asking", "suggest"), ("relational", "waiting_trial"), ("asking", "Point.to_json")]
     done: list[str] = []
     for module, name in moments * 2:
         store = store_of(tmp_path / "b", *search)
         with monkeypatch.context() as patch:
-            patch.setattr(f"sweep.{module}.{name}", killed)
+            patch.setattr(f"sweep.study.{module}.{name}", killed)
             with pytest.raises(Killed):
                 store.claim("w")
         done += run(store_of(tmp_path / "b", *search), lambda *_: {LOW: 0.5}, limit=1)
@@ -187,7 +189,7 @@ def conflict(values: dict[str, Any], _: int) -> dict[str, float]:
 def test_several_objectives_have_a_front(sampler: str, tmp_path: Path) -> None:
     store = store_of(tmp_path, SPACE, TWO, "study.points=10", f"study.sampler={sampler}")
     run(store, conflict)
-    records = store.records()
+    records = store.view.records()
     kept = front_of(rows_of(records), store.settings.objectives)
     assert kept is not None
     values = [record.values for record in records]
@@ -195,7 +197,7 @@ def test_several_objectives_have_a_front(sampler: str, tmp_path: Path) -> None:
         one for one in values if not any(other != one and (np.array(other) >= one).all() for other in values)
     }
     assert {tuple(point.values) for point in kept.points} == undominated
-    assert store.best_keys() == {record.key for record in records if record.values in undominated}
+    assert store.view.best_keys() == {record.key for record in records if record.values in undominated}
     console = Console(width=120, record=True)
     print_front(console, kept, store.settings.objectives)
     assert f"Pareto front: {len(kept.points)} of 10 points are not dominated" in console.export_text()
@@ -224,19 +226,19 @@ def test_a_search_with_a_reference_begins_with_it_and_keeps_to_its_bound(tmp_pat
     keys = run(store, metrics)
     assert len(keys) == 20
     assert keys[0].startswith("ratio.monolingual=1,")
-    records = store.records()
+    records = store.view.records()
     for record in records:
         assert record.violation == pytest.approx(max(0.0, 0.9 - record.parameters["ratio.monolingual"]))
     assert any(record.violation > 0 for record in records)
     feasible = [record for record in records if record.violation == 0]
     best = best_of(rows_of(records), store.settings.objectives[0])
     assert best is not None
-    assert best.value == max(record.value or 0 for record in feasible)
-    assert store.best_keys() <= {record.key for record in feasible}
+    assert best[1][0].value == max(record.value or 0 for record in feasible)
+    assert store.view.best_keys() <= {record.key for record in feasible}
     beyond = found("x", **{MONO: 0.2, LOW: 0.99})
     within = found("x", **{MONO: 0.95, LOW: 0.99})
     point = Point({"ratio.monolingual": 0.2, "train.learning_rate": 0.001}, 0)
-    assert (store.would_be_kept(point, beyond), store.would_be_kept(point, within)) == (False, True)
+    assert (store.view.would_be_kept(point, beyond), store.view.would_be_kept(point, within)) == (False, True)
     told = [trial.constraints for trial in points_of(store)]
     assert all(len(constraints) == 1 for constraints in told)
 
@@ -272,8 +274,8 @@ def test_absolute_bounds_in_a_grid(tmp_path: Path) -> None:
     bounds = f"study.constraints=[{{metric: {MONO}, at_least: 0.3}}, {{metric: {MONO}, at_most: 0.7}}]"
     store = store_of(tmp_path, "study.space={ratio.monolingual: {grid: [0, 0.5, 1.0]}}", bounds)
     run(store, lambda values, _: {MONO: values["ratio.monolingual"], LOW: values["ratio.monolingual"]})
-    assert [round(record.violation, 6) for record in store.records()] == [0.3, 0.0, 0.3]
-    assert store.best_keys() == {"ratio.monolingual=0.5,seed=0"}
+    assert [round(record.violation, 6) for record in store.view.records()] == [0.3, 0.0, 0.3]
+    assert store.view.best_keys() == {"ratio.monolingual=0.5,seed=0"}
     with pytest.raises(InputError, match="exactly one of at_least, at_most, not_below"):
         settings_of(f"study.constraints=[{{metric: {MONO}}}]")
     with pytest.raises(InputError, match=r"not_below\.of names 'train\.steps', which study\.space does not search"):

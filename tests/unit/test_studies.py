@@ -3,9 +3,7 @@
 import json
 import os
 import socket
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -125,21 +123,38 @@ def test_of_a_large_study_status_shows_what_matters(
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     folder = make(tmp_path, finish=1, run=True)
 
-    def state() -> tuple[dict[str, int], list[str]]:
-        """Times of change of all files; of the database, whose journal any reader may write back, the content."""
-        times = {
-            str(file): file.stat().st_mtime_ns
+    def state() -> dict[str, tuple[int, bytes]]:
+        """When every file was changed, and its content; a database's reader takes part in its locks (-shm)."""
+        return {
+            str(file): (file.stat().st_mtime_ns, file.read_bytes()) if file.is_file() else (0, b"")
             for file in folder.path.rglob("*")
-            if file.is_file() and file.suffix != ".lock" and not file.name.startswith("study.db")
+            if file.suffix != ".lock" and not file.name.endswith("-shm")
         }
-        with closing(sqlite3.connect(folder.database)) as connection:
-            return times, list(connection.iterdump())
 
-    before = state()
+    before, files = state(), set(folder.path.rglob("*"))
     time.sleep(0.01)
     for arguments in (["list"], ["status", "grid"], ["export", "grid", str(tmp_path / "all.csv")]):
         assert main([*arguments, "--sweeps", str(tmp_path)]) == 0
     assert state() == before
+    assert set(folder.path.rglob("*")) == files
+
+
+def test_a_study_without_its_database_is_missing_and_stays_so(tmp_path: Path, capsys: Printed) -> None:
+    make(tmp_path, "good")
+    gone = make(tmp_path, "gone")
+    for file in [*gone.path.glob("study.db*"), gone.path / "claim.lock"]:
+        file.unlink()
+    before = sorted(tmp_path.rglob("*"))
+    assert command("list", "--sweeps", str(tmp_path)) == 0
+    printed = capsys.readouterr()
+    assert line_of(printed.out, "good")[:2] == ["good", "stopped"]
+    assert "gone" not in printed.out
+    assert printed.err == f"gone: cannot be read (its database {gone.database} is missing)\n"
+    for arguments in (["status", "gone"], ["export", "gone", str(tmp_path / "all.csv")]):
+        assert command(*arguments, "--sweeps", str(tmp_path)) == 1
+        error = capsys.readouterr().err
+        assert f"study 'gone' cannot be read: its database {gone.database} is missing" in error
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_unknown_studies_and_folders_are_told(tmp_path: Path, capsys: Printed) -> None:

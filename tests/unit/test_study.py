@@ -87,10 +87,10 @@ def test_a_grid_is_every_combination_with_every_seed() -> None:
 
 def test_a_grid_is_claimed_exactly(tmp_path: Path) -> None:
     store = store_of(tmp_path, *GRID)
-    assert store.target == 6
+    assert store.view.target == 6
     assert sorted(work(store)) == sorted(point.key for point in grid_points(store.settings))
-    assert store.finished() == 6
-    assert not store.unfinished()
+    assert store.view.finished() == 6
+    assert not store.view.unfinished()
     assert work(store_of(tmp_path, *GRID)) == []
 
 
@@ -119,7 +119,7 @@ def test_added_grid_values_add_only_those(tmp_path: Path) -> None:
     wider = ["study.space={ratio.monolingual: {grid: [0, 0.5, 1.0, 0.75]}}", "study.seeds=[0,1]"]
     assert work(store_of(tmp_path, *wider)) == ["ratio.monolingual=0.75,seed=0", "ratio.monolingual=0.75,seed=1"]
     narrower = store_of(tmp_path, "study.space={ratio.monolingual: {grid: [0.5]}}")
-    assert (narrower.target, narrower.finished(), narrower.claim("w")) == (1, 1, None)
+    assert (narrower.view.target, narrower.view.finished(), narrower.claim("w")) == (1, 1, None)
 
 
 def test_removed_grid_values_are_not_run(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_grid_of_anything(tmp_path: Path) -> None:
     )
     store = store_of(tmp_path, space)
     assert len(work(store)) == 4
-    assert store.records()[3].parameters == {"ratio.cross_batch": "mixed", "languages.train": ["en", "fr", "de"]}
+    assert store.view.records()[3].parameters == {"ratio.cross_batch": "mixed", "languages.train": ["en", "fr", "de"]}
 
 
 def test_changed_settings_are_refused_and_shown(tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ def test_an_interrupted_search_ends_with_the_points_of_an_uninterrupted_one(tmp_
         if claim is not None and killed % 2:
             found = result(claim.point.key, claim.point.values["ratio.monolingual"])
             store.finish(claim, found)
-    assert sorted(record.key for record in store.records()) == sorted(whole)
+    assert sorted(record.key for record in store.view.records()) == sorted(whole)
 
 
 def test_a_space_that_is_too_small_for_its_points_is_said(tmp_path: Path) -> None:
     store = store_of(tmp_path, "study.space={ratio.cross_batch: {choice: [pair, mixed]}}", "study.points=3")
     with pytest.raises(SweepError, match=r"lower study\.points"):
         work(store)
-    assert store.finished() == 2
+    assert store.view.finished() == 2
 
 
 def test_failed_trials_stay_failed_until_they_are_retried(tmp_path: Path) -> None:
@@ -184,13 +184,13 @@ def test_failed_trials_stay_failed_until_they_are_retried(tmp_path: Path) -> Non
     assert claim is not None
     store.fail(claim, "out of memory")
     assert len(work(store)) == 5
-    assert [record.reason for record in store.records() if record.state == "FAILED"] == ["out of memory"]
+    assert [record.reason for record in store.view.records() if record.state == "FAILED"] == ["out of memory"]
     assert work(store_of(tmp_path, *GRID)) == []
     retried = store_of(tmp_path, *GRID, "study.retry_failed=true")
     assert work(retried) == [claim.point.key]
-    (record,) = (record for record in retried.records() if record.key == claim.point.key)
+    (record,) = (record for record in retried.view.records() if record.key == claim.point.key)
     assert (record.state, record.attempts) == ("COMPLETE", 2)
-    assert len(retried.records()) == 6
+    assert len(retried.view.records()) == 6
 
 
 def test_a_trial_whose_worker_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
@@ -219,10 +219,10 @@ def test_added_seeds_and_a_kill_between_them_give_every_point_all_seeds(tmp_path
     search = ["study.space={ratio.monolingual: {float: [0, 1]}}", "study.points=2"]
     first = work(store_of(tmp_path, *search))
     store = store_of(tmp_path, *search, "study.seeds=[0,1,2]")
-    assert (store.target, store.finished(), store.unfinished()) == (6, 2, True)
+    assert (store.view.target, store.view.finished(), store.view.unfinished()) == (6, 2, True)
     more = work(store)
     assert len({key.rsplit(",", 1)[0] for key in first + more}) == 2
-    assert (len(more), store.finished(), store.unfinished()) == (4, 6, False)
+    assert (len(more), store.view.finished(), store.view.unfinished()) == (4, 6, False)
 
 
 def test_a_searched_dimension_may_not_change(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from sweep.report.studies import StudyRow, print_status, studies_table
 from sweep.report.text import this_python
 from sweep.settings import Settings
 from sweep.settings.load import saved_settings
-from sweep.study.store import StorageError, StudyStore
+from sweep.study.storage import StudyMissing
+from sweep.study.view import StudyView
 
 EXAMPLES = """examples:
   python -m sweep.studies                                 all studies: state, progress, best point
@@ -32,18 +34,18 @@ class Study:
 
     folder: StudyFolder
     settings: Settings
-    store: StudyStore
+    view: StudyView
 
     def row(self) -> StudyRow:
         """Its line in the list."""
-        records = self.store.records()
-        finished, target = self.store.finished(), self.store.target
+        records = self.view.records()
+        finished, target = self.view.finished(), self.view.target
         if held(self.folder.driver_lock):
             state = "running"
         elif finished >= target:
             state = "complete"
         else:
-            state = "stopped" if self.store.unfinished() else "failed trials"
+            state = "stopped" if self.view.unfinished() else "failed trials"
         objective = self.settings.study.objectives[0]
         return StudyRow(self.folder.path.name, state, finished, target, records, objective, _changed(self.folder))
 
@@ -55,20 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     sweeps = Path(options.sweeps)
 
     def command() -> int:
-        try:
-            if options.command == "status":
-                _status(_open(sweeps, options.name), options.all)
-            elif options.command == "stop":
-                _stop(sweeps, options.name)
-            elif options.command == "export":
-                study = _open(sweeps, options.name)
-                rows = export_trials(study.folder, study.store.records(), Path(options.file))
-                print(f"{rows} trials: {options.file}")
-            else:
-                _list(sweeps)
-        except StorageError as error:
-            reason = str(error.__cause__ or error).strip().splitlines()[0].split(" [SQL:")[0]
-            raise SweepError(f"the study's database cannot be used: {reason}") from error
+        if options.command == "stop":
+            _stop(sweeps, options.name)
+        elif options.command in ("status", "export"):
+            try:
+                with _open(sweeps, options.name) as study:
+                    if options.command == "status":
+                        _status(study, options.all)
+                    else:
+                        rows = export_trials(study.folder, study.view.records(), Path(options.file))
+                        print(f"{rows} trials: {options.file}")
+            except StudyMissing as error:
+                raise SweepError(f"study '{options.name}' cannot be read: {error}") from error
+        else:
+            _list(sweeps)
         return 0
 
     return run(command, options.traceback)
@@ -116,10 +118,16 @@ def _folder(sweeps: Path, name: str) -> StudyFolder:
     return StudyFolder((sweeps / name).resolve())
 
 
-def _open(sweeps: Path, name: str) -> Study:
+@contextmanager
+def _open(sweeps: Path, name: str) -> Iterator[Study]:
+    """A study to look at; it is neither created nor changed."""
     folder = _folder(sweeps, name)
     settings = saved_settings(folder.config)
-    return Study(folder, settings, StudyStore(folder, settings.study, alive_in(folder.workers)))
+    view = StudyView.open(folder, settings.study)
+    try:
+        yield Study(folder, settings, view)
+    finally:
+        view.close()
 
 
 def _list(sweeps: Path) -> None:
@@ -130,9 +138,10 @@ def _list(sweeps: Path) -> None:
     rows, unreadable = [], []
     for name in names:
         try:
-            rows.append(_open(sweeps, name).row())
-        except (SweepError, StorageError) as error:
-            unreadable.append(f"{name}: cannot be read ({' '.join(str(error.__cause__ or error).split())})")
+            with _open(sweeps, name) as study:
+                rows.append(study.row())
+        except SweepError as error:
+            unreadable.append(f"{name}: cannot be read ({' '.join(str(error).split())})")
     console().print(studies_table(rows))
     for line in unreadable:
         print(line, file=sys.stderr)
@@ -141,9 +150,9 @@ def _list(sweeps: Path) -> None:
 def _status(study: Study, every: bool) -> None:
     alive = alive_in(study.folder.workers)
     workers = [file.stem for file in sorted(study.folder.workers.glob("*.json"))]
-    said = {worker: read_status(study.folder.workers, worker) for worker in workers if alive(worker)}
+    statuses = {worker: read_status(study.folder.workers, worker) for worker in workers if alive(worker)}
     row, driver = study.row(), driver_of(study.folder)
-    print_status(console(), row, {status["key"]: (worker, status) for worker, status in said.items()}, every)
+    print_status(console(), row, {status["key"]: (worker, status) for worker, status in statuses.items()}, every)
     if driver is not None:
         print(f"run by process {driver.pid} on {driver.host}")
 

@@ -59,10 +59,10 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         if adopted:
             kind = "trials" if settings.study.is_grid else "points"
             console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
-        if finished := store.finished():
-            console.print(f"Resuming study '{folder.path.name}': {finished} of {store.target} trials are done.")
+        if finished := store.view.finished():
+            console.print(f"Resuming study '{folder.path.name}': {finished} of {store.view.target} trials are done.")
         complete = StudyRun(settings, composer, folder, store, console).run(command)
-        records = store.records()
+        records = store.view.records()
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1

@@ -53,29 +53,30 @@ class StudyRun:
             try:
                 self._note_shared_cores()
                 # Their libraries take seconds to load: meanwhile this process prepares what it needs.
-                self._crew.prepare(self.store.remaining())
+                self._crew.prepare(self.store.view.remaining())
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 tracker = Tracker(self._open_tracking())
                 _await_orphans(self.folder)
                 self._work(tracker, interruption)
-                complete = self._counts[0] >= self.store.target
+                complete = self._counts[0] >= self.store.view.target
                 if interruption.asked and not complete:
                     raise KeyboardInterrupt
                 status = "FINISHED" if complete else "FAILED"
             except KeyboardInterrupt:
+                view = self.store.view
                 raise Interrupted(
-                    f"Interrupted: {self.store.finished()} of {self.store.target} trials are done and saved. "
+                    f"Interrupted: {view.finished()} of {view.target} trials are done and saved. "
                     f"The same command resumes:\n  {command}"
                 ) from None
             finally:
                 interruption.in_order = False
                 self._crew.stop()
                 try:
-                    self._table.update(self.store.records())
+                    self._table.update(self.store.view.records())
                 finally:
                     if tracker is not None:
-                        tracker.close(status, self.store.states())
+                        tracker.close(status, self.store.view.states())
         return complete
 
     def _note_shared_cores(self) -> None:
@@ -97,7 +98,7 @@ class StudyRun:
         def new_order() -> WorkOrder:
             return self._order(tracker.study)
 
-        with display(self.console, self.settings.study.name, self._counts[0], self.store.target) as shown:
+        with display(self.console, self.settings.study.name, self._counts[0], self.store.view.target) as shown:
             interruption.in_order = True
             told = False
             while True:
@@ -130,13 +131,13 @@ class StudyRun:
 
     def _count(self) -> int:
         """Count trials, and write the rows of those that are finished now; how many are left to do."""
-        failed = list(self.store.states().values()).count("FAILED")
-        counts = self.store.finished(), failed
+        failed = list(self.store.view.states().values()).count("FAILED")
+        counts = self.store.view.finished(), failed
         if counts != self._counts:
             self._counts = counts
             self._stillborn = 0
-            self._table.update(self.store.records())
-        return self.store.remaining()
+            self._table.update(self.store.view.records())
+        return self.store.view.remaining()
 
     def _show(self, shown: Display) -> None:
         said = [member.said(self.folder.workers) for member in self._crew.members]

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from sweep.settings import Dimension, StudySettings
+from sweep.study.point import Point
 
 
 def _is_number(value: Any) -> bool:
@@ -58,3 +59,21 @@ def suggest(trial: Trial, path: str, distribution: BaseDistribution) -> Any:
         )
     assert isinstance(distribution, CategoricalDistribution)
     return trial.suggest_categorical(path, distribution.choices)
+
+
+def parameters(settings: StudySettings, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """Values as Optuna's parameters, and their distributions."""
+    known = {path: distribution_of(settings, path) for path in values}
+    kept = {path: distribution for path, distribution in known.items() if distribution is not None}
+    return {path: stored(values[path]) for path in kept}, kept
+
+
+def waiting_trial(settings: StudySettings, point: Point, earlier_attempts: int = 0) -> FrozenTrial:
+    """A new trial of a point."""
+    params, distributions = parameters(settings, point.values)
+    return create_trial(
+        state=TrialState.WAITING,
+        user_attrs={"key": point.key, "point": point.to_json(), "attempts": earlier_attempts},
+        params=params,
+        distributions=distributions,
+    )

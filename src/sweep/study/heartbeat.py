@@ -5,10 +5,7 @@ import threading
 from types import TracebackType
 from typing import Protocol, Self
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from sweep.study.advisory_lock import LockLost
-from sweep.study.database import StorageError
+from sweep.study.faults import FAULTS
 from sweep.study.trials import Claim
 
 RETRY_S = 1.0
@@ -55,7 +52,7 @@ class Heartbeat:
                     self.lost.set()
                     return
                 pause = self._every_s
-            except (StorageError, SQLAlchemyError, LockLost) as error:
-                # The trial itself needs no database until it ends: whoever ends it waits for it, or tells the user.
+            except FAULTS as error:
+                # The trial itself needs no database until it ends: whoever ends it waits for it, or informs the user.
                 log.info("no sign of life could be given (%s); trying again", type(error).__name__)
                 pause = min(RETRY_S, self._every_s)

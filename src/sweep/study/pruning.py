@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from optuna import pruners
-from optuna.trial import FrozenTrial
 
 from sweep.records.folder import TrialFolder
 from sweep.settings import StudySettings
+from sweep.study.trials import StoredTrial
 
 
 def pruner_of(settings: StudySettings) -> pruners.BasePruner:
@@ -40,7 +40,7 @@ def is_clearly_worse(
     settings: StudySettings,
     own_q: NDArray[np.float64],
     step: int,
-    finished: Sequence[tuple[FrozenTrial, TrialFolder]],
+    finished: Sequence[tuple[StoredTrial, TrialFolder]],
 ) -> bool:
     """Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, of a trial's values by question (q) at a step against
     those of the best finished trial at the same step. Questions without a value in both are left out."""
@@ -49,7 +49,7 @@ def is_clearly_worse(
     given, objective = settings.pruner, settings.objectives[0]
     if step <= given.warmup_steps or len(finished) < given.startup_trials:
         return False
-    best = max(finished, key=lambda pair: objective.sign * (pair[0].values or [0.0])[0], default=None)
+    best = max(finished, key=lambda pair: objective.sign * pair[0].values[0], default=None)  # they are COMPLETE
     best_q = None if best is None else read_values(best[1].validation, step)
     if best_q is None or best_q.shape != own_q.shape:
         return False

@@ -45,7 +45,7 @@ def sampler_of(settings: StudySettings, number: int) -> samplers.BaseSampler:
 
 
 def random_sampler(settings: StudySettings, number: int) -> samplers.BaseSampler:
-    """Draws the point with this number by chance."""
+    """Draws the point with this number at random."""
     return samplers.RandomSampler(seed=_seed(settings, number))
 
 

@@ -1,34 +1,76 @@
-"""Trials as the storage has them: whose they are, what was measured, and their records.
+"""Trials as values: what a storage keeps of one, who has it, and what a reader outside of the study sees of it.
 
-User attributes of a trial: `key` and `point` say which it is, `claims` who took it on (the last one has it),
-`attempts` how often it was taken on before it failed and was enqueued anew, `deaths` whose workers died with it,
-`measured` the metrics that constraints ask for, `duration_s`, `reason`.
+Attributes of a trial: `key` and `point` say which it is, `claims` who took it on (the last one has it), `attempts`
+how often it was taken on before it failed and was enqueued anew, `deaths` whose workers died with it, `measured` the
+metrics that constraints ask for, `duration_s`, `reason`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
-
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
 
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State
-from sweep.settings import StudySettings
-from sweep.study.distributions import distribution_of, stored
 from sweep.study.point import Point
 
-STATES: dict[TrialState, State] = {
-    TrialState.WAITING: "WAITING",
-    TrialState.RUNNING: "RUNNING",
-    TrialState.COMPLETE: "COMPLETE",
-    TrialState.PRUNED: "PRUNED",
-    TrialState.FAIL: "FAILED",
-}
 FINISHED: tuple[State, ...] = ("COMPLETE", "PRUNED")
-UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
+UNFINISHED: tuple[State, ...] = ("WAITING", "RUNNING")
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial as its storage had it when it was read.
+
+    `values` are its objectives, empty before it is COMPLETE; `validated` is the objective at each validated step.
+    """
+
+    id: int
+    number: int
+    state: State
+    values: tuple[float, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    validated: Mapping[int, float] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """Key of its point, with the seed."""
+        return str(self.attributes["key"])
+
+    @cached_property
+    def point(self) -> Point:
+        """Its point."""
+        return Point.from_json(self.attributes["point"])
+
+    @property
+    def claims(self) -> list[str]:
+        """The entries of those who took it on, in order."""
+        return list(self.attributes.get("claims", ()))
+
+    @property
+    def deaths(self) -> dict[str, int]:
+        """Exit status of each worker that died with it."""
+        return dict(self.attributes.get("deaths", {}))
+
+    @property
+    def holder(self) -> str:
+        """The entry of the last claim, empty if nobody took the trial on."""
+        return self.claims[-1] if self.claims else ""
+
+    @property
+    def attempts(self) -> int:
+        """How often it was taken on."""
+        return int(self.attributes.get("attempts", 0)) + len(self.claims)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing changes it any more."""
+        return self.state not in UNFINISHED
+
+    def is_held_by(self, entry: str) -> bool:
+        """Whether it runs under this claim."""
+        return self.state == "RUNNING" and self.holder == entry
 
 
 @dataclass(frozen=True)
@@ -42,69 +84,33 @@ class Claim:
     entry: str
 
 
-def point_of(trial: FrozenTrial) -> Point:
-    """The point of a trial."""
-    return Point.from_json(trial.user_attrs["point"])
-
-
-def holder(trial: FrozenTrial) -> str:
-    """The entry of the last claim, empty if nobody took the trial on."""
-    claims: list[str] = trial.user_attrs.get("claims", [])
-    return claims[-1] if claims else ""
-
-
 def worker_of(entry: str) -> str:
     """The worker of a claim."""
     return entry.partition("#")[0]
 
 
-def attempts(trial: FrozenTrial) -> int:
-    """How often the trial was taken on."""
-    return int(trial.user_attrs.get("attempts", 0)) + len(trial.user_attrs.get("claims", []))
-
-
-def last_taken_by(worker: str, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The unfinished trial that a worker took on last, or nothing."""
-    taken: dict[str, FrozenTrial] = {}
+def last_taken_by(worker: str, trials: Iterable[StoredTrial]) -> StoredTrial | None:
+    """The unfinished trial that a worker took on last."""
+    taken: dict[str, StoredTrial] = {}
     for trial in trials:
-        if trial.state in UNFINISHED:
-            own = [entry for entry in trial.user_attrs.get("claims", []) if worker_of(entry) == worker]
-            taken |= {entry: trial for entry in own}
-    return [taken[max(taken)]] if taken else []
+        if not trial.has_ended:
+            taken |= {entry: trial for entry in trial.claims if worker_of(entry) == worker}
+    return taken[max(taken)] if taken else None
 
 
-def waiting_trial(settings: StudySettings, point: Point, earlier_attempts: int = 0) -> FrozenTrial:
-    """A new trial of a point, for the storage."""
-    params, distributions = parameters(settings, point.values)
-    return optuna.trial.create_trial(
-        state=TrialState.WAITING,
-        user_attrs={"key": point.key, "point": point.to_json(), "attempts": earlier_attempts},
-        params=params,
-        distributions=distributions,
-    )
-
-
-def parameters(settings: StudySettings, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-    """Values as Optuna's parameters, and their distributions."""
-    known = {path: distribution_of(settings, path) for path in values}
-    kept = {path: distribution for path, distribution in known.items() if distribution is not None}
-    return {path: stored(values[path]) for path in kept}, kept
-
-
-def record_of(trial: FrozenTrial, folder: StudyFolder, violation: float = 0.0) -> TrialRecord:
+def record_of(trial: StoredTrial, folder: StudyFolder, violation: float = 0.0) -> TrialRecord:
     """A trial for those who only read."""
-    point, key = point_of(trial), trial.user_attrs["key"]
     return TrialRecord(
-        key=key,
+        key=trial.key,
         number=trial.number,
-        seed=point.seed,
-        state=STATES[trial.state],
-        parameters=point.values,
-        attempts=attempts(trial),
+        seed=trial.point.seed,
+        state=trial.state,
+        parameters=trial.point.values,
+        attempts=trial.attempts,
         value=trial.values[0] if trial.values else None,
-        values=tuple(trial.values or ()),
+        values=trial.values,
         violation=violation,
-        duration_s=trial.user_attrs.get("duration_s"),
-        reason=trial.user_attrs.get("reason"),
-        folder=folder.trial(key),
+        duration_s=trial.attributes.get("duration_s"),
+        reason=trial.attributes.get("reason"),
+        folder=folder.trial(trial.key),
     )

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from sweep.errors import InputError
 from sweep.records.files import replacing_folder
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
-from sweep.study.database import Database
 from sweep.study.identity import differences, outside, result_settings
 from sweep.study.point import Point
+from sweep.study.readonly import RelationalReader
+from sweep.study.storage import StudyMissing
 from sweep.study.store import StudyStore
-from sweep.study.trials import FINISHED, STATES, point_of
 
 
 @dataclass(frozen=True)
@@ -64,26 +62,25 @@ def warm_start(store: StudyStore, settings: Settings, settings_at: Callable[[dic
 
 
 def _read(store: StudyStore, settings: Settings, name: str) -> Origin:
+    """Read the other study: from the database in its own folder, or else from this study's server."""
     folder = StudyFolder(store.folder.path.parent / name)
-    database = store.database
-    if folder.database.exists():
-        elsewhere = settings.study.model_copy(update={"storage": None, "name": name})
-        database = Database(folder.path, elsewhere)
+    elsewhere: dict[str, Any] = {"storage": None} if folder.database.exists() else {}
     try:
-        study = database.patiently(lambda: optuna.load_study(study_name=name, storage=database.storage))
-    except KeyError:
+        reader = RelationalReader(folder.database, settings.study.model_copy(update={"name": name, **elsewhere}))
+    except StudyMissing:
         others = {file.parent.name for file in folder.path.parent.glob("*/config.yaml")} - {settings.study.name}
         known = ", ".join(sorted(others)) or "none"
         raise InputError(
             f"study.warm_start={name}: there is no such study in {folder.path.parent} ({known})"
         ) from None
     trials = []
-    for trial in database.reader(study._study_id)().values():
-        point = point_of(trial)
-        result = folder.trial(point.key).read_result() if STATES[trial.state] == FINISHED[0] else None
+    for trial in reader.trials().values():
+        result = folder.trial(trial.key).read_result() if trial.state == "COMPLETE" else None
         if result is not None:
-            trials.append((point, result))
-    return Origin(folder, dict(study.user_attrs.get("settings", {})), trials)
+            trials.append((trial.point, result))
+    origin = Origin(folder, dict(reader.attributes().get("settings", {})), trials)
+    reader.close()
+    return origin
 
 
 def _same_trial(
@@ -112,12 +109,12 @@ def _candidates(there: Point, origin: Origin, settings: Settings) -> Iterator[di
     known: dict[str, list[Any]] = {}
     for path, dimension in settings.study.space.items():
         if path in there.values:
-            found = [there.values[path]]
+            candidates = [there.values[path]]
         elif path in origin.settings:
-            found = [origin.settings[path]]
+            candidates = [origin.settings[path]]
         else:  # a group of the configuration, or a path below one that the other study searched
-            found = list(dimension.listed)
-        known[path] = [value for value in found if dimension.holds(value)]
+            candidates = list(dimension.listed)
+        known[path] = [value for value in candidates if dimension.holds(value)]
     active = settings.study.combinations({path: values or [None] for path, values in known.items()})
     for values in active:
         if all(known[path] for path in values):

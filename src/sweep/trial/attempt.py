@@ -93,7 +93,7 @@ class TrialRun:
         except Fenced as error:
             log.info("attempt %d drops the trial: %s", self.claim.attempt, error)
             # This attempt may have reopened a run that the other had ended.
-            self.tracker.set_right(self.key, self.store.states()[self.key])
+            self.tracker.set_right(self.key, self.store.view.states()[self.key])
             if self.accelerator.num_processes > 1:
                 # The other ranks may wait in a collective call; the driver starts a new group.
                 sys.exit(Fenced.exit_status)
@@ -174,7 +174,7 @@ class TrialRun:
         study = self.settings.study
         if study.export != "best":
             return study.export == "all"
-        return self.store.would_be_kept(self.claim.point, result)
+        return self.store.view.would_be_kept(self.claim.point, result)
 
     def _drop_if_lost(self) -> None:
         """Raise Fenced if another attempt has taken the trial over, as far as is known here."""
@@ -186,7 +186,7 @@ class TrialRun:
         for folder in (self.folder.embeddings, self.folder.checkpoint):
             shutil.rmtree(folder, ignore_errors=True)
         if self.settings.study.export == "best" and self.folder.model.exists():
-            best = self.store.best_keys()
+            best = self.store.view.best_keys()
             for other in self.study_folder.path.glob("trials/*/model"):
                 if other.parent.name not in best:
                     shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too

@@ -1,0 +1,86 @@
+"""What a study wants of its trials: values of the objectives, and points that keep the constraints."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from sweep.errors import SweepError
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialResult
+from sweep.settings import StudySettings
+from sweep.settings.metric_key import MetricKey
+from sweep.study.constraints import Measured, means, worst
+from sweep.study.point import Point
+from sweep.study.trials import StoredTrial
+
+
+class Goals:
+    """Objectives and constraints of a study, as its trials meet them."""
+
+    def __init__(self, folder: StudyFolder, settings: StudySettings) -> None:
+        self._folder = folder
+        self._settings = settings
+
+    def objectives(self, result: TrialResult) -> list[float]:
+        """The objectives' values, in their order. Raises SweepError if one is missing."""
+        return [objective_value(result, objective.metric) for objective in self._settings.objectives]
+
+    def bounded(self, result: TrialResult) -> dict[str, float]:
+        """The metrics that constraints ask for. Raises SweepError if one is missing."""
+        return {metric: objective_value(result, metric) for metric in self._constrained}
+
+    @cached_property
+    def _constrained(self) -> list[str]:
+        return [constraint.metric for constraint in self._settings.constraints]
+
+    def measured(self, trial: StoredTrial) -> Mapping[str, float]:
+        """The constrained metrics of a COMPLETE trial; from its result, if the constraint is younger than it."""
+        kept: dict[str, float] = trial.attributes.get("measured", {})
+        if all(metric in kept for metric in self._constrained):
+            return kept
+        result = self._folder.trial(trial.key).read_result()
+        return result.metrics if result else kept
+
+    def measured_points(self, trials: Iterable[StoredTrial]) -> list[Measured]:
+        """The points with a COMPLETE trial, in the order they were begun, with the means over their seeds; none if
+        there are no constraints."""
+        if not self._settings.constraints:
+            return []
+        rows: dict[str, tuple[dict[str, Any], list[Mapping[str, float]]]] = {}
+        for trial in trials:
+            if trial.state == "COMPLETE":
+                point = trial.point
+                rows.setdefault(point.without_seed, (point.values, []))[1].append(self.measured(trial))
+        return [Measured(values, means(metrics)) for values, metrics in rows.values()]
+
+    def violations(self, known: Mapping[str, StoredTrial]) -> dict[str, float]:
+        """By how much each measured point breaks the constraints, by its key without seed."""
+        points = self.measured_points(known.values())
+        return {Point(dict(point.values), 0).key: worst(self._settings, point, points) for point in points}
+
+    def breaks(self, point: Point, result: TrialResult, known: Mapping[str, StoredTrial]) -> bool:
+        """Whether a result breaks a constraint, given the trials so far."""
+        own = Measured(point.values, self.bounded(result))
+        return worst(self._settings, own, self.measured_points(known.values())) > 0
+
+    def feasible(self, known: Mapping[str, StoredTrial]) -> Sequence[StoredTrial]:
+        """The COMPLETE trials that keep the constraints."""
+        complete = [trial for trial in known.values() if trial.state == "COMPLETE"]
+        if not self._settings.constraints:
+            return complete
+        points = self.measured_points(known.values())
+        own = [Measured(trial.point.values, self.measured(trial)) for trial in complete]
+        return [
+            trial
+            for trial, measured in zip(complete, own, strict=True)
+            if worst(self._settings, measured, points) <= 0
+        ]
+
+
+def objective_value(result: TrialResult, metric: str) -> float:
+    """The value of a metric. Raises SweepError naming near metrics if the trial has none."""
+    if metric not in result.metrics:
+        whole = MetricKey.parse(metric).whole
+        near = sorted(name for name in result.metrics if name.startswith(str(whole)))
+        raise SweepError(f"the objective '{metric}' is not among the trial's metrics; there are: {', '.join(near)}")
+    return result.metrics[metric]

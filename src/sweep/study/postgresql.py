@@ -1,0 +1,85 @@
+"""The study's database on a PostgreSQL server, which several studies and machines share."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import Any
+
+from optuna.storages import RDBStorage
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
+
+from sweep.errors import InputError
+from sweep.settings.storage import StorageUrl
+from sweep.study.advisory_lock import AdvisoryLock
+from sweep.study.database import Database
+
+OPENING = "sweep: create tables"  # the lock of the one process at a time that makes them
+CONNECTION: dict[str, Any] = {
+    "connect_timeout": 10,
+    # A connection whose other end is gone is noticed on both sides, and the lock is free again, within a minute.
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 40_000,
+    "options": "-c TimeZone=UTC -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
+READ_ONLY = {**CONNECTION, "options": f"{CONNECTION['options']} -c default_transaction_read_only=on"}
+
+
+class PostgresqlDatabase(Database):
+    """A database of a server. Raises InputError if the driver is not installed."""
+
+    def __init__(self, url: StorageUrl) -> None:
+        self._url = url.get_secret_value()
+        super().__init__(str(url), self._url.partition("://")[2].rpartition("@")[0].partition(":")[2])
+
+    def open(self, grace_s: int) -> RDBStorage:
+        """Open it; its tables are created if they are not there."""
+        # One connection: the lock belongs to it, so whatever is written under a lock is written by its holder.
+        options: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "connect_args": CONNECTION}
+        opening = self._engine(options)
+        template = self._url.replace("{", "{{").replace("}", "}}")  # Optuna fills in braces
+        try:
+            with AdvisoryLock(opening, OPENING):
+                # Creating tables takes two connections at a time.
+                RDBStorage(template, {"poolclass": NullPool, "connect_args": CONNECTION})
+                return RDBStorage(
+                    template,
+                    options,
+                    skip_compatibility_check=True,
+                    skip_table_creation=True,
+                    heartbeat_interval=1,
+                    grace_period=grace_s,
+                )
+        finally:
+            opening.dispose()
+
+    def _engine(self, options: dict[str, Any]) -> Engine:
+        try:
+            return create_engine(self._url, **options)
+        except ImportError as error:
+            raise InputError(
+                f"study.storage={self.place}: PostgreSQL needs the extra 'postgres': "
+                "pip install 'multilingual-ratio-sweep[postgres]'"
+            ) from error
+
+    def lock_of(self, study: str, engine: Engine) -> AbstractContextManager[object]:
+        """A lock that the server keeps for the engine's connection."""
+        return AdvisoryLock(engine, f"sweep: {study}")
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """A connection whose transactions the server lets only read."""
+        with self._read_engine.connect() as connection:
+            yield connection
+
+    @cached_property
+    def _read_engine(self) -> Engine:
+        return self._engine({"pool_size": 1, "max_overflow": 0, "connect_args": READ_ONLY})
+
+    def close(self) -> None:
+        """End the reading connection."""
+        if "_read_engine" in vars(self):
+            self._read_engine.dispose()

@@ -1,0 +1,73 @@
+"""What is to be run and not there yet: it is enqueued as WAITING trials, or adopted from another study."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from sweep.records.values import TrialResult
+from sweep.study.constraints import means
+from sweep.study.outcomes import end_trial
+from sweep.study.point import Point
+from sweep.study.search import PointSearch
+from sweep.study.storage import TrialStorage
+from sweep.study.trials import StoredTrial
+from sweep.study.view import StudyView
+
+
+class TrialQueue:
+    """Adds trials to a study. Everything here happens inside a change of the storage."""
+
+    def __init__(self, storage: TrialStorage, view: StudyView, search: PointSearch | None) -> None:
+        self._storage = storage
+        self._view = view
+        self._search = search
+
+    def fill(self) -> None:
+        """Enqueue what is known beforehand: grid points, new seeds of a search, and FAILED trials to be retried."""
+        known = self._view.trials()
+        for key, point in self._view.wanted.among(known).items():
+            if key not in known:
+                self._storage.add(point)
+        if self._view.settings.retry_failed:
+            for trial in known.values():
+                if trial.state == "FAILED":
+                    self._storage.add(trial.point, trial.attempts)
+
+    def add_seeds(self, search: PointSearch, known: Mapping[str, StoredTrial]) -> None:
+        """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed."""
+        for key, point in self._view.wanted.with_seeds(search.begun()).items():
+            if key not in known:
+                self._storage.add(point)
+
+    def adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        """Add finished trials of one point that another study ran, once; how many trials or points were added."""
+        return self._adopt_trials(trials, origin) if self._search is None else self._adopt_point(trials, origin)
+
+    def _adopt_point(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        """To a search as a point that its sampler knows."""
+        assert self._search is not None
+        point, goals = trials[0][0], self._view.goals
+        if point.without_seed in self._search.known():
+            return 0
+        metrics = [goals.bounded(result) for _, result in trials]
+        columns = zip(*(goals.objectives(result) for _, result in trials), strict=True)
+        self._search.add_known(point.values, [fmean(column) for column in columns], means(metrics), origin)
+        return 1
+
+    def _adopt_trials(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
+        """To a grid as its own trials."""
+        added, known, goals = 0, self._view.trials(), self._view.goals
+        wanted = self._view.wanted.among(known)
+        for point, result in trials:
+            trial = known.get(point.key)
+            if point.key in wanted and (trial is None or trial.state == "WAITING"):
+                if trial is None:
+                    self._storage.add(point)
+                    trial = self._view.trials()[point.key]
+                attributes = {
+                    "duration_s": result.duration_s,
+                    "warm_start": origin,
+                    "measured": goals.bounded(result),
+                }
+                end_trial(self._storage, trial.id, "COMPLETE", goals.objectives(result), **attributes)
+                added += 1
+        return added

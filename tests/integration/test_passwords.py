@@ -1,0 +1,34 @@
+"""A study on a PostgreSQL server leaves its password nowhere."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.conftest import Sweep
+from tests.integration.test_study_run import TINY
+from tests.postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
+from tests.stores import VARIABLE
+
+
+@pytest.mark.slow
+def test_a_whole_study_on_postgresql_leaves_the_password_nowhere(
+    sweep: Sweep, tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    done = sweep(*TINY, VARIABLE, "study.name=secret")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(tmp_path.rglob("study.db"))
+    shown = done.stdout + done.stderr
+    assert PASSWORD not in shown + QUOTED_PASSWORD
+    secrets = [PASSWORD.encode(), QUOTED_PASSWORD.encode()]
+    for file in filter(Path.is_file, tmp_path.rglob("*")):
+        content = file.read_bytes()
+        assert not any(secret in content for secret in secrets), file
+    again = sweep(*TINY, VARIABLE, "study.name=secret")
+    assert "2 of 2 trials are done" in again.stdout
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url(password="wr0ngsecret"))
+    refused = sweep(*TINY, VARIABLE, "study.name=secret")
+    assert refused.returncode == 2, refused.stderr
+    assert "refuses us" in refused.stderr
+    assert "wr0ngsecret" not in refused.stdout + refused.stderr
+    assert os.environ["SWEEP_STORAGE"] not in refused.stderr
