@@ -58,7 +58,7 @@ class _KnownRun:
     status: Status = "RUNNING"
     attempt: str | None = None
     parameters: set[str] = field(default_factory=set)
-    lines: set[int] | None = field(default_factory=set)  # hashes; None once it has ended: there are many such runs
+    lines: set[int] | None = field(default_factory=set)  # hashes; None once it has ended, to be read when it goes on
 
 
 class JsonLinesTracker(Tracker):
@@ -148,7 +148,6 @@ class JsonLinesTracker(Tracker):
         run = self._runs.setdefault(line["run"], _KnownRun())
         if "status" in line:
             run.status = line["status"]
-            run.lines = set() if run.lines is None and run.status == "RUNNING" else run.lines
             if run.status != "RUNNING":
                 run.lines = None
         elif run.lines is not None:
@@ -163,7 +162,7 @@ class JsonLinesTracker(Tracker):
             return False
         if "status" in line:
             return bool(run.status == line["status"])
-        if run.lines is None:  # it has ended, and is sent again all the same: rare
+        if run.lines is None:  # it had ended and goes on, or is sent again: rare
             run.lines = {_hash(other) for other in self._own_lines() if other["run"] == line["run"]}
         return _hash(line) in run.lines
 

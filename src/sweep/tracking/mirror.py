@@ -43,11 +43,15 @@ class Mirror:
     def missing(self, snapshot: Snapshot) -> list[str]:
         """Keys of the trials of which not all is there."""
         lost = self.place.is_lost()
-        return [record.key for record in snapshot.records if (lost and _is_begun(record)) or self._is_behind(record)]
+        return [
+            record.key
+            for record in snapshot.records
+            if (lost and _is_begun(record)) or self._is_behind(record, snapshot)
+        ]
 
     def has_work(self, snapshot: Snapshot) -> bool:
         """Whether there is something to send; asks nobody."""
-        if any(map(self._is_behind, snapshot.records)):
+        if any(self._is_behind(record, snapshot) for record in snapshot.records):
             return True
         if snapshot.ended is not None and self._cursor.store is not None and self._cursor.status != snapshot.ended:
             return True
@@ -64,7 +68,7 @@ class Mirror:
             for record in snapshot.records:
                 if stop():
                     return sent
-                if self._is_behind(record):
+                if self._is_behind(record, snapshot):
                     sent += self._send_or_note(tracker, record, snapshot.ended is not None)
             if snapshot.ended is not None:
                 self._close(tracker, snapshot.records, snapshot.ended)
@@ -80,7 +84,7 @@ class Mirror:
             self._tracker = tracker
         return self._tracker
 
-    def _is_behind(self, record: TrialRecord) -> bool:
+    def _is_behind(self, record: TrialRecord, snapshot: Snapshot) -> bool:
         """Whether a trial has something that was not sent. Of one that is finished and sent no file is looked at."""
         sent = self._cursor.get(record.key)
         if record.key in self.refused or (sent and sent.ended == _identity(record)):
@@ -89,7 +93,9 @@ class Mirror:
             return False
         if sent is None or record.state in ENDED:
             return True
-        if record.state == "RUNNING" and (sent.status != "RUNNING" or sent.attempt != record.attempts):
+        if record.state == "RUNNING" and sent.attempt != record.attempts:
+            return True
+        if record.state == "RUNNING" and sent.status != "RUNNING" and snapshot.ended is None:
             return True
         curves = sent.curves or {}
         return any(has_more(file, curves.get(file.name)) for file, _ in _curves(_folder(record)))
@@ -125,7 +131,11 @@ class Mirror:
                 self._cursor.put(key, replace(sent, attempt=record.attempts, ended=_identity(record)))
                 return False
         rows, sent = self._new_rows(folder, sent, everything or state in ENDED or run is not None)
-        if not rows and run is None and state not in (*ENDED, "RUNNING"):
+        before = self._cursor.get(key)
+        moved = (sent.status, sent.attempt) != ("RUNNING", record.attempts)
+        if before is not None and not rows and state not in ENDED and (state == "WAITING" or not moved):
+            if sent != before:
+                self._cursor.put(key, sent)
             return False
         if sent.status != "RUNNING" and state in (*ENDED, "RUNNING"):
             tracker.reopen(sent.run)
