@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -225,7 +226,7 @@ def test_a_tracker_that_comes_back_gets_the_rest(folder: StudyFolder) -> None:
     background = BackgroundMirror(Mirror(folder, FailingPlace(folder, once), "uid"), said.append, "sync it")
     background.update([trial(folder, state="COMPLETE")])
     while not said:
-        pass
+        time.sleep(0.01)
     background.finish("FINISHED", 30)
     assert len(said) == 2
     assert said[1].endswith(" is back")
