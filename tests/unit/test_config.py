@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import InputError
-from sweep.settings import HttpOrigin, JudgedEvaluation, Settings
+from sweep.settings import HttpOrigin, JudgedEvaluation, MlflowTracking, Settings
 from sweep.settings.compose import Composer
-from sweep.settings.load import load_settings
+from sweep.settings.load import load_settings, saved_settings
 from sweep.settings.overrides import assignment
 from sweep.settings.search import check_space
 from sweep.settings.tree import config_folder, group_options
@@ -205,3 +205,16 @@ def test_the_study_of_a_point_is_that_of_all_points() -> None:
     point = load_settings(composer, {"train.learning_rate": 0.001, "train.steps": 50})
     assert point.train.learning_rate == 0.001
     assert point.study == load_settings(composer).study
+
+
+def test_trackers_are_chosen_and_a_study_of_an_earlier_version_names_none(tmp_path: Path) -> None:
+    composer = Composer("sweep", ["tracking.uri=http://there"])
+    assert load_settings(composer).tracking == MlflowTracking(uri="http://there")
+    assert load_settings(Composer("sweep", ["tracking=json_lines"])).tracking.kind == "json_lines"
+    with pytest.raises(InputError, match=r"tracking\.patience_s=-1"):
+        load_settings(Composer("sweep", ["tracking.patience_s=-1"]))
+    old = tmp_path / "config.yaml"
+    written = composer.yaml().replace("  kind: mlflow\n", "").replace("  patience_s: 30.0\n", "")
+    assert "mlflow" not in written
+    old.write_text(written)
+    assert saved_settings(old).tracking == MlflowTracking(uri="http://there")

@@ -93,7 +93,7 @@ def crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
 
 
 def new_order() -> WorkOrder:
-    return WorkOrder(f"w{sum('w' in ' '.join(made.said) for made in Scripted.made)}", "", (), None, {})
+    return WorkOrder(f"w{sum('w' in ' '.join(made.said) for made in Scripted.made)}", "", (), None)
 
 
 def test_a_crew_is_as_large_as_its_work(crew: Crew) -> None:

@@ -218,23 +218,3 @@ def test_a_heartbeat_goes_on_after_errors_of_the_database(tmp_path: Path, monkey
         while -1 not in answers and time.monotonic() < deadline:
             time.sleep(0.02)
     assert answers[:5] == [claim.trial_id] * 4 + [-1]
-
-
-@pytest.mark.slow
-def test_a_late_attempt_leaves_no_finished_trials_run_open(tmp_path: Path) -> None:
-    from sweep.tracking.tracker import Tracker, open_study
-
-    config = tmp_path / "config.yaml"
-    config.write_text("name: late\n")
-    tracker = Tracker(open_study(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, "late", "uid", config))
-    for key in ("complete", "failed", "running", "right"):
-        tracker.start(key, {}, {})
-    tracker.set_right("right", "RUNNING")
-    assert tracker._find("right").info.status == "RUNNING"  # type: ignore[union-attr]
-    tracker.set_right("right", "COMPLETE")
-    tracker.close("FINISHED", {"complete": "COMPLETE", "failed": "FAILED", "running": "RUNNING"})
-    runs = tracker.client.search_runs([tracker.study.experiment_id])
-    status = {run.data.tags["sweep.key"]: run.info.status for run in runs}
-    assert status == {
-        "study": "FINISHED", "complete": "FINISHED", "failed": "FAILED", "running": "KILLED", "right": "FINISHED",
-    }  # fmt: skip

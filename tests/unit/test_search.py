@@ -233,7 +233,7 @@ def test_a_search_with_a_reference_begins_with_it_and_keeps_to_its_bound(tmp_pat
     feasible = [record for record in records if record.violation == 0]
     best = best_of(rows_of(records), store.settings.objectives[0])
     assert best is not None
-    assert best[1][0].value == max(record.value or 0 for record in feasible)
+    assert best.records[0].value == max(record.value or 0 for record in feasible)
     assert store.view.best_keys() <= {record.key for record in feasible}
     beyond = found("x", **{MONO: 0.2, LOW: 0.99})
     within = found("x", **{MONO: 0.95, LOW: 0.99})

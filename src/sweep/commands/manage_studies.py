@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sweep.commands.command_line import console, run
 from sweep.errors import InputError, SweepError
-from sweep.launch.driver_lock import ask_to_stop, driver_of
+from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver
 from sweep.launch.liveness import alive_in, held, read_status
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
@@ -20,11 +20,15 @@ from sweep.settings import Settings
 from sweep.settings.load import saved_settings
 from sweep.study.storage import StudyMissing
 from sweep.study.view import StudyView
+from sweep.tracking.mirror import Mirror, Snapshot
+from sweep.tracking.protocol import Status, TrackerAway
+from sweep.tracking.registry import place_of
 
 EXAMPLES = """examples:
   python -m sweep.studies                                 all studies: state, progress, best point
   python -m sweep.studies status ratio_grid               its trials; of running ones step, loss and worker
   python -m sweep.studies stop ratio_grid                 what Ctrl-C does; a second time stops at once
+  python -m sweep.studies sync ratio_grid                 send to the tracker what it lacks of a study
   python -m sweep.studies export ratio_grid grid.parquet  all trials with all metrics, as CSV or Parquet"""
 
 
@@ -59,11 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> int:
         if options.command == "stop":
             _stop(sweeps, options.name)
-        elif options.command in ("status", "export"):
+        elif options.command in ("status", "export", "sync"):
             try:
                 with _open(sweeps, options.name) as study:
                     if options.command == "status":
                         _status(study, options.all)
+                    elif options.command == "sync":
+                        _sync(study)
                     else:
                         rows = export_trials(study.folder, study.view.records(), Path(options.file))
                         print(f"{rows} trials: {options.file}")
@@ -97,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--all", action="store_true", help="all trials, also of a large study")
     stop = commands.add_parser("stop", parents=[shared], help="ask a running study to save its trials and to end")
     stop.add_argument("name", metavar="NAME")
+    sync = commands.add_parser("sync", parents=[shared], help="send to MLflow, or another tracker, what it lacks")
+    sync.add_argument("name", metavar="NAME")
     export = commands.add_parser("export", parents=[shared], help="trials with all metrics, as FILE.csv or .parquet")
     export.add_argument("name", metavar="NAME")
     export.add_argument("file", metavar="FILE")
@@ -161,6 +169,31 @@ def _stop(sweeps: Path, name: str) -> None:
     driver = ask_to_stop(_folder(sweeps, name))
     again = f"{this_python()} -m sweep.studies stop {shlex.quote(name)}"
     print(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
+
+
+def _sync(study: Study) -> None:
+    """Mirror a study that does not run. Raises TrackerAway, and SweepError while it runs."""
+    folder, view, name = study.folder, study.view, study.folder.path.name
+    if held(folder.driver_lock):
+        raise SweepError(f"study '{name}' is running: the command that runs it sends everything to the tracker")
+    place = place_of(study.settings.tracking, folder)
+    if problem := place.problem():
+        raise InputError(problem)
+    with only_driver(folder):
+        mirror = Mirror(folder, place, view.uid)
+        ended: Status = "FAILED"
+        if view.unfinished() or view.finished() >= view.target:
+            ended = "KILLED" if view.unfinished() else "FINISHED"
+        snapshot = Snapshot(view.records(), ended)
+        try:
+            sent = mirror.send(snapshot)
+        except TrackerAway as error:
+            missing = f"{len(mirror.missing(snapshot))} of {len(snapshot.records)} trials are missing there"
+            raise SweepError(f"{place.name} cannot be reached ({error}); {missing}") from error
+    print(f"{name}: {sent} trials sent to {place.name}")
+    if mirror.refused:
+        reasons = "; ".join(f"{key}: {reason}" for key, reason in mirror.refused.items())
+        raise SweepError(f"{place.name} does not take {reasons}")
 
 
 def _changed(folder: StudyFolder) -> float:

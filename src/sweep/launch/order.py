@@ -8,13 +8,12 @@ STOP = "stop"  # the line after the order that asks a worker to end
 
 @dataclass(frozen=True)
 class WorkOrder:
-    """A worker's id, its study's folder, and what composes its settings and finds its tracking."""
+    """A worker's id, its study's folder, and what composes its settings."""
 
     worker: str
     study_folder: str
     overrides: tuple[str, ...]
     config_dir: str | None
-    tracked: dict[str, str]
 
     def to_json(self) -> str:
         """One line of text."""

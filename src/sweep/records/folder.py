@@ -1,7 +1,8 @@
 """The files of a study:
 
-config.yaml  study.db  trials.csv
-trials/<key>/{config.yaml, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt, result.json}
+config.yaml  study.db  trials.csv  tracking.cursor
+trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
+              result.json}
 trials/<key>/validation.csv                                         if there is validation while training
 baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained models before any training
 
@@ -53,6 +54,16 @@ class StudyFolder:
     def trials_csv(self) -> Path:
         """One row a finished trial."""
         return self.path / "trials.csv"
+
+    @property
+    def tracking_cursor(self) -> Path:
+        """What of this folder the tracker has already."""
+        return self.path / "tracking.cursor"
+
+    @property
+    def runs(self) -> Path:
+        """The runs as lines of JSON, where they are tracked that way."""
+        return self.path / "runs.jsonl"
 
     def baseline(self, settings: Settings) -> "ResultFolder":
         """The results of a model as it was before any training."""
@@ -134,6 +145,24 @@ class TrialFolder(ResultFolder):
     def log(self) -> Path:
         """Notes of the trial while it ran."""
         return self.path / "log.txt"
+
+    @property
+    def attempt(self) -> Path:
+        """Which attempt at the trial is the last one, and when the first one began."""
+        return self.path / "attempt.json"
+
+    def begin_attempt(self, number: int, now_ms: int) -> None:
+        """Write down that an attempt (counted from 1) begins at `now_ms`, unix time in milliseconds."""
+        started_ms = self.started_ms()
+        text = json.dumps({"attempt": number, "started_ms": now_ms if started_ms is None else started_ms})
+        write_atomically(self.attempt, text)
+
+    def started_ms(self) -> int | None:
+        """When the first attempt began, in unix milliseconds; None if nobody wrote it down."""
+        try:
+            return int(json.loads(self.attempt.read_text())["started_ms"])
+        except FileNotFoundError:
+            return None
 
     def write_result(self, result: TrialResult) -> None:
         """Write metrics.json and then result.json, each atomically."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from sweep.records.files import replacing_file
+from sweep.records.lines import cut_torn_line
 from sweep.records.trial_record import TrialRecord
 
 FIRST = ("key", "number", "seed", "state")
@@ -62,7 +63,7 @@ class TrialsTable:
         assert self._rows is not None
         if not self.file.exists():
             return False
-        _cut_torn_line(self.file)
+        cut_torn_line(self.file)
         sound = True
         with self.file.open("rb") as lines:  # there may be hundreds of megabytes
             header = next(csv.reader([next(lines, b"").decode()]), [])
@@ -166,20 +167,3 @@ def _line(cells: Iterable[Any]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
-
-
-def _cut_torn_line(file: Path) -> None:
-    """Remove what is after the last line end: its writer was killed, or the disk was full."""
-    with file.open("rb+") as content:
-        end = content.seek(0, os.SEEK_END)
-        start = end
-        while start > 0:
-            size = min(start, 1 << 16)
-            content.seek(start - size)
-            line_end = content.read(size).rfind(b"\n")
-            if line_end >= 0:
-                start = start - size + line_end + 1
-                break
-            start -= size
-        if start < end:
-            content.truncate(start)

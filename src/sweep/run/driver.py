@@ -1,6 +1,8 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
+import shlex
 import time
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +26,9 @@ from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
-from sweep.tracking.tracker import TrackingError, default_uri
+from sweep.tracking.background import BackgroundMirror
+from sweep.tracking.mirror import Mirror
+from sweep.tracking.registry import place_of
 
 
 def run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
@@ -36,11 +40,12 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
         return _run_study(settings, composer, console, command)
     except StorageError as error:
         raise SweepError(f"the study's database cannot be used: {_first_line(error)}") from error
-    except TrackingError as error:
-        reason = _first_line(error).split(" (Caused by")[0]
-        raise SweepError(f"MLflow cannot be used: {reason}; when it can, the same command resumes") from error
     except OSError as error:
         raise SweepError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _first_line(error: Exception) -> str:
@@ -49,8 +54,11 @@ def _first_line(error: Exception) -> str:
 
 def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
     started = time.monotonic()
-    _check_inputs(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
+    place = place_of(settings.tracking, folder)
+    if problem := place.problem():
+        raise InputError(problem)
+    _check_inputs(settings)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
@@ -61,7 +69,11 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
             console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
         if finished := store.view.finished():
             console.print(f"Resuming study '{folder.path.name}': {finished} of {store.view.target} trials are done.")
-        complete = StudyRun(settings, composer, folder, store, console).run(command)
+        sync = f"{this_python()} -m sweep.studies sync {shlex.quote(folder.path.name)}"
+        if settings.paths.sweeps != "sweeps":
+            sync += f" --sweeps {shlex.quote(settings.paths.sweeps)}"
+        mirror = BackgroundMirror(Mirror(folder, place, store.uid), partial(_say, console), sync)
+        complete = StudyRun(settings, composer, folder, store, mirror, console).run(command)
         records = store.view.records()
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
@@ -116,10 +128,9 @@ def _check_validation(settings: Settings, held_out: Benchmark) -> None:
 def _next_commands(
     settings: Settings, folder: StudyFolder, console: Console, command: str, elapsed_s: float, complete: bool
 ) -> None:
-    uri = settings.tracking.uri or default_uri(Path(settings.paths.sweeps))
     lines = [
         f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}",
-        f"Browse:  {this_python()} -m mlflow ui --backend-store-uri {uri} --host 127.0.0.1",
+        f"Browse:  {place_of(settings.tracking, folder).browse(this_python())}",
         f"Resume:  {command}   (adds what is missing; finished trials stay)",
     ]
     if not complete:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import asdict
 
 from rich.console import Console
 
@@ -18,7 +17,8 @@ from sweep.run.progress import Display, display
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.study.store import StudyStore
-from sweep.tracking.tracker import TrackedStudy, Tracker, open_study
+from sweep.tracking.background import BackgroundMirror
+from sweep.tracking.protocol import Status
 
 POLL_S = 0.4
 COUNTING_SHARE = 0.2  # of the time, at most: counting many thousands of trials takes a while
@@ -32,12 +32,19 @@ class StudyRun:
     """
 
     def __init__(
-        self, settings: Settings, composer: Composer, folder: StudyFolder, store: StudyStore, console: Console
+        self,
+        settings: Settings,
+        composer: Composer,
+        folder: StudyFolder,
+        store: StudyStore,
+        mirror: BackgroundMirror,
+        console: Console,
     ) -> None:
         self.settings = settings
         self.composer = composer
         self.folder = folder
         self.store = store
+        self.mirror = mirror
         self.console = console
         self._crew = Crew(settings.launcher, folder.workers)
         self._table = TrialsTable(folder.trials_csv)
@@ -47,8 +54,7 @@ class StudyRun:
 
     def run(self, command: str) -> bool:
         """Work until nothing is left to do; whether the target is reached. Raises Interrupted or SweepError."""
-        tracker: Tracker | None = None
-        status = "KILLED"
+        status: Status = "KILLED"
         with Interruption() as interruption:
             try:
                 self._note_shared_cores()
@@ -56,9 +62,8 @@ class StudyRun:
                 self._crew.prepare(self.store.view.remaining())
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
-                tracker = Tracker(self._open_tracking())
                 _await_orphans(self.folder)
-                self._work(tracker, interruption)
+                self._work(interruption)
                 complete = self._counts[0] >= self.store.view.target
                 if interruption.asked and not complete:
                     raise KeyboardInterrupt
@@ -73,10 +78,11 @@ class StudyRun:
                 interruption.in_order = False
                 self._crew.stop()
                 try:
-                    self._table.update(self.store.view.records())
+                    records = self.store.view.records()
+                    self.mirror.update(records)
+                    self._table.update(records)
                 finally:
-                    if tracker is not None:
-                        tracker.close(status, self.store.view.states())
+                    self.mirror.finish(status, self.settings.tracking.patience_s)
         return complete
 
     def _note_shared_cores(self) -> None:
@@ -88,16 +94,8 @@ class StudyRun:
                 highlight=False,
             )
 
-    def _open_tracking(self) -> TrackedStudy:
-        sweeps, name = self.folder.path.parent, self.settings.study.name
-        return open_study(self.settings.tracking.uri, sweeps, name, self.store.uid, self.folder.config)
-
-    def _work(self, tracker: Tracker, interruption: Interruption) -> None:
+    def _work(self, interruption: Interruption) -> None:
         """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
-
-        def new_order() -> WorkOrder:
-            return self._order(tracker.study)
-
         with display(self.console, self.settings.study.name, self._counts[0], self.store.view.target) as shown:
             interruption.in_order = True
             told = False
@@ -105,7 +103,7 @@ class StudyRun:
                 began = time.monotonic()
                 ended = self._crew.collect()
                 for member, status in ended:
-                    self._ended(member, status, tracker, interruption.asked)
+                    self._ended(member, status, interruption.asked)
                 remaining = self._count()
                 if ended:  # what a dead worker leaves is somebody's to take
                     self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
@@ -114,19 +112,18 @@ class StudyRun:
                     self._say("finishing or saving the running trials; Ctrl-C again stops at once")
                     self._crew.ask_to_stop()
                 if not interruption.asked and self._counts != self._nothing_to_claim:
-                    self._crew.staff(remaining, new_order)
+                    self._crew.staff(remaining, self._order)
                 if not self._crew.members:
                     return
                 self._show(shown)
                 time.sleep(max(POLL_S, (time.monotonic() - began) / COUNTING_SHARE))
 
-    def _order(self, tracked: TrackedStudy) -> WorkOrder:
+    def _order(self) -> WorkOrder:
         return WorkOrder(
             worker=new_worker(),
             study_folder=str(self.folder.path),
             overrides=self.composer.overrides,
             config_dir=self.composer.config_dir,
-            tracked=asdict(tracked),
         )
 
     def _count(self) -> int:
@@ -137,13 +134,14 @@ class StudyRun:
             self._counts = counts
             self._stillborn = 0
             self._table.update(self.store.view.records())
+        self.mirror.update(self.store.view.records())
         return self.store.view.remaining()
 
     def _show(self, shown: Display) -> None:
         said = [member.said(self.folder.workers) for member in self._crew.members]
         shown.update(*self._counts, [{} if "error" in status else status for status in said])
 
-    def _ended(self, member: Member, status: int, tracker: Tracker, stopping: bool) -> None:
+    def _ended(self, member: Member, status: int, stopping: bool) -> None:
         """Charge a death to the worker's trial. Raises SweepError if the next worker would fare no better."""
         if status == 0:
             return
@@ -159,9 +157,7 @@ class StudyRun:
                     f"a worker ended with status {status} before its first trial; {log} ends with:\n{tail}"
                 )
         self._say(f"a worker died (status {status}){'' if stopping else '; another one goes on'}")
-        failed = self.store.worker_died(member.order.worker, status)
-        if failed is not None:
-            tracker.fail(failed.key, failed.reason or "")
+        self.store.worker_died(member.order.worker, status)
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)

@@ -41,7 +41,8 @@ from sweep.settings.data import (
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
-from sweep.settings.study import LauncherSettings, PrunerSettings, StudySettings, TrackingSettings
+from sweep.settings.study import LauncherSettings, PrunerSettings, StudySettings
+from sweep.settings.tracking import JsonLinesTracking, MlflowTracking, TrackingSettings
 from sweep.settings.training import (
     EncoderSettings,
     HfModel,
@@ -69,11 +70,13 @@ __all__ = [
     "HttpOrigin",
     "HubOrigin",
     "HubRepository",
+    "JsonLinesTracking",
     "JudgedEvaluation",
     "Language",
     "LanguageSettings",
     "LauncherSettings",
     "LoraSettings",
+    "MlflowTracking",
     "ModelSettings",
     "Name",
     "Objective",

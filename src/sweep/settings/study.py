@@ -1,4 +1,4 @@
-"""What a study searches, towards what, where it runs and where it is tracked."""
+"""What a study searches, towards what, and where it runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -159,9 +159,3 @@ class LauncherSettings(Section):
     processes: Positive
     threads: Positive | None
     share_devices: bool
-
-
-class TrackingSettings(Section):
-    """MLflow. `uri: null` is `mlflow.db` in the sweeps folder; otherwise any MLflow tracking URI."""
-
-    uri: str | None

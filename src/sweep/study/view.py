@@ -44,6 +44,11 @@ class StudyView:
         return self._reader.trials()
 
     @property
+    def uid(self) -> str:
+        """The study's unique id; empty if no command has run it yet."""
+        return str(self._reader.attributes().get("uid", ""))
+
+    @property
     def target(self) -> int:
         """How many trials (points times seeds) are to be finished."""
         return self.wanted.count

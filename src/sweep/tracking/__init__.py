@@ -1,1 +1,1 @@
-"""MLflow: one experiment a study, a parent run, one nested run a trial; the only package that knows MLflow."""
+"""Trackers show a study: they mirror its folder, which is the truth. Only `mlflow_runs` knows MLflow."""

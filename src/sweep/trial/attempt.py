@@ -1,4 +1,4 @@
-"""A claimed trial on rank 0 of a worker, from its claim to its outcome in the study, in MLflow and in its folder."""
+"""A claimed trial on rank 0 of a worker, from its claim to its outcome in the study and in its folder."""
 
 import logging
 import shutil
@@ -21,10 +21,9 @@ from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
 from sweep.report.card import model_card
-from sweep.settings import Settings, flattened
+from sweep.settings import Settings
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore, objective_value
-from sweep.tracking.tracker import Tracker, TrackingError
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.curves import Curves
 from sweep.trial.pipeline import Trial, TrialData, run_trial
@@ -36,7 +35,7 @@ log = logging.getLogger("sweep")
 
 
 class TrialRun:
-    """One claimed trial on rank 0: its folder, its MLflow run, its outcome."""
+    """One claimed trial on rank 0: its folder and its outcome."""
 
     def __init__(
         self,
@@ -45,7 +44,6 @@ class TrialRun:
         accelerator: Accelerator,
         folder: StudyFolder,
         store: StudyStore,
-        tracker: Tracker,
         claim: Claim,
         heartbeat: Heartbeat,
         should_pause: Callable[[], bool] = lambda: False,
@@ -55,7 +53,6 @@ class TrialRun:
         self.accelerator = accelerator
         self.study_folder = folder
         self.store = store
-        self.tracker = tracker
         self.claim = claim
         self.heartbeat = heartbeat
         self.key = claim.point.key
@@ -79,21 +76,17 @@ class TrialRun:
         log.addHandler(handler)
         write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         try:
-            tags = {"sweep.seed": str(self.settings.seed), "sweep.attempt": str(self.claim.attempt)}
-            run_id = self.tracker.start(self.key, flattened(resolved), tags)
+            self.folder.begin_attempt(self.claim.attempt, int(time.time() * 1000))
             log.info("attempt %d of %s", self.claim.attempt, self.key)
-            curves = Curves(self.folder, self.tracker, run_id)
+            curves = Curves(self.folder)
             result = self.committed or self._result(data, curves)
             if result is not None:
                 curves.finish(result.steps or self.settings.train.steps)
-                self.tracker.finish(run_id, result, self.settings.train.steps, self.folder)
                 self.store.finish(self.claim, result)
                 self._tidy()
                 log.info("COMPLETE in %.1f s", result.duration_s)
         except Fenced as error:
             log.info("attempt %d drops the trial: %s", self.claim.attempt, error)
-            # This attempt may have reopened a run that the other had ended.
-            self.tracker.set_right(self.key, self.store.view.states()[self.key])
             if self.accelerator.num_processes > 1:
                 # The other ranks may wait in a collective call; the driver starts a new group.
                 sys.exit(Fenced.exit_status)
@@ -128,11 +121,10 @@ class TrialRun:
             self._prune(pruned.step, curves)
             return None
         except Paused as paused:
-            curves.finish(paused.step)
             log.info("paused after step %d", paused.step)
             self.store.release(self.claim)
             return None
-        except (*TrackingError, DatabaseUnusable, OSError, Fenced):  # MLflow, database or disk: not the trial's fault
+        except (DatabaseUnusable, OSError, Fenced):  # database or disk: not the trial's fault
             raise
         except Exception as error:
             self._fail(error)
@@ -166,7 +158,6 @@ class TrialRun:
         reason = f"pruned after step {step} of {self.settings.train.steps}"
         curves.finish(step)
         log.info("PRUNED: %s", reason)
-        self.tracker.prune(self.key, reason)
         self.store.prune(self.claim, reason)
 
     def _is_wanted(self, result: TrialResult) -> bool:
@@ -200,7 +191,6 @@ class TrialRun:
         log.info("FAILED: %s", reason)
         if not self.store.still_mine(self.claim):
             raise Fenced(f"{self.key}: another attempt has taken this trial over") from error
-        self.tracker.fail(self.key, reason)
         self.store.fail(self.claim, reason)
         if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
             # The other ranks may wait in a collective call; the driver starts a new group for the next trial.

@@ -1,121 +1,115 @@
-"""Series of a trial over its training steps, in a CSV file of its folder and in MLflow."""
+"""Series of a trial over its training steps, in CSV files of its folder."""
 
 import csv
 import io
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sweep.evaluation.validation import Validation
 from sweep.records.files import write_atomically
 from sweep.records.folder import TrialFolder
-from sweep.tracking.tracker import Tracker
+from sweep.records.lines import append_lines, cut_torn_line
 from sweep.training.watch import TrainingPoint
 
-FLUSH_S = 5.0  # how often a curve goes to MLflow
-
-
-@dataclass(frozen=True)
-class _Point:
-    values: dict[str, float]
-    timestamp_ms: int
+Cells = dict[str, str]  # a row by column; numbers as `repr` writes them, so that no digit is lost
 
 
 class Curve:
-    """A curve: columns `step`, the values' names and `timestamp_ms`; in MLflow a name has the `prefix` before it.
+    """A CSV file with columns `step`, the values' names and `timestamp_ms` (unix); steps increase from row to row.
 
-    A point's timestamp is kept with it: when a trial goes on from a checkpoint and reaches the same values at the
-    same step, MLflow gets the very rows it has already. Points of an earlier attempt are logged again, since it may
-    have been killed before it came to that.
+    A training that goes on from a checkpoint reaches steps again. With the same values their rows stay as they are,
+    timestamps included, so on a CPU a resumed trial leaves the rows of an uninterrupted one. With other values
+    (another device, another number of ranks) these rows and all after them are of a training that is no more: they
+    are dropped.
     """
 
-    def __init__(self, file: Path, tracker: Tracker, run_id: str, prefix: str = "") -> None:
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self._tracker = tracker
-        self._run_id = run_id
-        self._prefix = prefix
-        self._waiting: list[tuple[str, float, int, int]] = []
-        self._flushed_at = time.monotonic()
-        self._known = self._read()
-        self._logged: set[int] = set()  # steps that this attempt has logged
+        cut_torn_line(file)
+        self._rows: dict[int, Cells] = {}  # by step, in increasing order
+        self._columns: list[str] = []
+        written = self._read()
+        for cells in written:
+            self._drop_from(int(cells["step"]))
+            self._rows[int(cells["step"])] = cells
+        self._size = file.stat().st_size if file.exists() else 0
+        if len(written) != len(self._rows):
+            self._rewrite()
 
-    def _read(self) -> dict[int, _Point]:
-        """Points of an earlier attempt; a line that its death cut short is left out."""
+    def _read(self) -> list[Cells]:
         if not self._file.exists():
-            return {}
-        lines = self._file.read_text().splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        if len(whole) < len(lines):
-            write_atomically(self._file, "".join(whole))
-        known = {}
-        for row in csv.DictReader(whole):
-            step, timestamp_ms = int(row.pop("step")), int(row.pop("timestamp_ms"))
-            known[step] = _Point({name: float(value) for name, value in row.items()}, timestamp_ms)
-        return known
+            return []
+        with self._file.open(newline="", encoding="utf-8") as lines:
+            rows = csv.DictReader(lines)
+            self._columns = list(rows.fieldnames or ())
+            return [{name: text for name, text in row.items() if text} for row in rows]
 
     def add(self, step: int, values: Mapping[str, float], timestamp_ms: int) -> None:
-        """Keep a point; log it with the next flush."""
-        point = self._known.get(step)
-        if point is None or point.values != values:
-            point = _Point(dict(values), timestamp_ms)
-            self._append(step, point)
-        self._log_earlier(step)
-        self._wait(step, point)
-        if time.monotonic() - self._flushed_at > FLUSH_S:
-            self.flush()
-
-    def _append(self, step: int, point: _Point) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self._file.exists() or not self._file.stat().st_size:
-            writer.writerow(["step", *point.values, "timestamp_ms"])
-        writer.writerow([step, *map(repr, point.values.values()), point.timestamp_ms])
-        with self._file.open("a") as curve:
-            curve.write(text.getvalue())
-
-    def _log_earlier(self, step: float) -> None:
-        """Log the points before a step that an earlier attempt reached and this one goes on from."""
-        for earlier, point in self._known.items():
-            if earlier < step and earlier not in self._logged:
-                self._wait(earlier, point)
+        """Keep the values of a step (counted from 1)."""
+        texts = {name: repr(value) for name, value in values.items()}
+        known = self._rows.get(step)
+        if known is not None and _values(known) == texts:
+            return
+        dropped = self._drop_from(step)
+        cells = {"step": str(step), **texts, "timestamp_ms": str(timestamp_ms)}
+        self._rows[step] = cells
+        if dropped or len(self._rows) == 1 or not cells.keys() <= set(self._columns) or self._is_changed():
+            self._rewrite()
+        else:
+            append_lines(self._file, [_line(cells.get(name, "") for name in self._columns)])
+            self._size = self._file.stat().st_size
 
     def finish(self, steps: int) -> None:
-        """Log what is left up to the last step, also of an attempt that was killed after its training."""
-        self._log_earlier(steps + 1)
-        self.flush()
+        """Drop rows beyond the last step, which an earlier attempt may have left."""
+        if self._drop_from(steps + 1) or (self._rows and self._is_changed()):
+            self._rewrite()
 
-    def _wait(self, step: int, point: _Point) -> None:
-        self._logged.add(step)
-        self._waiting += [
-            (self._prefix + name, value, point.timestamp_ms, step) for name, value in point.values.items()
-        ]
+    def _drop_from(self, step: int) -> bool:
+        """Drop the rows of this and all later steps; whether there were any."""
+        late = list(itertools.takewhile(lambda known: known >= step, reversed(self._rows)))
+        for known in late:
+            del self._rows[known]
+        return bool(late)
 
-    def flush(self) -> None:
-        """Log what is waiting."""
-        if self._waiting:
-            self._tracker.log_series(self._run_id, self._waiting)
-        self._waiting = []
-        self._flushed_at = time.monotonic()
+    def _is_changed(self) -> bool:
+        """Whether another attempt, which was paused and woke up too late, wrote to the file."""
+        return not self._file.exists() or self._file.stat().st_size != self._size
+
+    def _rewrite(self) -> None:
+        names = dict.fromkeys(name for cells in self._rows.values() for name in _values(cells))
+        self._columns = ["step", *names, "timestamp_ms"]
+        rows = [[cells.get(name, "") for name in self._columns] for cells in self._rows.values()]
+        write_atomically(self._file, "".join(f"{_line(cells)}\n" for cells in (self._columns, *rows)))
+        self._size = self._file.stat().st_size
+
+
+def _values(cells: Cells) -> Cells:
+    return {name: text for name, text in cells.items() if name not in ("step", "timestamp_ms")}
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 class Curves:
     """The losses and validations of one trial."""
 
-    def __init__(self, folder: TrialFolder, tracker: Tracker, run_id: str) -> None:
-        self._losses = Curve(folder.losses, tracker, run_id, prefix="train/")
-        self._validations = Curve(folder.validations, tracker, run_id)
+    def __init__(self, folder: TrialFolder) -> None:
+        self._losses = Curve(folder.losses)
+        self._validations = Curve(folder.validations)
 
     def add_loss(self, point: TrainingPoint) -> None:
         """Keep a logged step."""
         self._losses.add(point.step, {"loss": point.loss, "learning_rate": point.learning_rate}, point.timestamp_ms)
 
     def add_validation(self, validation: Validation) -> None:
-        """Keep a validation, and log it at once: it is rare, and a long training is judged by it."""
+        """Keep a validation."""
         self._validations.add(validation.step, validation.metrics, validation.timestamp_ms)
-        self._validations.flush()
 
     def finish(self, steps: int) -> None:
-        """Log what is left up to the last step."""
+        """Drop what is beyond the last step of the training."""
         for curve in (self._losses, self._validations):
             curve.finish(steps)

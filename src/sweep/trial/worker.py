@@ -1,6 +1,6 @@
 """One rank of a worker: claims trials of a study one after another and runs them. Started by a launcher.
 
-Rank 0 alone talks to the study and to MLflow; it broadcasts each claimed point to the other ranks.
+Rank 0 alone talks to the study; it broadcasts each claimed point to the other ranks.
 """
 
 import logging
@@ -32,7 +32,6 @@ from sweep.settings.load import load_settings
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore
-from sweep.tracking.tracker import TrackedStudy, Tracker
 from sweep.training.watch import Stopped, Watch
 from sweep.trial.attempt import GROUP_BROKEN, TrialRun
 from sweep.trial.pipeline import Trial, TrialData, make_accelerator, run_trial
@@ -82,7 +81,6 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
     folder = StudyFolder(Path(order.study_folder))
     lock = hold(folder.workers, order.worker)
     store = StudyStore(folder, load_settings(composer).study, alive_in(folder.workers))
-    tracker = Tracker(TrackedStudy(**order.tracked))
     data = TrialData()
     try:
         while not stop_asked.is_set() and (claim := store.claim(order.worker)) is not None:
@@ -93,14 +91,12 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> Non
                     store.fail(claim, str(error))
                 continue
             with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
-                trial = TrialRun(
-                    order, settings, accelerator, folder, store, tracker, claim, heartbeat, stop_asked.is_set
-                )
+                trial = TrialRun(order, settings, accelerator, folder, store, claim, heartbeat, stop_asked.is_set)
                 if trial.committed is None:  # else nothing is left that takes all ranks
                     _broadcast(accelerator, claim)
                 trial.run(data)
     except Exception as error:
-        # Not the trial's fault: the database, MLflow or the disk. The driver tells the user and stops.
+        # Not the trial's fault: the database or the disk. The driver tells the user and stops.
         reason = " ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__
         write_status(folder.workers, order.worker, {**read_status(folder.workers, order.worker), "error": reason})
         raise

@@ -1,0 +1,115 @@
+"""What a tracker can do, and what of it is known before anything heavy is imported."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sweep.errors import SweepError
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+STUDY_KEY = "study"  # of the run that stands for the whole study
+
+
+class TrackerAway(SweepError):
+    """The tracker does not answer, or not as it should: another time it may."""
+
+
+class TrackerRefuses(TrackerAway):
+    """The tracker does not take this, today or later: a run that a user deleted, say."""
+
+
+class Row(NamedTuple):
+    """One value of a metric. `timestamp_ms`: unix milliseconds; `step`: training steps done."""
+
+    metric: str
+    value: float
+    timestamp_ms: int
+    step: int
+
+
+@dataclass(frozen=True)
+class TrackedStudy:
+    """A study as trackers know it: its name, an id that no other study of this name has, and its configuration."""
+
+    name: str
+    uid: str
+    config: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trial's run as the tracker has it. `attempt` and `parameters` (their names) are what was logged to it."""
+
+    id: str
+    status: Status
+    attempt: str | None = None
+    parameters: frozenset[str] = frozenset()
+
+
+class Tracker(ABC):
+    """Writes one study to a place where it can be looked at.
+
+    A study is one run for the whole and one run a trial, found again by the trial's key. Whatever is sent may be sent
+    again after a kill: rows with the same metric, value, timestamp and step are kept once. Every method raises
+    TrackerAway, and those on runs TrackerRefuses.
+    """
+
+    @abstractmethod
+    def open(self, study: TrackedStudy) -> str:
+        """Create the study or find it, RUNNING. An id that changes when the tracker has lost what it had."""
+
+    @abstractmethod
+    def run(self, key: str, started_ms: int | None) -> Run:
+        """The run of a trial: the one it has, as it is, or a new one that is RUNNING since `started_ms`."""
+
+    @abstractmethod
+    def reopen(self, run_id: str) -> None:
+        """Let an ended run be RUNNING again, without the reason of its end."""
+
+    @abstractmethod
+    def log(
+        self, run_id: str, rows: Sequence[Row], parameters: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Add rows, parameters (which the run must not have yet) and tags, which replace those of the same name."""
+
+    @abstractmethod
+    def attach(self, run_id: str, files: Sequence[Path]) -> None:
+        """Keep files with a run."""
+
+    @abstractmethod
+    def end(self, run_id: str, status: Status, ended_ms: int | None = None, reason: str | None = None) -> None:
+        """End a run, and say why."""
+
+    @abstractmethod
+    def discard(self, run_id: str) -> None:
+        """Remove a run that shows what is no longer true; its trial gets a new one."""
+
+    @abstractmethod
+    def close(self, status: Status) -> None:
+        """End the run of the whole study."""
+
+
+class Place(ABC):
+    """Where a study is tracked: what can be known of it without importing its libraries."""
+
+    name: str  # of the tracker with its address, as messages say it
+
+    @abstractmethod
+    def problem(self) -> str | None:
+        """Why no tracker can ever be there (bad input), or None. A server that is merely away is no problem."""
+
+    @abstractmethod
+    def is_lost(self) -> bool:
+        """Whether it is certain, without asking anybody, that nothing is there (any more)."""
+
+    @abstractmethod
+    def connect(self) -> Tracker:
+        """A tracker there; it imports what it needs, which may take seconds."""
+
+    @abstractmethod
+    def browse(self, python: str) -> str:
+        """How to look at it: a command with this interpreter, or a file."""
