@@ -14,6 +14,7 @@ from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
+from sweep.launch.registry import make_launcher
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialRecord
 from sweep.report.pareto import print_pareto
@@ -25,6 +26,8 @@ from sweep.settings.compose import Composer, load_settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
 from sweep.tracking.tracker import TrackingError, default_uri
+
+WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
 
 def run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
@@ -49,8 +52,10 @@ def _first_line(error: Exception) -> str:
 
 def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
     started = time.monotonic()
-    _check_inputs(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
+    launcher = make_launcher(settings.launcher, folder.workers, WORKER)
+    launcher.warm_up()
+    _check_inputs(settings)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
@@ -61,7 +66,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
             console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
         if finished := store.finished():
             console.print(f"Resuming study '{folder.path.name}': {finished} of {store.target} trials are done.")
-        complete = StudyRun(settings, composer, folder, store, console).run(command)
+        complete = StudyRun(settings, composer, folder, store, launcher, console).run(command)
         records = store.records()
     _tell_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)

@@ -39,9 +39,10 @@ from sweep.settings.data import (
     SquadEvaluation,
 )
 from sweep.settings.goals import Constraint, Objective
+from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
-from sweep.settings.study import LauncherSettings, PrunerSettings, StudySettings, TrackingSettings
+from sweep.settings.study import PrunerSettings, StudySettings, TrackingSettings
 from sweep.settings.training import (
     EncoderSettings,
     HfModel,
@@ -73,6 +74,7 @@ __all__ = [
     "Language",
     "LanguageSettings",
     "LauncherSettings",
+    "LocalLauncher",
     "LoraSettings",
     "ModelSettings",
     "Name",
@@ -86,6 +88,7 @@ __all__ = [
     "SearchSettings",
     "Section",
     "Settings",
+    "SpawnLauncher",
     "SquadData",
     "SquadEvaluation",
     "StorageUrl",

@@ -148,18 +148,6 @@ class StudySettings(Section):
         return self
 
 
-class LauncherSettings(Section):
-    """`workers` local workers, each of `processes` accelerate ranks that train one trial together. `threads: null`
-    shares the cores among all ranks. Every rank has a GPU of its own where there are GPUs, unless workers may share
-    them."""
-
-    kind: Literal["local"]
-    workers: Positive
-    processes: Positive
-    threads: Positive | None
-    share_devices: bool
-
-
 class TrackingSettings(Section):
     """MLflow. `uri: null` is `mlflow.db` in the sweeps folder; otherwise any MLflow tracking URI."""
 

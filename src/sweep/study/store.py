@@ -335,6 +335,21 @@ class StudyStore(StudyView):
 
         return self.database.change(change)
 
+    def worker_failed(self, worker: str, reason: str) -> TrialRecord | None:
+        """Record that the trial a worker had cannot give a result, and return it; None if the worker has none.
+
+        Only a launcher that saw the worker end calls this.
+        """
+
+        def change() -> TrialRecord | None:
+            for trial in last_taken_by(worker, self._by_key().values()):
+                if trial.state == TrialState.RUNNING and worker_of(holder(trial)) == worker:
+                    self._set(trial, TrialState.FAIL, reason=reason)
+                    return self._record(self.storage.get_trial(trial._trial_id))
+            return None
+
+        return self.database.change(change)
+
     def _give_up(self, trial: FrozenTrial) -> None:
         deaths = trial.user_attrs["deaths"]
         status = list(deaths.values())[-1]
