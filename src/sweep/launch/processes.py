@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -135,6 +136,7 @@ class ProcessGroup(WorkerHandle):
         self._starter.start()
 
     def _start(self) -> None:
+        resource_tracker.ensure_running()  # multiprocessing needs it; starting it unblocks the signals
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: Ctrl-C must not end a rank that is just born
         try:
             for rank in self._ranks:

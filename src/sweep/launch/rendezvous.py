@@ -38,7 +38,7 @@ class Rendezvous:
 def join_group(rendezvous: Rendezvous, rank: int, ranks: int) -> None:
     """Make torch's process group of all ranks: NCCL where there are GPUs, else Gloo. Waits for the others."""
     import torch
-    from torch.distributed import TCPStore, init_process_group
+    from torch.distributed import TCPStore, init_process_group  # type: ignore[attr-defined]  # documented, not listed
 
     gpus = torch.cuda.is_available()
     if gpus:
