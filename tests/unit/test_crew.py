@@ -83,7 +83,8 @@ class ScriptedLauncher(Launcher):
     def __init__(self) -> None:
         self.started: list[Scripted] = []
 
-    def warm_up(self) -> None:
+    @classmethod
+    def warm_up(cls) -> None:
         pass
 
     def start(self, order: WorkOrder, slot: int) -> Scripted:

@@ -6,11 +6,10 @@ All studies that one process runs share that server: environment, folder, log an
 import multiprocessing
 import signal
 from multiprocessing import forkserver, resource_tracker
-from pathlib import Path
+from multiprocessing.context import ForkServerContext
 
 from sweep.launch.interruption import SIGNALS
 from sweep.launch.processes import Processes
-from sweep.settings import LauncherSettings
 
 PRELOAD = "sweep.launch.preload"
 
@@ -22,13 +21,17 @@ class LocalProcesses(Processes):
     one.
     """
 
-    def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None:
+    @classmethod
+    def context(cls) -> ForkServerContext:
+        """See Processes."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([PRELOAD])
-        super().__init__(settings, folder, entry, context)
+        return context
 
-    def warm_up(self) -> None:
+    @classmethod
+    def warm_up(cls) -> None:
         """Start the server: it imports while this process does something else."""
+        cls.context()
         resource_tracker.ensure_running()  # the server needs it, and starting it unblocks the signals below
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: Ctrl-C is not the server's affair
         try:

@@ -26,6 +26,9 @@ MODULES = (
     "sklearn.linear_model",
     "sklearn.model_selection",
     "scipy.stats",
+    "optuna.storages",
+    "babel.dates",
+    "babel.numbers",
 )
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

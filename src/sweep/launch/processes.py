@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from abc import abstractmethod
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -34,16 +35,19 @@ _starting = threading.Lock()
 
 
 class Processes(Launcher):
-    """A launcher of groups of processes. `context` starts them."""
+    """A launcher of groups of processes."""
 
-    def __init__(
-        self, settings: LauncherSettings, folder: Path, entry: str, context: ForkServerContext | SpawnContext
-    ) -> None:
+    def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None:
         self._settings = settings
         self._folder = folder
         self._entry = entry
-        self._context = context
+        self._context = self.context()
         self._devices = devices_of_workers(settings, visible_devices())
+
+    @classmethod
+    @abstractmethod
+    def context(cls) -> ForkServerContext | SpawnContext:
+        """What starts the processes."""
 
     def start(self, order: WorkOrder, slot: int) -> "ProcessGroup":
         """Start a worker; see Launcher."""

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from sweep.launch.order import WorkOrder
+from sweep.settings import LauncherSettings
 
 LOST = -9  # status of a worker whose real one nobody knows any more: it counts as killed
 
@@ -36,11 +37,15 @@ class WorkerHandle(ABC):
 
 
 class Launcher(ABC):
-    """Starts workers and nothing else."""
+    """Starts workers and nothing else. Made by `sweep.launch.registry.make_launcher`, which says what it gets."""
 
     @abstractmethod
-    def warm_up(self) -> None:
-        """Begin with what takes long and does not depend on any order, if there is such a thing. Returns at once."""
+    def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None: ...
+
+    @classmethod
+    @abstractmethod
+    def warm_up(cls) -> None:
+        """Begin with what takes long and depends on no study, if there is such a thing. Returns at once."""
 
     @abstractmethod
     def start(self, order: WorkOrder, slot: int) -> WorkerHandle:

@@ -1,6 +1,5 @@
 """Which launcher a kind of settings names. A new one: its settings, its module, and a line here."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from sweep.launch.local import LocalProcesses
@@ -8,7 +7,7 @@ from sweep.launch.protocol import Launcher
 from sweep.launch.spawn import SpawnedProcesses
 from sweep.settings import LauncherSettings, LocalLauncher, SpawnLauncher
 
-LAUNCHERS: dict[type, Callable[[LauncherSettings, Path, str], Launcher]] = {
+LAUNCHERS: dict[type, type[Launcher]] = {
     LocalLauncher: LocalProcesses,
     SpawnLauncher: SpawnedProcesses,
 }
@@ -26,3 +25,8 @@ def make_launcher(settings: LauncherSettings, folder: Path, entry: str) -> Launc
     Raises InputError if there are not enough GPUs.
     """
     return LAUNCHERS[type(settings)](settings, folder, entry)
+
+
+def warm_up(settings: LauncherSettings) -> None:
+    """Let the chosen launcher begin with what takes long, before anything else of the study is looked at."""
+    LAUNCHERS[type(settings)].warm_up()

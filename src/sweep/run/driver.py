@@ -54,7 +54,6 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     started = time.monotonic()
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
     launcher = make_launcher(settings.launcher, folder.workers, WORKER)
-    launcher.warm_up()
     _check_inputs(settings)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
