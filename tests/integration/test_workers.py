@@ -269,3 +269,16 @@ def test_workers_may_be_fresh_interpreters(sweep: Sweep, tmp_path: Path, shared_
     done = sweep(*GRID, shared_mlflow, "launcher=spawn", "launcher.processes=2", "launcher.workers=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["state"] for row in rows(tmp_path / "sweeps" / "tiny")] == ["COMPLETE"] * 4
+
+
+def test_a_command_that_is_refused_leaves_no_fork_server(tmp_path: Path, cache: Path) -> None:
+    """The fork server has most of its imports before it when bad data is seen; it must not keep a pipe's reader."""
+    process = start(tmp_path, cache, *TINY, "languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
+    wait_for(lambda: fork_servers(process.pid), process)
+    (server,) = fork_servers(process.pid)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    deadline = time.monotonic() + 2
+    while Path(f"/proc/{server}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -15,6 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from typing import IO
 
 from sweep.launch.interruption import SIGNALS
@@ -54,17 +55,31 @@ def _preload() -> str | None:
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `rank_environment` has it; read when they load
     atexit.register(os._exit, 0)  # the server has nothing to tidy up, and taking all modules down takes a while
-    driver = os.getppid()
-    with _output() as output:
-        for name in MODULES:
-            try:
-                importlib.import_module(name)
-            except BaseException:  # even SystemExit: workers must be able to say it
-                output.seek(0)
-                return output.read() + traceback.format_exc()
-            if os.getppid() != driver:
-                os._exit(0)
+    watch = _DriverWatch()
+    sys.meta_path.insert(0, watch)
+    try:
+        with _output() as output:
+            for name in MODULES:
+                try:
+                    importlib.import_module(name)
+                except BaseException:  # even SystemExit: workers must be able to say it
+                    output.seek(0)
+                    return output.read() + traceback.format_exc()
+    finally:
+        sys.meta_path.remove(watch)
     return None
+
+
+class _DriverWatch(MetaPathFinder):
+    """Finds no module, but at every import whether the driver has ended meanwhile; then this process ends, too."""
+
+    def __init__(self) -> None:
+        self._driver = os.getppid()
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """See importlib."""
+        if os.getppid() != self._driver:
+            os._exit(0)
 
 
 @contextmanager
