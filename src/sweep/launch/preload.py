@@ -7,6 +7,7 @@ pools of threads when they are loaded, as the environment tells them; the ranks 
 
 import atexit
 import faulthandler
+import gc
 import importlib
 import os
 import signal
@@ -57,6 +58,7 @@ def _preload() -> str | None:
     atexit.register(os._exit, 0)  # the server has nothing to tidy up, and taking all modules down takes a while
     watch = _DriverWatch()
     sys.meta_path.insert(0, watch)
+    gc.disable()  # of all that is imported nothing is garbage
     try:
         with _output() as output:
             for name in MODULES:
@@ -67,6 +69,8 @@ def _preload() -> str | None:
                     return output.read() + traceback.format_exc()
     finally:
         sys.meta_path.remove(watch)
+        gc.freeze()  # a worker's collector would write to every object, and so copy what it shares with the others
+        gc.enable()
     return None
 
 
