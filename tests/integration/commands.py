@@ -58,11 +58,31 @@ def lines(file: Path) -> int:
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def children(pid: int) -> list[int]:
+def offspring(pid: int) -> list[int]:
+    """Living child processes."""
     listed = subprocess.run(
         ["ps", "-o", "pid=,stat=", "--ppid", str(pid)], capture_output=True, text=True, check=False
     )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if not line.split()[1].startswith("Z")]
+
+
+def fork_servers(driver: int) -> list[int]:
+    """The process that a driver's workers are forked from: one, except while it is started anew."""
+    return [pid for pid in offspring(driver) if "multiprocessing.forkserver" in command_line(pid)]
+
+
+def children(driver: int) -> list[int]:
+    """The ranks of a driver's workers: what its fork server has forked, and what it has spawned."""
+    servers = fork_servers(driver)
+    spawned = [pid for pid in offspring(driver) if "multiprocessing.spawn" in command_line(pid)]
+    return [*spawned, *(pid for server in servers for pid in offspring(server))]
+
+
+def command_line(pid: int) -> str:
+    """Of a process; empty once it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def at_work(driver: int, folder: StudyFolder) -> list[int]:

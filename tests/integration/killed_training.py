@@ -1,4 +1,4 @@
-"""A training in processes of its own, for test_kill_anywhere; a fork server has imported everything for them."""
+"""A training in processes of its own, for test_kill_anywhere."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Chaos: three workers, 24 trials, kills of workers and of the driver, and pauses longer than the grace period."""
+"""Chaos: three workers, 24 trials; workers, drivers and fork servers are killed, and workers sleep for too long."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.integration.commands import TINY, at_work, children, rows, runs, start, wait_for
+from tests.integration.commands import TINY, at_work, children, fork_servers, rows, runs, start, wait_for
 from tests.postgres import PostgresServer
 
 from sweep.errors import Fenced
@@ -17,7 +17,10 @@ from sweep.records.folder import StudyFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2000)]
 
-STRIKES = {"kill a worker": 25, "kill a starting worker": 2, "kill the driver": 3, "pause a worker": 3}
+STRIKES = {
+    "kill a worker": 25, "kill a starting worker": 2, "kill the driver": 3, "kill the fork server": 2,
+    "pause a worker": 3,
+}  # fmt: skip
 GRACE_S = 6
 RATIOS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
 STUDY = (
@@ -66,7 +69,9 @@ class Chaos:
         """Whether there was somebody to strike."""
         busy = [pid for pid in at_work(self.driver.pid, self.folder) if pid not in self.paused]
         if strike == "kill a starting worker":
-            choice = sorted({*children(self.driver.pid)} - {*busy, *self.paused})
+            choice = self._starting(busy)
+        elif strike == "kill the fork server":
+            choice = fork_servers(self.driver.pid) if busy else []
         else:
             choice = [self.driver.pid] if busy and strike == "kill the driver" else busy
         if not choice:
@@ -79,6 +84,18 @@ class Chaos:
         if pauses:
             self.paused[pid] = time.monotonic() + 1.5 * GRACE_S
         return True
+
+    def _starting(self, busy: list[int]) -> list[int]:
+        """A worker that starts, which takes a tenth of a second: the successor of one that is killed for it."""
+        known = {*children(self.driver.pid)}
+        if busy:
+            with suppress(ProcessLookupError):
+                os.kill(self.rng.choice(busy), signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while self.driver.poll() is None and time.monotonic() < deadline:
+            if new := sorted({*children(self.driver.pid)} - known):
+                return [pid for pid in new if pid not in at_work(self.driver.pid, self.folder)]
+        return []
 
     def _wake(self, now: float) -> None:
         for pid in [pid for pid, moment in self.paused.items() if moment < now]:

@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file
 from tests.integration.killed_training import train
 
+from sweep.launch.local import PRELOAD
+
 pytestmark = pytest.mark.slow
 
 KILLS = 20
@@ -19,10 +21,10 @@ KILLS = 20
 
 @pytest.fixture(scope="module")
 def context() -> ForkServerContext:
-    """Processes that start in a moment, since what they import is there."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["tests.integration.killed_training"])
-    return found
+    """Processes that start in a moment, from the fork server that workers come from: a process has one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([PRELOAD])
+    return context
 
 
 def start(context: ForkServerContext, folder: Path, cache: Path, ranks: int) -> list[ForkServerProcess]:

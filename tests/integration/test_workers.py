@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 from tests.conftest import Sweep
-from tests.integration.commands import TINY, children, lines, rows, runs, start, wait_for
+from tests.integration.commands import TINY, at_work, children, fork_servers, lines, rows, runs, start, wait_for
 
 from sweep.commands.manage_studies import main as studies
 from sweep.launch.driver_lock import driver_of
@@ -165,3 +165,120 @@ def test_workers_that_cannot_start_stop_the_study(tmp_path: Path, cache: Path, s
     assert done.returncode == 1
     assert "a worker ended with status 1 before its first trial" in done.stderr
     assert "this installation is broken" in done.stderr
+
+
+FAULT = """
+# Makes the optimizer of rank 1 fail in its third step.
+import os, sys
+from importlib.machinery import PathFinder
+
+class Faulty:
+    def find_spec(self, name, path=None, target=None):
+        if name != "torch.optim.adamw":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        run_module = spec.loader.exec_module
+
+        def exec_module(module):
+            run_module(module)
+            take_step, steps = module.AdamW.step, [0]
+
+            def step(self, *arguments, **options):
+                steps[0] += 1
+                if os.environ.get("RANK") == "1" and steps[0] == 3:
+                    raise ERROR
+                return take_step(self, *arguments, **options)
+
+            module.AdamW.step = step
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+sys.meta_path.insert(0, Faulty())
+"""
+
+
+def run_with_a_fault(tmp_path: Path, cache: Path, error: str, *study: str) -> subprocess.CompletedProcess[str]:
+    """A study on two ranks, one of which has a fault that no other process has."""
+    (tmp_path / "fault").mkdir()
+    (tmp_path / "fault" / "sitecustomize.py").write_text(FAULT.replace("ERROR", error))
+    path = os.pathsep.join([str(tmp_path / "fault"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", "sweep", *TINY, "launcher.processes=2", *study],
+        cwd=tmp_path,
+        env={**os.environ, "SWEEP_CACHE": str(cache), "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=50,  # two trials: while a failed rank's peers waited for it, each of them took a minute
+        check=False,
+    )
+
+
+def test_a_rank_that_raises_fails_its_trial_with_its_own_reason(
+    tmp_path: Path, cache: Path, shared_mlflow: str
+) -> None:
+    """Rank 0 knows only that its peer is gone. The study goes on with a new group of ranks."""
+    done = run_with_a_fault(tmp_path, cache, "ValueError('bad memory')", shared_mlflow)
+    assert done.returncode == 1, done.stdout + done.stderr
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    outcomes = [(row["state"], row["reason"]) for row in rows(folder.path)]
+    assert outcomes == [("FAILED", "rank 1: ValueError: bad memory")] * 2
+    assert "a worker ended: rank 1: ValueError: bad memory; another one goes on" in done.stdout
+    assert "Traceback" in (folder.workers / "worker-1.log").read_text()
+    assert not list(folder.workers.glob("*.failure"))
+
+
+def test_a_full_disk_of_one_rank_stops_the_study(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    """It is no fault of the trial, which goes on when the command is repeated."""
+    done = run_with_a_fault(tmp_path, cache, "OSError(28, 'No space left on device')", shared_mlflow)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "error: a worker stopped: rank 1: OSError: [Errno 28] No space left on device (details:" in done.stderr
+    assert rows(tmp_path / "sweeps" / "tiny") == []
+
+
+def test_a_killed_rank_is_a_death_of_its_worker(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    """It is no failure of the trial, whatever the other rank makes of it."""
+    process = start(tmp_path, cache, *TINY, shared_mlflow, "launcher.processes=2", "train.steps=100")
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    wait_for(lambda: training(folder), process)
+    (rank_0,) = at_work(process.pid, folder)
+    (rank_1,) = {*children(process.pid)} - {rank_0}
+    os.kill(rank_1, signal.SIGKILL)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert "a worker died (status -9); another one goes on" in output
+    assert sorted(row["attempts"] for row in rows(folder.path)) == ["1", "2"]
+
+
+def test_a_study_survives_its_fork_server(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+    """Its workers are ended with it; a new one forks others."""
+    process = start(tmp_path, cache, *GRID, shared_mlflow, "train.steps=100", "train.checkpoint_steps=5")
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    wait_for(lambda: len(training(folder)) == 2, process)
+    workers = children(process.pid)
+    (server,) = fork_servers(process.pid)
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()], process)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert output.count("a worker died (status -9); another one goes on") == 2
+    assert [row["state"] for row in rows(folder.path)] == ["COMPLETE"] * 4
+
+
+def test_workers_may_be_fresh_interpreters(sweep: Sweep, tmp_path: Path, shared_mlflow: str) -> None:
+    done = sweep(*GRID, shared_mlflow, "launcher=spawn", "launcher.processes=2", "launcher.workers=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [row["state"] for row in rows(tmp_path / "sweeps" / "tiny")] == ["COMPLETE"] * 4
+
+
+def test_a_command_that_is_refused_leaves_no_fork_server(tmp_path: Path, cache: Path) -> None:
+    """The fork server has most of its imports before it when bad data is seen; it must not keep a pipe's reader."""
+    process = start(tmp_path, cache, *TINY, "languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
+    wait_for(lambda: fork_servers(process.pid), process)
+    (server,) = fork_servers(process.pid)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    deadline = time.monotonic() + 2
+    while Path(f"/proc/{server}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

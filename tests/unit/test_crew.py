@@ -1,4 +1,4 @@
-"""Shares of cores and GPUs, the crew of workers, its display, and Ctrl-C."""
+"""Shares of cores and GPUs, the crew of workers, why ranks failed, the crew's display, and Ctrl-C."""
 
 import os
 import signal
@@ -11,26 +11,27 @@ from rich.console import Console
 from sweep.errors import InputError
 from sweep.launch.crew import Crew
 from sweep.launch.devices import devices_of_workers, visible_devices
+from sweep.launch.environment import rank_environment, threads_of_rank
+from sweep.launch.failures import first_reason, take_failures, write_failure
 from sweep.launch.interruption import Interruption
-from sweep.launch.local import rank_environment
 from sweep.launch.order import WorkOrder
+from sweep.launch.protocol import Launcher, WorkerHandle
 from sweep.run.progress import Lines, TimeLeft, display
-from sweep.settings import LauncherSettings
+from sweep.settings import LocalLauncher
 
 STATUS = {"phase": "training", "step": 3, "steps": 10, "loss": 1.5}
 
 
-def launcher(
-    workers: int = 1, processes: int = 1, threads: int | None = None, share: bool = False
-) -> LauncherSettings:
-    return LauncherSettings(kind="local", workers=workers, processes=processes, threads=threads, share_devices=share)
+def launcher(workers: int = 1, processes: int = 1, threads: int | None = None, share: bool = False) -> LocalLauncher:
+    return LocalLauncher(kind="local", workers=workers, processes=processes, threads=threads, share_devices=share)
 
 
 def test_all_ranks_of_all_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
     for workers, processes, threads in ((1, 1, 12), (3, 1, 4), (3, 2, 2), (12, 2, 1)):
-        assert rank_environment(0, launcher(workers, processes), 1)["OMP_NUM_THREADS"] == str(threads)
-    assert rank_environment(0, launcher(3, threads=5), 1)["OMP_NUM_THREADS"] == "5"
+        assert threads_of_rank(launcher(workers, processes)) == threads
+        assert rank_environment(0, launcher(workers, processes))["OMP_NUM_THREADS"] == str(threads)
+    assert rank_environment(0, launcher(3, threads=5))["OMP_NUM_THREADS"] == "5"
 
 
 def test_every_rank_has_a_gpu_of_its_own() -> None:
@@ -38,8 +39,8 @@ def test_every_rank_has_a_gpu_of_its_own() -> None:
     assert devices_of_workers(launcher(2, 2), devices) == [("0", "2"), ("GPU-x", "MIG-y")]
     assert devices_of_workers(launcher(3, 1), devices) == [("0",), ("2",), ("GPU-x",)]
     assert devices_of_workers(launcher(3, 2), ()) == [(), (), ()]
-    assert rank_environment(1, launcher(2, 2), 1, ("0", "2"))["CUDA_VISIBLE_DEVICES"] == "0,2"
-    assert "CUDA_VISIBLE_DEVICES" not in rank_environment(1, launcher(2, 2), 1)
+    assert rank_environment(1, launcher(2, 2), ("0", "2"))["CUDA_VISIBLE_DEVICES"] == "0,2"
+    assert "CUDA_VISIBLE_DEVICES" not in rank_environment(1, launcher(2, 2))
 
 
 def test_too_few_gpus_are_refused_or_shared() -> None:
@@ -59,81 +60,94 @@ def test_devices_that_the_user_hides_are_not_used(
     assert visible_devices() == devices
 
 
-class Scripted:
-    """A worker's process whose end the test decides."""
+class Scripted(WorkerHandle):
+    """A worker whose end the test decides."""
 
-    made: list["Scripted"]
-
-    def __init__(self, _settings: LauncherSettings, log: Path, devices: tuple[str, ...]) -> None:
-        self.log, self.devices, self.status, self.said = log, devices, None, list[str]()
-        Scripted.made.append(self)
-
-    def send(self, order: WorkOrder) -> None:
-        self.said.append(order.worker)
+    def __init__(self, order: WorkOrder, slot: int) -> None:
+        self.log = Path(f"worker-{slot + 1}.log")
+        self.order, self.slot, self.status, self.calls = order, slot, None, list[str]()
 
     def ask_to_stop(self) -> None:
-        self.said.append("stop")
+        self.calls.append("ask_to_stop")
 
     def poll(self) -> int | None:
         return self.status
 
-    def release(self) -> None:
-        self.said.append("release")
+    def end(self, patience_s: float = 10.0) -> None:
+        self.calls.append("end")
 
-    def stop(self) -> None:
-        self.said.append("ended")
+
+class ScriptedLauncher(Launcher):
+    """Remembers the workers that it started."""
+
+    def __init__(self) -> None:
+        self.started: list[Scripted] = []
+
+    @classmethod
+    def warm_up(cls) -> None:
+        pass
+
+    def start(self, order: WorkOrder, slot: int) -> Scripted:
+        self.started.append(Scripted(order, slot))
+        return self.started[-1]
+
+    def new_order(self) -> WorkOrder:
+        return WorkOrder(f"w{len(self.started)}", "", (), None)
 
 
 @pytest.fixture
-def crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
-    Scripted.made = []
-    monkeypatch.setattr("sweep.launch.crew.LocalWorker", Scripted)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
-    return Crew(launcher(3), tmp_path)
+def scripted() -> ScriptedLauncher:
+    return ScriptedLauncher()
 
 
-def new_order() -> WorkOrder:
-    return WorkOrder(f"w{sum('w' in ' '.join(made.said) for made in Scripted.made)}", "", (), None)
-
-
-def test_a_crew_is_as_large_as_its_work(crew: Crew) -> None:
-    crew.prepare(2)
-    assert len(Scripted.made) == 2
-    crew.staff(2, new_order)
+def test_a_crew_is_as_large_as_its_work(scripted: ScriptedLauncher) -> None:
+    crew = Crew(scripted, 3)
+    crew.staff(2, scripted.new_order)
     assert [member.order.worker for member in crew.members] == ["w0", "w1"]
-    crew.staff(9, new_order)
+    crew.staff(9, scripted.new_order)
     assert [member.slot for member in crew.members] == [0, 1, 2]
-    crew.staff(9, new_order)
-    assert len(Scripted.made) == 3
+    crew.staff(9, scripted.new_order)
+    assert [worker.order.worker for worker in scripted.started] == ["w0", "w1", "w2"]
 
 
-def test_a_dead_worker_is_replaced_in_its_place(crew: Crew) -> None:
-    crew.staff(3, new_order)
-    Scripted.made[1].status = -9
+def test_a_dead_worker_is_replaced_in_its_place(scripted: ScriptedLauncher) -> None:
+    crew = Crew(scripted, 3)
+    crew.staff(3, scripted.new_order)
+    scripted.started[1].status = -9
     ((member, status),) = crew.collect()
     assert (member.slot, status) == (1, -9)
     assert crew.collect() == []
-    crew.staff(2, new_order)  # the two others are enough
-    assert len(Scripted.made) == 3
-    crew.staff(3, new_order)
-    assert Scripted.made[3].devices == Scripted.made[1].devices == ("1",)
-    assert Scripted.made[3].log == Scripted.made[1].log
+    crew.staff(2, scripted.new_order)  # the two others are enough
+    assert len(scripted.started) == 3
+    crew.staff(3, scripted.new_order)
+    assert scripted.started[3].slot == 1
 
 
-def test_no_more_workers_get_orders_than_there_is_work_for(crew: Crew) -> None:
-    crew.prepare(3)
-    crew.staff(1, new_order)
-    assert [made.said for made in Scripted.made] == [["w0"], [], []]
-
-
-def test_a_crew_is_asked_to_stop_once(crew: Crew) -> None:
-    crew.staff(2, new_order)
-    crew.prepare(3)
+def test_a_crew_is_asked_to_stop_once(scripted: ScriptedLauncher) -> None:
+    crew = Crew(scripted, 3)
+    crew.staff(2, scripted.new_order)
     crew.ask_to_stop()
     crew.ask_to_stop()
-    assert [made.said for made in Scripted.made] == [["w0", "stop"], ["w1", "stop"], ["ended"]]
+    assert [worker.calls for worker in scripted.started] == [["ask_to_stop"]] * 2
     crew.stop()
-    assert Scripted.made[0].said == ["w0", "stop", "release", "ended"]
+    assert [worker.calls for worker in scripted.started] == [["ask_to_stop", "end"]] * 2
+    assert crew.members == []
+
+
+def test_the_first_failure_of_a_group_is_its_reason(tmp_path: Path) -> None:
+    write_failure(tmp_path, "w-1", 1, "no space left", of_trial=False)
+    write_failure(tmp_path, "w-1", 0, "connection closed by peer", of_trial=True)
+    write_failure(tmp_path, "w-10", 0, "another worker's", of_trial=True)
+    failures = take_failures(tmp_path, "w-1")
+    assert [(failure.rank, failure.of_trial) for failure in failures] == [(1, False), (0, True)]
+    assert first_reason(failures) == "rank 1: no space left"
+    assert take_failures(tmp_path, "w-1") == []
+
+
+def test_a_failure_that_all_ranks_share_is_told_once(tmp_path: Path) -> None:
+    for rank in (0, 1):
+        write_failure(tmp_path, "w-1", rank, "the corpus is broken", of_trial=True)
+    assert first_reason(take_failures(tmp_path, "w-1")) == "the corpus is broken"
 
 
 def test_the_first_signal_asks_and_the_second_interrupts() -> None:

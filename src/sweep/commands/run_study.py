@@ -46,7 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         settings = load_settings(composer)
         check_space(composer, settings)
-        from sweep.run.driver import run_study  # the heavy parts come after the configuration is known to be right
+        # The heavy parts come after the configuration is known to be right, and a worker's beside the driver's.
+        from sweep.launch.registry import warm_up
+
+        warm_up(settings.launcher)
+        from sweep.run.driver import run_study
 
         return run_study(settings, composer, console(), f"{this_python()} -m sweep {shlex.join(given)}")
 

@@ -15,6 +15,7 @@ from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
+from sweep.launch.registry import make_launcher
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.report.answer import study_answer
@@ -29,6 +30,8 @@ from sweep.study.warm_start import warm_start
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror
 from sweep.tracking.registry import place_of
+
+WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
 
 def run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
@@ -58,6 +61,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)
+    launcher = make_launcher(settings.launcher, folder.workers, WORKER)
     _check_inputs(settings)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
@@ -73,7 +77,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         if settings.paths.sweeps != "sweeps":
             sync += f" --sweeps {shlex.quote(settings.paths.sweeps)}"
         mirror = BackgroundMirror(Mirror(folder, place, store.uid), partial(_say, console), sync)
-        complete = StudyRun(settings, composer, folder, store, mirror, console).run(command)
+        complete = StudyRun(settings, composer, folder, store, launcher, mirror, console).run(command)
         records = store.view.records()
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)

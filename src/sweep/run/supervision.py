@@ -2,14 +2,17 @@
 
 import os
 import time
+from pathlib import Path
 
 from rich.console import Console
 
 from sweep.errors import Interrupted, SweepError
 from sweep.launch.crew import Crew, Member
+from sweep.launch.failures import GROUP_BROKEN, first_reason, take_failures
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import alive_in, new_worker
 from sweep.launch.order import WorkOrder
+from sweep.launch.protocol import Launcher
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
@@ -26,10 +29,7 @@ MOST_STILLBORN = 10  # workers in a row that are killed before they have a trial
 
 
 class StudyRun:
-    """One run of a study's command, from the first worker to the last.
-
-    Raises InputError if there are not enough GPUs for the workers.
-    """
+    """One run of a study's command, from the first worker to the last."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class StudyRun:
         composer: Composer,
         folder: StudyFolder,
         store: StudyStore,
+        launcher: Launcher,
         mirror: BackgroundMirror,
         console: Console,
     ) -> None:
@@ -46,7 +47,7 @@ class StudyRun:
         self.store = store
         self.mirror = mirror
         self.console = console
-        self._crew = Crew(settings.launcher, folder.workers)
+        self._crew = Crew(launcher, settings.launcher.workers)
         self._table = TrialsTable(folder.trials_csv)
         self._counts = (-1, -1)  # finished and FAILED trials
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
@@ -58,8 +59,6 @@ class StudyRun:
         with Interruption() as interruption:
             try:
                 self._note_shared_cores()
-                # Their libraries take seconds to load: meanwhile this process prepares what it needs.
-                self._crew.prepare(self.store.view.remaining())
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 _await_orphans(self.folder)
@@ -98,7 +97,7 @@ class StudyRun:
         """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
         with display(self.console, self.settings.study.name, self._counts[0], self.store.view.target) as shown:
             interruption.in_order = True
-            told = False
+            asked_workers = False
             while True:
                 began = time.monotonic()
                 ended = self._crew.collect()
@@ -107,8 +106,8 @@ class StudyRun:
                 remaining = self._count()
                 if ended:  # what a dead worker leaves is somebody's to take
                     self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
-                if interruption.asked and not told:
-                    told = True
+                if interruption.asked and not asked_workers:
+                    asked_workers = True
                     self._say("finishing or saving the running trials; Ctrl-C again stops at once")
                     self._crew.ask_to_stop()
                 if not interruption.asked and self._counts != self._nothing_to_claim:
@@ -138,26 +137,38 @@ class StudyRun:
         return self.store.view.remaining()
 
     def _show(self, shown: Display) -> None:
-        said = [member.said(self.folder.workers) for member in self._crew.members]
-        shown.update(*self._counts, [{} if "error" in status else status for status in said])
+        statuses = [member.status(self.folder.workers) for member in self._crew.members]
+        shown.update(*self._counts, [{} if "error" in status else status for status in statuses])
 
-    def _ended(self, member: Member, status: int, stopping: bool) -> None:
+    def _ended(self, member: Member, exit_status: int, stopping: bool) -> None:
         """Charge a death to the worker's trial. Raises SweepError if the next worker would fare no better."""
-        if status == 0:
+        if exit_status == 0:
             return
-        said, log = member.said(self.folder.workers), member.worker.log
-        if "error" in said:
-            raise SweepError(f"a worker stopped: {said['error']} (details: {log})")
-        if not said:
-            self._stillborn += 1
-            # One that ends by itself has a reason, which the next one would have too; a kill may be chance.
-            if (status > 0 or self._stillborn >= MOST_STILLBORN) and not stopping:
-                tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-5:])
-                raise SweepError(
-                    f"a worker ended with status {status} before its first trial; {log} ends with:\n{tail}"
-                )
-        self._say(f"a worker died (status {status}){'' if stopping else '; another one goes on'}")
-        self.store.worker_died(member.order.worker, status)
+        worker, log, status = member.order.worker, member.worker.log, member.status(self.folder.workers)
+        failures = take_failures(self.folder.workers, worker)
+        if "error" in status:
+            raise SweepError(f"a worker stopped: {status['error']} (details: {log})")
+        if exit_status == GROUP_BROKEN and failures:  # else a rank was killed, and broke the others
+            reason = first_reason(failures)
+            if not failures[0].of_trial:
+                raise SweepError(f"a worker stopped: {reason} (details: {log})")
+            self._say(f"a worker ended: {reason}{'' if stopping else '; another one goes on'}")
+            self.store.worker_failed(worker, reason)
+        else:
+            if not status:
+                self._check_stillborn(exit_status, log, stopping)
+            self._say(f"a worker died (status {exit_status}){'' if stopping else '; another one goes on'}")
+            self.store.worker_died(worker, exit_status)
+
+    def _check_stillborn(self, exit_status: int, log: Path, stopping: bool) -> None:
+        """Raise SweepError if workers that end before their first trial are no coincidence."""
+        self._stillborn += 1
+        # One that ends by itself has a reason, which the next one would have too; a kill may be chance.
+        if (exit_status > 0 or self._stillborn >= MOST_STILLBORN) and not stopping:
+            tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-5:])
+            raise SweepError(
+                f"a worker ended with status {exit_status} before its first trial; {log} ends with:\n{tail}"
+            )
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
@@ -172,5 +183,5 @@ def _await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
             if time.monotonic() > deadline:
                 raise SweepError(f"a worker of an earlier run still works on this study ({file}); end it first")
             time.sleep(POLL_S)
-        for leftover in (file, file.with_suffix(".json")):
+        for leftover in folder.workers.glob(f"{file.stem}.*"):
             leftover.unlink(missing_ok=True)

@@ -39,9 +39,10 @@ from sweep.settings.data import (
     SquadEvaluation,
 )
 from sweep.settings.goals import Constraint, Objective
+from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
-from sweep.settings.study import LauncherSettings, PrunerSettings, StudySettings
+from sweep.settings.study import PrunerSettings, StudySettings
 from sweep.settings.tracking import JsonLinesTracking, MlflowTracking, TrackingSettings
 from sweep.settings.training import (
     EncoderSettings,
@@ -75,6 +76,7 @@ __all__ = [
     "Language",
     "LanguageSettings",
     "LauncherSettings",
+    "LocalLauncher",
     "LoraSettings",
     "MlflowTracking",
     "ModelSettings",
@@ -89,6 +91,7 @@ __all__ = [
     "SearchSettings",
     "Section",
     "Settings",
+    "SpawnLauncher",
     "SquadData",
     "SquadEvaluation",
     "StorageUrl",

@@ -147,15 +147,3 @@ class StudySettings(Section):
                 if path not in self.space:
                     raise ValueError(f"constraints: not_below.of names '{path}', which study.space does not search")
         return self
-
-
-class LauncherSettings(Section):
-    """`workers` local workers, each of `processes` accelerate ranks that train one trial together. `threads: null`
-    shares the cores among all ranks. Every rank has a GPU of its own where there are GPUs, unless workers may share
-    them."""
-
-    kind: Literal["local"]
-    workers: Positive
-    processes: Positive
-    threads: Positive | None
-    share_devices: bool

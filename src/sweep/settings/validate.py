@@ -33,7 +33,7 @@ def _problem(detail: Any) -> str:
     """One pydantic error as '<key>: <what is allowed>, not <value>'."""
     location = [str(part) for part in detail["loc"]]
     # A tagged union puts its tag into the location: data.cldr.records -> data.records.
-    for section in ("data", "evaluation", "model", "tracking"):
+    for section in ("data", "evaluation", "model", "tracking", "launcher"):
         if len(location) > 1 and location[0] == section:
             location = [section, *location[2:]]
     key = ".".join(location)

@@ -41,3 +41,12 @@ def charge_death(storage: TrialStorage, worker: str, status: int, max_attempts: 
         return None
     give_up(storage, storage.trial(trial.id))
     return storage.trial(trial.id)
+
+
+def fail_last(storage: TrialStorage, worker: str, reason: str) -> StoredTrial | None:
+    """Record the trial that a worker took on last as FAILED, if it still has it; that trial."""
+    trial = last_taken_by(worker, storage.trials().values())
+    if trial is None or trial.state != "RUNNING" or worker_of(trial.holder) != worker:
+        return None
+    end_trial(storage, trial.id, "FAILED", reason=reason)
+    return storage.trial(trial.id)

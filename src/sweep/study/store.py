@@ -22,7 +22,7 @@ from sweep.study.claims import Claims
 from sweep.study.faults import StorageError
 from sweep.study.goals import objective_value
 from sweep.study.identity import differences, result_settings
-from sweep.study.outcomes import charge_death, end_trial
+from sweep.study.outcomes import charge_death, end_trial, fail_last
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
 from sweep.study.queue import TrialQueue
@@ -205,3 +205,11 @@ class StudyStore:
         attempts = self.settings.max_attempts
         given_up = self.storage.change(lambda: charge_death(self.storage, worker, status, attempts))
         return None if given_up is None else record_of(given_up, self.folder)
+
+    def worker_failed(self, worker: str, reason: str) -> TrialRecord | None:
+        """Record that the trial a worker had cannot give a result, and return it; None if the worker has none.
+
+        Only a launcher that saw the worker end calls this.
+        """
+        failed = self.storage.change(lambda: fail_last(self.storage, worker, reason))
+        return None if failed is None else record_of(failed, self.folder)

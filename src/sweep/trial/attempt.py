@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from sweep.data.holdout import validation_key
 from sweep.errors import DatabaseUnusable, Fenced, SweepError, TrialFailed
 from sweep.evaluation.validation import Validation
+from sweep.launch.failures import GROUP_BROKEN, write_failure
 from sweep.launch.liveness import write_status
 from sweep.launch.order import WorkOrder
 from sweep.model.export import export
@@ -28,7 +29,6 @@ from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.curves import Curves
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 
-GROUP_BROKEN = 75  # exit status
 STATUS_S = 0.3  # how often the status file is renewed
 
 log = logging.getLogger("sweep")
@@ -184,17 +184,17 @@ class TrialRun:
 
     def _fail(self, error: Exception) -> None:
         """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
-        meant_for_users = isinstance(error, SweepError)
-        reason = str(error) if meant_for_users else f"{type(error).__name__}: {error}"
-        if not meant_for_users:
+        reason = reason_of(error)
+        if not isinstance(error, SweepError):
             log.error("%s", traceback.format_exc())
+        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
+            # Another rank may have failed first, or been killed: the driver sees all of them, and records the reason.
+            write_failure(self.study_folder.workers, self.order.worker, 0, reason, of_trial=True)
+            sys.exit(GROUP_BROKEN)
         log.info("FAILED: %s", reason)
         if not self.store.still_mine(self.claim):
             raise Fenced(f"{self.key}: another attempt has taken this trial over") from error
         self.store.fail(self.claim, reason)
-        if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
-            # The other ranks may wait in a collective call; the driver starts a new group for the next trial.
-            sys.exit(GROUP_BROKEN)
 
     def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
         now = time.time()
@@ -203,3 +203,8 @@ class TrialRun:
         self._status_at = now
         status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
         write_status(self.study_folder.workers, self.order.worker, status)
+
+
+def reason_of(error: Exception) -> str:
+    """An exception as a trial's reason: what is meant for users as it is, anything else with its type."""
+    return str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,43 @@
+"""What a rank finds in its environment, and its share of the cores."""
+
+import os
+
+from sweep.settings import LauncherSettings
+
+
+def threads_of_rank(settings: LauncherSettings) -> int:
+    """CPU threads of every rank: as set, or an equal share of the cores, at least 1."""
+    return settings.threads or max(1, (os.cpu_count() or 1) // (settings.workers * settings.processes))
+
+
+def rank_environment(rank: int, settings: LauncherSettings, devices: tuple[str, ...] = ()) -> dict[str, str]:
+    """What tells a rank its place in its group, its worker's GPUs and its threads."""
+    threads = str(threads_of_rank(settings))
+    environment = {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # waiting threads leave the cores to others
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if devices:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    if settings.processes > 1:
+        environment |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(settings.processes),
+            "LOCAL_WORLD_SIZE": str(settings.processes),
+        }
+    return environment
+
+
+def use_threads(threads: int) -> None:
+    """Set the number of threads of torch, and of every OpenMP and BLAS library that is loaded.
+
+    The environment's OMP_NUM_THREADS comes too late for a rank that was forked: its libraries have read it already.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)  # of MKL too, which is part of torch and cannot be seen from outside
+    threadpool_limits(limits=threads)  # numpy's, scipy's and FAISS's own

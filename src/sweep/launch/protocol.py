@@ -1,0 +1,57 @@
+"""What a launcher is: it starts workers, and each of them has a handle. Launchers know nothing of trials.
+
+A launcher is made for one run of one study (`sweep.launch.registry.make_launcher`). tests/contract/test_launchers.py
+is what each of them has to do.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from sweep.launch.order import WorkOrder
+from sweep.settings import LauncherSettings
+
+LOST = -9  # status of a worker whose real one nobody knows any more: it counts as killed
+
+
+class WorkerHandle(ABC):
+    """One started worker: a group of one or more ranks that work on one trial at a time. `log` has its output."""
+
+    log: Path
+
+    @abstractmethod
+    def ask_to_stop(self) -> None:
+        """Ask the worker to save or finish its trial, to claim no other, and to end. Returns at once."""
+
+    @abstractmethod
+    def poll(self) -> int | None:
+        """None while it starts or works, else its exit status: 0, or that of a rank that failed, negative for the
+        signal that killed one.
+
+        Once a rank has failed, the others get a few seconds to end by themselves and are ended then. Never waits for
+        long.
+        """
+
+    @abstractmethod
+    def end(self, patience_s: float = 10.0) -> None:
+        """End all ranks now, by force after `patience_s` seconds. Its trial goes on from its checkpoint later."""
+
+
+class Launcher(ABC):
+    """Starts workers and nothing else. Made by `sweep.launch.registry.make_launcher`, which says what it gets."""
+
+    @abstractmethod
+    def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None: ...
+
+    @classmethod
+    @abstractmethod
+    def warm_up(cls) -> None:
+        """Begin with what takes long and depends on no study, if there is such a thing. Returns at once."""
+
+    @abstractmethod
+    def start(self, order: WorkOrder, slot: int) -> WorkerHandle:
+        """Start a worker. Returns at once, and raises nothing: a worker that cannot start shows in `poll`.
+
+        Args:
+            order: what the worker is to do.
+            slot: 0 to `launcher.workers` - 1, of which no other worker is at work; it decides about devices and log.
+        """

@@ -1,0 +1,101 @@
+"""What a rank's process does before and around its work: its signals, log, environment, threads and group."""
+
+import faulthandler
+import importlib
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from sweep.launch.environment import use_threads
+from sweep.launch.interruption import SIGNALS
+from sweep.launch.order import WorkOrder
+from sweep.launch.preload import failure
+from sweep.launch.rendezvous import Rendezvous, join_group
+
+STOP = "stop"  # what comes after the order, if anything
+LAUNCHER_GONE = 70  # exit status, which nobody is left to read
+
+Entry = Callable[[WorkOrder, Callable[[], bool]], int]
+
+
+@dataclass(frozen=True)
+class RankPlan:
+    """What a rank's process needs to know. `orders` and `life`: its ends of the pipes to its launcher."""
+
+    rank: int
+    ranks: int
+    threads: int
+    environment: dict[str, str]
+    log: Path
+    entry: str
+    orders: Connection
+    life: Connection
+    rendezvous: Rendezvous | None
+
+
+def run_rank(plan: RankPlan) -> None:
+    """The process of one rank, from its first moment. Exits with the status of its entry."""
+    # A terminal's Ctrl-C, or a service manager's SIGTERM, reaches the whole process group; what happens then is the
+    # driver's decision.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    _write_to(plan.log)
+    os.environ.clear()
+    os.environ.update(plan.environment)
+    inbox = Inbox(plan.orders)
+    if failure is not None:  # of an import in the fork server
+        sys.exit(failure)
+    entry = _load(plan.entry)
+    use_threads(plan.threads)
+    if plan.rendezvous is not None:
+        join_group(plan.rendezvous, plan.rank, plan.ranks)
+    sys.exit(entry(inbox.order(), inbox.stop_asked.is_set))
+
+
+def _write_to(log: Path) -> None:
+    """Send the output of this process to its log; a crash leaves the place where it happened there."""
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for output in (1, 2):
+        os.dup2(opened, output)
+    os.close(opened)
+    # Line by line, since a killed process flushes nothing. They stay open to its end.
+    sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    faulthandler.enable()
+
+
+def _load(entry: str) -> Entry:
+    module, _, function = entry.partition(":")
+    loaded: Entry = getattr(importlib.import_module(module), function)
+    return loaded
+
+
+class Inbox:
+    """What the launcher sends, read from the first moment on. When its end closes, this process ends at once: the
+    launcher is gone, or wants just that. A trial is made to bear it."""
+
+    def __init__(self, orders: Connection) -> None:
+        self.stop_asked = threading.Event()
+        self._orders = orders
+        self._first: queue.SimpleQueue[WorkOrder] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def order(self) -> WorkOrder:
+        """The order; waits for it."""
+        return self._first.get()
+
+    def _listen(self) -> None:
+        try:
+            self._first.put(self._orders.recv())
+            while True:
+                if self._orders.recv() == STOP:
+                    self.stop_asked.set()
+        except (EOFError, OSError):
+            os._exit(LAUNCHER_GONE)

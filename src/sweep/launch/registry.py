@@ -1,0 +1,32 @@
+"""Which launcher a kind of settings names. A new one: its settings, its module, and a line here."""
+
+from pathlib import Path
+
+from sweep.launch.local import LocalProcesses
+from sweep.launch.protocol import Launcher
+from sweep.launch.spawn import SpawnedProcesses
+from sweep.settings import LauncherSettings, LocalLauncher, SpawnLauncher
+
+LAUNCHERS: dict[type, type[Launcher]] = {
+    LocalLauncher: LocalProcesses,
+    SpawnLauncher: SpawnedProcesses,
+}
+
+
+def make_launcher(settings: LauncherSettings, folder: Path, entry: str) -> Launcher:
+    """The launcher that the settings choose.
+
+    Args:
+        settings: the section `launcher`.
+        folder: where workers' logs go.
+        entry: "module:function" of what a rank runs, called with its WorkOrder and a function that tells whether it
+            is asked to stop; it returns the exit status.
+
+    Raises InputError if there are not enough GPUs.
+    """
+    return LAUNCHERS[type(settings)](settings, folder, entry)
+
+
+def warm_up(settings: LauncherSettings) -> None:
+    """Let the chosen launcher begin with what takes long, before anything else of the study is looked at."""
+    LAUNCHERS[type(settings)].warm_up()

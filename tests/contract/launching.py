@@ -1,0 +1,33 @@
+"""A small driver: `python -m tests.contract.launching KIND DIR` starts a worker that waits, and prints its status."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tests.contract.ranks import order
+
+from sweep.launch.registry import make_launcher
+from sweep.settings import LauncherSettings, LocalLauncher, SpawnLauncher
+
+KINDS: dict[str, type[LocalLauncher] | type[SpawnLauncher]] = {"local": LocalLauncher, "spawn": SpawnLauncher}
+
+
+def launcher_settings(
+    kind: str, workers: int = 1, processes: int = 1, threads: int | None = 1, share: bool = False
+) -> LauncherSettings:
+    return KINDS[kind](kind=kind, workers=workers, processes=processes, threads=threads, share_devices=share)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda *_: None)
+    folder = Path(sys.argv[2])
+    launcher = make_launcher(launcher_settings(sys.argv[1]), folder, "tests.contract.ranks:main")
+    launcher.warm_up()
+    worker = launcher.start(order(folder, "wait"), 0)
+    (folder / "started").touch()
+    while (status := worker.poll()) is None:
+        time.sleep(0.01)
+        if (folder / "stop").exists():
+            worker.ask_to_stop()
+    print(status)

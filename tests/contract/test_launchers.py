@@ -1,0 +1,250 @@
+"""What every launcher has to do, with real processes. A new launcher is one more `kind`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.launching import KINDS, launcher_settings
+from tests.contract.ranks import order
+
+from sweep.launch.order import WorkOrder
+from sweep.launch.protocol import LOST, WorkerHandle
+from sweep.launch.registry import make_launcher
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes in /proc"),
+]
+
+Start = Callable[..., WorkerHandle]
+SECONDS = 60.0  # the first fork server or a fresh interpreter on a busy machine
+
+
+def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def status_of(worker: WorkerHandle, seconds: float = SECONDS) -> int:
+    """Its exit status, once it has one."""
+    until(lambda: worker.poll() is not None, seconds)
+    status = worker.poll()
+    assert status is not None
+    return status
+
+
+def report(folder: Path, rank: int = 0, worker: str = "w") -> dict[str, Any]:
+    """What a rank has left, once it is there."""
+    file = folder / f"{worker}-{rank}.json"
+    until(file.exists)
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content
+
+
+def lives(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def of_session(session: int) -> list[int]:
+    """The living processes of a session."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, number, *_ = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # just gone
+            continue
+        if int(number) == session and state != "Z":
+            members.append(int(stat.parent.name))
+    return members
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def start(kind: str, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker of the test's ranks; all of them are ended after the test."""
+    started: list[WorkerHandle] = []
+
+    def start(given: WorkOrder, slot: int = 0, **settings: Any) -> WorkerHandle:
+        launcher = make_launcher(launcher_settings(kind, **settings), tmp_path, "tests.contract.ranks:main")
+        launcher.warm_up()
+        started.append(launcher.start(given, slot))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.end()
+
+
+class TestLaunchers:
+    """The contract."""
+
+    @pytest.mark.parametrize("status", [0, 3])
+    def test_a_worker_ends_with_its_status(self, start: Start, tmp_path: Path, status: int) -> None:
+        worker = start(order(tmp_path, "end", str(status)))
+        assert worker.poll() is None
+        assert status_of(worker) == status
+        assert worker.poll() == status
+        until(lambda: not lives(report(tmp_path)["pid"]), 5)
+
+    def test_an_exception_ends_it_with_status_1_and_its_traceback(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "raise"))
+        assert status_of(worker) == 1
+        assert "ValueError: this is the reason" in worker.log.read_text()
+
+    def test_it_gets_its_surroundings(self, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Output to its log, an empty standard input, the environment and the folder of this moment, its devices."""
+        monkeypatch.setenv("SWEEP_MARK", str(tmp_path))
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+        monkeypatch.chdir(tmp_path)
+        worker = start(order(tmp_path, "end", "0"), slot=1, workers=2)
+        assert status_of(worker) == 0
+        seen = report(tmp_path)
+        assert seen["stdin"] == ""
+        assert seen["folder"] == str(tmp_path)
+        assert seen["environment"]["SWEEP_MARK"] == str(tmp_path)
+        assert seen["environment"]["CUDA_VISIBLE_DEVICES"] == "7"
+        assert worker.log.name == "worker-2.log"
+        assert {"rank 0 prints", "rank 0 complains"} <= set(worker.log.read_text().splitlines())
+
+    def test_it_uses_the_threads_it_is_given(self, start: Start, tmp_path: Path) -> None:
+        assert status_of(start(order(tmp_path, "measure"), threads=2)) == 0
+        seen = report(tmp_path)
+        assert seen["torch"] == 2
+        assert len(seen["pools"]) >= 2
+        assert set(seen["pools"]) == {2}
+        assert seen["environment"]["OMP_NUM_THREADS"] == "2"
+        assert status_of(start(order(tmp_path, "measure", worker="one"), threads=1)) == 0
+        seen = report(tmp_path, worker="one")
+        assert (seen["torch"], set(seen["pools"]), seen["more_threads"]) == (1, {1}, [0, 0])
+
+    def test_it_ends_when_it_is_asked_to(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "wait"))
+        report(tmp_path)
+        assert worker.poll() is None
+        worker.ask_to_stop()
+        assert status_of(worker, 10) == 0
+
+    def test_a_request_to_stop_reaches_a_worker_that_still_starts(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "wait"), processes=2)
+        worker.ask_to_stop()
+        assert status_of(worker) == 0
+
+    def test_it_is_ended(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "wait"), processes=2)
+        pids = [report(tmp_path, rank)["pid"] for rank in (0, 1)]
+        worker.end()
+        assert not any(map(lives, pids))
+
+    def test_a_worker_that_does_not_answer_is_ended_by_force(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "wait"))
+        pid = report(tmp_path)["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        worker.end(patience_s=0.1)
+        assert not lives(pid)
+
+    def test_a_worker_that_is_ended_while_it_starts_does_no_work(self, start: Start, tmp_path: Path) -> None:
+        start(order(tmp_path, "wait")).end()
+        worker = start(order(tmp_path, "end", "0", worker="next"))
+        assert status_of(worker) == 0
+        assert not (tmp_path / "w-0.json").exists()
+
+    def test_the_ranks_of_two_groups_find_their_own(self, start: Start, tmp_path: Path) -> None:
+        names = ("one", "other")
+        workers = [start(order(tmp_path, "gather", worker=name), processes=2) for name in names]
+        assert [status_of(worker) for worker in workers] == [0, 0]
+        for name in names:
+            for rank in (0, 1):
+                assert report(tmp_path, rank, name)["gathered"] == [f"{name} 0", f"{name} 1"]
+
+    def test_a_killed_rank_ends_its_group(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "wait"), processes=2)
+        pids = [report(tmp_path, rank)["pid"] for rank in (0, 1)]
+        os.kill(pids[1], signal.SIGKILL)
+        assert status_of(worker, 15) == -signal.SIGKILL
+        assert not any(map(lives, pids))
+
+    def test_a_rank_that_fails_ends_its_group(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "end", "5", "1"), processes=2)
+        pids = [report(tmp_path, rank)["pid"] for rank in (0, 1)]
+        assert status_of(worker, 15) == 5
+        assert not any(map(lives, pids))
+
+    def test_only_its_launcher_decides_about_it(self, kind: str, tmp_path: Path) -> None:
+        """Ctrl-C for the process group, from the first moment on, does not end it; the launcher's death does."""
+        command = [sys.executable, "-m", "tests.contract.launching", kind, str(tmp_path)]
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        until((tmp_path / "started").exists)
+        while not (tmp_path / "w-0.json").exists():
+            assert driver.poll() is None
+            os.killpg(driver.pid, signal.SIGINT)
+            time.sleep(0.05)
+        assert lives(report(tmp_path)["pid"])
+        driver.kill()
+        driver.communicate()
+        until(lambda: not of_session(driver.pid), 10)
+
+    def test_nothing_is_left_after_its_end(self, kind: str, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "tests.contract.launching", kind, str(tmp_path)]
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        report(tmp_path)
+        (tmp_path / "stop").touch()
+        assert driver.communicate(timeout=SECONDS)[0] == "0\n"
+        until(lambda: not of_session(driver.pid), 10)
+
+
+class TestForkServer:
+    """The local launcher's own promises."""
+
+    @pytest.fixture
+    def kind(self) -> str:
+        return "local"
+
+    def test_it_has_one_thread_and_has_not_touched_a_device(self, start: Start, tmp_path: Path) -> None:
+        assert status_of(start(order(tmp_path, "measure"))) == 0
+        seen = report(tmp_path)
+        assert "forkserver" in command_line(seen["parent"])
+        assert seen["server_threads"] == 1
+        assert seen["cuda_begun"] is False
+
+    def test_its_death_is_its_workers_death_and_the_next_start_makes_a_new_one(
+        self, start: Start, tmp_path: Path
+    ) -> None:
+        worker = start(order(tmp_path, "wait"))
+        seen = report(tmp_path)
+        os.kill(seen["parent"], signal.SIGKILL)
+        assert status_of(worker, 15) == LOST
+        until(lambda: not lives(seen["pid"]), 2)  # its files are closed a moment before it is gone
+        assert status_of(start(order(tmp_path, "end", "0", worker="next"))) == 0
+        assert report(tmp_path, worker="next")["parent"] != seen["parent"]
+
+    def test_its_death_while_a_worker_starts_is_that_workers_death(self, tmp_path: Path) -> None:
+        """In a process of its own, whose fork server is killed among its imports."""
+        command = [sys.executable, "-m", "tests.contract.launching", "local", str(tmp_path)]
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        until((tmp_path / "started").exists)
+        (server,) = (pid for pid in of_session(driver.pid) if "forkserver" in command_line(pid))
+        time.sleep(0.5)
+        os.kill(server, signal.SIGKILL)
+        assert driver.communicate(timeout=SECONDS)[0] == f"{LOST}\n"
+        assert "a worker could not be started" in (tmp_path / "worker-1.log").read_text()
