@@ -28,6 +28,7 @@ from yaml import YAMLError
 from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Section, Settings, StudySettings
 from sweep.settings.checks import STUDY_CHECKS
+from sweep.settings.earlier import SECTIONS_SINCE
 from sweep.settings.storage import redacted
 
 MAX_CHECKED_POINTS = 64  # composing takes a tenth of a second where groups are searched
@@ -47,7 +48,8 @@ def group_options(config_dir: str | None = None) -> dict[str, list[str]]:
     options: dict[str, set[str]] = {}
     for folder in (config_folder(), *([Path(config_dir)] if config_dir else [])):
         for file in sorted(folder.glob("*/*.yaml")):
-            options.setdefault(file.parent.name, set()).add(file.stem)
+            if not file.stem.startswith("_"):  # a base that others are short differences from
+                options.setdefault(file.parent.name, set()).add(file.stem)
     return {group: sorted(names) for group, names in sorted(options.items())}
 
 
@@ -257,12 +259,13 @@ def load_settings(composer: Composer, point: dict[str, Any] | None = None) -> Se
 
 
 def saved_settings(file: Path) -> Settings:
-    """Settings of a study as its `config.yaml` has them. Raises InputError if they are not those of this version."""
+    """Settings of a study as its `config.yaml` has them, that of an earlier version included. Raises InputError if
+    they are of neither."""
     try:
         config = OmegaConf.create(file.read_text())
         if not isinstance(config, DictConfig):
             raise InputError("it is not a study's configuration")
-        return validated(config, Settings)
+        return validated(OmegaConf.merge(SECTIONS_SINCE, config), Settings)
     except (InputError, YAMLError) as error:
         raise InputError(f"{file}: {error}") from error
 

@@ -144,7 +144,6 @@ class TrainSettings(Section):
     hard negatives a row brings into the batch, where the data has any. Training ends after `max_minutes`, if that is
     set, wherever it is; `compile` has torch compile the encoder."""
 
-    # What changes no result, and what changes only how it is rounded.
     UNRELATED: ClassVar[frozenset[str]] = frozenset({"checkpoint_steps", "checkpoint_minutes"})
     ROUNDING: ClassVar[frozenset[str]] = frozenset(
         {"tokens_per_pass", "gradient_cache", "recompute_activations", "compile"}

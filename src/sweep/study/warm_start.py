@@ -17,7 +17,7 @@ from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.study.database import Database
-from sweep.study.identity import differences, outside, result_settings
+from sweep.settings.identity import differences, has_fingerprint, outside, result_settings
 from sweep.study.point import Point
 from sweep.study.store import StudyStore
 from sweep.study.trials import FINISHED, STATES, point_of
@@ -98,7 +98,7 @@ def _same_trial(
     for values in _candidates(there, origin, settings):
         here = Point(values, there.seed)
         try:
-            same = settings_at(here.assignments).trial_fingerprint() == result.fingerprint
+            same = has_fingerprint(settings_at(here.assignments), result.fingerprint)
         except InputError:  # values that do not go together here
             continue
         if same:

@@ -22,6 +22,7 @@ from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
 from sweep.report.card import model_card
 from sweep.settings import Settings, flattened
+from sweep.settings.identity import has_fingerprint
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.tracking.tracker import Tracker, TrackingError
@@ -67,7 +68,7 @@ class TrialRun:
     def _committed_result(self) -> TrialResult | None:
         """The result of an earlier attempt that was killed after it had one."""
         result = self.folder.read_result()
-        return result if result is not None and result.fingerprint == self.settings.trial_fingerprint() else None
+        return result if result is not None and has_fingerprint(self.settings, result.fingerprint) else None
 
     def run(self, data: TrialData) -> None:
         """Run the trial and record it as COMPLETE or FAILED; drop it if another attempt has taken it over."""
