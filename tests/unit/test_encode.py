@@ -23,8 +23,8 @@ from sweep.data.texts import Texts, distinct
 from sweep.errors import TrialFailed
 from sweep.evaluation import encode as module
 from sweep.evaluation.encode import Encoded, encode
-from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
+from sweep.model.registry import build_retriever
 from sweep.settings import TinyModel
 
 WORDS = ("moss", "fern", "cats", "dogs", "river", "stone")

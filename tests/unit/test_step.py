@@ -7,10 +7,11 @@ import torch
 from accelerate import Accelerator
 
 from sweep.data.load import load_training_set
-from sweep.model.build import build_retriever
+from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings.compose import Composer, load_settings
-from sweep.training.loss import info_nce, negative_mask
+from sweep.training.losses.info_nce import InfoNce, info_nce
+from sweep.training.losses.protocol import negative_mask
 from sweep.training.plan import Batch, BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
@@ -31,6 +32,7 @@ def prepared(cache: Path, *overrides: str) -> tuple[ContrastiveStep, torch.nn.Mo
         TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")),
         settings.train,
         Accelerator(cpu=True),
+        InfoNce(settings.train.temperature),
     )
     return (
         step,

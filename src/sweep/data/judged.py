@@ -29,6 +29,7 @@ class Layout(Protocol):
     def judgements(self, folder: Path, language: str, split: str) -> Iterator[Judgement]: ...
 
 
+# A new layout: its module, a line here and one in `sweep.data.registry`, and its name in the settings' `kind`.
 LAYOUTS: dict[str, Layout] = {"miracl": MiraclLayout(), "beir": BeirLayout()}
 
 
@@ -124,3 +125,15 @@ def _check_passages(language: str, judged: list[Judgement], passages: Passages) 
     for found in judged:
         if found.grade > 0 and f"{language}:{found.passage}" not in known:
             raise InputError(f"{found.place}: names the unknown passage '{found.passage}'")
+
+
+class JudgedBenchmark:
+    """Reader of every `evaluation.kind` that is one of the `LAYOUTS`."""
+
+    def load(self, settings: JudgedEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        return judged_benchmark(settings, languages, cache)
+
+    def languages(self, settings: JudgedEvaluation) -> tuple[str, ...]:
+        """Those of the folder or the origin."""
+        return judged_languages(settings)

@@ -18,7 +18,7 @@ from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.corpora import corpus_folder
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
-from sweep.settings import Corpus, SquadData, SquadEvaluation
+from sweep.settings import Corpus, LanguageSettings, SquadData, SquadEvaluation
 
 
 class _Answer(BaseModel):
@@ -215,3 +215,23 @@ def _group_units(sentences: dict[str, list[Sentence]]) -> Callable[[Sentence], s
         for group, _ in sentence.questions:
             parent[root(group)] = root(sentence.questions[0][0])
     return lambda sentence: root(sentence.questions[0][0]) if sentence.questions else ""
+
+
+class SquadTraining:
+    """Reader of `data.kind=squad`."""
+
+    def load(self, settings: SquadData, languages: LanguageSettings, cache: Path) -> TrainingSet:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        return squad_training_set(settings, languages.train, cache)
+
+
+class SquadBenchmark:
+    """Reader of `evaluation.kind=squad`."""
+
+    def load(self, settings: SquadEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        return squad_benchmark(settings, languages, cache)
+
+    def languages(self, settings: SquadEvaluation) -> tuple[str, ...]:
+        """Those of the folder or the origin. Raises InputError."""
+        return squad_languages(settings.corpus, settings.path)

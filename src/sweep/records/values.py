@@ -1,6 +1,6 @@
 """What comes out of a trial, as frozen values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class TrialResult:
     finished_ms: int
     versions: dict[str, str]
     steps: int | None = None  # of training that were done
+    exposure: dict[str, Any] | None = None  # batches by kind, the realised ratio, mean losses, rows by languages
+    notes: list[str] = field(default_factory=list)  # what a reader should know of how it came about
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The model card of an exported retriever: what it was trained on, how, and what it scored."""
 
 from sweep.evaluation.summarise import Evaluated
-from sweep.settings import CldrData, HfModel, Settings
+from sweep.settings import Settings
 
 FIGURES = {
     "mono mAP": "mono/map",
@@ -16,8 +16,6 @@ FIGURES = {
 
 def model_card(settings: Settings, key: str, evaluated: Evaluated, commit: str | None) -> str:
     """Markdown with the hub's metadata."""
-    base = settings.model.path if isinstance(settings.model, HfModel) else "a small encoder trained from scratch"
-    data = "CLDR records (embedded)" if isinstance(settings.data, CldrData) else settings.data.corpus.name
     ratio = settings.ratio
     mix = f"{ratio.monolingual:g}"
     if ratio.monolingual_end is not None:
@@ -36,8 +34,8 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 
 | | |
 |---|---|
-| model before training | {base} |
-| training data | {data}, {len(settings.languages.train)} languages |
+| model before training | {settings.model.title} |
+| training data | {settings.data.title}, {len(settings.languages.train)} languages |
 | probability of a monolingual batch | {mix} |
 | languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
 | training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |

@@ -28,7 +28,7 @@ from yaml import YAMLError
 from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Section, Settings, StudySettings
 from sweep.settings.checks import STUDY_CHECKS
-from sweep.settings.earlier import SECTIONS_SINCE
+from sweep.settings.earlier import completed
 from sweep.settings.storage import redacted
 
 MAX_CHECKED_POINTS = 64  # composing takes a tenth of a second where groups are searched
@@ -265,7 +265,7 @@ def saved_settings(file: Path) -> Settings:
         config = OmegaConf.create(file.read_text())
         if not isinstance(config, DictConfig):
             raise InputError("it is not a study's configuration")
-        return validated(OmegaConf.merge(SECTIONS_SINCE, config), Settings)
+        return validated(completed(config), Settings)
     except (InputError, YAMLError) as error:
         raise InputError(f"{file}: {error}") from error
 

@@ -38,7 +38,7 @@ def earlier_fingerprints(settings: "Settings") -> tuple[str, ...]:
 
 
 def has_fingerprint(settings: "Settings", fingerprint: str) -> bool:
-    """Whether a result or a checkpoint with this fingerprint, of this version or an earlier one, has these settings."""
+    """Whether what has this fingerprint, given by this version or an earlier one, has these settings."""
     return fingerprint in (trial_fingerprint(settings), *earlier_fingerprints(settings))
 
 

@@ -20,9 +20,9 @@ from sweep.launch.liveness import host_of, this_host
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialRecord, TrialResult
 from sweep.settings import Settings, StudySettings
+from sweep.settings.identity import differences, result_settings
 from sweep.study.constraints import means
 from sweep.study.database import StorageError
-from sweep.settings.identity import differences, result_settings
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
 from sweep.study.search import PointSearch

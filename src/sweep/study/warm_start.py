@@ -16,8 +16,8 @@ from sweep.errors import InputError
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
-from sweep.study.database import Database
 from sweep.settings.identity import differences, has_fingerprint, outside, result_settings
+from sweep.study.database import Database
 from sweep.study.point import Point
 from sweep.study.store import StudyStore
 from sweep.study.trials import FINISHED, STATES, point_of

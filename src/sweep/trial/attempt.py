@@ -28,6 +28,7 @@ from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.tracking.tracker import Tracker, TrackingError
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.curves import Curves
+from sweep.trial.exposure import exposure_table
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 
 GROUP_BROKEN = 75  # exit status
@@ -115,6 +116,7 @@ class TrialRun:
             for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
                 if evaluation is not None:
                     evaluation.write(folder.metrics, folder.details, folder.ranks)
+            write_atomically(self.folder.exposure, exposure_table(outcome.exposure))
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)
             for goal in settings.study.objectives:
