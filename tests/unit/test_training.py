@@ -22,6 +22,7 @@ from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
 from sweep.settings.compose import Composer, load_settings
+from sweep.settings.identity import earlier_fingerprints
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
 from sweep.training.losses.registry import make_loss
@@ -62,7 +63,9 @@ def prepared(
     step = ContrastiveStep(retriever, table, settings.train, accelerator, make_loss(settings.loss, settings.train))
     checkpoints = None
     if folder is not None:
-        checkpoints = Checkpoints(folder, settings.trial_fingerprint(), accelerator, attempt, still_mine)
+        checkpoints = Checkpoints(
+            folder, settings.trial_fingerprint(), accelerator, attempt, still_mine, earlier_fingerprints(settings)
+        )
     training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
     return training, retriever, settings
 
