@@ -201,3 +201,12 @@ def test_the_study_of_a_point_is_that_of_all_points() -> None:
     point = load_settings(composer, {"train.learning_rate": 0.001, "train.steps": 50})
     assert point.train.learning_rate == 0.001
     assert point.study == load_settings(composer).study
+
+
+def test_what_choices_begin_with_is_no_choice_itself() -> None:
+    groups = group_options()
+    assert groups["train"] == ["finetune", "tiny"]
+    assert groups["ratio"] == ["crosslingual", "hybrid", "monolingual"]
+    assert groups["loss"] == ["info_nce"]
+    with pytest.raises(InputError, match="train=_bare: no such choice; train is one of: finetune, tiny"):
+        compose("train=_bare")

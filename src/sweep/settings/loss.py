@@ -1,4 +1,4 @@
-"""Which loss a training has: one class a loss, told apart by `kind`."""
+"""Which loss a training has: one class a loss, distinguished by `kind`."""
 
 from typing import Literal
 
