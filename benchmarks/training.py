@@ -79,11 +79,12 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
     from accelerate import Accelerator
 
     from sweep.data.load import load_training_set
-    from sweep.model.build import build_retriever
+    from sweep.model.registry import build_retriever
     from sweep.model.token_cache import TokenCache
     from sweep.model.vocabulary import restrict_vocabulary
     from sweep.settings.cache import cache_folder
     from sweep.training.loop import Training
+    from sweep.training.losses.registry import make_loss
     from sweep.training.plan import BatchPlan
     from sweep.training.step import ContrastiveStep
     from sweep.training.tokens import TokenTable, training_tokens
@@ -99,7 +100,13 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
     torch.manual_seed(0)
     accelerator = Accelerator(cpu=True)
     plan = BatchPlan(data, settings.ratio, BATCH, 0, options.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data, tokens), settings.train, accelerator)
+    step = ContrastiveStep(
+        retriever,
+        TokenTable(retriever, data, tokens),
+        settings.train,
+        accelerator,
+        make_loss(settings.loss, settings.train),
+    )
     clock, losses = Clock(), []
 
     def note(point: Any) -> None:

@@ -9,12 +9,13 @@ from safetensors.torch import save_file
 from sweep.data.holdout import hold_out
 from sweep.data.load import load_training_set
 from sweep.evaluation.validation import Validator
-from sweep.model.build import build_retriever
+from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
+from sweep.training.losses.registry import make_loss
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
@@ -46,7 +47,13 @@ def train(folder: Path, cache: Path, rank: int, ranks: int, port: int) -> None:
     tokens = TokenCache(retriever, cache / "tokens")
     validate = Validator(retriever, held_out, {}, accelerator, ("pooled", "map"), tokens)
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, settings.seed, settings.train.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data, tokens), settings.train, accelerator)
+    step = ContrastiveStep(
+        retriever,
+        TokenTable(retriever, data, tokens),
+        settings.train,
+        accelerator,
+        make_loss(settings.loss, settings.train),
+    )
     checkpoints = Checkpoints(folder / "checkpoint", settings.trial_fingerprint(), accelerator)
     training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
     loss = training.run(Watch()).loss

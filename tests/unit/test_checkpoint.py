@@ -88,7 +88,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(cache: Path, tmp_path: Path)
     whole, _, _ = run(cache, None, None, "train.temperature=0.1")
     weights, _, notes = run(cache, tmp_path, None, "train.temperature=0.1")
     assert notes == [
-        "a checkpoint is not used: step-00000003.1: is of another training, or of another number of processes"
+        "a checkpoint is not used: step-00000003.1: is of another training, or of another kind of device"
     ]
     assert torch.equal(weights, whole)
 

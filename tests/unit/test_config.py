@@ -218,3 +218,12 @@ def test_trackers_are_chosen_and_a_study_of_an_earlier_version_names_none(tmp_pa
     assert "mlflow" not in written
     old.write_text(written)
     assert saved_settings(old).tracking == MlflowTracking(uri="http://there")
+
+
+def test_what_choices_begin_with_is_no_choice_itself() -> None:
+    groups = group_options()
+    assert groups["train"] == ["finetune", "tiny"]
+    assert groups["ratio"] == ["crosslingual", "hybrid", "monolingual"]
+    assert groups["loss"] == ["info_nce"]
+    with pytest.raises(InputError, match="train=_bare: no such choice; train is one of: finetune, tiny"):
+        compose("train=_bare")

@@ -23,8 +23,8 @@ from sweep.data.texts import Texts, distinct
 from sweep.errors import TrialFailed
 from sweep.evaluation import encode as module
 from sweep.evaluation.encode import Encoded, encode
-from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
+from sweep.model.registry import build_retriever
 from sweep.settings import TinyModel
 
 WORDS = ("moss", "fern", "cats", "dogs", "river", "stone")
@@ -395,3 +395,17 @@ def test_the_digest_tells_texts_apart() -> None:
     digests = {distinct(texts)[2] for texts in ([], [""], ["ab"], ["a", "b"], ["b", "a"], ["a"], ["a", "c"])}
     assert len(digests) == 7
     assert all(len(digest) == hashlib.sha256().digest_size * 2 for digest in digests)
+
+
+def embedding_uh(retriever: Retriever) -> NDArray[np.float32]:
+    return encode(retriever, texts_of(TEXTS), "passage", Accelerator(cpu=True)).embedding_uh
+
+
+def test_the_models_precision_is_that_of_encoding_whatever_autocast_is_around_it(cache: Path) -> None:
+    full, half = embedding_uh(tiny(cache)), embedding_uh(tiny(cache, precision="bf16"))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        nested = embedding_uh(tiny(cache))
+    np.testing.assert_array_equal(nested, full)
+    assert full.dtype == half.dtype == np.float32
+    assert not np.array_equal(half, full)
+    np.testing.assert_allclose(half, full, atol=0.05)

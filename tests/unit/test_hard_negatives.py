@@ -23,7 +23,8 @@ from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
-from sweep.training.loss import info_nce, negative_mask
+from sweep.training.losses.info_nce import InfoNce, info_nce
+from sweep.training.losses.protocol import negative_mask
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
@@ -155,7 +156,7 @@ def step_of(retriever: Retriever, cache: Path, *overrides: str) -> ContrastiveSt
     settings = load_settings(Composer("sweep", ["train.tokens_per_pass=100", *overrides])).train
     retriever.encoder.train()
     tokens = TokenTable(retriever, DATA, TokenCache(retriever, cache / "tokens"))
-    return ContrastiveStep(retriever, tokens, settings, Accelerator(cpu=True))
+    return ContrastiveStep(retriever, tokens, settings, Accelerator(cpu=True), InfoNce(settings.temperature))
 
 
 def gradients(retriever: Retriever) -> torch.Tensor:

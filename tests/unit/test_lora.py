@@ -25,6 +25,7 @@ from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
+from sweep.training.losses.info_nce import InfoNce
 from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
@@ -62,7 +63,11 @@ def train(
         retriever.encoder.backbone.gradient_checkpointing_enable()
     torch.manual_seed(0)
     step = ContrastiveStep(
-        retriever, TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")), settings, accelerator
+        retriever,
+        TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")),
+        settings,
+        accelerator,
+        InfoNce(settings.temperature),
     )
     checkpoints = None if folder is None else Checkpoints(folder, "lora", accelerator)
     plan = BatchPlan(data, ratio, settings.batch_size, 0, settings.steps)

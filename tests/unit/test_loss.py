@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from sweep.training.loss import info_nce, negative_mask
+from sweep.training.losses.info_nce import info_nce
+from sweep.training.losses.protocol import negative_mask
 
 
 def slow_info_nce(

@@ -15,9 +15,9 @@ from transformers import (
 )
 
 from sweep.errors import InputError
-from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
 from sweep.model.export import export
+from sweep.model.registry import build_retriever
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel, TinyModel
 from sweep.settings.compose import Composer

@@ -7,11 +7,13 @@ import torch
 from accelerate import Accelerator
 
 from sweep.data.load import load_training_set
-from sweep.model.build import build_retriever
+from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
-from sweep.training.loss import info_nce, negative_mask
+from sweep.training.losses.info_nce import InfoNce, info_nce
+from sweep.training.losses.protocol import Embeddings, LossBatch, negative_mask
+from sweep.training.losses.registry import make_loss
 from sweep.training.plan import Batch, BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
@@ -32,6 +34,7 @@ def prepared(cache: Path, *overrides: str) -> tuple[ContrastiveStep, torch.nn.Mo
         TokenTable(retriever, data, TokenCache(retriever, cache / "tokens")),
         settings.train,
         Accelerator(cpu=True),
+        InfoNce(settings.train.temperature),
     )
     return (
         step,
@@ -100,3 +103,27 @@ def test_gradients_add_up_in_shares(cache: Path) -> None:
     step(batch, share=0.75)
     twice = torch.cat([parameter.grad.ravel() for parameter in encoder.parameters() if parameter.grad is not None])
     torch.testing.assert_close(twice, gradients(cache, "model.dropout=0.0")[1], atol=1e-6, rtol=1e-4)
+
+
+def test_a_loss_gets_the_languages_of_each_row_and_may_weigh_them(cache: Path) -> None:
+    """As another loss would: the rows of one pair count nothing."""
+    step, _, batch = prepared(cache, "model.dropout=0.0")
+    plain = step._loss
+    seen: list[LossBatch] = []
+
+    def weighed(embeddings: Embeddings, of: LossBatch) -> torch.Tensor:
+        seen.append(of)
+        counts_b = torch.tensor([pair != of.pairs[0] for pair in of.pairs])
+        return plain(embeddings, of) * counts_b
+
+    expected_b = step(batch)
+    step._loss = weighed
+    loss_b = step(batch)
+    assert (seen[0].kind, seen[0].pairs) == (batch.kind, batch.pairs)
+    for row, pair in enumerate(batch.pairs):
+        assert float(loss_b[row]) == (0.0 if pair == batch.pairs[0] else float(expected_b[row]))
+
+
+def test_every_loss_setting_has_a_loss() -> None:
+    settings = load_settings(Composer("sweep", ["loss=info_nce", "train.temperature=0.07"]))
+    assert make_loss(settings.loss, settings.train) == InfoNce(0.07)

@@ -13,8 +13,8 @@ from tests.unit.test_model import TEXTS, tiny
 
 from sweep.data.texts import Texts, texts_in_memory
 from sweep.model import token_cache as module
-from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever, Role
+from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache, TokenIds
 from sweep.model.vocabulary import restrict_vocabulary
 

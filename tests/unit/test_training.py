@@ -17,14 +17,16 @@ from sweep.evaluation.encode import encode
 from sweep.evaluation.scoring import evaluate
 from sweep.evaluation.validation import Validator
 from sweep.model.batching import length_sorted_batches
-from sweep.model.build import build_retriever
 from sweep.model.encoder import Retriever
+from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
+from sweep.settings.identity import earlier_fingerprints
 from sweep.settings.load import load_settings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.loop import Training
+from sweep.training.losses.registry import make_loss
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
@@ -59,10 +61,12 @@ def prepared(
         data, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
     )
     table = TokenTable(retriever, data, tokens)
-    step = ContrastiveStep(retriever, table, settings.train, accelerator)
+    step = ContrastiveStep(retriever, table, settings.train, accelerator, make_loss(settings.loss, settings.train))
     checkpoints = None
     if folder is not None:
-        checkpoints = Checkpoints(folder, settings.trial_fingerprint(), accelerator, attempt, still_mine)
+        checkpoints = Checkpoints(
+            folder, settings.trial_fingerprint(), accelerator, attempt, still_mine, earlier_fingerprints(settings)
+        )
     training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
     return training, retriever, settings
 

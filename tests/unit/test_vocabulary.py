@@ -14,6 +14,7 @@ from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training.loop import Training
+from sweep.training.losses.registry import make_loss
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
@@ -46,7 +47,13 @@ def trained(retriever: Retriever, cache: TokenCache) -> list[float]:
     data = training_set(ROWS, ("en", "de"))
     accelerator = Accelerator(cpu=True)
     plan = BatchPlan(data, settings.ratio, settings.train.batch_size, 0, settings.train.steps)
-    step = ContrastiveStep(retriever, TokenTable(retriever, data, cache), settings.train, accelerator)
+    step = ContrastiveStep(
+        retriever,
+        TokenTable(retriever, data, cache),
+        settings.train,
+        accelerator,
+        make_loss(settings.loss, settings.train),
+    )
     losses: list[float] = []
     Training(step, retriever.encoder, plan, settings.train, accelerator).run(
         Watch(on_point=lambda point: losses.append(point.loss))

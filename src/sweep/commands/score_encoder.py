@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sweep.commands.command_line import arguments, console, options_text, run
 from sweep.errors import InputError, SweepError
-from sweep.settings import EvaluateSettings, TinyModel
+from sweep.settings import EvaluateSettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings
 from sweep.settings.tree import group_options
@@ -79,8 +79,10 @@ def _list_metrics(as_markdown: bool) -> None:
 
 
 def _evaluate(settings: EvaluateSettings) -> int:
-    if isinstance(settings.model, TinyModel):
-        raise InputError("model=tiny has no weights before it is trained; choose model=hf model.path=FOLDER")
+    if not settings.model.pretrained:
+        raise InputError(
+            f"model={settings.model.kind} has no weights before it is trained; choose model=hf model.path=FOLDER"
+        )
     output = Path(settings.output) if settings.output is not None else None
     if output is not None and (output.is_dir() or not output.resolve().parent.is_dir()):
         raise InputError(f"output={output}: must be a file in a folder that exists")
@@ -92,7 +94,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     from sweep.data.load import benchmark_tiers, load_benchmark
     from sweep.evaluation.scoring import evaluate
     from sweep.evaluation.tiers import tier_members
-    from sweep.model.build import load_pretrained
+    from sweep.model.registry import build_retriever
     from sweep.settings.cache import cache_folder
     from sweep.trial.pipeline import make_accelerator
 
@@ -100,7 +102,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     benchmark = load_benchmark(settings)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
     accelerator = make_accelerator()
-    retriever = load_pretrained(settings.model)
+    retriever = build_retriever(settings.model, (), cache_folder(settings.paths), seed=0)
     folder = cache_folder(settings.paths) / "embeddings"
     with _bar() as bar:
         task = bar.add_task("passages", total=len(benchmark.passages), visible=accelerator.is_main_process)

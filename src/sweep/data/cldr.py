@@ -8,15 +8,17 @@ construction. Names come with Babel: no download. Meant for first runs and tests
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from babel import Locale, localedata
 from babel.core import get_global
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
+from sweep.data.languages import joshi_tiers
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
-from sweep.settings import CldrData, CldrEvaluation, Tiers
+from sweep.settings import CldrData, CldrEvaluation, LanguageSettings, Tiers
 
 Concept = tuple[str, str]
 Record = tuple[tuple[Concept, ...], tuple[Concept, ...]]  # concepts of the passage, concepts of the question
@@ -176,3 +178,27 @@ def cldr_benchmark(settings: CldrEvaluation, languages: tuple[str, ...]) -> Benc
             questions.append(Question(group, code, _listed(asked, code, f"q{group}")))
             passages.append(Passage(f"{group}:{code}", code, _listed(passage, code, f"p{group}"), unit=group))
     return benchmark(settings.name, languages, questions, passages, relevant)
+
+
+class CldrTraining:
+    """Reader of `data.kind=cldr`."""
+
+    def load(self, settings: CldrData, languages: LanguageSettings, cache: Path) -> TrainingSet:
+        """Records drawn anew; nothing is read or kept. Raises InputError."""
+        return cldr_training_set(settings, languages.train, languages.tiers or joshi_tiers(languages.train))
+
+
+class CldrBenchmark:
+    """Reader of `evaluation.kind=cldr`."""
+
+    def load(self, settings: CldrEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
+        """Records drawn anew; nothing is read or kept. Raises InputError, also if no languages are given."""
+        if not languages:
+            raise InputError(
+                "evaluation=cldr needs its languages: choose languages=cldr_14 or set languages.evaluate"
+            )
+        return cldr_benchmark(settings, languages)
+
+    def languages(self, settings: CldrEvaluation) -> tuple[str, ...]:
+        """None of its own: any that CLDR names can be chosen."""
+        return ()

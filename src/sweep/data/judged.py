@@ -29,6 +29,7 @@ class Layout(Protocol):
     def judgements(self, folder: Path, language: str, split: str) -> Iterator[Judgement]: ...
 
 
+# A new layout: its module, a line here and one in `sweep.data.registry`, and its name in the settings' `kind`.
 LAYOUTS: dict[str, Layout] = {"miracl": MiraclLayout(), "beir": BeirLayout()}
 
 
@@ -64,12 +65,14 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
         texts = _queries(layout, folder, code, settings.split)
         judged = _judgements(layout, folder, code, settings.split, texts.keys())
         _check_passages(code, judged, passages)
-        kept = sorted({found.query for found in judged}, key=lambda id_: hashlib.sha256(id_.encode()).digest())
+        kept = sorted(
+            {judgement.query for judgement in judged}, key=lambda id_: hashlib.sha256(id_.encode()).digest()
+        )
         prefix = "" if settings.protocol == "parallel" else f"{code}:"
         questions += [Question(f"{prefix}{id_}", code, texts[id_]) for id_ in sorted(kept[: settings.max_questions])]
-        for found in judged:  # also of a question that only another language keeps: its translations are relevant
-            if found.grade > 0:
-                relevant.setdefault(f"{prefix}{found.query}", {})[f"{code}:{found.passage}"] = found.grade
+        for judgement in judged:  # also of a question that only another language keeps: its translations are relevant
+            if judgement.grade > 0:
+                relevant.setdefault(f"{prefix}{judgement.query}", {})[f"{code}:{judgement.passage}"] = judgement.grade
     return benchmark(settings.name, wanted, questions, passages, relevant, settings.protocol, unanswered=True)
 
 
@@ -111,16 +114,28 @@ def _queries(layout: Layout, folder: Path, language: str, split: str) -> dict[st
 
 def _judgements(layout: Layout, folder: Path, language: str, split: str, queries: Container[str]) -> list[Judgement]:
     judged = list(layout.judgements(folder, language, split))
-    for found in judged:
-        if found.query not in queries:
-            raise InputError(f"{found.place}: names the unknown query '{found.query}'")
+    for judgement in judged:
+        if judgement.query not in queries:
+            raise InputError(f"{judgement.place}: names the unknown query '{judgement.query}'")
     if not judged:
         raise InputError(f"the {split} split of '{language}' in {folder} has no judgements")
     return judged
 
 
 def _check_passages(language: str, judged: list[Judgement], passages: Passages) -> None:
-    known = passages.rows_of({f"{language}:{found.passage}" for found in judged if found.grade > 0})
-    for found in judged:
-        if found.grade > 0 and f"{language}:{found.passage}" not in known:
-            raise InputError(f"{found.place}: names the unknown passage '{found.passage}'")
+    known = passages.rows_of({f"{language}:{judgement.passage}" for judgement in judged if judgement.grade > 0})
+    for judgement in judged:
+        if judgement.grade > 0 and f"{language}:{judgement.passage}" not in known:
+            raise InputError(f"{judgement.place}: names the unknown passage '{judgement.passage}'")
+
+
+class JudgedBenchmark:
+    """Reader of every `evaluation.kind` that is one of the `LAYOUTS`."""
+
+    def load(self, settings: JudgedEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        return judged_benchmark(settings, languages, cache)
+
+    def languages(self, settings: JudgedEvaluation) -> tuple[str, ...]:
+        """Those of the folder or the origin."""
+        return judged_languages(settings)

@@ -1,44 +1,23 @@
-"""From settings to data: which reader a `kind` names, and the checks that concern both sides."""
+"""From settings to data, and the checks that concern both sides."""
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.cldr import cldr_benchmark, cldr_training_set
-from sweep.data.judged import judged_benchmark, judged_languages
 from sweep.data.languages import joshi_tiers
-from sweep.data.squad import squad_benchmark, squad_languages, squad_training_set
+from sweep.data.registry import BENCHMARKS, TRAINING
 from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
-from sweep.settings import (
-    CldrData,
-    CldrEvaluation,
-    EvaluateSettings,
-    JudgedEvaluation,
-    Settings,
-    SquadEvaluation,
-    Tiers,
-)
+from sweep.settings import EvaluateSettings, Settings, Tiers
 from sweep.settings.cache import cache_folder
 
 
 def load_training_set(settings: Settings) -> TrainingSet:
     """The training data of a study. Raises InputError."""
-    languages = settings.languages.train
-    if isinstance(settings.data, CldrData):
-        return cldr_training_set(settings.data, languages, settings.languages.tiers or joshi_tiers(languages))
-    return squad_training_set(settings.data, languages, cache_folder(settings.paths))
+    return TRAINING[settings.data.kind].load(settings.data, settings.languages, cache_folder(settings.paths))
 
 
 def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:
     """The benchmark of a study, in `languages.evaluate` or in all of its languages. Raises InputError."""
-    evaluation, languages = settings.evaluation, settings.languages.evaluate
-    if isinstance(evaluation, CldrEvaluation):
-        if not languages:
-            raise InputError(
-                "evaluation=cldr needs its languages: choose languages=cldr_14 or set languages.evaluate"
-            )
-        return cldr_benchmark(evaluation, languages)
-    if isinstance(evaluation, JudgedEvaluation):
-        return judged_benchmark(evaluation, languages, cache_folder(settings.paths))
-    return squad_benchmark(evaluation, languages, cache_folder(settings.paths))
+    reader = BENCHMARKS[settings.evaluation.kind]
+    return reader.load(settings.evaluation, settings.languages.evaluate, cache_folder(settings.paths))
 
 
 def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:
@@ -47,12 +26,7 @@ def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:
     if declared is not None:
         return declared
     evaluation = settings.evaluation
-    languages = settings.languages.evaluate or ()
-    if not languages and isinstance(evaluation, SquadEvaluation):
-        languages = squad_languages(evaluation.corpus, evaluation.path)
-    elif not languages and isinstance(evaluation, JudgedEvaluation):
-        languages = judged_languages(evaluation)
-    return joshi_tiers(languages)
+    return joshi_tiers(settings.languages.evaluate or BENCHMARKS[evaluation.kind].languages(evaluation))
 
 
 def check_zero_shot(training: TrainingSet, benchmark: Benchmark) -> None:

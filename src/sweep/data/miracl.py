@@ -20,7 +20,7 @@ class MiraclLayout:
 
     def languages(self, folder: Path) -> tuple[str, ...]:
         """Languages with a corpus in the folder."""
-        return tuple(sorted(found.name.rsplit("-", 1)[1] for found in folder.glob("miracl-corpus-v1.0-*")))
+        return tuple(sorted(entry.name.rsplit("-", 1)[1] for entry in folder.glob("miracl-corpus-v1.0-*")))
 
     def corpus_files(self, folder: Path, language: str) -> list[Path]:
         """All parts of a language's corpus, in order of their numbers."""

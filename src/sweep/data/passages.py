@@ -83,8 +83,8 @@ class Passages(Sequence[Passage]):
 
     def rows_of(self, ids: Iterable[str]) -> dict[str, int]:
         """The row of every id that exists; one pass over the ids, no index of the corpus in memory."""
-        found = pc.is_in(self._table["id"], value_set=pa.array(list(ids), pa.large_string()))
-        rows = np.flatnonzero(found.to_numpy())
+        wanted = pc.is_in(self._table["id"], value_set=pa.array(list(ids), pa.large_string()))
+        rows = np.flatnonzero(wanted.to_numpy())
         return {self.id(row): row for row in rows.tolist()}
 
     def twice(self) -> str | None:

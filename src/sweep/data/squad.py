@@ -18,7 +18,7 @@ from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.corpora import corpus_folder
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
-from sweep.settings import Corpus, SquadData, SquadEvaluation
+from sweep.settings import Corpus, LanguageSettings, SquadData, SquadEvaluation
 
 
 class _Answer(BaseModel):
@@ -117,10 +117,10 @@ def _split(paragraph: _Paragraph, context: bool, place: str, file: Path) -> Iter
     answered: dict[int, list[_Qa]] = {}
     for question in paragraph.qas:
         start = question.answers[0].answer_start
-        found = [index for index, (low, high) in enumerate(paragraph.sentence_breaks) if low <= start < high]
-        if not found:
+        holders = [index for index, (low, high) in enumerate(paragraph.sentence_breaks) if low <= start < high]
+        if not holders:
             raise InputError(f"{file}: question '{question.id}': its answer at offset {start} lies in no sentence")
-        answered.setdefault(found[0], []).append(question)
+        answered.setdefault(holders[0], []).append(question)
     for index, (low, high) in enumerate(paragraph.sentence_breaks):
         sentence = paragraph.context[low:high]
         if not 0 <= low < high <= len(paragraph.context) or not sentence.strip():
@@ -133,10 +133,10 @@ def squad_languages(corpus: Corpus, path: str | None) -> tuple[str, ...]:
     """Languages of a corpus: its folder's files, or what its origin has. Raises InputError."""
     if path is None:
         return tuple(sorted(corpus.languages))
-    found = tuple(sorted(file.stem for file in Path(path).glob("*.json")))
-    if not found:
+    present = tuple(sorted(file.stem for file in Path(path).glob("*.json")))
+    if not present:
         raise InputError(f"{corpus.name}: no <language>.json in {path}")
-    return found
+    return present
 
 
 def _read(
@@ -153,7 +153,7 @@ def _read(
 
 def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> set[str]:
     """All translation groups, or `limit` of them: the same choice at every run, whatever the file order."""
-    ids = {id_ for found in sentences.values() for sentence in found for id_, _ in sentence.questions}
+    ids = {id_ for of_language in sentences.values() for sentence in of_language for id_, _ in sentence.questions}
     return set(sorted(ids, key=lambda id_: hashlib.sha256(id_.encode()).digest())[:limit])
 
 
@@ -181,11 +181,11 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
     unit_of = _paragraph_units if settings.unit == "paragraph" else _group_units(sentences)
     questions, passages = [], []
     relevant: dict[str, dict[str, int]] = {}
-    for code, found in sentences.items():
+    for code, of_language in sentences.items():
         paragraphs = {
-            sentence.paragraph_place for sentence in found if any(id_ in kept for id_, _ in sentence.questions)
+            sentence.paragraph_place for sentence in of_language if any(id_ in kept for id_, _ in sentence.questions)
         }
-        for sentence in found:
+        for sentence in of_language:
             if settings.max_questions is not None and sentence.paragraph_place not in paragraphs:
                 continue
             id_ = f"{code}:{sentence.place}"
@@ -211,7 +211,27 @@ def _group_units(sentences: dict[str, list[Sentence]]) -> Callable[[Sentence], s
             group = parent[group]
         return group
 
-    for sentence in (sentence for found in sentences.values() for sentence in found):
+    for sentence in (sentence for of_language in sentences.values() for sentence in of_language):
         for group, _ in sentence.questions:
             parent[root(group)] = root(sentence.questions[0][0])
     return lambda sentence: root(sentence.questions[0][0]) if sentence.questions else ""
+
+
+class SquadTraining:
+    """Reader of `data.kind=squad`."""
+
+    def load(self, settings: SquadData, languages: LanguageSettings, cache: Path) -> TrainingSet:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        return squad_training_set(settings, languages.train, cache)
+
+
+class SquadBenchmark:
+    """Reader of `evaluation.kind=squad`."""
+
+    def load(self, settings: SquadEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        return squad_benchmark(settings, languages, cache)
+
+    def languages(self, settings: SquadEvaluation) -> tuple[str, ...]:
+        """Those of the folder or the origin. Raises InputError."""
+        return squad_languages(settings.corpus, settings.path)

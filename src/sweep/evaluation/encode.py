@@ -49,8 +49,8 @@ def encode(
     """L2-normalised float32 embeddings, on every process.
 
     Every process encodes every n-th batch; batches are the same for any number of processes, so the embeddings are
-    too. Half precision on a GPU. With `tokens`, token ids are kept for other trials. Raises TrialFailed if an
-    embedding is NaN or infinite.
+    too. They are computed in `model.precision` on every device. With `tokens`, token ids are kept for other trials.
+    Raises TrialFailed if an embedding is NaN or infinite.
     """
     retriever.encoder.to(accelerator.device).eval()
     shape = (texts.size, retriever.encoder.hidden_size)
@@ -60,11 +60,11 @@ def encode(
         rows = slice(low, min(low + TEXTS_PER_SHARD, texts.size))
         if not store.has(shard):
             part = texts.read(np.arange(rows.start, rows.stop))
-            told = partial(_tell, progress, low, texts.size)
+            on_done = partial(_report, progress, low, texts.size)
             if tokens is not None:
                 kept = kept or tokens.of(texts, role)
             tokenized = retriever.tokenize(part, role) if kept is None else _of_rows(retriever, kept, rows)
-            store.put(shard, rows, *_encode_shard(retriever, part, tokenized, role, accelerator, told))
+            store.put(shard, rows, *_encode_shard(retriever, part, tokenized, role, accelerator, on_done))
         progress(rows.stop, texts.size)
     return Encoded(store.embedding_uh, store.truncated)
 
@@ -73,7 +73,7 @@ def _of_rows(retriever: Retriever, kept: TokenIds, rows: slice) -> Tokenized:
     return Tokenized(retriever.places(kept.of(np.arange(rows.start, rows.stop))), kept.truncated(rows))
 
 
-def _tell(progress: Progress, before: int, size: int, done: int) -> None:
+def _report(progress: Progress, before: int, size: int, done: int) -> None:
     """Progress within a shard."""
     progress(before + done, size)
 
@@ -92,11 +92,9 @@ def _encode_shard(
     batches = length_sorted_batches(
         [len(sequence) for sequence in ids], TOKENS_PER_BATCH, padded=not retriever.encoder.packs
     )
-    on_gpu = accelerator.device.type == "cuda"
     done = 0
     for index in batches[accelerator.process_index :: accelerator.num_processes]:
-        with torch.autocast(accelerator.device.type, dtype=torch.float16, enabled=on_gpu):
-            embedding_bh = retriever.encoder(retriever.collate([ids[row] for row in index], accelerator.device))
+        embedding_bh = retriever.encoder(retriever.collate([ids[row] for row in index], accelerator.device))
         part_bh[torch.from_numpy(index)] = embedding_bh.float().cpu()
         done += len(index) * accelerator.num_processes
         progress(min(done, len(texts)))
@@ -152,12 +150,12 @@ class _OnDisk:
     def _read_marks(self) -> bool:
         """Whether the folder has shards of these very texts; which ones is then known."""
         try:
-            found = json.loads(self._marks.read_text())
+            marks = json.loads(self._marks.read_text())
         except (FileNotFoundError, ValueError):
             return False
-        if not isinstance(found, dict) or found.get("identity") != self._identity or not self._file.exists():
+        if not isinstance(marks, dict) or marks.get("identity") != self._identity or not self._file.exists():
             return False
-        self._truncated = found["truncated"]
+        self._truncated = marks["truncated"]
         return True
 
     def _write_marks(self) -> None:

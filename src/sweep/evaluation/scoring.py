@@ -24,7 +24,7 @@ from sweep.evaluation.summarise import Evaluated, Members, summarise
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.records.files import write_atomically
-from sweep.settings import EvaluationSettings, JudgedEvaluation
+from sweep.settings import EvaluationSettings
 from sweep.settings.metric_key import MetricKey
 
 IN_MEMORY_TEXTS = 200_000  # more embeddings than these are kept in a file
@@ -106,7 +106,7 @@ def evaluate(
         if not accelerator.is_main_process:
             return None
         query_qh = query.embedding_uh[text_q]
-        if isinstance(settings, JudgedEvaluation) and benchmark.protocol == "monolingual":
+        if benchmark.protocol == "monolingual" and settings.search is not None:
             indexes = (kept or Path(temporary)) / "index"
             ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
         else:

@@ -32,7 +32,11 @@ class TokenBatch(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A Hugging Face backbone and a pooling of its last hidden states, L2-normalised, in float32."""
+    """A Hugging Face backbone and a pooling of its last hidden states, L2-normalised, in float32.
+
+    `precision` alone decides what the backbone computes in, in training and in evaluation, on every device: "float32"
+    also within somebody's autocast, so that ranks on a GPU are those of a CPU but for rounding, or "bf16".
+    """
 
     def __init__(self, backbone: Any, pooling: Literal["mean", "cls", "pooler"], precision: str) -> None:
         super().__init__()
@@ -121,11 +125,11 @@ class Vocabulary:
 
     def places(self, ids: Sequence[TokenArray]) -> list[TokenArray]:
         """Token ids as rows of the restricted embeddings. Raises KeyError for a token that was not kept."""
-        found: list[TokenArray] = [self._place[sequence] for sequence in ids]
-        for sequence, rows in zip(ids, found, strict=True):
+        places: list[TokenArray] = [self._place[sequence] for sequence in ids]
+        for sequence, rows in zip(ids, places, strict=True):
             if (rows < 0).any():
                 raise KeyError(f"token {sequence[int((rows < 0).argmax())]} is not in the restricted vocabulary")
-        return found
+        return places
 
     def saved_bytes(self, hidden_size: int, trained: bool = True) -> int:
         """Memory that is saved, in float32 with Adam; without gradients and moments if embeddings are frozen."""

@@ -61,7 +61,7 @@ class TokenCache:
     """Token ids of texts as one retriever's tokenizer, prefixes and limits make them, kept in a folder.
 
     Safe when several processes ask for the same texts at once: one builds, the others wait and map its file. A build
-    that is killed leaves nothing that counts; a damaged file is told to `on_note` and built again.
+    that is killed leaves nothing that counts; a damaged file is named to `on_note` and built again.
     """
 
     def __init__(self, retriever: Retriever, folder: Path, on_note: Callable[[str], None] = print) -> None:
@@ -75,25 +75,27 @@ class TokenCache:
         parts = (LAYOUT_VERSION, TEXTS_PER_BATCH, tokenizers.__version__, self._tokenizer, role)
         key = json.dumps([*parts, *self._retriever.prefix_and_limit(role), texts.digest])
         file = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
-        found = self._read(file, texts.size)
-        if found is None:
+        kept = self._read(file, texts.size)
+        if kept is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(file.with_suffix(".lock")):
-                found = self._read(file, texts.size)  # another process may have built it meanwhile
-                if found is None:
+                kept = self._read(file, texts.size)  # another process may have built it meanwhile
+                if kept is None:
                     if file.exists():
                         self._on_note(f"token ids in {file} are damaged; tokenising again")
                     _write(file, self._batches(texts, role))
                     self._on_note(f"tokenised {texts.size:,} distinct {role} texts")
-                    found = self._read(file, texts.size)
-        assert found is not None
-        return found
+                    kept = self._read(file, texts.size)
+        assert kept is not None
+        return kept
 
     def _batches(self, texts: Texts, role: Role) -> Iterator[pa.RecordBatch]:
         for low in range(0, texts.size, TEXTS_PER_BATCH):
             part = texts.read(np.arange(low, min(low + TEXTS_PER_BATCH, texts.size)))
-            found = self._retriever.tokenize_whole(part, role)
-            yield pa.record_batch([pa.array(found.ids, SCHEMA.field("ids").type), pa.array(found.cut)], schema=SCHEMA)
+            tokenized = self._retriever.tokenize_whole(part, role)
+            yield pa.record_batch(
+                [pa.array(tokenized.ids, SCHEMA.field("ids").type), pa.array(tokenized.cut)], schema=SCHEMA
+            )
 
     @staticmethod
     def _read(file: Path, size: int) -> TokenIds | None:

@@ -3,6 +3,7 @@
 config.yaml  study.db  trials.csv  tracking.cursor
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json}
+trials/<key>/exposure.csv                                           the batches and rows that training saw
 trials/<key>/validation.csv                                         if there is validation while training
 baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained models before any training
 
@@ -140,6 +141,11 @@ class TrialFolder(ResultFolder):
     def validations(self) -> Path:
         """Figures on what was held out of training, step by step."""
         return self.path / "validation.csv"
+
+    @property
+    def exposure(self) -> Path:
+        """Batches and rows of each language pair that training saw."""
+        return self.path / "exposure.csv"
 
     @property
     def log(self) -> Path:

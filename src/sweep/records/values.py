@@ -1,7 +1,7 @@
 """What comes out of a trial, as frozen values."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 State = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAILED"]
 
@@ -20,3 +20,5 @@ class TrialResult:
     finished_ms: int
     versions: dict[str, str]
     steps: int | None = None  # of training that were done
+    exposure: dict[str, Any] | None = None  # batches by kind, the realised ratio, mean losses, rows by languages
+    notes: list[str] = field(default_factory=list)  # what a reader should know of how it came about

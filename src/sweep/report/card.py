@@ -2,13 +2,11 @@
 
 from sweep.evaluation.columns import CARD
 from sweep.evaluation.summarise import Evaluated
-from sweep.settings import CldrData, HfModel, Settings
+from sweep.settings import Settings
 
 
 def model_card(settings: Settings, key: str, evaluated: Evaluated, commit: str | None) -> str:
     """Markdown with the hub's metadata."""
-    base = settings.model.path if isinstance(settings.model, HfModel) else "a small encoder trained from scratch"
-    data = "CLDR records (embedded)" if isinstance(settings.data, CldrData) else settings.data.corpus.name
     ratio = settings.ratio
     mix = f"{ratio.monolingual:g}"
     if ratio.monolingual_end is not None:
@@ -27,8 +25,8 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 
 | | |
 |---|---|
-| model before training | {base} |
-| training data | {data}, {len(settings.languages.train)} languages |
+| model before training | {settings.model.title} |
+| training data | {settings.data.title}, {len(settings.languages.train)} languages |
 | probability of a monolingual batch | {mix} |
 | languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
 | training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |

@@ -22,7 +22,7 @@ from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
 from sweep.run.supervision import StudyRun
-from sweep.settings import HfModel, JudgedEvaluation, Settings
+from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.store import StorageError, StudyStore
@@ -91,16 +91,16 @@ def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialR
 
 def _check_inputs(settings: Settings) -> None:
     """Find bad input before any trial starts: objective, model, data, overlap of training and evaluation."""
-    if isinstance(settings.model, HfModel):
-        from sweep.model.build import check_pretrained  # imports transformers: seconds
+    if settings.model.pretrained:
+        from sweep.model.registry import check_encoder  # imports transformers: seconds
 
-        check_pretrained(settings.model)
+        check_encoder(settings.model)
     benchmark, training = load_benchmark(settings), load_training_set(settings)
     check_zero_shot(training, benchmark)
     if settings.train.validation.every_steps is not None:
         _check_validation(settings, hold_out(training, settings.train.validation.groups).validation)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    search = settings.evaluation.search if isinstance(settings.evaluation, JudgedEvaluation) else None
+    search = settings.evaluation.search
     depth = None if search is None or search.index == "exact" else search.depth
     known = benchmark.name, benchmark.protocol, benchmark.languages, tiers, depth
     for objective in settings.study.objectives:

@@ -1,14 +1,14 @@
-"""Frozen, typed settings of a study. Built once by `sweep.config` from the composed configuration.
+"""Frozen, typed settings of a study. Built once by `sweep.settings.compose` from the composed configuration.
 
 Every section forbids unknown keys and checks its ranges, so nothing further down validates again.
 Each section stands for one group of the config tree; a `kind` field tells swappable members of a group apart.
 """
 
-import hashlib
 from typing import Annotated
 
 from pydantic import Field
 
+from sweep.settings import identity
 from sweep.settings.base import (
     Language,
     LanguageSettings,
@@ -40,6 +40,7 @@ from sweep.settings.data import (
 )
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
+from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
 from sweep.settings.study import PrunerSettings, StudySettings
@@ -71,6 +72,7 @@ __all__ = [
     "HttpOrigin",
     "HubOrigin",
     "HubRepository",
+    "InfoNceSettings",
     "JsonLinesTracking",
     "JudgedEvaluation",
     "Language",
@@ -78,6 +80,7 @@ __all__ = [
     "LauncherSettings",
     "LocalLauncher",
     "LoraSettings",
+    "LossSettings",
     "MlflowTracking",
     "ModelSettings",
     "Name",
@@ -126,12 +129,11 @@ class Settings(Section):
     model: ModelSettings
     ratio: RatioSettings
     train: TrainSettings
+    loss: LossSettings
     study: StudySettings
     launcher: LauncherSettings
     tracking: TrackingSettings
 
     def trial_fingerprint(self) -> str:
-        """SHA-256 (hex) of what a trial's result depends on; the study, launcher, tracking and paths may differ."""
-        parts = (self.languages, self.data, self.evaluation, self.model, self.ratio, self.train)
-        text = f"{self.seed}" + "".join(part.fingerprint() for part in parts)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 (hex) of what a trial's result depends on; see `sweep.settings.identity`."""
+        return identity.trial_fingerprint(self)

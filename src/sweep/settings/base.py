@@ -24,12 +24,15 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     UNRELATED: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
+    ROUNDING: ClassVar[frozenset[str]] = frozenset()  # fields that change only how a result is rounded
 
-    def fingerprint(self) -> str:
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """Fields as JSON has them, without those that no result depends on and those of `but`."""
+        return self.model_dump(mode="json", exclude=set(self.UNRELATED | but))
+
+    def fingerprint(self, but: frozenset[str] = frozenset()) -> str:
         """SHA-256 (hex) of the canonical JSON form: equal settings, equal fingerprint, in any process."""
-        text = json.dumps(
-            self.model_dump(mode="json", exclude=set(self.UNRELATED)), sort_keys=True, ensure_ascii=True
-        )
+        text = json.dumps(self.plain(but), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -7,12 +7,13 @@ from sweep.settings import Settings
 
 
 def _zero_shot(settings: Settings) -> str | None:
-    if settings.data.kind == "squad" and settings.evaluation.kind == "squad":
-        paths = (settings.data.path, settings.evaluation.path)
+    data, evaluation = settings.data, settings.evaluation
+    if data.kind == evaluation.kind and data.corpus is not None and evaluation.corpus is not None:
+        paths = (data.path, evaluation.path)
         same_path = None not in paths and len({Path(str(path)).resolve() for path in paths}) == 1
-        if settings.data.corpus.name == settings.evaluation.corpus.name or same_path:
+        if data.corpus.name == evaluation.corpus.name or same_path:
             return (
-                f"data and evaluation are both '{settings.evaluation.name}': a study never trains on what it "
+                f"data and evaluation are both '{evaluation.name}': a study never trains on what it "
                 "evaluates on; choose another data= or evaluation="
             )
     return None

@@ -1,6 +1,6 @@
 """Training data and benchmarks: which corpus, how it is read, how its pools are searched."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,10 @@ class CldrShape(Section):
 
 class CldrData(CldrShape):
     """Embedded training data drawn from CLDR names; no download."""
+
+    title: ClassVar[str] = "CLDR records (embedded)"
+    corpus: ClassVar[None] = None
+    path: ClassVar[None] = None
 
     kind: Literal["cldr"]
     records: CldrRecords
@@ -81,12 +85,21 @@ class SquadData(Section):
     context: bool
     max_questions: Positive | None
 
+    @property
+    def title(self) -> str:
+        """What a model card calls it."""
+        return self.corpus.name
+
 
 DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
 
 
 class CldrEvaluation(CldrShape):
     """Held-out CLDR records as a benchmark."""
+
+    search: ClassVar[None] = None  # all ranks are exact
+    corpus: ClassVar[None] = None
+    path: ClassVar[None] = None
 
     kind: Literal["cldr"]
     name: Name
@@ -107,6 +120,8 @@ class CorpusEvaluation(Section):
 class SquadEvaluation(CorpusEvaluation):
     """A LAReQA benchmark: one candidate a sentence, with or without its paragraph as context. `unit`: what is
     parallel across languages, the paragraph or the translation group that a sentence answers."""
+
+    search: ClassVar[None] = None  # all ranks are exact
 
     kind: Literal["squad"]
     context: bool

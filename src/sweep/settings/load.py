@@ -10,6 +10,7 @@ from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Settings
 from sweep.settings.checks import STUDY_CHECKS
 from sweep.settings.compose import Composer
+from sweep.settings.earlier import completed
 from sweep.settings.validate import validated
 
 
@@ -24,12 +25,13 @@ def load_settings(composer: Composer, point: dict[str, Any] | None = None) -> Se
 
 
 def saved_settings(file: Path) -> Settings:
-    """Settings of a study as its `config.yaml` has them. Raises InputError if they are not those of this version."""
+    """Settings of a study as its `config.yaml` has them, that of an earlier version included. Raises InputError if
+    they are of neither."""
     try:
         config = OmegaConf.create(file.read_text())
         if not isinstance(config, DictConfig):
             raise InputError("it is not a study's configuration")
-        return validated(config, Settings)
+        return validated(completed(config), Settings)
     except (InputError, YAMLError) as error:
         raise InputError(f"{file}: {error}") from error
 

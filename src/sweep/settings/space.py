@@ -103,14 +103,14 @@ def space_problem(space: Mapping[str, Dimension], sampler: str) -> str | None:
 
 def point_problem(space: Mapping[str, Dimension], points: Sequence[Mapping[str, Any]]) -> str | None:
     """What is wrong with the first points of a search, or None."""
-    mend = "study.first_points=[] leaves them out"
+    fix = "study.first_points=[] leaves them out"
     if points and all(dimension.grid is not None for dimension in space.values()):
-        return f"first_points belong to a search, and this space is a grid; {mend}"
+        return f"first_points belong to a search, and this space is a grid; {fix}"
     for point in points:
         for path, value in point.items():
             if path not in space:
                 known = ", ".join(space) or "nothing"
-                return f"first_points: '{path}' is not searched (space: {known}); {mend}"
+                return f"first_points: '{path}' is not searched (space: {known}); {fix}"
             if not space[path].holds(value):
-                return f"first_points: {path}={value!r} is not in the space; {mend}"
+                return f"first_points: {path}={value!r} is not in the space; {fix}"
     return None

@@ -26,6 +26,11 @@ class EncoderSettings(Section):
 class TinyModel(EncoderSettings):
     """A small Transformer encoder trained from scratch; its tokenizer is trained on the training text."""
 
+    pretrained: ClassVar[bool] = False  # nothing to check before, or to evaluate before training
+    restrict_vocabulary: ClassVar[bool] = False
+    lora: ClassVar[None] = None
+    title: ClassVar[str] = "a small encoder trained from scratch"
+
     kind: Literal["tiny"]
     layers: Positive
     hidden_size: Positive
@@ -60,12 +65,19 @@ class HfModel(EncoderSettings):
     """Any Hugging Face encoder, by local folder or hub name. `restrict_vocabulary`: train only the word embeddings
     that occur in training and evaluation text. `lora`: train adapters alone; the exported model has them merged."""
 
+    pretrained: ClassVar[bool] = True
+
     kind: Literal["hf"]
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
     restrict_vocabulary: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
     lora: LoraSettings | None
+
+    @property
+    def title(self) -> str:
+        """What a model card calls it."""
+        return self.path
 
 
 ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]
@@ -144,7 +156,6 @@ class TrainSettings(Section):
     hard negatives a row brings into the batch, where the data has any. Training ends after `max_minutes`, if that is
     set, wherever it is; `compile` has torch compile the encoder."""
 
-    # What changes no result, and what changes only how it is rounded.
     UNRELATED: ClassVar[frozenset[str]] = frozenset({"checkpoint_steps", "checkpoint_minutes"})
     ROUNDING: ClassVar[frozenset[str]] = frozenset(
         {"tokens_per_pass", "gradient_cache", "recompute_activations", "compile"}

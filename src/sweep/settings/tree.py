@@ -14,5 +14,6 @@ def group_options(config_dir: str | None = None) -> dict[str, list[str]]:
     options: dict[str, set[str]] = {}
     for folder in (config_folder(), *([Path(config_dir)] if config_dir else [])):
         for file in sorted(folder.glob("*/*.yaml")):
-            options.setdefault(file.parent.name, set()).add(file.stem)
+            if not file.stem.startswith("_"):  # a base that others are short differences from
+                options.setdefault(file.parent.name, set()).add(file.stem)
     return {group: sorted(names) for group, names in sorted(options.items())}

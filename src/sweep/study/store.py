@@ -18,10 +18,10 @@ from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import Settings, StudySettings
+from sweep.settings.identity import differences, result_settings
 from sweep.study.claims import Claims
 from sweep.study.faults import StorageError
 from sweep.study.goals import objective_value
-from sweep.study.identity import differences, result_settings
 from sweep.study.outcomes import charge_death, end_trial, fail_last
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values

@@ -15,7 +15,7 @@ from sweep.records.files import replacing_folder
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
-from sweep.study.identity import differences, outside, result_settings
+from sweep.settings.identity import differences, has_fingerprint, outside, result_settings
 from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyMissing
@@ -96,7 +96,7 @@ def _same_trial(
     for values in _candidates(there, origin, settings):
         here = Point(values, there.seed)
         try:
-            same = settings_at(here.assignments).trial_fingerprint() == result.fingerprint
+            same = has_fingerprint(settings_at(here.assignments), result.fingerprint)
         except InputError:  # values that do not go together here
             continue
         if same:

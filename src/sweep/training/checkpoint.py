@@ -8,46 +8,36 @@ of the best validation is kept, too, where it is needed in the end.
 
 import hashlib
 import json
-import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from sweep.errors import Fenced
+from sweep.training.optimizer_state import optimizer_parts, optimizer_state, without_functions
+from sweep.training.progress import Progress
+from sweep.training.random_state import RandomState, seed_rank
 
 KEPT = 2
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is: steps done, the losses since the last logged point, seconds spent over all attempts,
-    the best validation (its step and value), validations since then, and whether it has ended before its last step.
-    """
-
-    step: int = 0
-    losses: tuple[float, ...] = ()
-    last_loss: float = math.nan
-    seconds: float = 0.0
-    best: tuple[int, float] | None = None
-    worse: int = 0
-    ended: bool = False
-
-
 class Checkpoints:
-    """A trial's checkpoints. `identity` names the training that they belong to; others' are not used.
+    """A trial's checkpoints. `identity` names the training that they belong to, `earlier` are names that earlier
+    versions gave it; others' are not used.
 
-    Rank 0 writes what all ranks share; every rank writes its own random state. An attempt reads what it and earlier
-    attempts wrote, and writes under names of its own, so that one that wakes from a long pause overwrites nothing of
-    its successor; `still_mine` is asked before each commit.
+    Weights, optimizer and schedule are the same on every rank, so a training goes on with any number of ranks: a rank
+    that has no random state in the checkpoint gets one made of `seed`, rank and step. Rank 0 writes what all ranks
+    share; every rank writes its own random state. An attempt reads what it and earlier attempts wrote, and writes
+    under names of its own, so that one that wakes from a long pause overwrites nothing of its successor; `still_mine`
+    is asked before each commit.
     """
 
     def __init__(
@@ -57,9 +47,13 @@ class Checkpoints:
         accelerator: Accelerator,
         attempt: int = 1,
         still_mine: Callable[[], bool] = lambda: True,
+        earlier: Collection[str] = (),
+        seed: int = 0,
     ) -> None:
         self._folder = folder
         self._identity = {"training": identity, "ranks": accelerator.num_processes, "device": accelerator.device.type}
+        self._names = {identity, *earlier}
+        self._seed = seed
         self._accelerator = accelerator
         self._attempt = attempt
         self._still_mine = still_mine
@@ -75,12 +69,12 @@ class Checkpoints:
             frozen = _frozen(model)
             trained = {key: tensor.contiguous() for key, tensor in weights.items() if key not in frozen}
             save_file(trained, draft / "model.safetensors")
-            tensors, rest = _optimizer_parts(optimizer)
+            tensors, rest = optimizer_parts(optimizer)
             save_file(tensors, draft / "optimizer.safetensors")
-            state = {"progress": asdict(progress), "optimizer": rest, "schedule": schedule.state_dict()}
-            (draft / "state.json").write_text(json.dumps(_plain(state)))
+            state = {"progress": progress.to_json(), "optimizer": rest, "schedule": schedule.state_dict()}
+            (draft / "state.json").write_text(json.dumps(without_functions(state)))
         self._accelerator.wait_for_everyone()
-        save_file(_random_state(self._accelerator.device), draft / self._random_file())
+        save_file(RandomState.now(self._accelerator.device).tensors(), draft / self._random_file())
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             self._commit(draft, self._folder / name)
@@ -110,8 +104,8 @@ class Checkpoints:
 
     def _committed(self) -> list[Path]:
         """Those of this attempt and of earlier ones, by step and then by attempt."""
-        found = [folder for folder in self._folder.glob("step-*") if _attempt_of(folder) <= self._attempt]
-        return sorted(found, key=lambda folder: (_step_of(folder), _attempt_of(folder)))
+        folders = [folder for folder in self._folder.glob("step-*") if _attempt_of(folder) <= self._attempt]
+        return sorted(folders, key=lambda folder: (_step_of(folder), _attempt_of(folder)))
 
     def newest(self, step: int | None = None) -> tuple[Path | None, list[str]]:
         """The newest sound checkpoint of this training (after this step, if one is given), and what is wrong with
@@ -129,8 +123,9 @@ class Checkpoints:
     def _problem(self, folder: Path) -> str | None:
         try:
             manifest = json.loads((folder / MANIFEST).read_text())
-            if manifest["identity"] != self._identity:
-                return "is of another training, or of another number of processes"
+            identity = manifest["identity"]
+            if identity["training"] not in self._names or identity["device"] != self._identity["device"]:
+                return "is of another training, or of another kind of device"
             for name, digest in manifest["sha256"].items():
                 if _digest(folder / name) != digest:
                     return f"{name} is damaged"
@@ -142,12 +137,24 @@ class Checkpoints:
         """Set everything to what it was when the checkpoint was saved."""
         self.restore_weights(folder, model)
         state = json.loads((folder / "state.json").read_text())
-        optimizer.load_state_dict(_optimizer_state(load_file(folder / "optimizer.safetensors"), state["optimizer"]))
+        optimizer.load_state_dict(optimizer_state(load_file(folder / "optimizer.safetensors"), state["optimizer"]))
         schedule.load_state_dict(state["schedule"])
-        _set_random_state(load_file(folder / self._random_file()), self._accelerator.device)
-        progress = state["progress"]
-        best = None if progress["best"] is None else (int(progress["best"][0]), float(progress["best"][1]))
-        return Progress(**{**progress, "losses": tuple(progress["losses"]), "best": best})
+        progress = Progress.from_json(state["progress"])
+        random = folder / self._random_file()
+        if random.exists():
+            RandomState.of_tensors(load_file(random)).restore(self._accelerator.device)
+        else:
+            seed_rank(self._seed, self._accelerator.process_index, progress.step)
+        return self._with_note(folder, progress)
+
+    def _with_note(self, folder: Path, progress: Progress) -> Progress:
+        """Note that the number of ranks is another than the one the checkpoint was saved with."""
+        before = json.loads((folder / MANIFEST).read_text())["identity"]["ranks"]
+        now = self._accelerator.num_processes
+        if before == now:
+            return progress
+        note = f"{now} processes instead of {before} after step {progress.step}: dropout draws differ from here on"
+        return replace(progress, notes=(*progress.notes, note))
 
     def restore_weights(self, folder: Path, model: nn.Module) -> None:
         """Set the weights alone; those that are not trained stay as they are."""
@@ -172,52 +179,6 @@ def _attempt_of(folder: Path) -> int:
 def _frozen(model: nn.Module) -> set[str]:
     """Parameters that are not trained: they are what the model was built with, and in no checkpoint."""
     return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-
-
-def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by "parameter.name", and the rest of the optimizer's state."""
-    state = optimizer.state_dict()
-    tensors, numbers = {}, {}
-    for parameter, values in state["state"].items():
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                tensors[f"{parameter}.{name}"] = value.contiguous()
-            else:
-                numbers[f"{parameter}.{name}"] = value
-    return tensors, {"numbers": numbers, "param_groups": state["param_groups"]}
-
-
-def _optimizer_state(tensors: Mapping[str, Tensor], rest: dict[str, Any]) -> dict[str, Any]:
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in {**tensors, **rest["numbers"]}.items():
-        parameter, name = key.split(".", 1)
-        state.setdefault(int(parameter), {})[name] = value
-    groups = [
-        {**group, "betas": tuple(group["betas"])} if "betas" in group else group for group in rest["param_groups"]
-    ]
-    return {"state": state, "param_groups": groups}
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def _set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def _plain(value: Any) -> Any:
-    """Without what JSON cannot hold: the schedule keeps its functions."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items() if not callable(item)}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value if not callable(item)]
-    return value
 
 
 def _digest(file: Path) -> str:

@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from enum import IntFlag
+from typing import Any
 
 import torch
 import torch.distributed
@@ -15,14 +16,13 @@ from sweep.errors import TrialFailed
 from sweep.evaluation.validation import Validation
 from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
-from sweep.training.checkpoint import Checkpoints, Progress
+from sweep.training.checkpoint import Checkpoints
+from sweep.training.exposure import NOTHING, Exposure
 from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
+from sweep.training.progress import Progress
 from sweep.training.step import ContrastiveStep
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
-
-# What may follow a step.
-_SAVE, _PRUNE, _PAUSE, _END = 1, 2, 4, 8
 
 SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
     "linear": get_linear_schedule_with_warmup,
@@ -30,11 +30,24 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
 }
 
 
-class Trained(NamedTuple):
-    """The last step's loss, and how many steps were done."""
+class Verdict(IntFlag):
+    """What is to follow a step."""
+
+    GO_ON = 0
+    SAVE = 1
+    PRUNE = 2
+    PAUSE = 4
+    END = 8
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The last step's loss, how many steps were done, what they were exposed to, and what a reader should know."""
 
     loss: float
     steps: int
+    exposure: Exposure = NOTHING
+    notes: tuple[str, ...] = ()
 
 
 class Training:
@@ -68,29 +81,30 @@ class Training:
 
         Raises TrialFailed (a loss or an embedding is not finite), Paused or Pruned (as `watch` decides), and Fenced.
         """
-        progress = self._resumed(watch)
+        progress = self._resume(watch)
         self._encoder.train()
         started, before = time.monotonic(), progress.seconds
         saved_at = started
         while progress.step < self._settings.steps and not progress.ended:
-            progress = self._advanced(progress, watch)
-            progress, verdict = self._judged(progress, watch)
+            progress = self._advance(progress, watch)
+            progress, verdict = self._judge(progress, watch)
             now = time.monotonic()
-            verdict |= self._told(self._asked(before + now - started, now - saved_at, watch))
+            verdict |= self._broadcast_verdict(self._ask(before + now - started, now - saved_at, watch))
             progress = replace(progress, seconds=before + now - started)
-            if verdict & _END:
+            if verdict & Verdict.END:
                 progress = replace(progress, ended=True)
             if self._checkpoints is not None and (verdict or self._is_due(progress)):
                 self._checkpoints.save(self._encoder, self._optimizer, self._schedule, progress)
                 saved_at = time.monotonic()
-            if verdict & (_PRUNE | _PAUSE) and progress.step < self._settings.steps:
-                raise Pruned(progress.step) if verdict & _PRUNE else Paused(progress.step)
+            if verdict & (Verdict.PRUNE | Verdict.PAUSE) and progress.step < self._settings.steps:
+                raise Pruned(progress.step) if verdict & Verdict.PRUNE else Paused(progress.step)
         if progress.ended:
             watch.on_note(f"training ended after step {progress.step} of {self._settings.steps}")
         self._take_best(progress, watch)
-        return Trained(progress.last_loss, progress.step)
+        return Trained(progress.last_loss, progress.step, progress.exposure, progress.notes)
 
-    def _resumed(self, watch: Watch) -> Progress:
+    def _resume(self, watch: Watch) -> Progress:
+        """Set everything to the newest checkpoint, if there is one."""
         if self._checkpoints is None:
             return Progress()
         folder, problems = self._checkpoints.newest()
@@ -99,53 +113,67 @@ class Training:
         if folder is None:
             return Progress()
         watch.on_note(f"going on from checkpoint {folder.name}")
-        return self._checkpoints.restore(folder, self._encoder, self._optimizer, self._schedule)
+        progress = self._checkpoints.restore(folder, self._encoder, self._optimizer, self._schedule)
+        for note in progress.notes:
+            watch.on_note(note)
+        parts = self._settings.accumulate_batches
+        if progress.exposure.batches < progress.step * parts:  # a checkpoint of an earlier version
+            progress = replace(progress, exposure=self._exposure_of(progress.step * parts))
+        return progress
 
-    def _advanced(self, progress: Progress, watch: Watch) -> Progress:
+    def _exposure_of(self, batches: int) -> Exposure:
+        """What the plan's first batches exposed the training to; their losses are not known."""
+        exposure = Exposure()
+        for number in range(batches):
+            exposure = exposure.after(self._plan.batch(number), self._settings.batch_size, None)
+        return exposure
+
+    def _advance(self, progress: Progress, watch: Watch) -> Progress:
         """One step more."""
         done = progress.step + 1
-        last = self._one_step(done)
+        last, exposure = self._one_step(done, progress.exposure)
         losses = (*progress.losses, last)
         rate = max(self._schedule.get_last_lr())
         self._schedule.step()
         if done % self._settings.log_every == 0 or done == self._settings.steps:
             watch.on_point(TrainingPoint(done, sum(losses) / len(losses), rate, int(time.time() * 1000)))
             losses = ()
-        return replace(progress, step=done, losses=losses, last_loss=last)
+        return replace(progress, step=done, losses=losses, last_loss=last, exposure=exposure)
 
-    def _judged(self, progress: Progress, watch: Watch) -> tuple[Progress, int]:
+    def _judge(self, progress: Progress, watch: Watch) -> tuple[Progress, Verdict]:
         """What a validation says, if one is due: whether to prune or to stop early."""
         every, stopping = self._settings.validation.every_steps, self._settings.early_stopping
         if self._validate is None or every is None or progress.step % every:
-            return progress, 0
-        found = self._validate(progress.step)
-        verdict = self._told(_PRUNE if found is not None and watch.on_validation(found) else 0)
+            return progress, Verdict.GO_ON
+        validation = self._validate(progress.step)
+        hopeless = validation is not None and watch.on_validation(validation)
+        verdict = self._broadcast_verdict(Verdict.PRUNE if hopeless else Verdict.GO_ON)
         if stopping.patience is None:
             return progress, verdict
-        value = self._broadcast(0.0 if found is None else found.metrics[stopping.metric])
+        value = self._broadcast(0.0 if validation is None else validation.metrics[stopping.metric])
         if progress.best is None or value > progress.best[1] + stopping.min_delta:
-            return replace(progress, best=(progress.step, value), worse=0), verdict | _SAVE
+            return replace(progress, best=(progress.step, value), worse=0), verdict | Verdict.SAVE
         progress = replace(progress, worse=progress.worse + 1)
-        return progress, verdict | (_END if progress.worse >= stopping.patience else 0)
+        return progress, verdict | (Verdict.END if progress.worse >= stopping.patience else Verdict.GO_ON)
 
-    def _asked(self, seconds: float, since_saved: float, watch: Watch) -> int:
+    def _ask(self, seconds: float, since_saved: float, watch: Watch) -> Verdict:
         """What clocks and the user ask for."""
         settings = self._settings
-        verdict = _SAVE if since_saved > 60 * settings.checkpoint_minutes else 0
+        verdict = Verdict.SAVE if since_saved > 60 * settings.checkpoint_minutes else Verdict.GO_ON
         if settings.max_minutes is not None and seconds > 60 * settings.max_minutes:
-            verdict |= _END
-        return verdict | (_PAUSE if watch.should_pause() else 0)
+            verdict |= Verdict.END
+        return verdict | (Verdict.PAUSE if watch.should_pause() else Verdict.GO_ON)
 
-    def _told(self, verdict: int) -> int:
+    def _broadcast_verdict(self, verdict: Verdict) -> Verdict:
         """Rank 0's verdict, on every rank: their clocks differ."""
-        return int(self._broadcast(float(verdict)))
+        return Verdict(int(self._broadcast(float(verdict))))
 
     def _broadcast(self, number: float) -> float:
         if self._accelerator.num_processes == 1:
             return number
-        told = torch.tensor([number], dtype=torch.float64, device=self._accelerator.device)
-        torch.distributed.broadcast(told, 0)
-        return float(told.item())
+        box = torch.tensor([number], dtype=torch.float64, device=self._accelerator.device)
+        torch.distributed.broadcast(box, 0)
+        return float(box.item())
 
     def _is_due(self, progress: Progress) -> bool:
         """Whether to save after this step whatever the clock says: the last, and every N steps."""
@@ -165,11 +193,12 @@ class Training:
         self._checkpoints.restore_weights(folder, self._encoder)
         watch.on_note(f"the weights of step {progress.best[0]} are taken: {progress.best[1]:.4f}")
 
-    def _one_step(self, done: int) -> float:
-        """Forward, backward and update; the batches' mean loss."""
+    def _one_step(self, done: int, exposure: Exposure) -> tuple[float, Exposure]:
+        """Forward, backward and update; the batches' mean loss, and the exposure with these batches."""
         parts = self._settings.accumulate_batches
         batches = [self._plan.batch((done - 1) * parts + part) for part in range(parts)]
-        loss = sum(float(self._step(batch, share=1 / parts).mean()) for batch in batches) / parts
+        losses = [float(self._step(batch, share=1 / parts).mean()) for batch in batches]
+        loss = sum(losses) / parts
         if not math.isfinite(loss):
             raise TrialFailed(
                 f"the loss became {loss} in step {done} of {self._settings.steps}; try a smaller "
@@ -179,7 +208,9 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), self._settings.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return loss
+        for batch, of_batch in zip(batches, losses, strict=True):
+            exposure = exposure.after(batch, self._settings.batch_size, of_batch)
+        return loss, exposure
 
     def _add_up_gradients(self) -> None:
         """Sum over the ranks, all parameters in one message."""

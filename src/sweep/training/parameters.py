@@ -14,10 +14,10 @@ LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)\.")  # as the architec
 
 def layer_of(name: str) -> int:
     """The layer that a parameter belongs to: 0 for embeddings, 1 for the lowest layer; what stands above all layers
-    counts with the highest, which is told by -1."""
-    found = LAYER.search(name)
-    if found:
-        return int(found[1]) + 1
+    counts with the highest, which is -1."""
+    layer = LAYER.search(name)
+    if layer:
+        return int(layer[1]) + 1
     return 0 if "embed" in name else -1
 
 

@@ -16,6 +16,7 @@ from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.settings import RatioSettings
 
+Kind = Literal["monolingual", "cross-lingual"]
 Pair = tuple[str, str]  # language of the question, language of the passage
 
 
@@ -25,11 +26,11 @@ class Batch:
 
     `kind` is "monolingual" or "cross-lingual"; `pairs` the (question, passage) languages of each row.
     `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups.
-    `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch; `hard_bn` tells
+    `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch; `hard_bn` says
     of which question each may be a negative: of all, but for those of a group that it is a relevant passage of.
     """
 
-    kind: Literal["monolingual", "cross-lingual"]
+    kind: Kind
     pairs: tuple[Pair, ...]
     group_b: NDArray[np.int64]
     question_b: NDArray[np.int32]
@@ -117,7 +118,7 @@ class BatchPlan:
         self,
         rng: np.random.Generator,
         step: int,
-        kind: Literal["monolingual", "cross-lingual"],
+        kind: Kind,
         pairs: list[Pair],
         rows: list[NDArray[np.int64]],
     ) -> Batch:
@@ -138,9 +139,7 @@ class BatchPlan:
                 chosen[int(unused)] = pairs[unit]
         return self._assemble(step, "cross-lingual", list(chosen.values()), np.array(list(chosen)))
 
-    def _assemble(
-        self, step: int, kind: Literal["monolingual", "cross-lingual"], pairs: list[Pair], group_b: NDArray[np.int64]
-    ) -> Batch:
+    def _assemble(self, step: int, kind: Kind, pairs: list[Pair], group_b: NDArray[np.int64]) -> Batch:
         column = {code: index for index, code in enumerate(self.data.languages)}
         column_b = [column[answered] for _, answered in pairs]
         question_b = self.data.question_gl[group_b, [column[asked] for asked, _ in pairs]]
@@ -155,8 +154,8 @@ class BatchPlan:
         if self.hard_negatives:
             rng = np.random.default_rng([self.seed, step, 1])  # its own: the rows are those of a plan without them
             for cell in zip(group_b.tolist(), column_b, strict=True):
-                found = self.data.negatives.get(cell, drawn[0])
-                drawn.append(rng.choice(found, min(self.hard_negatives, len(found)), replace=False))
+                texts = self.data.negatives.get(cell, drawn[0])
+                drawn.append(rng.choice(texts, min(self.hard_negatives, len(texts)), replace=False))
         return np.concatenate(drawn)
 
 

@@ -19,8 +19,9 @@ from sweep.model.batching import length_sorted_batches
 from sweep.model.encoder import Retriever, TokenBatch
 from sweep.model.packing import PackedBatch
 from sweep.settings import TrainSettings
-from sweep.training.loss import info_nce, negative_mask
+from sweep.training.losses.protocol import Embeddings, Loss, LossBatch
 from sweep.training.plan import Batch, rank_slice
+from sweep.training.random_state import RandomState
 from sweep.training.tokens import TokenTable
 
 
@@ -29,22 +30,6 @@ class _SubBatch(NamedTuple):
 
     tokens: TokenBatch | PackedBatch
     places: Tensor
-
-
-class _RandomState(NamedTuple):
-    """What dropout draws from, on this rank."""
-
-    cpu: Tensor
-    device: Tensor | None
-
-    @classmethod
-    def now(cls, device: torch.device) -> "_RandomState":
-        return cls(torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None)
-
-    def restore(self, device: torch.device) -> None:
-        torch.set_rng_state(self.cpu)
-        if self.device is not None:
-            torch.cuda.set_rng_state(self.device, device)
 
 
 class ContrastiveStep:
@@ -57,29 +42,35 @@ class ContrastiveStep:
     """
 
     def __init__(
-        self, retriever: Retriever, tokens: TokenTable, settings: TrainSettings, accelerator: Accelerator
+        self,
+        retriever: Retriever,
+        tokens: TokenTable,
+        settings: TrainSettings,
+        accelerator: Accelerator,
+        loss: Loss,
     ) -> None:
         self._retriever = retriever
         self._encoder = retriever.encoder
         self._tokens = tokens
         self._settings = settings
         self._accelerator = accelerator
+        self._loss = loss
 
     def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
         """Loss of every row of the global batch, float32 (b), detached; gradients are those of `share` x its mean."""
         subs = self._sub_batches(batch)
         if not self._settings.gradient_cache:
             embedding_nh = self._joined([self._embed(sub) for sub in subs], subs)
-            loss_b = self._loss(embedding_nh, batch)
+            loss_b = self._loss_of(embedding_nh, batch)
             (share * loss_b.mean()).backward()  # type: ignore[no-untyped-call]
             return loss_b.detach()
         states, parts = [], []
         with torch.no_grad():
             for sub in subs:
-                states.append(_RandomState.now(self._accelerator.device))
+                states.append(RandomState.now(self._accelerator.device))
                 parts.append(self._embed(sub))
         embedding_nh = self._joined(parts, subs).requires_grad_()
-        loss_b = self._loss(embedding_nh, batch)
+        loss_b = self._loss_of(embedding_nh, batch)
         (share * loss_b.mean()).backward()  # type: ignore[no-untyped-call]
         assert embedding_nh.grad is not None
         for sub, state in zip(subs, states, strict=True):
@@ -116,17 +107,13 @@ class ContrastiveStep:
         place_n = torch.cat([sub.places for sub in subs])
         return torch.cat(list(parts))[torch.argsort(place_n)]
 
-    def _loss(self, embedding_nh: Tensor, batch: Batch) -> Tensor:
+    def _loss_of(self, embedding_nh: Tensor, batch: Batch) -> Tensor:
+        """Loss of every row of the global batch (b), from this rank's embeddings (n, h)."""
         sizes = (len(batch.group_b), len(batch.group_b), len(batch.hard_n))
         parts = torch.split(embedding_nh, [len(self._own(size)) for size in sizes])
         query_bh, passage_bh, hard_nh = (self._gathered(part, size) for part, size in zip(parts, sizes, strict=True))
-        device = self._accelerator.device
-        group_b, passage_b, hard_bn = (
-            torch.as_tensor(array, device=device) for array in (batch.group_b, batch.passage_b, batch.hard_bn)
-        )
-        candidate_ch = torch.cat([passage_bh, hard_nh])
-        negative_bc = negative_mask(group_b, passage_b, hard_bn)
-        return info_nce(query_bh, candidate_ch, negative_bc, self._settings.temperature)
+        embeddings = Embeddings(query_bh, torch.cat([passage_bh, hard_nh]))
+        return self._loss(embeddings, LossBatch.of(batch, self._accelerator.device))
 
     def _gathered(self, local_nh: Tensor, size: int) -> Tensor:
         """Embeddings of the whole batch; only this rank's own carry gradients. Every rank computes the whole loss, so

@@ -31,7 +31,7 @@ def training_tokens(data: TrainingSet, role: Role, cache: TokenCache) -> RoleTok
 class TokenTable:
     """Token ids of the training texts by text index and role, as rows of the retriever's word embeddings.
 
-    `on_note` is told how many texts are longer than the model's limit.
+    `on_note` gets a line on how many texts are longer than the model's limit.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class TokenTable:
         self._retriever = retriever
         self._tokens: dict[Role, RoleTokens] = {}
         for role in ROLES:
-            self._tokens[role] = found = training_tokens(data, role, cache)
-            cut = found.ids.truncated()
+            self._tokens[role] = training_tokens(data, role, cache)
+            cut = self._tokens[role].ids.truncated()
             if cut:
                 on_note(
                     f"{cut:,} distinct training {role} texts are longer than model.max_{role}_tokens and were cut"

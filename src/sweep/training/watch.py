@@ -1,4 +1,4 @@
-"""What rank 0 is told while a training runs, and what it may decide: to prune it or to pause it."""
+"""What rank 0 hears of while a training runs, and what it may decide: to prune it or to pause it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

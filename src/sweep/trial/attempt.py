@@ -23,10 +23,12 @@ from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
 from sweep.report.card import model_card
 from sweep.settings import Settings
+from sweep.settings.identity import has_fingerprint
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.curves import Curves
+from sweep.trial.exposure import exposure_table
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 
 STATUS_S = 0.3  # how often the status file is renewed
@@ -64,7 +66,7 @@ class TrialRun:
     def _committed_result(self) -> TrialResult | None:
         """The result of an earlier attempt that was killed after it had one."""
         result = self.folder.read_result()
-        return result if result is not None and result.fingerprint == self.settings.trial_fingerprint() else None
+        return result if result is not None and has_fingerprint(self.settings, result.fingerprint) else None
 
     def run(self, data: TrialData) -> None:
         """Run the trial and record it as COMPLETE or FAILED; drop it if another attempt has taken it over."""
@@ -107,6 +109,7 @@ class TrialRun:
             for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
                 if evaluation is not None:
                     evaluation.write(folder.metrics, folder.details, folder.ranks)
+            write_atomically(self.folder.exposure, exposure_table(outcome.exposure))
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)
             for goal in settings.study.objectives:

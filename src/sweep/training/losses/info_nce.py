@@ -3,23 +3,30 @@
 Shapes: b = rows of the global batch, n = hard negatives of the batch, c = b + n candidates, h = hidden size.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from sweep.settings import InfoNceSettings, TrainSettings
+from sweep.training.losses.protocol import Embeddings, LossBatch
 
-def negative_mask(group_b: Tensor, passage_b: Tensor, hard_bn: Tensor | None = None) -> Tensor:
-    """Which candidate may serve as a negative of which question: bool (b, c), True = may.
 
-    Candidates are the passages of the batch, then its hard negatives, for which `hard_bn` says it.
+@dataclass(frozen=True)
+class InfoNce:
+    """InfoNCE over the global batch. `temperature` (> 0) divides the cosine similarities."""
 
-    Passage j is no negative of question i if it belongs to the same translation group, or if it has the very text of
-    the relevant passage of i (two questions answered by one sentence). The diagonal, the positive, is False too.
-    """
-    same_group_bb = group_b[:, None] == group_b[None, :]
-    same_text_bb = passage_b[:, None] == passage_b[None, :]
-    in_batch_bb = ~(same_group_bb | same_text_bb)
-    return in_batch_bb if hard_bn is None else torch.cat([in_batch_bb, hard_bn], dim=1)
+    temperature: float
+
+    @classmethod
+    def from_settings(cls, settings: InfoNceSettings, train: TrainSettings) -> "InfoNce":
+        """The loss with `train.temperature`."""
+        return cls(train.temperature)
+
+    def __call__(self, embeddings: Embeddings, batch: LossBatch) -> Tensor:
+        """Loss of each row, float32 (b); whatever the languages of the batch."""
+        return info_nce(*embeddings, batch.negative_bc, self.temperature)
 
 
 def info_nce(query_bh: Tensor, candidate_ch: Tensor, negative_bc: Tensor, temperature: float) -> Tensor:

@@ -1,18 +1,18 @@
-"""Build a retriever from settings: from scratch, or from a Hugging Face folder or hub name."""
+"""A pretrained encoder from a Hugging Face folder or hub name."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder, Retriever
 from sweep.model.lora import check_peft
-from sweep.model.tokenizer import unigram_tokenizer
-from sweep.settings import HfModel, ModelSettings, TinyModel
+from sweep.settings import HfModel
 
 # Its report of unused weights reads like a failure; what matters of it is checked below.
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -32,33 +32,21 @@ DROPOUT_NAMES = (
 )
 
 
-def build_retriever(settings: ModelSettings, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
-    """A retriever ready to train. `training_texts` train the tokenizer of the from-scratch model; `seed` its weights.
+class Pretrained:
+    """Any Hugging Face encoder, by folder or hub name."""
 
-    Raises InputError if a pretrained model cannot be loaded.
-    """
-    if isinstance(settings, TinyModel):
-        return _tiny(settings, training_texts, cache, seed)
-    return load_pretrained(settings)
+    def check(self, settings: HfModel) -> None:
+        """A quick look, before any trial starts, at whether the model can be found. Raises InputError."""
+        check_pretrained(settings)
 
+    def build(self, settings: HfModel, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+        """The model as it is published. Raises InputError naming `model.path`."""
+        return load_pretrained(settings)
 
-def _tiny(settings: TinyModel, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
-    tokenizer = unigram_tokenizer(training_texts, settings.vocabulary_size, cache)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=settings.hidden_size,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        intermediate_size=4 * settings.hidden_size,
-        max_position_embeddings=max(settings.max_query_tokens, settings.max_passage_tokens),
-        hidden_dropout_prob=settings.dropout,
-        attention_probs_dropout_prob=settings.dropout,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        backbone = BertModel(config, add_pooling_layer=False)
-    return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
+    def word_embeddings(self, settings: HfModel) -> Tensor:
+        """The published weights of all word embeddings (v, h)."""
+        weight: Tensor = load_pretrained(settings).encoder.backbone.get_input_embeddings().weight
+        return weight
 
 
 def load_pretrained(settings: HfModel) -> Retriever:

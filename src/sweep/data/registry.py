@@ -1,0 +1,17 @@
+"""Which reader a `kind` names. A new one: its module, its settings, and a line here."""
+
+from sweep.data.cldr import CldrBenchmark, CldrTraining
+from sweep.data.judged import JudgedBenchmark
+from sweep.data.reader import BenchmarkReader, TrainingReader
+from sweep.data.squad import SquadBenchmark, SquadTraining
+
+TRAINING: dict[str, TrainingReader] = {
+    "cldr": CldrTraining(),
+    "squad": SquadTraining(),
+}
+BENCHMARKS: dict[str, BenchmarkReader] = {
+    "cldr": CldrBenchmark(),
+    "squad": SquadBenchmark(),
+    "miracl": JudgedBenchmark(),
+    "beir": JudgedBenchmark(),
+}

@@ -1,0 +1,88 @@
+"""What may not change: between two runs of a study, and between a trial's attempts.
+
+The definition is `RESULT_SECTIONS`, less the fields that a section declares in `UNRELATED` or `ROUNDING`. A trial's
+fingerprint, which checkpoints and results carry, and the settings that a study remembers are both made from it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweep.settings.base import Section, flattened
+from sweep.settings.loss import DEFAULT_LOSS
+from sweep.settings.study import StudySettings
+
+if TYPE_CHECKING:
+    from sweep.settings import Settings
+
+RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train", "loss")
+
+
+def _sections(settings: "Settings") -> dict[str, Section]:
+    """The sections that results depend on. The default loss is left out: studies were begun without the section."""
+    sections = {name: getattr(settings, name) for name in RESULT_SECTIONS}
+    return {name: section for name, section in sections.items() if section != DEFAULT_LOSS}
+
+
+def trial_fingerprint(settings: "Settings") -> str:
+    """SHA-256 (hex) of what a trial's result depends on.
+
+    The study, launcher, tracking and paths may differ, and so may what changes only how a result is rounded.
+    """
+    return _digest(settings, [section.fingerprint(but=section.ROUNDING) for section in _sections(settings).values()])
+
+
+def earlier_fingerprints(settings: "Settings") -> tuple[str, ...]:
+    """What earlier versions called these settings: version 0.1 counted what changes only the rounding, too."""
+    return (_digest(settings, [section.fingerprint() for section in _sections(settings).values()]),)
+
+
+def has_fingerprint(settings: "Settings", fingerprint: str) -> bool:
+    """Whether what has this fingerprint, given by this version or an earlier one, has these settings."""
+    return fingerprint in (trial_fingerprint(settings), *earlier_fingerprints(settings))
+
+
+def _digest(settings: "Settings", fingerprints: list[str]) -> str:
+    return hashlib.sha256(f"{settings.seed}{''.join(fingerprints)}".encode()).hexdigest()
+
+
+def result_settings(settings: "Settings") -> dict[str, Any]:
+    """Settings that change results, flattened to config paths; without what is searched.
+
+    Those that change only how results are rounded, or how often a training is saved, may change between runs of one
+    study; the target, seeds, sampler, launcher, storage, tracking and paths may, too.
+    """
+    sections: dict[str, Any] = {
+        name: section.plain(but=section.ROUNDING) for name, section in _sections(settings).items()
+    }
+    sections["study"] = {"objectives": settings.study.model_dump(mode="json")["objectives"]}
+    searched = set(settings.study.space)
+    return {path: value for path, value in flattened(sections).items() if not _is_within(path, searched)} | {
+        f"study.space.{path}": _kind(settings.study, path) for path in searched
+    }
+
+
+def _is_within(path: str, searched: set[str]) -> bool:
+    """Whether a path is searched, itself or with the group it belongs to."""
+    return any(path == name or path.startswith(name + ".") for name in searched)
+
+
+def _kind(study: StudySettings, path: str) -> Any:
+    """A grid's values may change; a searched dimension may not, since its earlier points were drawn from it."""
+    return "grid" if study.is_grid else study.space[path].model_dump(mode="json", exclude_none=True)
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One line for every path whose value is not the same."""
+    differing = sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
+    return [f"  {path}: {then.get(path)!r} in the study, {now.get(path)!r} now" for path in differing]
+
+
+def outside(settings: Mapping[str, Any], *searched: set[str]) -> dict[str, Any]:
+    """Of result settings those that no search touches; the objectives are no matter of a trial's result."""
+    every = set().union(*searched)
+    return {
+        path: value
+        for path, value in settings.items()
+        if not path.startswith("study.") and not _is_within(path, every)
+    }

@@ -1,0 +1,17 @@
+"""Which loss a `kind` names."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sweep.settings import LossSettings, TrainSettings
+from sweep.training.losses.info_nce import InfoNce
+from sweep.training.losses.protocol import Loss
+
+LOSSES: dict[str, Callable[[Any, TrainSettings], Loss]] = {
+    "info_nce": InfoNce.from_settings,
+}
+
+
+def make_loss(settings: LossSettings, train: TrainSettings) -> Loss:
+    """The loss that the settings choose."""
+    return LOSSES[settings.kind](settings, train)

@@ -1,0 +1,37 @@
+"""What a trial trains on and is evaluated on, kept from trial to trial."""
+
+from typing import NamedTuple
+
+from sweep.data.benchmark import Benchmark
+from sweep.data.holdout import hold_out
+from sweep.data.load import check_zero_shot, load_benchmark, load_training_set
+from sweep.data.training_set import TrainingSet
+from sweep.settings import Settings
+
+
+class TrialTexts(NamedTuple):
+    """What a trial trains on, what it is evaluated on, and what it is evaluated on while it trains, if it is."""
+
+    training: TrainingSet
+    benchmark: Benchmark
+    validation: Benchmark | None
+
+
+class TrialData:
+    """Training sets and benchmarks; the last ones are kept from trial to trial while their settings stay the same."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[str, TrialTexts] | None = None
+
+    def of(self, settings: Settings) -> TrialTexts:
+        """The training set and the benchmarks of one point. Raises InputError."""
+        parts = (settings.data, settings.evaluation, settings.languages, settings.train.validation)
+        fingerprint = "".join(part.fingerprint() for part in parts)
+        if self._kept is None or self._kept[0] != fingerprint:
+            training, benchmark = load_training_set(settings), load_benchmark(settings)
+            check_zero_shot(training, benchmark)
+            validation = None
+            if settings.train.validation.every_steps is not None:
+                training, validation = hold_out(training, settings.train.validation.groups)
+            self._kept = fingerprint, TrialTexts(training, benchmark, validation)
+        return self._kept[1]

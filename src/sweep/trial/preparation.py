@@ -1,0 +1,107 @@
+"""The first part of a trial: its data, its retriever, and what the retriever was before any training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from sweep.data.benchmark import Benchmark
+from sweep.data.load import benchmark_tiers
+from sweep.evaluation.scoring import Evaluation, evaluate, passage_texts, question_texts
+from sweep.evaluation.summarise import Members
+from sweep.evaluation.tiers import tier_members
+from sweep.model.encoder import ROLES, Retriever
+from sweep.model.registry import build_retriever
+from sweep.model.token_cache import TokenCache
+from sweep.model.vocabulary import restrict_vocabulary
+from sweep.settings import Settings
+from sweep.settings.cache import cache_folder
+from sweep.training.tokens import training_tokens
+from sweep.trial.inputs import TrialData, TrialTexts
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial runs on, and where it may keep what a killed attempt can go on from."""
+
+    settings: Settings
+    key: str
+    embeddings: Path  # of a large benchmark, while it is evaluated
+    checkpoint: Path
+    baseline: Path  # results of the model as it was before any training
+    attempt: int = 1
+    still_mine: Callable[[], bool] = lambda: True  # whether no later attempt has taken the trial over
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What training and evaluation need. `retriever` is trained in place; `baseline` is the evaluation of the model
+    as it was before any training, on rank 0 of the trial that was the first with it."""
+
+    texts: TrialTexts
+    retriever: Retriever
+    tokens: TokenCache
+    tiers: Members
+    baseline: Evaluation | None
+
+
+def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Callable[[str], None]) -> Prepared:
+    """Load the data and build the retriever, on all ranks. Raises InputError (data or model cannot be used)."""
+    settings = trial.settings
+    texts = data.of(settings)
+    cache = cache_folder(settings.paths)
+    retriever = build_retriever(settings.model, texts.training.texts, cache, settings.seed)
+    tokens = TokenCache(retriever, cache / "tokens", on_note)
+    tiers = tier_members(texts.benchmark.languages, benchmark_tiers(settings), settings.languages.train)
+    baseline = _evaluate_untouched(trial, retriever, texts.benchmark, tiers, accelerator, tokens)
+    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, tiers, baseline)
+
+
+def _restrict(
+    retriever: Retriever,
+    texts: TrialTexts,
+    settings: Settings,
+    tokens: TokenCache,
+    on_note: Callable[[str], None],
+) -> Retriever:
+    """The retriever with the word embeddings of all texts of this trial alone, if that is asked for."""
+    if not settings.model.restrict_vocabulary:
+        return retriever
+    token_ids = [training_tokens(texts.training, role, tokens).ids for role in ROLES]
+    for benchmark in (texts.benchmark, texts.validation):
+        if benchmark is not None:
+            token_ids.append(tokens.of(question_texts(benchmark)[0], "query"))
+            token_ids.append(tokens.of(passage_texts(benchmark)[0], "passage"))
+    small = restrict_vocabulary(retriever, (ids.distinct() for ids in token_ids))
+    assert small.vocabulary is not None
+    trained = settings.model.lora is None and not settings.train.frozen.embeddings
+    saved = small.vocabulary.saved_bytes(small.encoder.hidden_size, trained)
+    on_note(
+        f"{'training' if trained else 'frozen,'} {len(small.vocabulary.kept):,} of {small.vocabulary.full_size:,} "
+        f"word embeddings; {saved / 2**20:,.0f} MB of weights{', gradients and moments' if trained else ''} saved"
+    )
+    return small
+
+
+def _evaluate_untouched(
+    trial: Trial,
+    retriever: Retriever,
+    benchmark: Benchmark,
+    tiers: Members,
+    accelerator: Accelerator,
+    tokens: TokenCache,
+) -> Evaluation | None:
+    """Evaluate a pretrained model before its training, once a study. Its embeddings are cached by their fingerprint,
+    so that other studies on the same model and benchmark need not encode again."""
+    settings = trial.settings
+    if not (settings.model.pretrained and settings.study.baseline):
+        return None
+    wanted = [not (trial.baseline / "metrics.json").exists()]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(wanted, from_process=0)
+    if not wanted[0]:
+        return None
+    folder = cache_folder(settings.paths) / "embeddings"
+    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder, tokens=tokens)

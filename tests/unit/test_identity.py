@@ -1,0 +1,124 @@
+"""What may not change between runs, and what the previous version left behind: `tests/previous` was written by it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.unit.test_training import prepared
+
+from sweep.records.folder import StudyFolder
+from sweep.records.values import TrialResult
+from sweep.settings import Settings
+from sweep.settings.compose import Composer
+from sweep.settings.identity import differences, earlier_fingerprints, has_fingerprint, result_settings
+from sweep.settings.load import load_settings, saved_settings
+from sweep.training.watch import Watch
+
+PREVIOUS = Path(__file__).parents[1] / "previous"
+OVERRIDES = (
+    "+experiment=smoke", "model.layers=1", "model.hidden_size=8", "model.heads=2", "model.vocabulary_size=300",
+    "model.dropout=0.1", "train.steps=6", "train.warmup_steps=1", "train.batch_size=8", "train.log_every=2",
+    "train.checkpoint_steps=2", "data.records={high: 20, mid: 10, low: 8}", "evaluation.records=12",
+)  # fmt: skip
+ROUNDING = ("tokens_per_pass=100", "gradient_cache=true", "recompute_activations=true", "compile=true")
+
+
+def composed(*overrides: str) -> Settings:
+    return load_settings(Composer("sweep", [*OVERRIDES, *overrides]))
+
+
+def previous(name: str) -> Any:
+    return json.loads((PREVIOUS / name).read_text())
+
+
+def test_a_study_of_the_previous_version_has_the_same_settings() -> None:
+    now = saved_settings(PREVIOUS / "config.yaml")
+    assert now.loss.kind == "info_nce"
+    assert differences(previous("settings.json"), result_settings(now)) == []
+    assert differences(previous("settings.json"), result_settings(composed())) == []
+    other = result_settings(composed("train.temperature=0.06"))
+    assert differences(previous("settings.json"), other) == ["  train.temperature: 0.05 in the study, 0.06 now"]
+
+
+def test_fingerprints_of_the_previous_version_are_accepted() -> None:
+    fingerprints = previous("fingerprints.json")
+    study, trial = composed(), composed("ratio.monolingual=1.0")
+    assert has_fingerprint(study, fingerprints["study"])
+    assert has_fingerprint(trial, fingerprints["ratio.monolingual=1.0"])
+    assert not has_fingerprint(study, fingerprints["ratio.monolingual=1.0"])
+    assert not has_fingerprint(composed("seed=1"), fingerprints["study"])
+
+
+@pytest.mark.parametrize("setting", ROUNDING)
+def test_what_changes_only_the_rounding_is_no_part_of_either_identity(setting: str) -> None:
+    before, after = composed(), composed(f"train.{setting}")
+    assert result_settings(before) == result_settings(after)
+    assert before.trial_fingerprint() == after.trial_fingerprint()
+
+
+@pytest.mark.parametrize("setting", ["train.batch_size=9", "seed=3", "ratio.temperature=3.0", "model.dropout=0.2"])
+def test_what_changes_a_result_is_part_of_the_fingerprint(setting: str) -> None:
+    assert composed().trial_fingerprint() != composed(setting).trial_fingerprint()
+    assert not has_fingerprint(composed(setting), composed().trial_fingerprint())
+
+
+def test_a_committed_result_of_the_previous_version_is_one_of_these_settings(tmp_path: Path) -> None:
+    """Its `result.json` has neither exposure nor notes, and the fingerprint of before."""
+    folder = StudyFolder(tmp_path).trial("a")
+    folder.path.mkdir(parents=True)
+    (fingerprint,) = earlier_fingerprints(composed())
+    old = {
+        "key": "a", "fingerprint": fingerprint, "metrics": {}, "final_loss": 1.0, "duration_s": 1.0,
+        "durations_s": {}, "finished_ms": 0, "versions": {}, "steps": 6,
+    }  # fmt: skip
+    (folder.path / "result.json").write_text(json.dumps(old))
+    result = folder.read_result()
+    assert isinstance(result, TrialResult)
+    assert (result.exposure, result.notes) == (None, [])
+    assert has_fingerprint(composed(), result.fingerprint)
+
+
+def test_a_training_of_the_previous_version_goes_on_from_its_checkpoint(cache: Path, tmp_path: Path) -> None:
+    shutil.copytree(PREVIOUS / "checkpoint", tmp_path / "checkpoint")
+    training, _, _ = prepared(cache, *OVERRIDES, folder=tmp_path / "checkpoint")
+    notes: list[str] = []
+    losses: list[tuple[int, float]] = []
+    trained = training.run(
+        Watch(on_note=notes.append, on_point=lambda point: losses.append((point.step, point.loss)))
+    )
+    assert notes == ["going on from checkpoint step-00000002.1"]
+    expected = [tuple(row) for row in previous("losses.json")[1:]]
+    assert [step for step, _ in losses] == [step for step, _ in expected] == [4, 6]
+    for (_, loss), (_, before) in zip(losses, expected, strict=True):
+        assert loss == pytest.approx(before, rel=2e-3)  # other processors round differently
+    # Batches before the checkpoint are counted, from the plan; their losses are not known.
+    whole, _, _ = prepared(cache, *OVERRIDES)
+    exposure = whole.run(Watch()).exposure
+    assert trained.exposure.pairs == exposure.pairs
+    assert trained.exposure.batches == 6
+    assert sum(count.with_loss for count in trained.exposure.kinds.values()) == 4
+
+
+def test_a_paused_training_goes_on_with_other_rounding(cache: Path, tmp_path: Path) -> None:
+    first, _, _ = prepared(cache, "train.checkpoint_steps=3", folder=tmp_path)
+    paused_after: list[int] = []
+
+    def pause() -> bool:
+        paused_after.append(1)
+        return len(paused_after) == 3
+
+    with pytest.raises(Exception, match="after step 3"):
+        first.run(Watch(should_pause=pause))
+    second, retriever, _ = prepared(
+        cache, "train.checkpoint_steps=3", "train.tokens_per_pass=64", "train.gradient_cache=true", folder=tmp_path
+    )
+    notes: list[str] = []
+    assert second.run(Watch(on_note=notes.append)).steps == 8
+    assert notes == ["going on from checkpoint step-00000003.1"]
+    _, whole, _ = unbroken = prepared(cache)
+    unbroken[0].run(Watch())
+    for one, other in zip(whole.encoder.parameters(), retriever.encoder.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
