@@ -18,8 +18,8 @@ from sweep.errors import DatabaseUnusable, InputError
 from sweep.records.values import TrialResult
 from sweep.settings import flattened
 from sweep.settings.compose import Composer
+from sweep.settings.identity import result_settings
 from sweep.study.heartbeat import Heartbeat
-from sweep.study.identity import result_settings
 from sweep.study.patience import Patience
 from sweep.study.sqlite import SqliteDatabase
 from sweep.study.store import StorageError, StudyStore

@@ -28,6 +28,7 @@ def announce(corpus: Corpus) -> None:
 
 
 def reason(error: Exception) -> str:
+    """Why a download failed, in a few words."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP status {response.status_code}"

@@ -44,10 +44,10 @@ class TrainingSet:
 
     def relevant_bn(self, group_b: NDArray[np.int64], text_n: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which text is a relevant passage of which group, in whatever language: bool (b, n)."""
-        found_bn = np.zeros((len(group_b), len(text_n)), bool)
+        relevant_bn = np.zeros((len(group_b), len(text_n)), bool)
         for passage_g in self.passage_gl.T:
-            found_bn |= passage_g[group_b][:, None] == text_n
-        return found_bn
+            relevant_bn |= passage_g[group_b][:, None] == text_n
+        return relevant_bn
 
 
 class TrainingRow(NamedTuple):

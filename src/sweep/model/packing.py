@@ -40,10 +40,7 @@ class PackedBatch(NamedTuple):
 
 def can_pack(backbone: Any) -> bool:
     """Whether this architecture can take packed batches."""
-    return backbone.config.model_type in PACKING_ARCHITECTURES and backbone.config._attn_implementation in (
-        "sdpa",
-        PACKED,
-    )
+    return backbone.config.model_type in PACKING_ARCHITECTURES
 
 
 def pack(

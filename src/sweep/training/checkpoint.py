@@ -8,7 +8,6 @@ of the best validation is kept, too, where it is needed in the end.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -21,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sweep.errors import Fenced
+from sweep.records.files import draft_of, replacing_folder
 from sweep.training.optimizer_state import optimizer_parts, optimizer_state, without_functions
 from sweep.training.progress import Progress
 from sweep.training.random_state import RandomState, seed_rank
@@ -60,38 +60,29 @@ class Checkpoints:
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, progress: Progress) -> None:
         """Commit a checkpoint; called by all ranks together. Raises Fenced on rank 0 if the trial is another's."""
-        name = f"step-{progress.step:08d}.{self._attempt}"
-        draft = self._folder / f".{name}.draft"
+        final = self._folder / f"step-{progress.step:08d}.{self._attempt}"
         if self._accelerator.is_main_process:
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            weights = model.state_dict()
-            frozen = _frozen(model)
-            trained = {key: tensor.contiguous() for key, tensor in weights.items() if key not in frozen}
-            save_file(trained, draft / "model.safetensors")
-            tensors, rest = optimizer_parts(optimizer)
-            save_file(tensors, draft / "optimizer.safetensors")
-            state = {"progress": progress.to_json(), "optimizer": rest, "schedule": schedule.state_dict()}
-            (draft / "state.json").write_text(json.dumps(without_functions(state)))
-        self._accelerator.wait_for_everyone()
-        save_file(RandomState.now(self._accelerator.device).tensors(), draft / self._random_file())
-        self._accelerator.wait_for_everyone()
-        if self._accelerator.is_main_process:
-            self._commit(draft, self._folder / name)
+            with replacing_folder(final) as draft:
+                _write_shared(draft, model, optimizer, schedule, progress)
+                self._accelerator.wait_for_everyone()  # the draft is there
+                self._write_own(draft)
+                self._accelerator.wait_for_everyone()  # all ranks' files are there
+                self._seal(draft)
             self._remove_old(progress)
+        else:
+            self._accelerator.wait_for_everyone()
+            self._write_own(draft_of(final))
+            self._accelerator.wait_for_everyone()
         self._accelerator.wait_for_everyone()
 
-    def _commit(self, draft: Path, final: Path) -> None:
+    def _write_own(self, draft: Path) -> None:
+        save_file(RandomState.now(self._accelerator.device).tensors(), draft / self._random_file())
+
+    def _seal(self, draft: Path) -> None:
         if not self._still_mine():
-            shutil.rmtree(draft)
             raise Fenced(f"{self._folder.parent.name}: another attempt has taken this trial over")
-        files = {file.name: _digest(file) for file in sorted(draft.iterdir())}
-        (draft / MANIFEST).write_text(json.dumps({"identity": self._identity, "sha256": files}))
-        for file in (*draft.iterdir(), draft):
-            _synchronise(file)
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(draft, final)
-        _synchronise(self._folder)
+        digests = {file.name: _digest(file) for file in sorted(draft.iterdir())}
+        (draft / MANIFEST).write_text(json.dumps({"identity": self._identity, "sha256": digests}))
 
     def _remove_old(self, progress: Progress) -> None:
         """Keep the last ones, and that of the best validation."""
@@ -168,6 +159,19 @@ class Checkpoints:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def _write_shared(
+    draft: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, progress: Progress
+) -> None:
+    """What is the same on every rank."""
+    frozen = _frozen(model)
+    trained = {key: tensor.contiguous() for key, tensor in model.state_dict().items() if key not in frozen}
+    save_file(trained, draft / "model.safetensors")
+    tensors, rest = optimizer_parts(optimizer)
+    save_file(tensors, draft / "optimizer.safetensors")
+    state = {"progress": progress.to_json(), "optimizer": rest, "schedule": schedule.state_dict()}
+    (draft / "state.json").write_text(json.dumps(without_functions(state)))
+
+
 def _step_of(folder: Path) -> int:
     return int(folder.name.removeprefix("step-").split(".")[0])
 
@@ -184,11 +188,3 @@ def _frozen(model: nn.Module) -> set[str]:
 def _digest(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _synchronise(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
