@@ -1,5 +1,6 @@
-"""All that this package touches of Optuna beyond its public interface; no other module reaches in.
+"""All that this package touches of Optuna beyond its public interface: private members, its tables, its cache.
 
+No other module reaches in.
 `optuna.storages._rdb.models`    Its tables. Optuna builds an object for every parameter, value and attribute of a
                                  trial: of ten thousand trials that takes seconds and hundreds of megabytes, and again
                                  for all that wait at every look. Read directly, a look costs one line a trial, and
