@@ -1,9 +1,12 @@
 """Shared fixtures. Real data and the pretrained encoder are read from the folder that SWEEP_TEST_ASSETS names."""
 
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -39,21 +42,49 @@ def shared_mlflow(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, cache: Path) -> Sweep:
-    """Run a real command in an empty folder: sweep("+experiment=smoke", ...), module="sweep.evaluate" for another."""
+def sweep(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Run a command in an empty folder, in this process: sweep("+experiment=smoke", ...), module="sweep.evaluate" for
+    another. Its workers are real processes. What is killed or signalled is started as a process of its own."""
 
-    def run(*arguments: str, module: str = "sweep", timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, module: str = "sweep") -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SWEEP_CACHE", str(cache))
+        monkeypatch.setenv("OMP_NUM_THREADS", os.environ["OMP_NUM_THREADS"])  # sweep.evaluate sets another
+        output, errors = StringIO(), StringIO()
+        with redirect_stdout(output), redirect_stderr(errors):
+            status = importlib.import_module(f"{module}.__main__" if module == "sweep" else module).main(arguments)
+        return subprocess.CompletedProcess([module, *arguments], status, output.getvalue(), errors.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def sweep_process(tmp_path: Path, cache: Path) -> Sweep:
+    """The same in a process of its own, as a user runs it."""
+
+    def run(*arguments: str, module: str = "sweep") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=tmp_path,
             env={**os.environ, "SWEEP_CACHE": str(cache), "HF_HUB_OFFLINE": "1"},
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=300,
             check=False,
         )
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """Leave torch with as many threads as it had, if it is loaded: sweep.evaluate takes all cores."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    yield
+    torch = sys.modules.get("torch")
+    if torch:
+        torch.set_num_threads(before or 1)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ def test_the_evaluator_reproduces_known_figures(sweep: Sweep, assets: Path, tmp_
         "languages.evaluate=[en]",
         "output=metrics.json",
         module="sweep.evaluate",
-        timeout=560,
     )
     assert done.returncode == 0, done.stderr
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -46,7 +45,6 @@ def test_the_reference_experiment_trains_the_real_encoder(
         "study.seeds=[0]",
         "study.space={ratio.monolingual: {grid: [0.5]}}",
         shared_mlflow,
-        timeout=560,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "sweeps/reference/trials/ratio.monolingual=0.5,seed=0/metrics.json").read_text())
