@@ -40,6 +40,11 @@ class Crew:
         """Those at work, by slot."""
         return sorted(self._members, key=lambda member: member.slot)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether some are at work, and more could be."""
+        return 0 < len(self._members) < self._size
+
     def staff(self, wanted: int, new_order: Callable[[], WorkOrder]) -> None:
         """Start workers until `wanted` are at work (or all that there may be)."""
         taken = {member.slot for member in self._members}

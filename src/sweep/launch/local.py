@@ -4,7 +4,10 @@ All studies that one process runs share that server: environment, folder, log an
 """
 
 import multiprocessing
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
@@ -32,9 +35,27 @@ class LocalProcesses(Processes):
     def warm_up(cls) -> None:
         """Start the server: it imports while this process does something else."""
         cls.context()
-        resource_tracker.ensure_running()  # the server needs it, and starting it unblocks the signals below
+        with no_output():
+            resource_tracker.ensure_running()  # the server needs it, and starting it unblocks the signals below
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: Ctrl-C is not the server's affair
         try:
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def no_output() -> Iterator[None]:
+    """Let processes that are started now inherit no output: they may outlive this one for a moment, and whoever reads
+    its output is not to wait for them."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    kept = [os.dup(number) for number in (1, 2)]
+    try:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        yield
+    finally:
+        for number, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, number)
+            os.close(original)
+        os.close(nowhere)

@@ -88,7 +88,10 @@ class _DriverWatch(MetaPathFinder):
 
 @contextmanager
 def _output() -> Iterator[IO[str]]:
-    """Keep what the imports print: warnings for nobody, unless one of them fails. A crash goes to the terminal."""
+    """Keep what the imports print: warnings for nobody, unless one of them fails. A crash goes to the terminal.
+
+    Afterwards the server's output goes nowhere: whoever reads that of the driver is not to wait for the server, too.
+    """
     kept = [os.dup(number) for number in (1, 2)]
     faulthandler.enable(kept[1])
     with tempfile.TemporaryFile("w+", errors="replace") as output:
@@ -98,9 +101,11 @@ def _output() -> Iterator[IO[str]]:
             yield output
         finally:
             faulthandler.disable()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
             for number, original in zip((1, 2), kept, strict=True):
-                os.dup2(original, number)
+                os.dup2(nowhere, number)
                 os.close(original)
+            os.close(nowhere)
 
 
 if _is_fork_server():

@@ -52,6 +52,7 @@ class StudyRun:
         self._counts = (-1, -1)  # finished and FAILED trials
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
         self._stillborn = 0
+        self._looked_at = time.monotonic()  # for abandoned trials
 
     def run(self, command: str) -> bool:
         """Work until nothing is left to do; whether the target is reached. Raises Interrupted or SweepError."""
@@ -110,12 +111,21 @@ class StudyRun:
                     asked_workers = True
                     self._say("finishing or saving the running trials; Ctrl-C again stops at once")
                     self._crew.ask_to_stop()
-                if not interruption.asked and self._counts != self._nothing_to_claim:
-                    self._crew.staff(remaining, self._order)
+                if not interruption.asked:
+                    self._staff(remaining)
                 if not self._crew.members:
                     return
                 self._show(shown)
                 time.sleep(max(POLL_S, (time.monotonic() - began) / COUNTING_SHARE))
+
+    def _staff(self, remaining: int) -> None:
+        """Have a worker for each trial that one could claim, as far as there are slots."""
+        if self._counts != self._nothing_to_claim:
+            self._crew.staff(remaining, self._order)
+        # A worker that found nothing to claim has gone; what a silent one had since then is somebody's to take.
+        if self._crew.has_room and time.monotonic() - self._looked_at > self.settings.study.grace_s / 4:
+            self._looked_at = time.monotonic()
+            self._crew.staff(len(self._crew.members) + self.store.abandoned(), self._order)
 
     def _order(self) -> WorkOrder:
         return WorkOrder(

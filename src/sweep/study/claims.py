@@ -72,6 +72,15 @@ class Claims:
             else:
                 yield trial
 
+    def abandoned(self) -> int:
+        """How many RUNNING trials of the target a worker could take over now. Changes nothing."""
+        known = self._view.trials()
+        running = [trial for trial in known.values() if trial.state == "RUNNING"]
+        if not running:
+            return 0
+        wanted, silent = self._view.wanted.among(known), self._storage.silent()
+        return sum(trial.key in wanted and self._is_dead(trial, silent) for trial in running)
+
     def _is_dead(self, trial: StoredTrial, silent: set[int]) -> bool:
         """Whether a trial's worker is gone: never written down, its lock free, or silent for too long."""
         worker = worker_of(trial.holder)

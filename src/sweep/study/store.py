@@ -107,6 +107,10 @@ class StudyStore:
         entry = f"{worker}#{time.time_ns()}"
         return self.storage.change(lambda: self._claims.claim(entry))
 
+    def abandoned(self) -> int:
+        """How many running trials a worker could take over now, since theirs is dead or gave no sign of life."""
+        return self.storage.patiently(self._claims.abandoned)
+
     def still_mine(self, claim: Claim) -> bool:
         """Whether no other attempt has taken the trial over."""
         return self.storage.patiently(lambda: self._is_held(claim))
