@@ -25,7 +25,7 @@ GRACE_S = 6
 RATIOS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
 STUDY = (
     *TINY, f"study.space={{ratio.monolingual: {{grid: {RATIOS}}}}}", "study.seeds=[0, 1]", "study.export=none",
-    f"study.grace_s={GRACE_S}", "study.max_attempts=1000", "train.steps=40", "train.checkpoint_steps=5",
+    f"study.grace_s={GRACE_S}", "study.max_attempts=1000", "train.steps=60", "train.checkpoint_steps=5",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ class Chaos:
         deadline = time.monotonic() + seconds
         while self._goes_on():
             assert time.monotonic() < deadline, self.strikes
-            time.sleep(self.rng.uniform(0.0, 2.0))
+            time.sleep(self.rng.uniform(0.0, 1.5))
             self._wake(time.monotonic())
             if self.strikes and self._strike(self.strikes[-1]):
                 self.strikes.pop()
