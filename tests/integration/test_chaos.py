@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tests.integration.commands import TINY, at_work, children, fork_servers, rows, runs, start, wait_for
 from tests.postgres import PostgresServer
 
@@ -130,11 +131,15 @@ def metrics(folder: StudyFolder) -> dict[str, dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
-    """The metrics of the same study with nothing happening to it, and with a cache of its own."""
-    home = tmp_path_factory.mktemp("undisturbed")
-    process = start(home, home / "cache", *STUDY, "launcher.workers=2")
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, output
+    """The metrics of the same study with nothing happening to it, and with a cache of its own. It runs once, whatever
+    the number of test processes."""
+    home = tmp_path_factory.getbasetemp().parent / "undisturbed"
+    with FileLock(home.with_suffix(".lock")):
+        if not home.exists():
+            home.mkdir()
+            process = start(home, home / "cache", *STUDY, "launcher.workers=2")
+            output, _ = process.communicate(timeout=600)
+            assert process.returncode == 0, output
     return metrics(StudyFolder(home / "sweeps" / "tiny"))
 
 

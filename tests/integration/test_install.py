@@ -42,3 +42,13 @@ def test_the_wheel_runs_from_any_folder(tmp_path: Path) -> None:
         check=True,
     )
     assert Path(where.stdout.strip()) == installed / "sweep" / "conf"
+
+
+def test_the_command_line_reports_bad_input_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from sweep.__main__ import main; status = main(['ratio.monolingual=1.2']);"
+        "heavy = {'torch', 'mlflow', 'optuna', 'transformers', 'numpy'} & set(sys.modules); print(status, heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "2 set()\n"
+    assert done.stderr == "error: ratio.monolingual=1.2: must be less than or equal to 1\n"

@@ -140,7 +140,7 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
     (model,) = folder.path.glob("trials/*/model")  # the best trial's
     column = "cldr/pooled/alignment_consistency/low"
     assert model.parent.name == max(found, key=lambda row: float(row[column]))["key"]
-    assert "| alignment |" in (model / "README.md").read_text()
+    assert "| alignment all |" in (model / "README.md").read_text()
 
 
 def test_a_trial_that_fails_is_recorded_and_retried(sweep: Sweep, tmp_path: Path) -> None:

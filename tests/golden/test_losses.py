@@ -1,6 +1,6 @@
 """Golden losses: 50 steps of the from-scratch model on CLDR. A refactoring of training must reproduce them.
 
-To store new ones after a change that is meant to change them: `python -m tests.unit.test_golden_losses`.
+To store new ones after a change that is meant to change them: `python -m tests.golden.test_losses`.
 """
 
 import json
@@ -13,7 +13,7 @@ from tests.unit.test_training import prepared
 
 from sweep.training.watch import Watch
 
-FILE = Path(__file__).parents[1] / "golden" / "losses.json"
+FILE = Path(__file__).parent / "losses.json"
 OVERRIDES = (
     "train.steps=50", "train.warmup_steps=5", "train.batch_size=32", "model.dropout=0.1", "ratio.monolingual=0.9",
     "ratio.schedule=linear", "ratio.monolingual_end=0.1", "ratio.cross_batch=mixed", "train.tokens_per_pass=512",
