@@ -133,7 +133,8 @@ def metrics(folder: StudyFolder) -> dict[str, dict[str, float]]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
     """The metrics of the same study with nothing happening to it, and with a cache of its own. It runs once, whatever
     the number of test processes."""
-    home = tmp_path_factory.getbasetemp().parent / "undisturbed"
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "undisturbed"
     with FileLock(home.with_suffix(".lock")):
         if not home.exists():
             home.mkdir()
