@@ -1,5 +1,6 @@
 # make sweep   install into .venv and run the main job     (ARGS="..." adds overrides)
 # make test    install into .venv and run all checks       (ARGS="..." goes to pytest)
+# make test-fast   after it: the tests that start no process, and those of the architecture
 # make ui      MLflow's pages of all studies, on http://127.0.0.1:5000
 # make dashboard STUDY=ratio_grid    optuna-dashboard of one study, running or not, on http://127.0.0.1:8080
 PYTHON ?= python3
@@ -11,13 +12,16 @@ DASHBOARD_PORT ?= 8080
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: sweep test lint ui dashboard clean
+.PHONY: sweep test test-fast lint ui dashboard clean
 
 sweep: $(VENV)/.run
 	$(BIN)/python -m sweep +experiment=ratio_grid $(ARGS)
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest --numprocesses 2 tests/unit tests/architecture $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
