@@ -19,7 +19,7 @@ from tests.integration.commands import TINY, at_work, children, fork_servers, li
 
 from sweep.commands.manage_studies import main as studies
 from sweep.launch.driver_lock import driver_of
-from sweep.launch.liveness import held
+from sweep.launch.liveness import held, read_status
 from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
@@ -36,20 +36,26 @@ def training(folder: StudyFolder) -> list[str]:
     ]
 
 
+def reported(folder: StudyFolder) -> int:
+    """How many workers have told a loss of their trial."""
+    statuses = [read_status(folder.workers, file.stem) for file in folder.workers.glob("w-*.json")]
+    return sum(status.get("loss") is not None for status in statuses)
+
+
 def test_two_workers_stopped_and_killed_end_with_the_bits_of_one(
     tmp_path: Path, cache: Path, sweep: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every trial once, whatever happened: stopped in order, resumed, one worker killed and replaced."""
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     sweeps = ("--sweeps", str(tmp_path / "sweeps"))
-    study = (*GRID, "train.steps=40")
+    study = (*GRID, "train.steps=300")
     process = start(tmp_path, cache, *study)
-    wait_for(lambda: len(training(folder)) == 2, process)
+    wait_for(lambda: reported(folder) == 2, process)
     assert studies(["status", "tiny", *sweeps]) == 0
     assert studies(["stop", "tiny", *sweeps]) == 0
     said = capsys.readouterr().out
     assert "tiny: running, 0 of 4 finished (2 RUNNING, 2 WAITING)" in said
-    assert said.count("of 40, loss") == 2
+    assert said.count("of 300, loss") == 2
     assert f"run by process {process.pid} on " in said
     assert f"asked process {process.pid} to finish or save its trials" in said
     output, _ = process.communicate(timeout=120)
