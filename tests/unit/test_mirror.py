@@ -119,6 +119,24 @@ def test_a_kill_between_a_row_and_the_cursor_doubles_nothing(folder: StudyFolder
     assert losses(folder) == CURVE
 
 
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe\n", b"{\n", b"[]\n", b'{"key": "a", "run": "x", "what": 1}\n', b"{}\n"]
+)
+def test_a_damaged_cursor_is_made_again_and_doubles_nothing(folder: StudyFolder, damage: bytes) -> None:
+    record = trial(folder, state="COMPLETE")
+    mirror(folder).send(Snapshot([record], "FINISHED"))
+    before = Counter(folder.runs.read_text().splitlines())
+    folder.tracking_cursor.write_bytes(folder.tracking_cursor.read_bytes() + damage)
+    again = mirror(folder)
+    assert again.has_work(Snapshot([record], "FINISHED"))
+    again.send(Snapshot([record], "FINISHED"))
+    assert {line for line, times in (Counter(folder.runs.read_text().splitlines()) - before).items()} <= {
+        '{"run": "uid/study", "status": "RUNNING"}',
+        '{"run": "uid/study", "status": "FINISHED"}',
+    }
+    assert not mirror(folder).has_work(Snapshot([record], "FINISHED"))
+
+
 def test_a_curve_that_was_written_anew_gets_a_new_run(folder: StudyFolder) -> None:
     mirror(folder).send(Snapshot([trial(folder), trial(folder, "b")]))
     record = trial(folder, steps=0)

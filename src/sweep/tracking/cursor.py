@@ -56,13 +56,20 @@ class Cursor:
         self.status: Status | None = None  # of the run of the whole study
         self._trials: dict[str, Sent] = {}
         cut_torn_line(file)
-        texts = file.read_text().splitlines() if file.exists() else []
-        for text in texts:
-            self._take(json.loads(text))
-        if len(texts) > len(self._trials) + SPARE_LINES:
+        lines = 0
+        try:
+            for text in file.read_text().splitlines() if file.exists() else []:
+                self._take(json.loads(text))
+                lines += 1
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Damaged. Nothing is lost: the tracker is asked for its runs, and what is sent again it keeps once.
+            file.unlink()
+            self.store, self.status, self._trials = None, None, {}
+            return
+        if lines > len(self._trials) + SPARE_LINES:
             head = {"store": self.store, "status": self.status}
-            lines = [head, *(_line(key, sent) for key, sent in self._trials.items())]
-            write_atomically(file, "".join(f"{json.dumps(line)}\n" for line in lines))
+            kept = [head, *(_line(key, sent) for key, sent in self._trials.items())]
+            write_atomically(file, "".join(f"{json.dumps(line)}\n" for line in kept))
 
     def _take(self, line: dict[str, Any]) -> None:
         if "key" in line:
