@@ -95,10 +95,12 @@ def test_two_workers_stopped_and_killed_end_with_the_bits_of_one(
                 assert found[row["key"]][name] == value, (row["key"], name)
 
 
-def test_a_second_signal_stops_at_once(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
+def test_a_second_signal_stops_at_once(tmp_path: Path, cache: Path) -> None:
     """To the whole process group, as a terminal or a service manager sends it; workers leave the decision to their
-    driver, for which SIGTERM is one more Ctrl-C."""
-    process = start(tmp_path, cache, *GRID, shared_mlflow, "train.steps=5000")
+    driver, for which SIGTERM is one more Ctrl-C. A tracker that does not answer is not waited for."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    tracker = f"tracking.uri=http://127.0.0.1:{silent.getsockname()[1]}"
+    process = start(tmp_path, cache, *GRID, tracker, "train.steps=5000")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     wait_for(lambda: len(training(folder)) == 2, process)
     driver = driver_of(folder)
@@ -108,9 +110,10 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, cache: Path, shared_mlflo
     assert len(workers) == 2
     assert dashboard_states(folder.database, tmp_path) == {"Running": 2, "Waiting": 2}
     os.killpg(process.pid, signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=15)
+    silent.close()
     assert process.returncode == 130, output
     assert "0 of 4 trials are done and saved. The same command resumes:" in output
     assert "Traceback" not in output

@@ -155,11 +155,14 @@ def test_the_first_signal_asks_and_the_second_interrupts() -> None:
     with Interruption() as interruption:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        assert interruption.at_once  # there is nothing to save yet
         interruption.in_order = True
         signal.raise_signal(signal.SIGTERM)
         assert interruption.asked
+        interruption.at_once = False
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        assert interruption.at_once
     assert signal.getsignal(signal.SIGINT) is before
 
 

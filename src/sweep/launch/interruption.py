@@ -13,6 +13,7 @@ class Interruption:
     def __init__(self) -> None:
         self.in_order = False  # whether there is something to save or to finish
         self.asked = False
+        self.at_once = False  # whether a signal has asked for more than an end in order
 
     def __enter__(self) -> Self:
         self._previous = [signal.signal(number, self._receive) for number in SIGNALS]
@@ -26,5 +27,6 @@ class Interruption:
 
     def _receive(self, _signal: int, _frame: FrameType | None) -> None:
         if self.asked or not self.in_order:
+            self.at_once = True
             raise KeyboardInterrupt
         self.asked = True

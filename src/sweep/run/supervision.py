@@ -1,4 +1,4 @@
-"""One run of a study: keeps its workers at work, shows progress, and stops them when it is told to."""
+"""One run of a study: keeps its workers at work, shows progress, and stops them when it is asked to."""
 
 import os
 import time
@@ -25,6 +25,7 @@ from sweep.tracking.protocol import Status
 
 POLL_S = 0.4
 COUNTING_SHARE = 0.2  # of the time, at most: counting many thousands of trials takes a while
+AT_ONCE_S = 1.0  # for the tracker, when the user wants to stop at once
 MOST_STILLBORN = 10  # workers in a row that are killed before they have a trial
 
 
@@ -82,7 +83,8 @@ class StudyRun:
                     self.mirror.update(records)
                     self._table.update(records)
                 finally:
-                    self.mirror.finish(status, self.settings.tracking.patience_s)
+                    patience_s = self.settings.tracking.patience_s
+                    self.mirror.finish(status, min(AT_ONCE_S, patience_s) if interruption.at_once else patience_s)
         return complete
 
     def _note_shared_cores(self) -> None:
