@@ -146,7 +146,7 @@ def private_uses(module: Path) -> Iterator[str]:
                 yield f"line {node.lineno}: from {node.module}"
 
 
-def test_private_members_of_libraries_are_reached_into_in_two_modules_only() -> None:
+def test_private_members_of_libraries_are_reached_into_where_it_says_why() -> None:
     users = {str(module.relative_to(SOURCE)): uses for module in MODULES if (uses := list(private_uses(module)))}
     assert not {name: uses for name, uses in users.items() if name not in REACH_INS}
     for name in users:
