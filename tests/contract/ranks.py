@@ -1,5 +1,6 @@
 """What the launchers' tests let a worker run: a few lines instead of a study. `order.overrides` says what."""
 
+import atexit
 import json
 import os
 import sys
@@ -42,6 +43,9 @@ def main(given: WorkOrder, stop_asked: Callable[[], bool]) -> int:
         while not stop_asked():
             time.sleep(0.01)
         return 0
+    if what == "crash":
+        atexit.register(os.abort)
+        return int(more[0])
     if what == "raise":
         raise ValueError("this is the reason")
     if what == "end" and (len(more) < 2 or int(more[1]) == rank):

@@ -107,6 +107,12 @@ class TestLaunchers:
         assert worker.poll() == status
         until(lambda: not lives(report(tmp_path)["pid"]), 5)
 
+    @pytest.mark.parametrize("status", [0, 3])
+    def test_a_library_that_crashes_at_the_end_of_an_interpreter_changes_no_status(
+        self, start: Start, tmp_path: Path, status: int
+    ) -> None:
+        assert status_of(start(order(tmp_path, "crash", str(status)))) == status
+
     def test_an_exception_ends_it_with_status_1_and_its_traceback(self, start: Start, tmp_path: Path) -> None:
         worker = start(order(tmp_path, "raise"))
         assert status_of(worker) == 1
@@ -172,7 +178,7 @@ class TestLaunchers:
     def test_the_ranks_of_two_groups_find_their_own(self, start: Start, tmp_path: Path) -> None:
         names = ("one", "other")
         workers = [start(order(tmp_path, "gather", worker=name), processes=2) for name in names]
-        assert [status_of(worker) for worker in workers] == [0, 0]
+        assert [status_of(worker) for worker in workers] == [0, 0], [worker.log.read_text() for worker in workers]
         for name in names:
             for rank in (0, 1):
                 assert report(tmp_path, rank, name)["gathered"] == [f"{name} 0", f"{name} 1"]

@@ -7,10 +7,12 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NoReturn
 
 from sweep.launch.environment import use_threads
 from sweep.launch.interruption import SIGNALS
@@ -39,8 +41,27 @@ class RankPlan:
     rendezvous: Rendezvous | None
 
 
-def run_rank(plan: RankPlan) -> None:
-    """The process of one rank, from its first moment. Exits with the status of its entry."""
+def run_rank(plan: RankPlan) -> NoReturn:
+    """The process of one rank, from its first moment to its last. Exits with the status of its entry."""
+    status = 1
+    try:
+        status = _work(plan)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            status = end.code
+        else:
+            traceback.print_exc()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # At once, whatever started this process. Taking an interpreter down under the threads of torch, Gloo and the
+        # inbox can end it with SIGABRT instead of its status.
+        os._exit(status)
+
+
+def _work(plan: RankPlan) -> int:
     # A terminal's Ctrl-C, or a service manager's SIGTERM, reaches the whole process group; what happens then is the
     # driver's decision.
     for number in SIGNALS:
@@ -51,12 +72,13 @@ def run_rank(plan: RankPlan) -> None:
     os.environ.update(plan.environment)
     inbox = Inbox(plan.orders)
     if failure is not None:  # of an import in the fork server
-        sys.exit(failure)
+        print(failure, file=sys.stderr)
+        return 1
     entry = _load(plan.entry)
     use_threads(plan.threads)
     if plan.rendezvous is not None:
         join_group(plan.rendezvous, plan.rank, plan.ranks)
-    sys.exit(entry(inbox.order(), inbox.stop_asked.is_set))
+    return entry(inbox.order(), inbox.stop_asked.is_set)
 
 
 def _write_to(log: Path) -> None:
