@@ -24,6 +24,7 @@ from sweep.report.text import duration_text, this_python
 from sweep.run.supervision import StudyRun
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
+from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
@@ -65,6 +66,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     _check_inputs(settings)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
+        settings, composer = _as_begun(store, settings, composer, console)
         store.check_settings(settings)
         adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
         store.enqueue()
@@ -82,6 +84,18 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
+
+
+def _as_begun(
+    store: StudyStore, settings: Settings, composer: Composer, console: Console
+) -> tuple[Settings, Composer]:
+    """Settings with what stood for one that there was not yet when the study was begun."""
+    missing = overrides_of(store.remembered) if store.remembered else ()
+    if not missing:
+        return settings, composer
+    composer = Composer(composer.config_name, [*missing, *composer.overrides], composer.config_dir)
+    _say(console, f"This study was begun with {' '.join(missing)}, and goes on with it.")
+    return load_settings(composer), composer
 
 
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
