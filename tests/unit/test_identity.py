@@ -38,7 +38,7 @@ def previous(name: str) -> Any:
 
 def test_a_study_of_the_previous_version_has_the_same_settings() -> None:
     now = saved_settings(PREVIOUS / "config.yaml")
-    assert (now.loss.kind, now.ratio.draw) == ("info_nce", "independent")
+    assert (now.loss.kind, now.ratio.draw, now.study.near_copies) == ("info_nce", "independent", None)
     assert differences(previous("settings.json"), result_settings(now)) == []
     assert overrides_of(previous("settings.json")) == ("ratio.draw=independent",)
     assert differences(previous("settings.json"), result_settings(composed(DRAW))) == []

@@ -12,6 +12,7 @@ from sweep.settings.loss import DEFAULT_LOSS
 SINCE: dict[str, Any] = {
     "loss": DEFAULT_LOSS.model_dump(mode="json"),
     "ratio": {"draw": "independent"},
+    "study": {"near_copies": None},
 }
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
