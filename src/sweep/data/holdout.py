@@ -40,7 +40,8 @@ def hold_out(training: TrainingSet, groups: int) -> Split:
     chosen = _chosen(present_gl, _components(training), groups)
     if not len(chosen):
         raise InputError(
-            "train.validation: the training data has too few rows to hold any out; "
+            "train.validation: the training data has too few rows to hold any out, or all of its groups share texts "
+            f"with more than {groups - 1} others (train.validation.groups); "
             "set train.validation.every_steps=null"
         )
     keep_g = np.ones(len(training.groups), bool)

@@ -23,6 +23,7 @@ PERMUTATIONS = 64
 # How bad it is to propose a candidate in vain, and to miss one: each is compared in full, so the former costs time.
 LSH_WEIGHTS = (0.02, 0.98)
 MOST_SELECTIVE = 0.9  # beyond it there would be one band of hashes, which the library does not take
+NOUNS = ("questions", "passages")
 ROLES: tuple[Literal["query", "passage"], ...] = ("query", "passage")
 
 
@@ -37,7 +38,7 @@ def check_zero_shot(training: TrainingSet, benchmark: Benchmark) -> None:
     groups = set(training.groups)
     grouped = [question.text for question in benchmark.questions if question.group in groups]
     trained, asked = _trained(training), _asked(benchmark)
-    for noun, ours, theirs in zip(_Texts._fields, trained, asked, strict=True):
+    for noun, ours, theirs in zip(NOUNS, trained, asked, strict=True):
         texts = {normalised(text) for text in ours}
         shared = [text for text in theirs if normalised(text) in texts]
         if noun == "questions" and not shared:
@@ -81,8 +82,7 @@ def near_copies(training: TrainingSet, benchmark: Benchmark, threshold: float) -
     """
     trained, asked = _trained(training), _asked(benchmark)
     one, other = (
-        _near_copies(noun, theirs, ours, threshold)
-        for noun, ours, theirs in zip(_Texts._fields, trained, asked, strict=True)
+        _near_copies(noun, theirs, ours, threshold) for noun, ours, theirs in zip(NOUNS, trained, asked, strict=True)
     )
     return one, other
 
