@@ -1,10 +1,9 @@
 """`python -m sweep`: run or resume a study."""
 
-import sys
-
+from sweep.commands.command_line import exit_with
 from sweep.commands.run_study import main
 
 __all__ = ["main"]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

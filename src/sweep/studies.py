@@ -1,10 +1,9 @@
 """`python -m sweep.studies`: the studies of a sweeps folder, whether they run or not."""
 
-import sys
-
+from sweep.commands.command_line import exit_with
 from sweep.commands.manage_studies import main
 
 __all__ = ["main"]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

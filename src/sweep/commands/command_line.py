@@ -2,14 +2,17 @@
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from rich.console import Console
 
 from sweep import __version__
 from sweep.errors import SweepError
+from sweep.launch.interruption import SIGNALS
 
 
 def arguments(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -58,3 +61,11 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
         # The reader of our output is gone (`| head`); a second failing flush at exit would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def exit_with(main: Callable[[], int]) -> NoReturn:
+    """Run a command as a program. A Ctrl-C that comes after its end does not change its exit status any more."""
+    status = main()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(status)
