@@ -234,6 +234,22 @@ def test_a_search_with_seeds_meets_its_target_exactly(sweep: Sweep, tmp_path: Pa
     assert len({row["ratio.monolingual"] for row in found}) == 2
 
 
+def test_a_study_goes_on_with_the_draw_that_it_began_with(sweep: Sweep, tmp_path: Path, shared_mlflow: str) -> None:
+    """One that does not name its draw, as those of version 0.1, has an independent one."""
+    study = (*TINY, shared_mlflow, "study.space={ratio: {grid: [hybrid]}}", "train.steps=3")
+    assert sweep(*study, "ratio.draw=independent").returncode == 0
+    refused = sweep(*study, "ratio.draw=even")
+    assert refused.returncode == 2
+    assert "ratio.draw: None in the study, 'even' now" in refused.stderr
+    again = sweep(*study, "study.seeds=[0,1]")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "This study was begun with ratio.draw=independent, and goes on with it." in again.stdout
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    configs = [folder.config, *(folder.trial(f"ratio=hybrid,seed={seed}").config for seed in (0, 1))]
+    assert all("  draw: independent\n" in config.read_text() for config in configs)
+    assert json.loads(folder.notes.read_text())["lines"] == []
+
+
 def test_two_commands_on_one_study_are_refused(tmp_path: Path, cache: Path, sweep: Sweep, shared_mlflow: str) -> None:
     process = start(tmp_path, cache, *TINY, shared_mlflow, "train.steps=5000")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")

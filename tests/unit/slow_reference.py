@@ -70,6 +70,9 @@ def alignment(pool: Pool, question: int, grades: dict[str, int]) -> dict[str, fl
         "alignment_consistency": consistency,
         "rank_distance": worst - best,
         "language_preference": float(language_of[order[best - 1]] == own),
+        "unbiased_preference": sum(language_of[id_] == own for id_ in grades) / len(grades),
+        "language_bias": float(language_of[order[best - 1]] == own)
+        - sum(language_of[id_] == own for id_ in grades) / len(grades),
         "same_language@1": float(language_of[order[0]] == own),
     }
 

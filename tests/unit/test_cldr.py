@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.data.cldr import available_languages, cldr_benchmark, cldr_training_set, concept_names
-from sweep.data.load import check_zero_shot
+from sweep.data.leakage import check_zero_shot
 from sweep.data.training_set import ABSENT
 from sweep.errors import InputError
 from sweep.model.tokenizer import train_tokenizer, unigram_tokenizer

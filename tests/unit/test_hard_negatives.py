@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from tests.unit.test_loss import slow_info_nce
+from tests.unit.test_loss import slow_info_nce, slow_mask
 from tests.unit.test_model import tiny
 from tests.unit.test_plan import ratio, same
 from tests.unit.test_squad import squad, training, write
@@ -20,8 +20,7 @@ from sweep.model.token_cache import TokenCache
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training.losses.info_nce import InfoNce, info_nce
-from sweep.training.losses.protocol import negative_mask
-from sweep.training.plan import BatchPlan
+from sweep.training.plan import Batch, BatchPlan
 from sweep.training.step import ContrastiveStep
 from sweep.training.tokens import TokenTable
 
@@ -95,17 +94,20 @@ def test_they_are_a_pure_function_and_leave_the_rows_as_they_are() -> None:
     assert len(drawn) > 10
 
 
-def test_a_negative_of_its_own_group_in_any_language_is_masked() -> None:
+def test_a_passage_that_answers_the_question_in_any_language_is_no_negative() -> None:
     """By the definition: text and groups looked up one by one."""
-    masked = 0
+    hard = others = 0
     for step in range(200):
         batch = plan(3).batch(step)
+        rows = len(batch.group_b)
         for row, group in enumerate(batch.group_b):
-            for column, text in enumerate(texts(batch.hard_n)):
+            for column, text in enumerate(texts([*batch.passage_b, *batch.hard_n])):
                 relevant = any(text == passage(group, code) for code in LANGUAGES)
-                assert bool(batch.hard_bn[row, column]) == (not relevant)
-                masked += relevant
-    assert masked > 20
+                assert bool(batch.negative_bc[row, column]) == (not relevant)
+                hard += relevant and column >= rows
+                others += relevant and column < rows and column != row
+    assert hard > 20
+    assert others > 20  # passages of another group of the batch: 8 and 9 share theirs, in either language
 
 
 def test_data_without_negatives_is_refused() -> None:
@@ -136,7 +138,7 @@ def test_the_loss_is_its_definition() -> None:
     group, text = [0, 1, 2, 3], [10, 11, 12, 13]
     hard_bn = torch.ones(4, 3, dtype=torch.bool)
     hard_bn[1, 2] = hard_bn[3, 0] = False
-    mask = negative_mask(torch.tensor(group), torch.tensor(text), hard_bn)
+    mask = torch.cat([slow_mask(group, text), hard_bn], dim=1)
     found = info_nce(query, candidate, mask, 0.1)
     # The loop's own masks: a hard negative of question 1's group, and one with the text of question 3's passage.
     expected = slow_info_nce(query, candidate, [*group, -1, -2, 1], [*text, 13, 15, 16], 0.1)
@@ -162,7 +164,7 @@ def gradients(retriever: Retriever) -> torch.Tensor:
 @pytest.mark.parametrize("cached", ["false", "true"])
 def test_a_step_is_the_plain_loss(cache: Path, cached: str) -> None:
     retriever, plain = retriever_of(cache), retriever_of(cache)
-    number = next(step for step in range(100) if not plan(2).batch(step).hard_bn.all())
+    number = next(step for step in range(100) if hard_masked(plan(2).batch(step)))
     batch = plan(2).batch(number)  # with one that is masked, so that the order of the candidates matters
     assert len(batch.hard_n) > 3
     loss_b = step_of(retriever, cache, f"train.gradient_cache={cached}")(batch)
@@ -171,10 +173,15 @@ def test_a_step_is_the_plain_loss(cache: Path, cached: str) -> None:
         plain.encoder(plain.collate(plain.tokenize(texts(indices), role).ids))
         for role, indices in texts_by_role.items()
     )
-    mask = negative_mask(*(torch.as_tensor(a) for a in (batch.group_b, batch.passage_b, batch.hard_bn)))
+    mask = torch.as_tensor(batch.negative_bc)
     expected_b = info_nce(query, candidate, mask, 0.05)
     expected_b.mean().backward()
     torch.testing.assert_close(loss_b, expected_b.detach(), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(gradients(retriever), gradients(plain), atol=1e-5, rtol=1e-3)
     without = step_of(retriever_of(cache), cache)(plan(0).batch(number))
     assert not torch.allclose(without, loss_b, atol=1e-3)
+
+
+def hard_masked(batch: Batch) -> bool:
+    """Whether a hard negative is no negative of some question of the batch."""
+    return not batch.negative_bc[:, len(batch.passage_b) :].all()

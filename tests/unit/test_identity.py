@@ -13,6 +13,7 @@ from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
+from sweep.settings.earlier import overrides_of
 from sweep.settings.identity import differences, earlier_fingerprints, has_fingerprint, result_settings
 from sweep.settings.load import load_settings, saved_settings
 from sweep.training.watch import Watch
@@ -23,6 +24,7 @@ OVERRIDES = (
     "model.dropout=0.1", "train.steps=6", "train.warmup_steps=1", "train.batch_size=8", "train.log_every=2",
     "train.checkpoint_steps=2", "data.records={high: 20, mid: 10, low: 8}", "evaluation.records=12",
 )  # fmt: skip
+DRAW = "ratio.draw=independent"  # as the previous version drew
 ROUNDING = ("tokens_per_pass=100", "gradient_cache=true", "recompute_activations=true", "compile=true")
 
 
@@ -36,20 +38,43 @@ def previous(name: str) -> Any:
 
 def test_a_study_of_the_previous_version_has_the_same_settings() -> None:
     now = saved_settings(PREVIOUS / "config.yaml")
-    assert now.loss.kind == "info_nce"
+    assert (now.loss.kind, now.ratio.draw, now.study.near_copies) == ("info_nce", "independent", None)
     assert differences(previous("settings.json"), result_settings(now)) == []
-    assert differences(previous("settings.json"), result_settings(composed())) == []
-    other = result_settings(composed("train.temperature=0.06"))
+    assert overrides_of(previous("settings.json")) == ("ratio.draw=independent",)
+    assert differences(previous("settings.json"), result_settings(composed(DRAW))) == []
+    other = result_settings(composed(DRAW, "train.temperature=0.06"))
     assert differences(previous("settings.json"), other) == ["  train.temperature: 0.05 in the study, 0.06 now"]
 
 
 def test_fingerprints_of_the_previous_version_are_accepted() -> None:
     fingerprints = previous("fingerprints.json")
-    study, trial = composed(), composed("ratio.monolingual=1.0")
+    study, trial = composed(DRAW), composed(DRAW, "ratio.monolingual=1.0")
     assert has_fingerprint(study, fingerprints["study"])
     assert has_fingerprint(trial, fingerprints["ratio.monolingual=1.0"])
     assert not has_fingerprint(study, fingerprints["ratio.monolingual=1.0"])
-    assert not has_fingerprint(composed("seed=1"), fingerprints["study"])
+    assert not has_fingerprint(composed(DRAW, "seed=1"), fingerprints["study"])
+    # What it would have trained on other batches, with other masks, or on other groups.
+    for other in ((), (DRAW, "ratio.cross_batch=mixed"), (DRAW, "train.validation.every_steps=2")):
+        assert not has_fingerprint(composed(*other), fingerprints["study"])
+
+
+def test_a_new_study_draws_evenly_whatever_it_searches() -> None:
+    for space in ("{}", "{ratio: {grid: [hybrid, monolingual]}}", "{ratio.draw: {grid: [even, independent]}}"):
+        assert overrides_of(result_settings(composed(f"study.space={space}"))) == ()
+    assert composed().ratio.draw == "even"
+    # One that began before there was a choice, and searches the group, is known by what it does not name.
+    old = result_settings(composed(DRAW, "study.space={ratio: {grid: [hybrid, monolingual]}}"))
+    assert overrides_of(old) == (DRAW,)
+
+
+def test_a_study_with_masks_or_held_out_groups_of_the_previous_version_is_refused() -> None:
+    for setting, line in (
+        ("ratio.cross_batch=mixed", "ratio.masks: None in the study, 'any language' now"),
+        ("train.validation.every_steps=2", "train.validation.held_out: None in the study, 'components' now"),
+    ):
+        now = result_settings(composed(DRAW, setting))
+        then = {path: value for path, value in now.items() if path not in line}
+        assert differences(then, now) == [f"  {line}"]
 
 
 @pytest.mark.parametrize("setting", ROUNDING)
@@ -69,7 +94,7 @@ def test_a_committed_result_of_the_previous_version_is_one_of_these_settings(tmp
     """Its `result.json` has neither exposure nor notes, and the fingerprint of before."""
     folder = StudyFolder(tmp_path).trial("a")
     folder.path.mkdir(parents=True)
-    (fingerprint,) = earlier_fingerprints(composed())
+    (fingerprint,) = earlier_fingerprints(composed(DRAW))
     old = {
         "key": "a", "fingerprint": fingerprint, "metrics": {}, "final_loss": 1.0, "duration_s": 1.0,
         "durations_s": {}, "finished_ms": 0, "versions": {}, "steps": 6,
@@ -78,12 +103,12 @@ def test_a_committed_result_of_the_previous_version_is_one_of_these_settings(tmp
     result = folder.read_result()
     assert isinstance(result, TrialResult)
     assert (result.exposure, result.notes) == (None, [])
-    assert has_fingerprint(composed(), result.fingerprint)
+    assert has_fingerprint(composed(DRAW), result.fingerprint)
 
 
 def test_a_training_of_the_previous_version_goes_on_from_its_checkpoint(cache: Path, tmp_path: Path) -> None:
     shutil.copytree(PREVIOUS / "checkpoint", tmp_path / "checkpoint")
-    training, _, _ = prepared(cache, *OVERRIDES, folder=tmp_path / "checkpoint")
+    training, _, _ = prepared(cache, *OVERRIDES, DRAW, folder=tmp_path / "checkpoint")
     notes: list[str] = []
     losses: list[tuple[int, float]] = []
     trained = training.run(
@@ -95,7 +120,7 @@ def test_a_training_of_the_previous_version_goes_on_from_its_checkpoint(cache: P
     for (_, loss), (_, before) in zip(losses, expected, strict=True):
         assert loss == pytest.approx(before, rel=2e-3)  # other processors round differently
     # Batches before the checkpoint are counted, from the plan; their losses are not known.
-    whole, _, _ = prepared(cache, *OVERRIDES)
+    whole, _, _ = prepared(cache, *OVERRIDES, DRAW)
     exposure = whole.run(Watch()).exposure
     assert trained.exposure.pairs == exposure.pairs
     assert trained.exposure.batches == 6

@@ -97,6 +97,12 @@ SECOND = 1 / math.log2(3)  # the discount of rank 2
         # best relevant: g en a2 (own), g de a2 (not own), h en a1 (own), h de a1 (not own).
         ("pooled/language_preference/en", 1.0),
         ("pooled/language_preference/de", 0.0),
+        # own of all relevant ones: g en a2 of a2 b1, g de b1 of these, h en a1 of a1, h de none of a1.
+        ("pooled/unbiased_preference/en", 3 / 4),
+        ("pooled/unbiased_preference/de", 1 / 4),
+        ("pooled/language_bias/en", 1 / 4),
+        ("pooled/language_bias/de", -1 / 4),
+        ("pooled/language_bias", 0.0),
         ("pooled/same_language@1/en", 1.0),
         ("pooled/same_language@1/de", 1.0),
         # units g: p q b2 and b2 p q: overlaps 0, 1/2, 3/3. h: p q b2 and b2 q p: overlaps 0, 1/2, 3/3.

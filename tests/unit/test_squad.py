@@ -13,7 +13,7 @@ import pytest
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.corpora import corpus_folder
-from sweep.data.load import check_zero_shot
+from sweep.data.leakage import check_zero_shot
 from sweep.data.squad import read_sentences, squad_benchmark, squad_training_set
 from sweep.errors import InputError
 from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation

@@ -12,7 +12,7 @@ from sweep.model.token_cache import TokenCache
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training.losses.info_nce import InfoNce, info_nce
-from sweep.training.losses.protocol import Embeddings, LossBatch, negative_mask
+from sweep.training.losses.protocol import Embeddings, LossBatch
 from sweep.training.losses.registry import make_loss
 from sweep.training.plan import Batch, BatchPlan
 from sweep.training.step import ContrastiveStep
@@ -64,7 +64,7 @@ def test_a_step_is_the_plain_loss_of_the_whole_batch(cache: Path) -> None:
         for role, indices in (("query", batch.question_b), ("passage", batch.passage_b))
     )
     query_bh, passage_bh = retriever.encoder(query), retriever.encoder(passage)
-    negative_bb = negative_mask(torch.as_tensor(batch.group_b), torch.as_tensor(batch.passage_b))
+    negative_bb = torch.as_tensor(batch.negative_bc)
     plain_b = info_nce(query_bh, passage_bh, negative_bb, settings.train.temperature)
     plain_b.mean().backward()
     plain = torch.cat([p.grad.ravel() for p in retriever.encoder.parameters() if p.grad is not None])

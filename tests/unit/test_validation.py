@@ -57,6 +57,27 @@ def test_groups_in_most_languages_are_held_out_and_no_language_loses_more_than_h
     assert [group for group in hold_out(whole, 8).training.groups] == list(left.groups)  # the same every time
 
 
+def test_groups_that_share_a_text_are_held_out_together() -> None:
+    """Groups 3n, 3n+1, 3n+2 are joined: by a passage in one language, then by a question in another."""
+
+    def text(kind: str, group: int, code: str) -> str:
+        shared = {("p", 1, "en"): 0, ("q", 2, "de"): 1}.get((kind, group % 3, code), group % 3)
+        spelling = str.upper if (kind, group % 3) == ("p", 1) else str
+        return spelling(f"{kind} {group // 3} {shared} {code}")
+
+    rows = [
+        TrainingRow(f"g{group:02d}", code, text("q", group, code), text("p", group, code))
+        for group in range(30)
+        for code in ("en", "de")
+    ]
+    left, pool = hold_out(training_set(rows, ("en", "de")), 8)
+    held_out = {int(question.group[1:]) for question in pool.questions}
+    assert len(held_out) == 6  # the third three would be too many
+    assert all({group // 3 * 3 + place for place in range(3)} <= held_out for group in held_out)
+    trained = {left.texts[index].casefold() for index in (*left.question_gl.ravel(), *left.passage_gl.ravel())}
+    assert trained.isdisjoint(item.text.casefold() for item in (*pool.questions, *pool.passages))
+
+
 def test_too_little_data_to_hold_any_out_is_an_input_error() -> None:
     rows = [TrainingRow("one", code, f"q {code}", f"p {code}") for code in ("en", "de")]
     with pytest.raises(InputError, match="too few rows"):

@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
+from sweep.data.leakage import normalised
 from sweep.data.training_set import ABSENT, TrainingSet
 from sweep.errors import InputError
 from sweep.settings.metric_key import MetricKey
@@ -27,15 +30,18 @@ class Split(NamedTuple):
 
 
 def hold_out(training: TrainingSet, groups: int) -> Split:
-    """Hold out so many translation groups; those that exist in the most languages first, drawn among equals.
+    """Hold out up to so many translation groups; those that exist in the most languages first, drawn among equals.
 
-    Every language keeps at least half of its rows. Raises InputError if there is nothing that may be held out.
+    Groups that share a question or a passage, in whatever language, are held out together or not at all, so that no
+    held-out text is trained on. Every language keeps at least half of its rows. Raises InputError if there is
+    nothing that may be held out.
     """
     present_gl = (training.question_gl != ABSENT) & (training.passage_gl != ABSENT)
-    chosen = _chosen(present_gl, groups)
+    chosen = _chosen(present_gl, _components(training), groups)
     if not len(chosen):
         raise InputError(
-            "train.validation: the training data has too few rows to hold any out; "
+            "train.validation: the training data has too few rows to hold any out, or all of its groups share texts "
+            f"with more than {groups - 1} others (train.validation.groups); "
             "set train.validation.every_steps=null"
         )
     keep_g = np.ones(len(training.groups), bool)
@@ -61,17 +67,40 @@ def _without(training: TrainingSet, keep_g: NDArray[np.bool_]) -> dict[tuple[int
     }
 
 
-def _chosen(present_gl: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
+def _components(training: TrainingSet) -> NDArray[np.int64]:
+    """Number of the component of each group: groups that have a question or a passage in common, but for case and
+    whitespace, or that such groups join."""
+    _, number_t = np.unique([normalised(text) for text in training.texts], return_inverse=True)
+    cells_gc = np.concatenate([training.question_gl, training.passage_gl], axis=1)
+    group, cell = np.nonzero(cells_gc != ABSENT)
+    text = number_t[cells_gc[group, cell]] + len(cells_gc)  # groups and texts are the nodes of one graph
+    nodes = len(cells_gc) + len(training.texts)
+    edges = coo_array((np.ones(len(group), np.int8), (group, text)), shape=(nodes, nodes))
+    component: NDArray[np.int64] = connected_components(edges, directed=False)[1][: len(cells_gc)]
+    return component
+
+
+def _chosen(present_gl: NDArray[np.bool_], component_g: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Groups in whole components, as many as fit: a component that is too large is passed over."""
     rng = np.random.default_rng(SEED)
     order = np.lexsort((rng.random(len(present_gl)), -present_gl.sum(1)))
     left_l = present_gl.sum(0) // 2  # how many rows each language can give
+    by_component = np.argsort(component_g, kind="stable")
+    starts = np.searchsorted(component_g[by_component], np.arange(component_g.max() + 2))
     chosen: list[int] = []
+    visited = set()
     for group in order:
         if len(chosen) == groups or not present_gl[group].any():
             break
-        if (left_l >= present_gl[group]).all():
-            left_l = left_l - present_gl[group]
-            chosen.append(int(group))
+        component = component_g[group]
+        if component in visited:
+            continue
+        visited.add(component)
+        members = by_component[starts[component] : starts[component + 1]]
+        rows_l = present_gl[members].sum(0)
+        if len(chosen) + len(members) <= groups and (left_l >= rows_l).all():
+            left_l = left_l - rows_l
+            chosen += members.tolist()
     return np.array(chosen, np.int64)
 
 

@@ -1,10 +1,9 @@
-"""From settings to data, and the checks that concern both sides."""
+"""From settings to data."""
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.languages import joshi_tiers
 from sweep.data.registry import BENCHMARKS, TRAINING
 from sweep.data.training_set import TrainingSet
-from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Settings, Tiers
 from sweep.settings.cache import cache_folder
 
@@ -27,16 +26,3 @@ def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:
         return declared
     evaluation = settings.evaluation
     return joshi_tiers(settings.languages.evaluate or BENCHMARKS[evaluation.kind].languages(evaluation))
-
-
-def check_zero_shot(training: TrainingSet, benchmark: Benchmark) -> None:
-    """Refuse training data that holds a question of the benchmark, in whatever language. Raises InputError."""
-    used = {int(index) for index in training.question_gl.ravel() if index >= 0}
-    asked = {training.texts[index] for index in used}
-    groups = set(training.groups)
-    shared = [question for question in benchmark.questions if question.text in asked or question.group in groups]
-    if shared:
-        raise InputError(
-            f"{len(shared)} questions of the benchmark '{benchmark.name}' occur in the training data, the first: "
-            f"'{shared[0].text}'. Evaluation is zero-shot: choose other training data or another benchmark"
-        )

@@ -73,6 +73,8 @@ METRICS = (
     Metric("alignment_consistency", POOLED, quality.alignment_consistency, "alignment", short="align."),
     Metric("rank_distance", POOLED, quality.rank_distance, "rank distance", better="lower", digits=1),
     Metric("language_preference", POOLED, quality.prefers_own_language, "own lang.", better="target"),
+    Metric("unbiased_preference", POOLED, quality.unbiased_preference, "unbiased", better="target"),
+    Metric("language_bias", POOLED, quality.language_bias, "lang. bias", better="target"),
     Metric("same_language@1", POOLED, quality.same_language_first, "same lang.@1", better="target"),
     Metric("rbo", AGREEMENT, agreement.rank_biased_overlap, "RBO"),
     Metric("jaccard@10", AGREEMENT, agreement.jaccard, "Jaccard@10"),

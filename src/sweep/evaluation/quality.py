@@ -124,6 +124,36 @@ def prefers_own_language(
     return np.where(np.isnan(_relevant(ranks_qr)), np.nan, same_q.astype(float))
 
 
+def unbiased_preference(
+    ranks_qr: Ranks2D, relevant_language_qr: NDArray[np.int32], question_language_q: NDArray[np.int64]
+) -> PerQuestion:
+    """What `language_preference` would be if the language did not matter: the share of a question's own language.
+
+    Formula: |relevant passages in the question's language| / |R|; 1/|R| with one passage a language
+    Range: [0, 1]
+    Better: near what it is, since no model changes it
+    Source: the expectation over random orders of R
+    Pitfall: a property of the benchmark and its languages, not of a model
+    """
+    own_qr = (ranks_qr != PAD) & (relevant_language_qr == question_language_q[:, None])
+    return np.asarray(own_qr.sum(1) / _relevant(ranks_qr))
+
+
+def language_bias(
+    ranks_qr: Ranks2D, relevant_language_qr: NDArray[np.int32], question_language_q: NDArray[np.int64]
+) -> PerQuestion:
+    """How much more often than without bias the best-ranked relevant passage is in the question's language.
+
+    Formula: language_preference - unbiased_preference
+    Range: [-1, 1]; 0: the language does not matter, positive: the question's own is preferred
+    Better: near 0
+    Source: language_preference, comparable across benchmarks that are parallel in different numbers of languages
+    Pitfall: a random ranking is free of bias too: read it with mAP
+    """
+    languages = relevant_language_qr, question_language_q
+    return prefers_own_language(ranks_qr, *languages) - unbiased_preference(ranks_qr, *languages)
+
+
 def same_language_first(
     ranks_qr: Ranks2D, top_language_q: NDArray[np.int64], question_language_q: NDArray[np.int64]
 ) -> PerQuestion:

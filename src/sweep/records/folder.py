@@ -1,6 +1,6 @@
 """The files of a study:
 
-config.yaml  study.db  trials.csv  tracking.cursor
+config.yaml  study.db  trials.csv  notes.json  tracking.cursor
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json}
 trials/<key>/exposure.csv                                           the batches and rows that training saw
@@ -55,6 +55,11 @@ class StudyFolder:
     def trials_csv(self) -> Path:
         """One row a finished trial."""
         return self.path / "trials.csv"
+
+    @property
+    def notes(self) -> Path:
+        """What a reader should know of the study's data."""
+        return self.path / "notes.json"
 
     @property
     def tracking_cursor(self) -> Path:

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out, validation_key
-from sweep.data.load import benchmark_tiers, check_zero_shot, load_benchmark, load_training_set
+from sweep.data.leakage import check_zero_shot
+from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.tiers import tier_members
@@ -21,9 +22,11 @@ from sweep.records.trial_record import TrialRecord
 from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
+from sweep.run.notes import StudyNotes, study_notes
 from sweep.run.supervision import StudyRun
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
+from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
@@ -62,10 +65,14 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     if problem := place.problem():
         raise InputError(problem)
     launcher = make_launcher(settings.launcher, folder.workers, WORKER)
-    _check_inputs(settings)
+    notes = _checked_inputs(settings, folder)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
+        settings, composer = _as_begun(store, settings, composer, console)
         store.check_settings(settings)
+        notes.write(folder)
+        for line in notes.lines:
+            _say(console, line)
         adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
         store.enqueue()
         if adopted:
@@ -84,13 +91,28 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     return 0 if complete else 1
 
 
+def _as_begun(
+    store: StudyStore, settings: Settings, composer: Composer, console: Console
+) -> tuple[Settings, Composer]:
+    """Settings with what stood for one that there was not yet when the study was begun."""
+    missing = overrides_of(store.remembered) if store.remembered else ()
+    if not missing:
+        return settings, composer
+    composer = Composer(composer.config_name, [*missing, *composer.overrides], composer.config_dir)
+    begun = load_settings(composer)
+    if begun != settings:  # it is the same where the command line says it otherwise
+        _say(console, f"This study was begun with {' '.join(missing)}, and goes on with it.")
+    return begun, composer
+
+
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
     print_answer(console, study_answer(folder, records, settings.evaluation.name, settings.study.objectives))
 
 
-def _check_inputs(settings: Settings) -> None:
-    """Find bad input before any trial starts: objective, model, data, overlap of training and evaluation."""
+def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
+    """Find bad input before any trial starts: objective, model, data, overlap of training and evaluation. What is no
+    error and should be known all the same is returned."""
     if settings.model.pretrained:
         from sweep.model.registry import check_encoder  # imports transformers: seconds
 
@@ -111,6 +133,7 @@ def _check_inputs(settings: Settings) -> None:
         problem = metric_problem(constraint.metric, *known)
         if problem:
             raise InputError(f"study.constraints: {problem}")
+    return study_notes(settings, folder, training, benchmark)
 
 
 def _check_validation(settings: Settings, held_out: Benchmark) -> None:

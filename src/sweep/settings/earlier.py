@@ -1,18 +1,33 @@
-"""What a `config.yaml` of an earlier version lacks."""
+"""What studies of earlier versions lack: settings that came later, and what stands for what these versions did."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweep.settings.base import flattened
 from sweep.settings.loss import DEFAULT_LOSS
 
-# Sections that earlier versions did not have, with the values that stand for what these versions did.
-SECTIONS_SINCE: dict[str, Any] = {"loss": DEFAULT_LOSS.model_dump(mode="json")}
+# Settings that earlier versions did not have, with the values that stand for what these versions did.
+SINCE: dict[str, Any] = {
+    "loss": DEFAULT_LOSS.model_dump(mode="json"),
+    "ratio": {"draw": "independent"},
+    "study": {"near_copies": None},
+}
+_NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
 
 def completed(config: DictConfig) -> DictConfig:
-    """A study's configuration with the sections that its version did not have; those it has stay as they are."""
-    missing = {name: section for name, section in SECTIONS_SINCE.items() if name not in config}
-    whole = OmegaConf.merge(config, missing)
+    """A study's configuration with the settings that its version did not have; those it has stay as they are."""
+    missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
+    whole = OmegaConf.merge(missing, config)
     assert isinstance(whole, DictConfig)
     return whole
+
+
+def overrides_of(remembered: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the overrides of a study have to begin with, so that it goes on as the version that began it: a plan of
+    batches whose draw is not among the `remembered` settings that change results is of version 0.1."""
+    path = "ratio.draw"
+    searched = {"study.space.ratio.draw"} & remembered.keys()
+    return () if path in remembered or searched else (f"{path}={flattened(SINCE)[path]}",)

@@ -5,7 +5,7 @@ fingerprint, which checkpoints and results carry, and the settings that a study 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.settings.base import Section, flattened
@@ -24,6 +24,20 @@ def _sections(settings: "Settings") -> dict[str, Section]:
     return {name: section for name, section in sections.items() if section != DEFAULT_LOSS}
 
 
+def _meanings(settings: "Settings", searched: Collection[str] = ()) -> dict[str, str]:
+    """What settings mean since version 0.1, where they meant something else then: results of that are none of these.
+
+    A passage that answers a question in another language is no negative of it in a mixed batch; groups are held out
+    together with those that share a text with them. `searched` are paths with other values in some of the points.
+    """
+    meanings = {}
+    if settings.ratio.cross_batch == "mixed" or "ratio.cross_batch" in searched:
+        meanings["ratio.masks"] = "any language"
+    if settings.train.validation.every_steps is not None:
+        meanings["train.validation.held_out"] = "components"
+    return meanings
+
+
 def trial_fingerprint(settings: "Settings") -> str:
     """SHA-256 (hex) of what a trial's result depends on.
 
@@ -33,7 +47,10 @@ def trial_fingerprint(settings: "Settings") -> str:
 
 
 def earlier_fingerprints(settings: "Settings") -> tuple[str, ...]:
-    """What earlier versions called these settings: version 0.1 counted what changes only the rounding, too."""
+    """What earlier versions called these settings: version 0.1 counted what changes only the rounding, too. None if
+    these settings meant something else to it."""
+    if _meanings(settings):
+        return ()
     return (_digest(settings, [section.fingerprint() for section in _sections(settings).values()]),)
 
 
@@ -43,23 +60,29 @@ def has_fingerprint(settings: "Settings", fingerprint: str) -> bool:
 
 
 def _digest(settings: "Settings", fingerprints: list[str]) -> str:
-    return hashlib.sha256(f"{settings.seed}{''.join(fingerprints)}".encode()).hexdigest()
+    meanings = "".join(f"{path}={meaning}" for path, meaning in _meanings(settings).items())
+    return hashlib.sha256(f"{settings.seed}{''.join(fingerprints)}{meanings}".encode()).hexdigest()
 
 
 def result_settings(settings: "Settings") -> dict[str, Any]:
     """Settings that change results, flattened to config paths; without what is searched.
 
     Those that change only how results are rounded, or how often a training is saved, may change between runs of one
-    study; the target, seeds, sampler, launcher, storage, tracking and paths may, too.
+    study; the target, seeds, sampler, launcher, storage, tracking and paths may, too. An even draw is named even if
+    the group `ratio` is searched: a study that does not name it has the other (see `sweep.settings.earlier`).
     """
     sections: dict[str, Any] = {
         name: section.plain(but=section.ROUNDING) for name, section in _sections(settings).items()
     }
     sections["study"] = {"objectives": settings.study.model_dump(mode="json")["objectives"]}
     searched = set(settings.study.space)
-    return {path: value for path, value in flattened(sections).items() if not _is_within(path, searched)} | {
-        f"study.space.{path}": _kind(settings.study, path) for path in searched
-    }
+    draw = {"ratio.draw": "even"} if settings.ratio.draw == "even" and "ratio.draw" not in searched else {}
+    return (
+        _meanings(settings, searched)
+        | draw
+        | {path: value for path, value in flattened(sections).items() if not _is_within(path, searched)}
+        | {f"study.space.{path}": _kind(settings.study, path) for path in searched}
+    )
 
 
 def _is_within(path: str, searched: set[str]) -> bool:

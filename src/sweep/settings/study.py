@@ -54,6 +54,8 @@ class StudySettings(Section):
     `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is worse than the best
     point with a two-sided p below `worse_p`. `storage: null` is SQLite in the study's folder. A worker is given up
     if it gave no sign of life for `grace_s` seconds; a database may be away for `patience_s` seconds.
+    Questions and passages of the benchmark that are at least `near_copies` like a training text (Jaccard similarity
+    of their character 5-grams; null: not looked for) are counted and reported.
     """
 
     name: Name
@@ -73,6 +75,7 @@ class StudySettings(Section):
     retry_failed: bool
     baseline: bool
     export: Literal["best", "all", "none"]
+    near_copies: Annotated[float, Field(ge=0.5, le=1)] | None
     storage: StorageUrl | None
     grace_s: Positive
     patience_s: Annotated[float, Field(ge=0)]

@@ -1,7 +1,7 @@
 """The encoder, the mix of batches, and the training."""
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -88,6 +88,8 @@ class RatioSettings(Section):
 
     With a `schedule` other than constant the probability goes from `monolingual` to `monolingual_end` over training:
     `linear`, `cosine` (slow at both ends), or in `stairs` equal stretches (`steps`).
+    `draw: even` spreads kinds and languages evenly over the steps, so that the shares of a training are the expected
+    ones but for rounding; with `independent`, as in version 0.1, every step is drawn on its own.
     """
 
     monolingual: Probability
@@ -97,6 +99,11 @@ class RatioSettings(Section):
     language_sampling: Literal["uniform", "size", "temperature"]
     temperature: Annotated[float, Field(gt=0)]
     cross_batch: Literal["pair", "mixed"]
+    draw: Literal["even", "independent"]
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without `draw: independent`: studies were begun before there was a choice."""
+        return super().plain(but | {"draw"} if self.draw == "independent" else but)
 
     def monolingual_at(self, step: int, steps: int) -> float:
         """The probability that the batch of a step (from 0, of so many) is monolingual."""

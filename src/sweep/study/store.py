@@ -9,6 +9,7 @@ repeated with a new lock.
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,12 @@ class StudyStore:
             return str(self.storage.attributes()["uid"])
 
         return self.storage.change(change)
+
+    @property
+    def remembered(self) -> dict[str, Any] | None:
+        """The settings that change results, as they were when the study was begun; None if it is new."""
+        settings: dict[str, Any] | None = self.storage.attributes().get("settings")
+        return settings
 
     def check_settings(self, settings: Settings) -> None:
         """Remember the settings that change results, or compare them with the remembered ones.

@@ -4,10 +4,11 @@ The plan of a step is a pure function of (seed, step): there is no sampler state
 all ranks compute the same global batch and take disjoint slices of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
-from typing import Literal
+from itertools import groupby, permutations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.settings import RatioSettings
+from sweep.training.draw import Draw, EvenDraw, IndependentDraw, Kind
 
-Kind = Literal["monolingual", "cross-lingual"]
+__all__ = ["Batch", "BatchPlan", "Kind", "Pair", "rank_slice"]
+
 Pair = tuple[str, str]  # language of the question, language of the passage
 
 
@@ -26,8 +29,9 @@ class Batch:
 
     `kind` is "monolingual" or "cross-lingual"; `pairs` the (question, passage) languages of each row.
     `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups.
-    `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch; `hard_bn` says
-    of which question each may be a negative: of all, but for those of a group that it is a relevant passage of.
+    `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch. `negative_bc`
+    says which candidate, the passages of the batch and then its hard negatives, may be a negative of which question:
+    any but the relevant passages of the question's group, in whatever language.
     """
 
     kind: Kind
@@ -36,7 +40,24 @@ class Batch:
     question_b: NDArray[np.int32]
     passage_b: NDArray[np.int32]
     hard_n: NDArray[np.int32]
-    hard_bn: NDArray[np.bool_]
+    negative_bc: NDArray[np.bool_]
+
+
+class Shares(NamedTuple):
+    """The probabilities of languages or pairs: their cumulated sums, and `edges`, the sums where the pairs of each
+    question language begin, and 1."""
+
+    cumulated_u: NDArray[np.float64]
+    edges: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair], probability_u: NDArray[np.float64]) -> "Shares":
+        """The sums are those of numpy's Generator.choice, so that the same number draws the same pair."""
+        cumulated_u = probability_u.cumsum()
+        cumulated_u = cumulated_u / cumulated_u[-1:]
+        sizes = [len(list(alike)) for _, alike in groupby(pairs, lambda pair: pair[0])]
+        last = np.cumsum(sizes, dtype=np.int64) - 1
+        return cls(cumulated_u, np.concatenate([[0.0], cumulated_u[last]]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +68,9 @@ class BatchPlan:
     one language, drawn by `ratio.language_sampling` over the languages' numbers of rows n (`uniform`: equal; `size`:
     p ~ n; `temperature`: p ~ n^(1/T), Conneau et al. 2020, arXiv 1911.02116). Otherwise it is cross-lingual: one
     ordered pair of different languages, drawn likewise over the pairs' numbers of rows (`cross_batch: pair`), or a
-    pair drawn anew for each row (`mixed`).
+    pair drawn anew for each row (`mixed`). `ratio.draw: even` spreads kinds, languages and pairs evenly over the
+    steps (see `sweep.training.draw`), `independent` draws them anew in every step; the probabilities of each step
+    are the same, and so are the rows of a step that has the same kind and languages.
     Within a batch no translation group occurs twice; a language or pair with fewer groups than `batch_size` gives a
     smaller batch. A row brings up to `hard_negatives` of its question's hard negatives, in its passage's language.
     Raises InputError if a kind that the ratio asks for has no rows, or if there are no hard negatives at all.
@@ -97,22 +120,36 @@ class BatchPlan:
         return normalised
 
     @cached_property
-    def _probabilities(self) -> dict[str, NDArray[np.float64]]:
-        return {
-            "monolingual": self._weights([len(rows) for rows in self._monolingual_units[1]]),
-            "cross-lingual": self._weights([len(rows) for rows in self._cross_lingual_units[1]]),
+    def _shares(self) -> dict[Kind, "Shares"]:
+        units: dict[Kind, tuple[list[Pair], list[NDArray[np.int64]]]] = {
+            "monolingual": self._monolingual_units,
+            "cross-lingual": self._cross_lingual_units,
         }
+        return {
+            kind: Shares.of(pairs, self._weights([len(groups) for groups in rows]))
+            for kind, (pairs, rows) in units.items()
+        }
+
+    @cached_property
+    def _draw(self) -> Draw:
+        return EvenDraw(self.seed) if self.ratio.draw == "even" else IndependentDraw()
 
     def batch(self, step: int) -> Batch:
         """The global batch of a step (from 0)."""
         rng = np.random.default_rng([self.seed, step])
-        if rng.random() < self.ratio.monolingual_at(step, self.steps):
-            pairs, rows = self._monolingual_units
-            return self._batch_of_unit(rng, step, "monolingual", pairs, rows)
-        pairs, rows = self._cross_lingual_units
+        # An even draw has numbers of its own, but the step's are taken all the same: the rows come after them.
+        if self._draw.of_kind(step, rng.random()) < self.ratio.monolingual_at(step, self.steps):
+            return self._batch_of_unit(rng, step, "monolingual", *self._monolingual_units)
         if self.ratio.cross_batch == "pair":
-            return self._batch_of_unit(rng, step, "cross-lingual", pairs, rows)
-        return self._mixed_batch(rng, step, pairs, rows)
+            return self._batch_of_unit(rng, step, "cross-lingual", *self._cross_lingual_units)
+        return self._mixed_batch(rng, step, *self._cross_lingual_units)
+
+    def _units_drawn(self, rng: np.random.Generator, step: int, kind: Kind, size: int) -> NDArray[np.int64]:
+        """So many languages or pairs, as indices."""
+        cumulated_u, edges = self._shares[kind]
+        uniform = self._draw.of_units(step, kind, edges, rng.random(size))
+        drawn: NDArray[np.int64] = cumulated_u.searchsorted(uniform, side="right")
+        return drawn
 
     def _batch_of_unit(
         self,
@@ -122,7 +159,7 @@ class BatchPlan:
         pairs: list[Pair],
         rows: list[NDArray[np.int64]],
     ) -> Batch:
-        unit = rng.choice(len(pairs), p=self._probabilities[kind])
+        (unit,) = self._units_drawn(rng, step, kind, 1)
         size = min(self.batch_size, len(rows[unit]))
         return self._assemble(step, kind, [pairs[unit]] * size, rng.choice(rows[unit], size, replace=False))
 
@@ -130,9 +167,8 @@ class BatchPlan:
         self, rng: np.random.Generator, step: int, pairs: list[Pair], rows: list[NDArray[np.int64]]
     ) -> Batch:
         """A pair drawn per row; a row whose pair has no unused group left is left out."""
-        drawn = rng.choice(len(pairs), self.batch_size, p=self._probabilities["cross-lingual"])
         chosen: dict[int, Pair] = {}
-        for unit in drawn:
+        for unit in self._units_drawn(rng, step, "cross-lingual", self.batch_size):
             # A random order of the unit's groups; the first unused one is a uniform draw among the unused.
             unused = next((group for group in rng.permutation(rows[unit]) if group not in chosen), None)
             if unused is not None:
@@ -145,8 +181,8 @@ class BatchPlan:
         question_b = self.data.question_gl[group_b, [column[asked] for asked, _ in pairs]]
         passage_b = self.data.passage_gl[group_b, column_b]
         hard_n = np.setdiff1d(self._hard_negatives(step, group_b, column_b), passage_b)
-        hard_bn = ~self.data.relevant_bn(group_b, hard_n)
-        return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, hard_bn)
+        negative_bc = ~self.data.relevant_bn(group_b, np.concatenate([passage_b, hard_n]))
+        return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, negative_bc)
 
     def _hard_negatives(self, step: int, group_b: NDArray[np.int64], column_b: list[int]) -> NDArray[np.int32]:
         """Texts drawn from the hard negatives of each row's passage cell."""

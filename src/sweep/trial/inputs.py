@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out
-from sweep.data.load import check_zero_shot, load_benchmark, load_training_set
+from sweep.data.leakage import check_zero_shot
+from sweep.data.load import load_benchmark, load_training_set
 from sweep.data.training_set import TrainingSet
 from sweep.settings import Settings
 
