@@ -152,7 +152,7 @@ class TrialRun:
             if self.settings.study.pruner.kind == "none":
                 return False
             key = validation_key(self.settings.study.objectives[0].metric)
-            return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_q(key))
+            return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_g(key))
 
         return Watch(on_point, log.info, on_validation, self.should_pause)
 
