@@ -5,9 +5,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweep.settings.loss import DEFAULT_LOSS
+from sweep.settings.reporting import DEFAULT_REPORT
 
 # Sections that earlier versions did not have, with the values that stand for what these versions did.
-SECTIONS_SINCE: dict[str, Any] = {"loss": DEFAULT_LOSS.model_dump(mode="json")}
+SECTIONS_SINCE: dict[str, Any] = {
+    "loss": DEFAULT_LOSS.model_dump(mode="json"),
+    "report": DEFAULT_REPORT.model_dump(mode="json"),
+}
 
 
 def completed(config: DictConfig) -> DictConfig:
