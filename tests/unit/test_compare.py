@@ -596,7 +596,7 @@ def test_figures_that_do_not_come_from_ranks_have_no_tables(tmp_path: Path) -> N
 
 
 def printed(folder: StudyFolder, records: list[TrialRecord], objective: Objective = MAXIMIZE) -> list[str]:
-    console = Console(width=200, file=StringIO())
+    console = Console(width=140, file=StringIO())
     print_certainty(console, certainty_of(folder, points_of(records), objective, "toy"), objective)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue().splitlines()
@@ -614,18 +614,21 @@ def test_the_printed_table(tmp_path: Path) -> None:
         ).split()
     )
     rows = ratio_rows(folder, records, MAXIMIZE, "toy")[""]
-    shown = [line.split() for line in lines if line.strip()[:2] in ("0", "0 ", "0.", "1 ")]
-    assert [cells[0] for cells in shown] == ["0", "0.25", "0.5", "1"]
-    for cells, row in zip(shown, rows, strict=True):
-        expected = [f"{row.figure.value:.3f}", f"{row.figure.interval[0]:.3f}", "to", f"{row.figure.interval[1]:.3f}"]
+    places = [place for place, line in enumerate(lines) if line.strip()[:2] in ("0", "0 ", "0.", "1 ")]
+    assert [lines[place].split()[0] for place in places] == ["0", "0.25", "0.5", "1"]
+    for place, row in zip(places, rows, strict=True):
+        first = [f"{row.figure.value:.3f}", f"{row.figure.interval[0]:.3f}", "to", f"{row.figure.interval[1]:.3f}"]
+        second = []
         for comparison in row.against.values():
             if comparison is None:
-                expected += ["–"]
+                first.append("–")
                 continue
             low, high = comparison.interval
-            expected += [f"{comparison.difference:+.3f}", f"({low:+.3f}", "to", f"{high:+.3f})"]
-            expected += [f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"]
-        assert cells[1:] == expected
+            p = f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"
+            first += [f"{comparison.difference:+.3f}", p]
+            second += [f"{low:+.3f}", "to", f"{high:+.3f}"]
+        assert lines[place].split()[1:] == first
+        assert lines[place + 1].split() == second
 
 
 def test_what_the_table_comes_to(tmp_path: Path) -> None:
@@ -658,8 +661,8 @@ def test_a_point_with_a_dropped_seed_is_not_among_the_best(tmp_path: Path) -> No
 def test_with_one_seed_nothing_is_said_about_ratios(tmp_path: Path) -> None:
     folder, records = study(tmp_path, seeds=1)
     lines = printed(folder, records)
-    assert [line.split() for line in lines[2:5]] == [
-        ["these", "two"] * 3, ["trained", "models:"] * 3,
+    assert [line.split() for line in lines[2:6]] == [
+        ["these", "two"] * 3, ["trained"] * 3, ["models:"] * 3,
         ("ratio.monolingual figure 95 %" + "".join(f" against {one} p (Holm)" for one in ("0", "0.5", "1"))).split(),
     ]  # fmt: skip
     assert lines[-1].startswith("One seed: the p-values compare these trained models; nothing is said about the")

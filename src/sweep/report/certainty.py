@@ -65,12 +65,12 @@ def _table(ratios: RatioTable, objective: Objective) -> Table:
         title += f", {ratios.others}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(RATIO, justify="right", no_wrap=True)
-    table.add_column("figure", justify="right")
+    table.add_column("figure", justify="right", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
-    p_title = "p (Holm)" if all(row.over_seeds for row in rows) else "these two\ntrained models:\np (Holm)"
+    p_title = "p (Holm)" if all(row.over_seeds for row in rows) else "these two\ntrained\nmodels:\np (Holm)"
     for reference in rows[0].against:
         table.add_column(f"against {reference}", justify="right", no_wrap=True)
-        table.add_column(p_title, justify="right")
+        table.add_column(p_title, justify="right", no_wrap=True)
     for row in rows:
         low, high = row.figure.interval
         cells: list[Any] = [value_text(row.ratio), f"{row.figure.value:.{digits}f}"]
@@ -82,7 +82,7 @@ def _table(ratios: RatioTable, objective: Objective) -> Table:
 
 
 def _compared(comparison: Comparison, digits: int) -> list[str]:
-    """The difference with its interval, and the corrected p."""
+    """The difference above its interval, since three references stand side by side; and the corrected p."""
     low, high = comparison.interval
-    difference = f"{comparison.difference:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    difference = f"{comparison.difference:+.{digits}f}\n{low:+.{digits}f} to {high:+.{digits}f}"
     return [difference, f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"]
