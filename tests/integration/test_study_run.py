@@ -144,7 +144,7 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
     column = "cldr/pooled/alignment_consistency/low"
     totals = {point: sum(float(row[column]) for row in found if row["key"].startswith(point)) for point in POINTS}
     assert model.parent.name.startswith(max(totals, key=lambda point: totals[point]))
-    assert "| alignment |" in (model / "README.md").read_text()
+    assert "| alignment all |" in (model / "README.md").read_text()
 
 
 def test_a_trial_that_fails_is_recorded_and_retried(sweep: Sweep, tmp_path: Path) -> None:
