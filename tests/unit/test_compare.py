@@ -10,26 +10,28 @@ import numpy as np
 import pytest
 import yaml
 from rich.console import Console
+from scipy.stats import ttest_1samp
 
 from sweep.commands.compare_results import main
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.errors import InputError
 from sweep.evaluation.cells import rank_cells
-from sweep.evaluation.comparison import compare, default_metrics, figure, load_system
+from sweep.evaluation.comparison import compare, compare_each, default_metrics, figure, load_system
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
-from sweep.evaluation.rank_file import write_ranking
+from sweep.evaluation.rank_file import read_ranking, write_ranking
 from sweep.evaluation.summarise import summarise
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State
-from sweep.report.certainty import print_certainty
+from sweep.report.certainty import print_certainty, verdicts
 from sweep.report.points import points_of
 from sweep.report.ratios import RatioRow, certainty_of
 from sweep.settings import Objective, SearchSettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.tree import config_folder
+from sweep.statistics.uncertainty import holm
 from sweep.study.point import grid_points
 
 GROUPS = 40
@@ -189,6 +191,18 @@ def test_different_questions_are_refused(bench: Benchmark, results: Path, tmp_pa
         compare(systems[0], systems[1:], "mono/map")
     with pytest.raises(InputError, match=r"other/ranks\.parquet .* so they are no seeds of one system"):
         load_system("c", [results / "bad/ranks.parquet", other / "ranks.parquet"])
+
+
+def test_different_tiers_are_refused_however_alike_the_ranks_are(results: Path, tmp_path: Path) -> None:
+    ranking, _ = read_ranking(results / "bad/ranks.parquet")
+    write_ranking(tmp_path / "ranks.parquet", ranking, {"high": frozenset({"en"}), "low": frozenset({"th", "de"})})
+    systems = [load_system("a", [results / "bad/ranks.parquet"]), load_system("b", [tmp_path / "ranks.parquet"])]
+    for metric in ("pooled/map/low", "pooled/map"):
+        with pytest.raises(InputError) as caught:
+            compare(systems[0], systems[1:], metric)
+        assert str(caught.value) == "b and a differ in their tiers: high is de en or en; low is th or de th"
+    with pytest.raises(InputError, match=r"ranks\.parquet differ in their tiers: high is de en or en; low is"):
+        load_system("c", [results / "bad/ranks.parquet", tmp_path / "ranks.parquet"])
 
 
 @pytest.mark.parametrize(
@@ -413,16 +427,15 @@ def ratio_rows(
     return {table.others: table.rows for table in certainty.tables}
 
 
-def test_ratios_against_the_better_single_kind_and_one_half(tmp_path: Path) -> None:
+def test_ratios_against_the_single_kinds_and_one_half(tmp_path: Path) -> None:
     folder, records = study(tmp_path)
     found = ratio_rows(folder, records[::-1], MAXIMIZE, "toy")
     assert list(found) == [""]
     rows = {row.ratio: row for row in found[""]}
     assert list(rows) == [0.0, 0.25, 0.5, 1.0]
-    assert rows[0.0].figure.value > rows[1.0].figure.value
     for ratio, row in rows.items():
         assert row.seeds == 2
-        assert list(row.against) == ["0", "0.5"]  # 1 is worse than 0
+        assert list(row.against) == ["0", "0.5", "1"]
         for reference, comparison in row.against.items():
             assert (comparison is None) == (ratio == float(reference))
             if comparison is not None:
@@ -432,26 +445,51 @@ def test_ratios_against_the_better_single_kind_and_one_half(tmp_path: Path) -> N
     files: dict[float, list[Path]] = {}
     for record in records[::-1]:
         files.setdefault(record.parameters["ratio.monolingual"], []).append(folder.trial(record.key).ranks)
-    systems = {ratio: load_system(str(ratio), of_ratio) for ratio, of_ratio in files.items()}
-    expected = compare(systems[0.0], [systems[ratio] for ratio in (0.25, 0.5, 1.0)], "pooled/map")
-    for ratio, comparison in zip((0.25, 0.5, 1.0), expected, strict=True):
-        assert (rows[ratio].against["0"].p, rows[ratio].against["0"].p_holm) == (comparison.p, comparison.p_holm)
-    assert [rows[ratio].figure for ratio in NOISE] == [figure(systems[ratio], "pooled/map") for ratio in NOISE]
+    systems = {ratio: load_system(f"{ratio:g}", of_ratio, [1, 0]) for ratio, of_ratio in files.items()}
+    expected = compare_each([systems[ratio] for ratio in (0.0, 0.5, 1.0)], list(systems.values()), "pooled/map")
+    for ratio, row in rows.items():
+        assert row.figure == figure(systems[ratio], "pooled/map")
+        for reference, comparison in row.against.items():
+            if comparison is not None:
+                assert comparison == expected[reference, f"{ratio:g}"]
 
 
-def test_the_reference_depends_on_which_way_is_better(tmp_path: Path) -> None:
-    folder, records = study(tmp_path, seeds=1)
-    distance = "toy/pooled/rank_distance"
-    by_direction = {
-        direction: ratio_rows(folder, records, Objective(metric=distance, direction=direction), "toy")[""]
-        for direction in ("minimize", "maximize")
-    }
-    first, *_, last = by_direction["minimize"]
-    assert first.figure.value < last.figure.value
-    assert list(first.against) == ["0", "0.5"]
-    assert list(by_direction["maximize"][0].against) == ["1", "0.5"]
-    swapped = study(tmp_path / "swapped", {0.0: 1.2, 1.0: 0.6}, seeds=1)
-    assert list(ratio_rows(*swapped, MAXIMIZE, "toy")[""][0].against) == ["1"]
+def test_holm_is_over_every_pair_that_the_table_shows_once(tmp_path: Path) -> None:
+    folder, records = study(tmp_path)
+    (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
+    shown = [one for row in rows for one in row.against.values() if one is not None]
+    pairs = {frozenset((one.reference, one.system)): one for one in shown}
+    assert (len(shown), len(pairs)) == (9, 6)  # 0, 0.5 and 1 among each other are shown from both sides
+    corrected = holm([one.p for one in pairs.values()])
+    assert [one.p_holm for one in pairs.values()] == pytest.approx(corrected)
+    for one in shown:
+        other = pairs[frozenset((one.reference, one.system))]
+        assert (one.p, one.p_holm, abs(one.difference)) == (other.p, other.p_holm, abs(other.difference))
+
+
+def test_a_table_and_its_p_cannot_disagree(tmp_path: Path) -> None:
+    for seeds in (1, 2, 3):
+        folder, records = study(tmp_path / str(seeds), seeds=seeds)
+        (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
+        for one in (one for row in rows for one in row.against.values() if one is not None):
+            low, high = one.interval
+            assert (low <= 0 <= high) == (one.p >= 0.05)
+
+
+def test_two_sets_of_seeds_of_one_setting_are_rarely_told_apart(tmp_path: Path) -> None:
+    """Noise of a training that all questions share is noise between seeds: questions alone would not see it."""
+    rng = np.random.default_rng(0)
+    noise_s = rng.uniform(0.6, 1.4, 12)
+    files = [result(tmp_path / str(seed), noise, seed) / "ranks.parquet" for seed, noise in enumerate(noise_s)]
+    seen, alone = 0, 0
+    for _ in range(30):
+        drawn = [int(seed) for seed in rng.permutation(12)[:6]]
+        one, two = (load_system(str(half), [files[seed] for seed in half], half) for half in (drawn[:3], drawn[3:]))
+        seen += compare(one, [two], "pooled/map")[0].p < 0.05
+        averaged_g = two.values_sg("pooled/map").mean(0) - one.values_sg("pooled/map").mean(0)
+        alone += bool(ttest_1samp(averaged_g, 0.0).pvalue < 0.05)
+    assert seen <= 4
+    assert alone >= 9
 
 
 def test_references_are_those_that_the_study_has(tmp_path: Path) -> None:
@@ -459,7 +497,7 @@ def test_references_are_those_that_the_study_has(tmp_path: Path) -> None:
         ({0.0: 0.8, 0.25: 0.6}, ["0"]),
         ({0.25: 0.8, 0.5: 0.6}, ["0.5"]),
         ({0.25: 0.8, 0.75: 0.6}, []),
-        ({1.0: 0.8, 0.75: 0.6, 0.5: 0.7}, ["1", "0.5"]),
+        ({1.0: 0.8, 0.75: 0.6, 0.5: 0.7}, ["0.5", "1"]),
     ):
         folder, records = study(tmp_path / str(noises), noises, seeds=1)
         (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
@@ -515,7 +553,7 @@ def test_ratios_of_a_searched_config_group(tmp_path: Path) -> None:
     records = searched(folder, space, (1.2, 1.2, 0.8, 0.8, 0.4, 0.4), "study.seeds=[0,1]")
     (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
     assert [(row.ratio, row.seeds) for row in rows] == [(0.0, 2), (0.5, 2), (1.0, 2)]
-    assert all(list(row.against) == ["0", "0.5"] for row in rows)
+    assert all(list(row.against) == ["0", "0.5", "1"] for row in rows)
     assert rows[1].figure == figure(
         load_system("0.5", [folder.trial(f"ratio=hybrid,seed={seed}").ranks for seed in (0, 1)]), "pooled/map"
     )
@@ -569,20 +607,72 @@ def test_the_printed_table(tmp_path: Path) -> None:
     lines = printed(folder, records)
     assert lines[0].strip() == "How sure: toy/pooled/map, 95 % intervals over questions and 2 seeds"
     header = next(line for line in lines if "ratio.monolingual" in line)
-    assert header.split() == "ratio.monolingual figure 95 % against 0 p (Holm) against 0.5 p (Holm)".split()
+    assert (
+        header.split()
+        == (
+            "ratio.monolingual figure 95 %" + "".join(f" against {one} p (Holm)" for one in ("0", "0.5", "1"))
+        ).split()
+    )
     rows = ratio_rows(folder, records, MAXIMIZE, "toy")[""]
-    shown = [line.split() for line in lines if line.strip()[:2] in ("0", "0 ", "0.", "1 ")]
-    assert [cells[0] for cells in shown] == ["0", "0.25", "0.5", "1"]
-    for cells, row in zip(shown, rows, strict=True):
-        expected = [f"{row.figure.value:.3f}", f"{row.figure.interval[0]:.3f}", "to", f"{row.figure.interval[1]:.3f}"]
+    places = [place for place, line in enumerate(lines) if line.strip()[:2] in ("0", "0 ", "0.", "1 ")]
+    assert [lines[place].split()[0] for place in places] == ["0", "0.25", "0.5", "1"]
+    for place, row in zip(places, rows, strict=True):
+        first = [f"{row.figure.value:.3f}", f"{row.figure.interval[0]:.3f}", "to", f"{row.figure.interval[1]:.3f}"]
+        second = []
         for comparison in row.against.values():
             if comparison is None:
-                expected += ["–"]
+                first.append("–")
                 continue
             low, high = comparison.interval
-            expected += [f"{comparison.difference:+.3f}", f"({low:+.3f}", "to", f"{high:+.3f})"]
-            expected += [f"{comparison.p_holm:.4f}"]
-        assert cells[1:] == expected
+            p = f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"
+            first += [f"{comparison.difference:+.3f}", p]
+            second += [f"{low:+.3f}", "to", f"{high:+.3f}"]
+        assert lines[place].split()[1:] == first
+        assert lines[place + 1].split() == second
+
+
+def test_what_the_table_comes_to(tmp_path: Path) -> None:
+    folder, records = study(tmp_path, {0.0: 0.5, 0.25: 0.5, 0.5: 0.52, 1.0: 2.0}, seeds=3)
+    (ratios,) = certainty_of(folder, points_of(records), MAXIMIZE, "toy", 0.2).tables
+    assert ratios.best == (0.0, 0.25, 0.5)
+    assert ratios.cross_fitted is not None
+    assert max(row.figure.value for row in ratios.rows) + 0.02 > ratios.cross_fitted
+    lines = verdicts(ratios, MAXIMIZE)
+    assert lines[0] == "May be best at 95 %: ratio.monolingual in {0, 0.25, 0.5}"
+    assert lines[1].startswith(f"Figure of the best of 4, cross-fitted: {ratios.cross_fitted:.3f} (")
+    assert lines[2] == "Equal within 0.2 (two one-sided tests, p < 0.05): 0.25 and 0, 0.5 and 0"
+    assert verdicts(replace(ratios, margin=1e-6), MAXIMIZE) == lines[:2]
+    assert [line.strip() for line in printed(folder, records)][-2:] == lines[:2]
+    minimize = Objective(metric="toy/pooled/rank_distance", direction="minimize")
+    (distances,) = certainty_of(folder, points_of(records), minimize, "toy", 0.2).tables
+    assert (distances.best, distances.margin) == ((0.0, 0.25, 0.5), None)
+
+
+def test_a_point_with_a_dropped_seed_is_not_among_the_best(tmp_path: Path) -> None:
+    folder, records = study(tmp_path, {0.0: 0.5, 0.25: 0.7, 1.0: 2.0}, seeds=3)
+    assert records[6].parameters == {"ratio.monolingual": 0.0}
+    pruned = [*records[:6], replace(records[6], state="PRUNED"), *records[7:]]
+    (ratios,) = certainty_of(folder, points_of(pruned), MAXIMIZE, "toy").tables
+    assert (ratios.best, ratios.complete) == ((0.25,), 2)
+    assert ratios.rows[0].seeds == 2  # its row stays
+    assert ratios.rows[0].figure.value > ratios.rows[1].figure.value
+
+
+def test_with_one_seed_nothing_is_said_about_ratios(tmp_path: Path) -> None:
+    folder, records = study(tmp_path, seeds=1)
+    lines = printed(folder, records)
+    assert [line.split() for line in lines[2:6]] == [
+        ["these", "two"] * 3, ["trained"] * 3, ["models:"] * 3,
+        ("ratio.monolingual figure 95 %" + "".join(f" against {one} p (Holm)" for one in ("0", "0.5", "1"))).split(),
+    ]  # fmt: skip
+    assert lines[-1].startswith("One seed: the p-values compare these trained models; nothing is said about the")
+    assert "May be best" not in " ".join(lines)
+
+
+def test_two_seeds_are_approximate_with_three_ratios(tmp_path: Path) -> None:
+    folder, records = study(tmp_path)
+    assert printed(folder, records)[-1].startswith("Two seeds: approximate")
+    assert "approximate" not in " ".join(printed(folder, records[:2] + records[4:6]))
 
 
 def test_one_seed_and_other_values_are_in_the_title(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Points and their keys; claims, takeovers and refusals of the store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sweep.errors import InputError, SweepError
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
+from sweep.report.points import best_of, front_of, points_of
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -229,3 +231,43 @@ def test_a_searched_dimension_may_not_change(tmp_path: Path) -> None:
     store_of(tmp_path, "study.space={ratio.cross_batch: {choice: [pair]}}", "study.points=1")
     with pytest.raises(InputError, match=r"study\.space\.ratio\.cross_batch"):
         store_of(tmp_path, "study.space={ratio.cross_batch: {choice: [pair, mixed]}}", "study.points=1")
+
+
+def test_the_model_that_is_kept_is_one_of_the_best_points_and_not_the_best_trials(tmp_path: Path) -> None:
+    """The highest seed of all belongs to a point whose other seed is bad."""
+    store = store_of(tmp_path, *GRID)
+    values = {(0, 0): 0.5, (0, 1): 0.6, (0.5, 0): 0.9, (0.5, 1): 0.1, (1, 0): 0.2, (1, 1): 0.3}
+    kept: set[str] = set()
+    while (claim := store.claim("w")) is not None:
+        point = claim.point
+        outcome = result(point.key, values[point.values["ratio.monolingual"], point.seed])
+        if store.view.would_be_kept(point, outcome):
+            kept.add(point.key)
+        store.finish(claim, outcome)
+        kept = store.view.first_of_best(kept)
+        if point.key == "ratio.monolingual=0.5,seed=0":
+            assert kept == {"ratio.monolingual=0,seed=0", point.key}  # that may still become the best point
+    assert kept == {"ratio.monolingual=0,seed=0"}
+    assert store.view.best_keys() == {"ratio.monolingual=0,seed=0", "ratio.monolingual=0,seed=1"}
+
+
+def test_a_point_whose_bad_seed_was_pruned_keeps_no_model_and_wins_nothing(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *GRID)
+    while (claim := store.claim("w")) is not None:
+        if claim.point.key == "ratio.monolingual=0.5,seed=1":
+            store.prune(claim, "hopeless")
+        else:
+            value = {0: 0.5, 0.5: 0.9, 1: 0.3}[claim.point.values["ratio.monolingual"]]
+            store.finish(claim, result(claim.point.key, value))
+    assert store.view.best_keys() == {"ratio.monolingual=0,seed=0", "ratio.monolingual=0,seed=1"}
+    points = points_of(store.view.records())
+    objectives = store.settings.objectives
+    best = best_of(points, objectives[0])
+    assert best is not None
+    assert best.parameters == {"ratio.monolingual": 0}
+    assert [point.dropped for point in points] == [0, 1, 0]
+    twice = [replace(record, values=record.values * 2) for record in store.view.records()]
+    several = front_of(points_of(twice), [objectives[0], objectives[0]])
+    assert several is not None
+    assert (several.lacking, several.breaking) == (1, 0)
+    assert all(point.parameters != {"ratio.monolingual": 0.5} for point in several.points)

@@ -1,28 +1,22 @@
-"""Intervals and tests: coverage by simulation, exact enumeration, scipy, and Holm's procedure step by step."""
+"""Intervals of an evaluation: coverage by simulation; contributions of groups; and Holm's procedure step by step."""
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import kstest, permutation_test
 
 from sweep.evaluation.cells import Cells, Counts
 from sweep.evaluation.summarise import Evaluated, summarise
+from sweep.statistics.crossed import contributions
 from sweep.statistics.uncertainty import (
-    PERMUTATIONS,
     Interval,
     cell_means,
-    group_shares,
     holm,
-    percentile_interval,
     percentile_intervals,
     resampled_cell_means,
-    resampled_figures,
-    sign_flip_p,
     weights,
 )
 
@@ -67,35 +61,6 @@ def test_intervals_cover_the_mean_when_groups_are_drawn_and_do_not_when_question
     assert len(by_group) == len(by_question) == 2000
     assert coverage(by_group, TRUE_MEAN) == pytest.approx(0.95, abs=0.02)
     assert coverage(by_question, TRUE_MEAN) < 0.85
-
-
-def test_intervals_over_seeds_cover_the_mean_and_do_not_when_each_seed_draws_its_own_groups() -> None:
-    seeds, groups, languages, resamples = 20, 80, 2, 300
-    rng = np.random.default_rng(11)
-    drawn_sbg = [weights(groups, 10_000 + place, resamples) for place in range(seeds)]
-    shared: list[Interval] = []
-    apart: list[Interval] = []
-    of_the_mean: list[Interval] = []
-    for data_set in range(1000):
-        value_scg = (
-            0.5
-            + rng.normal(0, 0.2, (1, 1, groups))  # what a group has in all languages, whatever the seed
-            + rng.normal(0, 0.055, (seeds, 1, 1))  # what a seed has in all groups
-            + rng.normal(0, 0.1, (seeds, languages, groups))
-        )
-        figure_b = resampled_figures(list(value_scg), data_set, resamples)
-        shared.append(percentile_interval(figure_b))
-        if data_set >= 400:  # enough to show that the others do not
-            continue
-        resampled_bs = np.stack(
-            [resampled_cell_means(value_scg[place], drawn_sbg[place]).mean(1) for place in range(seeds)], axis=1
-        )
-        place_bs = rng.integers(0, seeds, resampled_bs.shape)
-        apart.append(percentile_interval(np.take_along_axis(resampled_bs, place_bs, axis=1).mean(1)))
-        of_the_mean.append(percentile_interval(resampled_figures([value_scg.mean(0)], data_set, resamples)))
-    assert coverage(shared, 0.5) == pytest.approx(0.95, abs=0.02)
-    assert coverage(apart, 0.5) < 0.85
-    assert coverage(of_the_mean, 0.5) < 0.925  # as if there were no other seeds
 
 
 # Intervals of an evaluation -----------------------------------------------------------------------------------
@@ -177,15 +142,8 @@ def test_resampled_means_are_means_over_the_drawn_groups() -> None:
             assert mean == pytest.approx(np.mean([value for value in drawn if not np.isnan(value)]))
 
 
-def test_figures_of_two_systems_have_the_same_draws() -> None:
-    """So a system that is better by the same amount in every question is better by it in every resample."""
-    value_cg = np.random.default_rng(0).random((2, 40))
-    difference_b = resampled_figures([value_cg + 0.25, value_cg + 0.25]) - resampled_figures([value_cg, value_cg])
-    np.testing.assert_allclose(difference_b, 0.25)
-    assert np.ptp(resampled_figures([value_cg, value_cg])) > 0.05
-
-
-# Shares -------------------------------------------------------------------------------------------------------
+# Contributions of groups
+# -------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -199,90 +157,32 @@ def ragged(draw: st.DrawFn) -> Values:
 
 
 @given(ragged())
-def test_the_shares_of_groups_sum_to_the_mean_of_means(value_cg: Values) -> None:
+def test_the_mean_of_the_contributions_is_the_mean_of_means(value_cg: Values) -> None:
     means = []
     for values_g in value_cg.tolist():
         present = [value for value in values_g if value == value]
         if present:
             means.append(sum(present) / len(present))
-    share_g = group_shares(value_cg)
-    assert share_g.shape == (value_cg.shape[1],)
-    assert share_g.sum() == pytest.approx(sum(means) / len(means), abs=1e-9)
+    value_g = contributions(value_cg)
+    assert len(value_g) == (~np.isnan(value_cg)).any(0).sum()  # groups without any value have no part in it
+    assert value_g.mean() == pytest.approx(sum(means) / len(means), abs=1e-9)
     kept_cg = value_cg[~np.isnan(value_cg).all(1)]
-    assert share_g.sum() == pytest.approx(cell_means(kept_cg).mean(), abs=1e-9)
+    assert value_g.mean() == pytest.approx(cell_means(kept_cg).mean(), abs=1e-9)
 
 
-def test_the_share_of_a_group_grows_with_its_cells_and_shrinks_with_their_groups() -> None:
-    value_cg = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, np.nan, 1.0, np.nan]])
-    np.testing.assert_allclose(group_shares(value_cg), [0.375, 0.125, 0.375, 0.125])
+def test_contributions_of_whole_groups_are_their_means_and_gaps_are_no_spread() -> None:
+    value_cg = np.random.default_rng(0).random((3, 20))
+    np.testing.assert_allclose(contributions(value_cg), value_cg.mean(0))
+    level_cg = np.full((2, 20), 0.5)
+    level_cg[1, ::3] = np.nan
+    np.testing.assert_allclose(contributions(level_cg), 0.5)
 
 
-# Sign flips ---------------------------------------------------------------------------------------------------
-
-
-def exact_p(differences: Sequence[int]) -> float:
-    """Over all 2^n flips, in whole numbers."""
-    observed = abs(sum(differences))
-    flips = list(product((-1, 1), repeat=len(differences)))
-    extreme = sum(
-        abs(sum(sign * value for sign, value in zip(flip, differences, strict=True))) >= observed for flip in flips
-    )
-    return extreme / len(flips)
-
-
-def monte_carlo_error(p: float) -> float:
-    """Five standard errors of a share of all permutations."""
-    return 5 * (p * (1 - p) / PERMUTATIONS) ** 0.5 + 2 / PERMUTATIONS
-
-
-@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
-@settings(max_examples=60, deadline=None)
-def test_p_against_all_flips(tenths: list[int]) -> None:
-    """Tenths have no exact floating-point numbers: sums that are equal round differently."""
-    p = exact_p(tenths)
-    assert sign_flip_p(np.array(tenths) / 10) == pytest.approx(p, abs=monte_carlo_error(p))
-
-
-def test_sums_that_cancel_are_no_evidence_however_they_round() -> None:
-    for differences in ([0.1, 0.1, 0.1, -0.3], [0.1, 0.2, -0.3], [0.7, -0.6, -0.1]):
-        assert sign_flip_p(np.array(differences)) == 1.0
-
-
-@pytest.mark.parametrize("shift", [0.0, 0.15, 0.3])
-def test_p_against_scipy(shift: float) -> None:
-    rng = np.random.default_rng(5)
-    one_g = rng.random(60)
-    other_g = one_g - shift + rng.normal(0, 0.5, 60)
-    expected = permutation_test(
-        (one_g, other_g), lambda one, other, axis: (one - other).mean(axis), permutation_type="samples",
-        vectorized=True, n_resamples=PERMUTATIONS, rng=np.random.default_rng(1),
-    ).pvalue  # fmt: skip
-    p = sign_flip_p(one_g - other_g)
-    assert p == pytest.approx(expected, abs=2 * monte_carlo_error(expected))
-    assert p == sign_flip_p(other_g - one_g)
-
-
-def test_p_is_uniform_when_nothing_differs() -> None:
-    rng = np.random.default_rng(2)
-    p_values = [sign_flip_p(rng.normal(0, 1, 40), seed, 999) for seed in range(2000)]
-    assert kstest(p_values, "uniform").pvalue > 0.01
-    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.015)
-    shifted = [sign_flip_p(rng.normal(0.3, 1, 40), seed, 999) for seed in range(200)]
-    assert np.mean(np.array(shifted) <= 0.05) > 0.25
-
-
-def test_the_ends_of_p() -> None:
-    assert sign_flip_p(np.zeros(50)) == 1.0
-    assert sign_flip_p(np.ones(50)) == 1 / (PERMUTATIONS + 1)
-    assert sign_flip_p(-np.ones(50)) == 1 / (PERMUTATIONS + 1)
-    assert sign_flip_p(np.array([3.0])) == 1.0  # one group can never be evidence
-    assert sign_flip_p(np.ones(50), permutations=1500) == 1 / 1501
-
-
-def test_equal_groups_change_nothing_in_p() -> None:
-    difference_g = np.array([0.5, -0.25, 0.75, 1.0, 0.125])
-    assert sign_flip_p(difference_g) == sign_flip_p(np.r_[0.0, difference_g, np.zeros(100)])
-    assert sign_flip_p(difference_g, seed=0) != sign_flip_p(difference_g, seed=1)
+def test_the_error_of_contributions_is_that_of_the_bootstrap() -> None:
+    value_cg = clustered(np.random.default_rng(3), 1)
+    spread = resampled_cell_means(value_cg, weights(GROUPS, 0, 4000)).mean(1).std()
+    value_g = contributions(value_cg)
+    assert value_g.std(ddof=1) / len(value_g) ** 0.5 == pytest.approx(spread, rel=0.05)
 
 
 # Holm ---------------------------------------------------------------------------------------------------------

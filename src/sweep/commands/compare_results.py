@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     Row = tuple[Comparison, float, float]  # and the figures of the reference and of the system
 
+SEED = re.compile(r"(?:^|,)seed=(\d+)$")  # at the end of a trial's key
+
 EXAMPLES = """A result is a trial's folder, a file of ranks (ranks.parquet), or an output of python -m sweep.evaluate.
 Seeds of one system are joined by commas; NAME= gives it a name.
 
@@ -29,8 +32,10 @@ examples:
       --metric pooled/alignment_consistency/low --metric mono/map --output comparison.csv
   python -m sweep.compare "alpha 0=A_seed0,A_seed1" "alpha 0.5=B_seed0,B_seed1"
 
-p: two-sided paired sign-flip test over translation groups (10,000 permutations); Holm: corrected for all systems
-compared with the reference by that metric. Intervals: 95 %, cluster bootstrap of the paired difference."""
+p: two-sided t test over seeds and translation groups, paired by seed where the results' folders tell the seeds and
+both systems have the same ones; Holm: corrected for all systems compared with the reference by that metric.
+Intervals: 95 %, of the difference, from the same standard error. With one seed a side p is of these two trained
+models, not of how they were trained. docs/statistics.md has the formulas."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +65,7 @@ def _compare(results: list[str], metrics: list[str] | None, output: str | None) 
     names = [name for name, _ in named]
     if len(set(names)) != len(names):
         raise InputError(f"two results have the same name; give them names: NAME={results[0]}")
-    reference, *others = (load_system(name, files) for name, files in named)
+    reference, *others = (load_system(name, files, _seeds(files)) for name, files in named)
     rows: list[Row] = []
     for metric in metrics or default_metrics(reference):
         base = figure(reference, metric).value
@@ -111,6 +116,13 @@ def _ranks_file(path: Path) -> Path:
     return file
 
 
+def _seeds(files: Sequence[Path]) -> list[int] | None:
+    """The seeds of trials by their folders' names; None if any is of something else."""
+    matches = [SEED.search(file.absolute().parent.name) for file in files]
+    seeds = [int(match[1]) for match in matches if match is not None]
+    return seeds if len(seeds) == len(files) else None
+
+
 def _print(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> None:
     from sweep.evaluation.metrics import digits_of
 
@@ -131,6 +143,10 @@ def _print(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> No
             f"{comparison.p_holm:.4f}",
         )
     console().print(table, markup=False)
+    if any(not comparison.estimate.over_seeds for comparison, *_ in rows):
+        console().print("p compares these two trained models: with one seed nothing is known about others.")
+    if any(comparison.estimate.approximate for comparison, *_ in rows):
+        console().print("Two seeds: approximate, the variance between seeds leans on that of all systems.")
 
 
 def _write(rows: "list[Row]", file: Path) -> None:

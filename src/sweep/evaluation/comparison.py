@@ -1,10 +1,11 @@
-"""Is one system better than another? Paired comparisons from the ranks of evaluations.
+"""Is one system better than another? Comparisons from the ranks of evaluations.
 
-The statistics are in docs/metrics.md, "Uncertainty".
+The statistics are those of `sweep.statistics.crossed`: both the questions and the seeds are counted. They are
+explained in docs/statistics.md. Shapes: s = seeds, g = translation groups, c = cells.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +17,14 @@ from sweep.evaluation.columns import COMPARISON, columns_for
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import last_parts
 from sweep.settings.metric_key import MetricKey
-from sweep.statistics.uncertainty import (
-    Interval,
-    group_shares,
-    holm,
-    percentile_interval,
-    resampled_figures,
-    sign_flip_p,
-)
+from sweep.statistics.crossed import Estimate, contributions, crossed_difference, estimate, paired_difference
+from sweep.statistics.uncertainty import Interval, holm, percentile_intervals, resampled_cell_means, weights
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """A system's evaluations on one benchmark: one for each seed that it was trained with."""
+    """A system's evaluations on one benchmark: one for each seed that it was trained with. `seeds` are these in the
+    order of the tables, or None where nobody says which they were."""
 
     name: str
     benchmark: str
@@ -36,6 +32,12 @@ class System:
     groups: tuple[str, ...]
     tiers: dict[str, frozenset[str]]
     tables: tuple[CellTable, ...]
+    seeds: tuple[int, ...] | None = None
+
+    def values_sg(self, metric: str) -> NDArray[np.float64]:
+        """What every translation group contributes to a metric's figure with each seed (s, g): the mean over groups
+        is the seed's figure. Raises InputError as `values` does."""
+        return np.stack([contributions(value_cg) for value_cg in self.values(metric)])
 
     def values(self, metric: str) -> list[NDArray[np.float64]]:
         """The values by cell and group (c, g) that a metric's figure is the mean of, for each seed.
@@ -66,17 +68,25 @@ class System:
         return value_cg
 
 
-def load_system(name: str, files: Sequence[Path]) -> System:
-    """Read one system's files of ranks. Raises InputError if they are not of the same questions."""
+def load_system(name: str, files: Sequence[Path], seeds: Sequence[int] | None = None) -> System:
+    """Read one system's files of ranks. `seeds`: those of the files, if they are known.
+
+    Raises InputError if the files are not of the same questions, or do not have the same tiers.
+    """
+    if seeds is not None and len(set(seeds)) == len(seeds):  # in order, so that pairs of systems fit together
+        files = [file for _, file in sorted(zip(seeds, files, strict=True))]
     read = [read_ranking(file) for file in files]
     first, tiers = read[0]
-    for file, (other, _) in zip(files[1:], read[1:], strict=True):
+    for file, (other, other_tiers) in zip(files[1:], read[1:], strict=True):
         if (other.benchmark, other.languages, other.groups) != (first.benchmark, first.languages, first.groups):
             raise InputError(
                 f"{file} and {files[0]} are not of the same questions, so they are no seeds of one system"
             )
+        if other_tiers != tiers:
+            raise InputError(f"{file} and {files[0]} differ in their tiers: {_differing(tiers, other_tiers)}")
     tables = tuple(rank_cells(ranking)[0] for ranking, _ in read)
-    return System(name, first.benchmark, first.languages, first.groups, tiers, tables)
+    known = None if seeds is None or len(set(seeds)) < len(seeds) else tuple(sorted(seeds))
+    return System(name, first.benchmark, first.languages, first.groups, tiers, tables, known)
 
 
 def default_metrics(system: System) -> list[str]:
@@ -93,7 +103,7 @@ def default_metrics(system: System) -> list[str]:
 
 @dataclass(frozen=True)
 class Figure:
-    """A system's figure (mean over its seeds) and its 95 % interval."""
+    """A system's figure (mean over its seeds) and its 95 % interval, over questions alone if it has one seed."""
 
     value: float
     interval: Interval
@@ -101,66 +111,108 @@ class Figure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A system against the reference: how much larger its figure is, and how likely so large a difference arises at
-    random. `metric` is a key without the benchmark; `p_holm` is corrected for all systems that are compared with the
-    reference by it."""
+    """A system against a reference: how much larger its figure is, and how likely so large a difference is if there
+    is none. `metric` is a key without the benchmark; `p_holm` is corrected for all comparisons that were made
+    together."""
 
     metric: str
     reference: str
     system: str
-    difference: float
-    interval: Interval
-    p: float
+    estimate: Estimate
     p_holm: float
+
+    @property
+    def difference(self) -> float:
+        """System minus reference."""
+        return self.estimate.value
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval of the difference, from the same error as `p`."""
+        return self.estimate.interval()
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of this comparison alone."""
+        return self.estimate.p
 
 
 def figure(system: System, metric: str) -> Figure:
     """A system's figure, with its interval."""
     value_scg = system.values(metric)
-    value = float(np.mean([group_shares(value_cg).sum() for value_cg in value_scg]))
-    return Figure(value, percentile_interval(resampled_figures(value_scg)))
+    if len(value_scg) > 1:
+        own = estimate(system.values_sg(metric))
+        return Figure(own.value, own.interval())
+    (value_cg,) = value_scg
+    resampled_bc = resampled_cell_means(value_cg, weights(value_cg.shape[1], 0))
+    (interval,) = percentile_intervals(resampled_bc, [np.arange(len(value_cg))])
+    return Figure(float(contributions(value_cg).mean()), interval)
 
 
 def compare(reference: System, others: Sequence[System], metric: str) -> list[Comparison]:
-    """Paired by translation group: bootstrap interval of the difference, and sign-flip test with Holm's correction.
+    """Systems with one reference; Holm's correction over them. Raises InputError as `compare_each` does."""
+    pairs = compare_each([reference], others, metric)
+    return [pairs[reference.name, other.name] for other in others]
 
-    Raises InputError if the systems did not answer the same questions.
+
+def compare_each(
+    references: Sequence[System], others: Sequence[System], metric: str
+) -> dict[tuple[str, str], Comparison]:
+    """Every reference with every other system, by their names; Holm's correction over all these comparisons, each
+    pair of systems counted once.
+
+    Raises InputError if systems did not answer the same questions, or have other tiers.
     """
-    for other in others:
-        _check_same_questions(reference, other)
-    reference_scg = reference.values(metric)
-    base_g = _mean_shares(reference_scg)
-    base_b = resampled_figures(reference_scg)
-    tests: list[tuple[System, float, Interval, float]] = []
-    for other in others:
-        value_scg = other.values(metric)
-        difference_g = _mean_shares(value_scg) - base_g
-        interval = percentile_interval(resampled_figures(value_scg) - base_b)
-        tests.append((other, float(difference_g.sum()), interval, sign_flip_p(difference_g)))
-    corrected = holm([p for *_, p in tests])
-    name = MetricKey.within(reference.benchmark, metric).name
-    return [
-        Comparison(name, reference.name, other.name, difference, interval, p, p_holm)
-        for (other, difference, interval, p), p_holm in zip(tests, corrected, strict=True)
-    ]
+    systems = list({system.name: system for system in (*references, *others)}.values())
+    for system in systems[1:]:
+        _check_comparable(systems[0], system)
+    value_sg = {system.name: system.values_sg(metric) for system in systems}
+    estimates: dict[tuple[str, str], Estimate] = {}
+    for reference in references:
+        for other in others:
+            known = (other.name, reference.name) in estimates
+            if other.name != reference.name and not known:
+                estimates[reference.name, other.name] = _difference(reference, other, systems, value_sg)
+    corrected = holm([one.p for one in estimates.values()])
+    name = MetricKey.within(systems[0].benchmark, metric).name
+    compared = {
+        pair: Comparison(name, *pair, one, p_holm)
+        for (pair, one), p_holm in zip(estimates.items(), corrected, strict=True)
+    }
+    turned = {
+        (other, reference): Comparison(name, other, reference, _negated(one.estimate), one.p_holm)
+        for (reference, other), one in compared.items()
+    }
+    return turned | compared
 
 
-def paired_test(reference: System, other: System, metric: str) -> tuple[float, float]:
-    """How much larger the other's figure is than the reference's, and the two-sided p of the sign-flip test.
-
-    Raises InputError if the systems did not answer the same questions.
-    """
-    _check_same_questions(reference, other)
-    difference_g = _mean_shares(other.values(metric)) - _mean_shares(reference.values(metric))
-    return float(difference_g.sum()), sign_flip_p(difference_g)
-
-
-def _mean_shares(value_scg: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """What each group contributes to the figure (g), as the mean over seeds."""
-    return np.asarray(np.mean([group_shares(value_cg) for value_cg in value_scg], axis=0))
+def _difference(
+    reference: System, other: System, systems: Sequence[System], value_sg: Mapping[str, NDArray[np.float64]]
+) -> Estimate:
+    """Paired by seed if both have the same ones; all systems with these seeds are its peers."""
+    if reference.seeds is None or reference.seeds != other.seeds:
+        if len(value_sg[reference.name]) == len(value_sg[other.name]) == 1:  # nothing is said about seeds
+            return paired_difference(value_sg[reference.name], value_sg[other.name])
+        return crossed_difference(value_sg[reference.name], value_sg[other.name])
+    peers = [value_sg[system.name] for system in systems if system.seeds == other.seeds]
+    return paired_difference(value_sg[reference.name], value_sg[other.name], peers)
 
 
-def _check_same_questions(reference: System, other: System) -> None:
+def _negated(one: Estimate) -> Estimate:
+    return replace(one, value=-one.value)
+
+
+def _check_comparable(reference: System, other: System) -> None:
     same_languages = set(other.languages) == set(reference.languages)
     if not same_languages or (other.benchmark, other.groups) != (reference.benchmark, reference.groups):
         raise InputError(f"{other.name} and {reference.name} did not answer the same questions")
+    if other.tiers != reference.tiers:
+        differing = _differing(reference.tiers, other.tiers)
+        raise InputError(f"{other.name} and {reference.name} differ in their tiers: {differing}")
+
+
+def _differing(tiers: Mapping[str, frozenset[str]], others: Mapping[str, frozenset[str]]) -> str:
+    """Such as "unseen is th, or th tr"."""
+    names = sorted(name for name in tiers.keys() | others.keys() if tiers.get(name) != others.get(name))
+    texts = [[" ".join(sorted(each.get(name, ()))) or "none" for each in (tiers, others)] for name in names]
+    return "; ".join(f"{name} is {' or '.join(text)}" for name, text in zip(names, texts, strict=True))

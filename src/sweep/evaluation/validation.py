@@ -1,6 +1,6 @@
 """Intermediate evaluation of a training, on what was held out of its data: a few figures, without intervals.
 
-Shapes: q = questions, u = distinct texts, h = hidden size.
+Shapes: q = questions, g = translation groups, u = distinct texts, h = hidden size.
 """
 
 import time
@@ -21,6 +21,7 @@ from sweep.evaluation.summarise import Members, last_parts, summarise
 from sweep.model.encoder import Retriever, Role
 from sweep.model.token_cache import TokenCache
 from sweep.settings.metric_key import MetricKey
+from sweep.statistics.crossed import contributions
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +34,11 @@ class Validation:
     _table: CellTable
     _tiers: Members
 
-    def values_q(self, key: str) -> NDArray[np.float64]:
-        """The values that a figure is made of: those of each question in a cell, NaN where there is none."""
+    def values_g(self, key: str) -> NDArray[np.float64]:
+        """What each translation group contributes to a figure (g): their mean is the figure."""
         wanted = MetricKey.parse(key)
         cells = self._table[wanted.family, wanted.metric]
-        return cells.value_cg[last_parts(cells.names, self._tiers)[wanted.part]].ravel()
+        return contributions(cells.value_cg[last_parts(cells.names, self._tiers)[wanted.part]])
 
 
 class Validator:

@@ -21,9 +21,11 @@ class StudyAnswer:
         benchmark: what its trials were evaluated on.
         objectives: what it was to find the best of.
         points: all points with a COMPLETE trial, in order of the searched values, with the figures of RESULTS.
-        best: the best of them by the only objective; None with several objectives.
+        best: the one of them with the best mean over all of the study's seeds, by the only objective; None with
+        several
+            objectives, or if no point has all seeds.
         front: the Pareto front of several objectives.
-        certainty: intervals of the ratios, and their comparisons.
+        certainty: intervals of the ratios, their comparisons, and which may be the best.
         baselines: the same figures of pretrained models before any training.
         failed: the FAILED trials.
     """
@@ -39,9 +41,14 @@ class StudyAnswer:
 
 
 def study_answer(
-    folder: StudyFolder, records: Sequence[TrialRecord], benchmark: str, objectives: Sequence[Objective]
+    folder: StudyFolder,
+    records: Sequence[TrialRecord],
+    benchmark: str,
+    objectives: Sequence[Objective],
+    margin: float | None = None,
 ) -> StudyAnswer:
-    """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date.
+    """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date. `margin` is
+    that of `report.margin`.
 
     Raises:
         InputError: a file of ranks is damaged.
@@ -60,7 +67,7 @@ def study_answer(
         points=points,
         best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
         front=front_of(points, objectives),
-        certainty=certainty_of(folder, points, objectives[0], benchmark),
+        certainty=certainty_of(folder, points, objectives[0], benchmark, margin),
         baselines=tuple(_figures([baseline], keys) for baseline in baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
     )

@@ -3,6 +3,7 @@
 from sweep.evaluation.columns import CARD
 from sweep.evaluation.summarise import Evaluated
 from sweep.settings import Settings
+from sweep.study.point import grid_points
 
 
 def model_card(settings: Settings, key: str, evaluated: Evaluated, commit: str | None) -> str:
@@ -34,6 +35,8 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 | prompts | query `{settings.model.query_prefix}`, passage `{settings.model.passage_prefix}` |
 | commit | {commit or "unknown"} |
 
+{_chosen(settings)}
+
 Evaluation on {settings.evaluation.name}, no part of the training data; 95 % intervals over questions, for this
 seed alone:
 
@@ -41,6 +44,20 @@ seed alone:
 |---|---|---|---|
 {_figures(evaluated, settings.evaluation.name)}
 """
+
+
+def _chosen(settings: Settings) -> str:
+    """How the model came to be this one."""
+    study = settings.study
+    metrics = ", ".join(f"{objective.metric} ({objective.direction})" for objective in study.objectives)
+    if study.export != "best":
+        return "The models of all trials of its study were kept: this one was not chosen."
+    among = f"{len(grid_points(study)) // len(study.seeds)}" if study.is_grid else f"{study.points}"
+    return (
+        f"Chosen among {among} points, each with {len(study.seeds)} seeds, by the mean over seeds of {metrics}. This "
+        "is one trial of that point, not the best trial. The best of several figures is too high for having been "
+        "chosen: the end of the study prints the cross-fitted one, and which points may be the best."
+    )
 
 
 def _figures(evaluated: Evaluated, benchmark: str) -> str:

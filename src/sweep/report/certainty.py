@@ -12,18 +12,48 @@ from sweep.report.points import value_text
 from sweep.report.ratios import RATIO, Certainty, RatioTable
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
+from sweep.statistics.uncertainty import LEVEL
 
 
 def print_certainty(console: Console, certainty: Certainty, objective: Objective) -> None:
-    """Print, for every combination of the other searched values, a table of the ratios."""
+    """Print, for every combination of the other searched values, a table of the ratios and which may be the best."""
     for table in certainty.tables:
         console.print(_table(table, objective))
+        for line in verdicts(table, objective):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if certainty.is_partial:
         console.print(
             f"Intervals and comparisons are for combinations of at most {certainty.most_trials} trials, the best "
             "ones first; python -m sweep.compare compares any others.",
             highlight=False,
         )
+
+
+def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
+    """What the table comes to, in sentences."""
+    digits = digits_of(MetricKey.parse(objective.metric)) - 1
+    if not all(row.over_seeds for row in ratios.rows):
+        return ["One seed: the p-values compare these trained models; nothing is said about the ratios themselves."]
+    lines = []
+    if ratios.best and ratios.cross_fitted is not None:
+        members = ", ".join(value_text(ratio) for ratio in ratios.best)
+        lines.append(f"May be best at 95 %: {RATIO} in {{{members}}}")
+        lines.append(
+            f"Figure of the best of {ratios.complete}, cross-fitted: {ratios.cross_fitted:.{digits}f} "
+            "(its plain mean is too high, having been chosen)"
+        )
+    equal = [
+        f"{value_text(row.ratio)} and {reference}"
+        for row in ratios.rows
+        for reference, comparison in row.against.items()
+        if comparison is not None and ratios.margin is not None and row.ratio > float(reference)
+        if comparison.estimate.p_equivalent(ratios.margin) < 1 - LEVEL
+    ]
+    if equal:
+        lines.append(f"Equal within {ratios.margin:g} (two one-sided tests, p < 0.05): {', '.join(equal)}")
+    if any(row.is_approximate for row in ratios.rows):
+        lines.append("Two seeds: approximate, the variance between seeds leans on that of all ratios.")
+    return lines
 
 
 def _table(ratios: RatioTable, objective: Objective) -> Table:
@@ -35,11 +65,12 @@ def _table(ratios: RatioTable, objective: Objective) -> Table:
         title += f", {ratios.others}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(RATIO, justify="right", no_wrap=True)
-    table.add_column("figure", justify="right")
+    table.add_column("figure", justify="right", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
+    p_title = "p (Holm)" if all(row.over_seeds for row in rows) else "these two\ntrained\nmodels:\np (Holm)"
     for reference in rows[0].against:
         table.add_column(f"against {reference}", justify="right", no_wrap=True)
-        table.add_column("p (Holm)", justify="right")
+        table.add_column(p_title, justify="right", no_wrap=True)
     for row in rows:
         low, high = row.figure.interval
         cells: list[Any] = [value_text(row.ratio), f"{row.figure.value:.{digits}f}"]
@@ -51,7 +82,7 @@ def _table(ratios: RatioTable, objective: Objective) -> Table:
 
 
 def _compared(comparison: Comparison, digits: int) -> list[str]:
-    """The difference with its interval, and the corrected p."""
+    """The difference above its interval, since three references stand side by side; and the corrected p."""
     low, high = comparison.interval
-    difference = f"{comparison.difference:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    difference = f"{comparison.difference:+.{digits}f}\n{low:+.{digits}f} to {high:+.{digits}f}"
     return [difference, f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"]

@@ -19,6 +19,8 @@ def print_front(console: Console, front: Front | None, objectives: Sequence[Obje
     title = f"Pareto front: {len(front.points)} of {front.among} points are not dominated"
     if front.breaking:
         title += f"; {front.breaking} break a constraint"
+    if front.lacking:
+        title += f"; {front.lacking} without all seeds"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     paths = paths_of(front.points)
     for path in paths:

@@ -32,11 +32,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class PointRow:
-    """One point: its searched values by config path, its COMPLETE trials, and figures by their keys."""
+    """One point: its searched values by config path, its COMPLETE trials, and figures by their keys. `dropped`: how
+    many of its seeds were pruned, not run for being worse, or FAILED."""
 
     parameters: Mapping[str, Any]
     records: tuple[TrialRecord, ...]
     figures: Mapping[str, Spread] = field(default_factory=dict)
+    dropped: int = 0
 
     @property
     def value(self) -> float:
@@ -51,8 +53,14 @@ class PointRow:
 
     @property
     def keeps_constraints(self) -> bool:
-        """Whether it may be the best."""
+        """Whether it keeps the study's constraints."""
         return all(record.violation <= 0 for record in self.records)
+
+    @property
+    def may_win(self) -> bool:
+        """Whether it may be the best: within the constraints, and judged by all of its seeds. The mean of the seeds
+        that were good enough to go on would flatter it."""
+        return self.keeps_constraints and not self.dropped
 
     @property
     def text(self) -> str:
@@ -62,21 +70,26 @@ class PointRow:
 
 @dataclass(frozen=True)
 class Front:
-    """The points that no other one dominates, best by the first objective first; of how many points, and how many of
-    these break a constraint."""
+    """The points that no other one dominates, best by the first objective first; of how many points, how many of
+    these break a constraint, and how many others lack a seed that was pruned, dropped or FAILED."""
 
     points: tuple[PointRow, ...]
     among: int
     breaking: int
+    lacking: int = 0
 
 
 def points_of(records: Iterable[TrialRecord]) -> tuple[PointRow, ...]:
     """All points with a COMPLETE trial, in order of the searched values."""
-    points: dict[str, tuple[dict[str, Any], list[TrialRecord]]] = {}
+    points: dict[str, list[TrialRecord]] = {}
     for record in records:
-        if record.state == "COMPLETE":
-            points.setdefault(repr(sorted(record.parameters.items())), (record.parameters, []))[1].append(record)
-    rows = [PointRow(parameters, tuple(replicates)) for parameters, replicates in points.values()]
+        if record.state in ("COMPLETE", "PRUNED", "FAILED"):
+            points.setdefault(repr(sorted(record.parameters.items())), []).append(record)
+    rows = []
+    for ended in points.values():
+        complete = tuple(record for record in ended if record.state == "COMPLETE")
+        if complete:
+            rows.append(PointRow(complete[0].parameters, complete, dropped=len(ended) - len(complete)))
     return tuple(sorted(rows, key=lambda row: [_sortable(value) for value in row.parameters.values()]))
 
 
@@ -90,19 +103,20 @@ def best_first(points: Iterable[PointRow], objective: Objective) -> list[PointRo
 
 
 def best_of(points: Iterable[PointRow], objective: Objective) -> PointRow | None:
-    """The best point of those that keep the study's constraints."""
-    return next(iter(best_first((point for point in points if point.keeps_constraints), objective)), None)
+    """The best point of those that may win."""
+    return next(iter(best_first((point for point in points if point.may_win), objective)), None)
 
 
 def front_of(points: Sequence[PointRow], objectives: Sequence[Objective]) -> Front | None:
     """The Pareto front by the means over seeds; None with a single objective, and without points. A point that breaks
-    a constraint is not on it."""
+    a constraint, or lacks a seed, is not on it."""
     if len(objectives) < 2 or not points:
         return None
-    kept = [point for point in points if point.keeps_constraints]
+    kept = [point for point in points if point.may_win]
     undominated = [kept[index] for index in front([point.values for point in kept], objectives)]
     ordered = sorted(undominated, key=lambda point: -objectives[0].sign * point.values[0])
-    return Front(tuple(ordered), len(points), len(points) - len(kept))
+    breaking = sum(not point.keeps_constraints for point in points)
+    return Front(tuple(ordered), len(points), breaking, len(points) - len(kept) - breaking)
 
 
 def value_text(value: Any) -> str:

@@ -6,15 +6,18 @@ from typing import Any
 
 import yaml
 
-from sweep.evaluation.comparison import Comparison, Figure, System, compare, figure, load_system
+from sweep.evaluation.comparison import Comparison, Figure, System, compare_each, figure, load_system
 from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
 from sweep.report.points import PointRow, parameters_text, value_text
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
+from sweep.statistics.best import cross_fitted, may_be_best
 
 RATIO = "ratio.monolingual"
 GROUP, NAME = RATIO.split(".")
+WITH_MARGIN = ("map", "alignment_consistency")
+REFERENCES = (0.0, 0.5, 1.0)  # fixed before anybody looks: the two single kinds, and half of each
 MOST_TRIALS = 200  # whose ranks are read and resampled; a large study has thousands
 
 
@@ -28,13 +31,32 @@ class RatioRow:
     seeds: int
     against: Mapping[str, Comparison | None]
 
+    @property
+    def over_seeds(self) -> bool:
+        """Whether its comparisons say anything about other seeds."""
+        return all(one.estimate.over_seeds for one in self.against.values() if one is not None) and self.seeds > 1
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether a comparison is, with two seeds."""
+        return any(one.estimate.approximate for one in self.against.values() if one is not None)
+
 
 @dataclass(frozen=True)
 class RatioTable:
-    """The ratios in ascending order, all with the same other searched values (`others`, as text)."""
+    """The ratios in ascending order, all with the same other searched values (`others`, as text).
+
+    `best` are the ratios that may be the best at 95 %, and `cross_fitted` is the figure of the best one without the
+    flattery of choosing it; both of the `complete` ratios, those with all of the study's seeds. `margin`: differences
+    within it count as none, None if the metric has no margin.
+    """
 
     others: str
     rows: tuple[RatioRow, ...]
+    best: tuple[float, ...] = ()
+    complete: int = 0
+    cross_fitted: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +69,17 @@ class Certainty:
     most_trials: int
 
 
-def certainty_of(folder: StudyFolder, points: Sequence[PointRow], objective: Objective, benchmark: str) -> Certainty:
+def certainty_of(
+    folder: StudyFolder,
+    points: Sequence[PointRow],
+    objective: Objective,
+    benchmark: str,
+    margin: float | None = None,
+) -> Certainty:
     """Intervals and comparisons by the first objective, from the trials' files of ranks.
 
-    References are the better one of the two single-kind ratios (0: only cross-lingual, 1: only monolingual batches),
-    and 0.5, as far as the study has them. An objective that does not come from ranks has no tables.
+    References are 0 (only cross-lingual batches), 0.5 and 1 (only monolingual ones), as far as the study has them. An
+    objective that does not come from ranks has no tables. `margin` is for mAP and alignment_consistency alone.
     """
     key = MetricKey.within(benchmark, objective.metric)
     placed = list(_placed(folder, points))
@@ -62,7 +90,7 @@ def certainty_of(folder: StudyFolder, points: Sequence[PointRow], objective: Obj
     for others, ratio, point in placed:
         combinations.setdefault(others, {}).setdefault(ratio, point)
     tables = [
-        RatioTable(others, _rows(folder, ratios, key, objective))
+        _table(folder, others, ratios, key, objective, margin if key.metric in WITH_MARGIN else None)
         for others, ratios in _within_budget(folder, combinations, objective).items()
     ]
     return Certainty(tuple(tables), is_partial, MOST_TRIALS)
@@ -141,26 +169,49 @@ def _with_ranks(folder: StudyFolder, ratios: Mapping[float, PointRow]) -> dict[f
     }
 
 
-def _rows(
-    folder: StudyFolder, ratios: Mapping[float, PointRow], key: MetricKey, objective: Objective
-) -> tuple[RatioRow, ...]:
+def _table(
+    folder: StudyFolder,
+    others: str,
+    ratios: Mapping[float, PointRow],
+    key: MetricKey,
+    objective: Objective,
+    margin: float | None,
+) -> RatioTable:
     metric = str(key)
-    systems = {ratio: _system(folder, ratio, point) for ratio, point in ratios.items()}
-    figures = {ratio: figure(system, metric) for ratio, system in systems.items()}
-    single = [ratio for ratio in (0.0, 1.0) if ratio in systems]
-    references = [max(single, key=lambda ratio: objective.sign * figures[ratio].value)] if single else []
-    references += [0.5] if 0.5 in systems else []
-    against: dict[float, dict[str, Comparison | None]] = {ratio: {} for ratio in systems}
-    for reference in references:
-        others = [ratio for ratio in systems if ratio != reference]
-        compared = compare(systems[reference], [systems[ratio] for ratio in others], metric)
-        for ratio, comparison in zip(others, compared, strict=True):
-            against[ratio][value_text(reference)] = comparison
-        against[reference][value_text(reference)] = None
-    return tuple(
-        RatioRow(ratio, figures[ratio], len(ratios[ratio].records), against[ratio]) for ratio in sorted(systems)
+    systems = {ratio: _system(folder, ratio, ratios[ratio]) for ratio in sorted(ratios)}
+    references = [ratio for ratio in REFERENCES if ratio in systems]
+    compared = compare_each([systems[ratio] for ratio in references], list(systems.values()), metric)
+    rows = tuple(
+        RatioRow(
+            ratio,
+            figure(system, metric),
+            len(system.tables),
+            {
+                systems[reference].name: compared.get((systems[reference].name, system.name))
+                for reference in references
+            },
+        )
+        for ratio, system in systems.items()
     )
+    best, complete, fitted = _best_of(systems, ratios, metric, objective)
+    return RatioTable(others, rows, best, complete, fitted, margin)
+
+
+def _best_of(
+    systems: Mapping[float, System], ratios: Mapping[float, PointRow], metric: str, objective: Objective
+) -> tuple[tuple[float, ...], int, float | None]:
+    """The ratios that may be the best, of how many, and the cross-fitted figure. Only ratios that may win compete:
+    with all seeds, and within the constraints. With one seed nothing is said about ratios."""
+    complete = [ratio for ratio in systems if ratios[ratio].may_win]
+    if len(complete) < 2 or len({systems[ratio].seeds for ratio in complete}) > 1:
+        return (), len(complete), None
+    value_rsg = [objective.sign * systems[ratio].values_sg(metric) for ratio in complete]
+    if len(value_rsg[0]) < 2:
+        return (), len(complete), None
+    best = tuple(complete[place] for place in may_be_best(value_rsg))
+    return best, len(complete), objective.sign * cross_fitted(value_rsg)
 
 
 def _system(folder: StudyFolder, ratio: float, point: PointRow) -> System:
-    return load_system(value_text(ratio), [folder.trial(record.key).ranks for record in point.records])
+    files = [folder.trial(record.key).ranks for record in point.records]
+    return load_system(value_text(ratio), files, [record.seed for record in point.records])

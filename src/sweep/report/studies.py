@@ -43,10 +43,13 @@ class StudyRow:
 
     def best(self) -> str:
         """The best point and its objective, the mean over its seeds."""
-        best = best_of(points_of(self.records), self.objective)
+        points = points_of(self.records)
+        best = best_of(points, self.objective)
         if best is None:
             return "–"
-        return f"{best.value:.{self.digits}f}{f' at {best.text}' if best.text else ''}"
+        among = sum(point.may_win for point in points)
+        chosen = f", chosen among {among}" if among > 1 else ""
+        return f"{best.value:.{self.digits}f}{f' at {best.text}' if best.text else ''}{chosen}"
 
     @property
     def digits(self) -> int:

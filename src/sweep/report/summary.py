@@ -27,6 +27,9 @@ def print_summary(console: Console, answer: StudyAnswer) -> None:
         console.print(f"The best {MOST_POINTS} of {count} points; trials.csv has all of them.", highlight=False)
     if answer.best is not None:
         console.print(_best_line(answer, answer.best), markup=False)
+    dropped = sum(bool(point.dropped) for point in answer.points)
+    if dropped:
+        console.print(f"Points without all seeds, which cannot be the best: {dropped}.", highlight=False)
     lines = [f"FAILED {record.key}: {record.reason}" for record in answer.failed[:MOST_FAILURES]]
     if len(answer.failed) > MOST_FAILURES:
         lines.append(f"FAILED: {len(answer.failed) - MOST_FAILURES:,} more; trials.csv has their reasons")
@@ -38,7 +41,9 @@ def _best_line(answer: StudyAnswer, best: PointRow) -> str:
     (objective,) = answer.objectives
     value = Spread.of([record.value for record in best.records if record.value is not None])
     text = "–" if value is None else value.text(digits_of(MetricKey.parse(objective.metric)) - 1)
-    return f"Best by {objective.metric} ({objective.direction}): {best.text or 'the only point'} with {text}"
+    line = f"Best by {objective.metric} ({objective.direction}): {best.text or 'the only point'} with {text}"
+    among = sum(point.may_win for point in answer.points)
+    return f"{line}, chosen among {among}" if among > 1 else line
 
 
 def _results_table(answer: StudyAnswer, points: Sequence[PointRow]) -> Table:

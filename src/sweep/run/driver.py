@@ -107,7 +107,10 @@ def _as_begun(
 
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
-    print_answer(console, study_answer(folder, records, settings.evaluation.name, settings.study.objectives))
+    answer = study_answer(
+        folder, records, settings.evaluation.name, settings.study.objectives, settings.report.margin
+    )
+    print_answer(console, answer)
 
 
 def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:

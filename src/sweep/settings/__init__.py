@@ -41,6 +41,7 @@ from sweep.settings.data import (
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
+from sweep.settings.reporting import ReportSettings
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
 from sweep.settings.study import PrunerSettings, StudySettings
@@ -91,6 +92,7 @@ __all__ = [
     "Protocol",
     "PrunerSettings",
     "RatioSettings",
+    "ReportSettings",
     "SearchSettings",
     "Section",
     "Settings",
@@ -133,6 +135,7 @@ class Settings(Section):
     study: StudySettings
     launcher: LauncherSettings
     tracking: TrackingSettings
+    report: ReportSettings
 
     def trial_fingerprint(self) -> str:
         """SHA-256 (hex) of what a trial's result depends on; see `sweep.settings.identity`."""

@@ -7,10 +7,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweep.settings.base import flattened
 from sweep.settings.loss import DEFAULT_LOSS
+from sweep.settings.reporting import DEFAULT_REPORT
 
 # Settings that earlier versions did not have, with the values that stand for what these versions did.
 SINCE: dict[str, Any] = {
     "loss": DEFAULT_LOSS.model_dump(mode="json"),
+    "report": DEFAULT_REPORT.model_dump(mode="json"),
     "ratio": {"draw": "independent"},
     "study": {"near_copies": None},
 }

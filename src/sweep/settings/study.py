@@ -25,8 +25,9 @@ class PrunerSettings(Section):
 
     `median`: worse than the median of the others. `percentile`: not among the best `percentile` per cent. `asha`:
     successive halving, where 1 in `reduction_factor` goes on at each rung, the first at step `min_resource`.
-    `hyperband`: several such brackets up to `max_resource` steps. `wilcoxon`: question by question worse than the
-    best finished trial, with one-sided p < `p_threshold`. median, percentile and wilcoxon wait for `startup_trials`
+    `hyperband`: several such brackets up to `max_resource` steps. `wilcoxon`: worse than the best
+    finished trial, translation group by group and beyond what seeds differ by; an equal trial is pruned in at most
+    `p_threshold` of cases. median, percentile and wilcoxon wait for `startup_trials`
     finished trials, and spare a trial's first `warmup_steps` steps.
     """
 
@@ -51,9 +52,10 @@ class StudySettings(Section):
 
     `sampler` draws the points of a space that is not a grid, `search_seed` makes its draws repeatable. A search
     begins with the `first_points`; the sampler draws what they leave open.
-    `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is worse than the best
-    point with a two-sided p below `worse_p`. `storage: null` is SQLite in the study's folder. A worker is given up
-    if it gave no sign of life for `grace_s` seconds; a database may be away for `patience_s` seconds.
+    `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is shown to be
+    worse than the best point; an equal one is given up in at most `worse_p` of cases, and none after one seed.
+    `storage: null` is SQLite in the study's folder. A worker is given up if it gave no sign of life for `grace_s`
+    seconds; a database may be away for `patience_s` seconds.
     Questions and passages of the benchmark that are at least `near_copies` like a training text (Jaccard similarity
     of their character 5-grams; null: not looked for) are counted and reported.
     """

@@ -1,19 +1,21 @@
 """Whether a running trial is worth going on with, by its validations and those of the others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna import pruners
 
-from sweep.records.folder import TrialFolder
+from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
+from sweep.statistics.crossed import SeedVariance
+from sweep.statistics.looks import p_beyond_seeds, share_of_look
 from sweep.study.trials import StoredTrial
 
 
 def pruner_of(settings: StudySettings) -> pruners.BasePruner:
-    """Optuna's pruner; Wilcoxon's test is ours, since it needs the values of every question."""
+    """Optuna's pruner; Wilcoxon's test is ours, since it needs what every translation group contributes."""
     given = settings.pruner
     # Optuna judges the last step of its warm-up already.
     waits = {"n_startup_trials": given.startup_trials, "n_warmup_steps": given.warmup_steps + 1}
@@ -37,39 +39,65 @@ def pruner_of(settings: StudySettings) -> pruners.BasePruner:
 
 
 def is_clearly_worse(
-    settings: StudySettings,
-    own_q: NDArray[np.float64],
-    step: int,
-    finished: Sequence[tuple[StoredTrial, TrialFolder]],
+    settings: StudySettings, folder: StudyFolder, own: StoredTrial, step: int, finished: Sequence[StoredTrial]
 ) -> bool:
-    """Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, of a trial's values by question (q) at a step against
-    those of the best finished trial at the same step. Questions without a value in both are left out."""
+    """Whether a running trial is worse than the best finished one at the same step, by two tests that must agree.
+
+    Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, over translation groups: could other questions have told
+    them apart the other way round? And, in a study of several seeds, Student's t of the gap between them: could other
+    seeds? For that some point must have finished several; until then nothing is pruned. With a single seed trials are
+    compared as they are. A trial that is as good as the best is pruned in at most `p_threshold` of cases, whatever
+    the number of its validations and of the finished trials (docs/statistics.md).
+    """
     from scipy.stats import wilcoxon  # takes a second to import
 
     given, objective = settings.pruner, settings.objectives[0]
     if step <= given.warmup_steps or len(finished) < given.startup_trials:
         return False
-    best = max(finished, key=lambda pair: objective.sign * pair[0].values[0], default=None)  # they are COMPLETE
-    best_q = None if best is None else read_values(best[1].validation, step)
-    if best_q is None or best_q.shape != own_q.shape:
+    own_g = read_values(folder.trial(own.key).validation, step)
+    value_g: dict[str, NDArray[np.float64]] = {}
+    for trial in finished:
+        other_g = read_values(folder.trial(trial.key).validation, step)
+        if own_g is not None and other_g is not None and other_g.shape == own_g.shape:
+            value_g[trial.key] = other_g
+    rivals = [trial for trial in finished if trial.key in value_g]
+    if own_g is None or not rivals:
         return False
-    difference_q = objective.sign * (own_q - best_q)
-    difference_q = difference_q[~np.isnan(difference_q)]
-    if not np.any(difference_q):
+    best = max(rivals, key=lambda trial: objective.sign * trial.values[0])  # they are COMPLETE
+    difference_g = objective.sign * (own_g - value_g[best.key])
+    difference_g = difference_g[~np.isnan(difference_g)]
+    if not np.any(difference_g):
         return False
-    return bool(wilcoxon(difference_q, alternative="less", zero_method="zsplit").pvalue < given.p_threshold)
+    looks = sum(validated > given.warmup_steps for validated in own.validated if validated <= step)
+    level = given.p_threshold * share_of_look(max(1, looks)) / len(rivals)
+    if wilcoxon(difference_g, alternative="less", zero_method="zsplit").pvalue >= level:
+        return False
+    if len(settings.seeds) == 1:
+        return True
+    seeds = _between_seeds(rivals, {trial.key: float(value_g[trial.key].mean()) for trial in rivals})
+    return seeds is not None and p_beyond_seeds(-float(difference_g.mean()), seeds, 1) < level
 
 
-def write_values(folder: Path, step: int, value_q: NDArray[np.float64]) -> None:
-    """Keep a validation's values by question."""
+def _between_seeds(trials: Sequence[StoredTrial], figures: Mapping[str, float]) -> SeedVariance | None:
+    """The variance of a figure between the seeds of one point, pooled over points; None without replicates."""
+    points: dict[str, list[float]] = {}
+    for trial in trials:
+        points.setdefault(trial.point.without_seed, []).append(figures[trial.key])
+    df = sum(len(replicates) - 1 for replicates in points.values())
+    within = sum(float(np.var(replicates)) * len(replicates) for replicates in points.values())
+    return SeedVariance(within / df, df) if df else None
+
+
+def write_values(folder: Path, step: int, value_g: NDArray[np.float64]) -> None:
+    """Keep what each translation group contributed to a validation's figure (g)."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{step}.npy"
-    np.save(unfinished, value_q)
+    np.save(unfinished, value_g)
     unfinished.replace(folder / f"{step}.npy")
 
 
 def read_values(folder: Path, step: int) -> NDArray[np.float64] | None:
-    """The values by question of a validation, or None."""
+    """What each translation group contributed to a validation's figure (g), or None."""
     try:
         values: NDArray[np.float64] = np.load(folder / f"{step}.npy", allow_pickle=False)
     except FileNotFoundError:

@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
 from sweep.study.point import Point
 from sweep.study.trials import StoredTrial
+
+MOST_PEERS = 8  # of the best points, whose ranks are read: for the variance between seeds more would add little
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,8 @@ def judge(
     """Whether a waiting trial is worth running, by the trials of its point's earlier seeds.
 
     `known` are all trials by key, `feasible` those that a best point may have. The test is that of
-    docs/metrics.md, "Uncertainty": paired by translation group, against the point with the best mean over the same
-    seeds.
+    docs/statistics.md: against the best of the points with the same seeds, corrected for their number and for looking
+    after every seed. An equal point is given up in at most `worse_p` of cases; after one seed none is.
     """
     earlier = settings.seeds[: settings.seeds.index(trial.seed)]
     own = [known.get(Point(trial.values, seed).key) for seed in earlier]
@@ -38,31 +45,29 @@ def judge(
     complete = [other for other in own if other is not None and other.state == "COMPLETE"]
     if not complete:
         return Verdict(go=True)
-    seeds = [other.point.seed for other in complete]
-    best = _best(settings, seeds, known, feasible)
-    if best is None or best[0].key == complete[0].key:
+    if len(complete) < 2:  # one seed knows nothing of the others
         return Verdict(go=True)
-    reason = _clearly_worse(settings, best, complete, folder)
+    rivals = _rivals(settings, complete, known, feasible)
+    reason = _clearly_worse(settings, complete, rivals, folder)
     return Verdict(go=reason is None, reason=reason)
 
 
-def _best(
+def _rivals(
     settings: StudySettings,
-    seeds: Sequence[int],
+    own: Sequence[StoredTrial],
     known: Mapping[str, StoredTrial],
     feasible: Sequence[StoredTrial],
-) -> list[StoredTrial] | None:
-    """The trials with these seeds of the point whose mean over them is best."""
-    points = {}
-    for trial in feasible:
-        points[trial.point.without_seed] = trial.point.values
-    best: list[StoredTrial] | None = None
+) -> list[list[StoredTrial]]:
+    """The trials of every other point that has these seeds, the one with the best mean over them first."""
+    points = {trial.point.without_seed: trial.point.values for trial in feasible}
+    points.pop(own[0].point.without_seed, None)
+    rivals = []
     for values in points.values():
-        replicates = [known.get(Point(values, seed).key) for seed in seeds]
+        replicates = [known.get(Point(values, trial.point.seed).key) for trial in own]
         trials = [trial for trial in replicates if trial is not None and trial.state == "COMPLETE"]
-        if len(trials) == len(seeds) and (best is None or _mean(settings, trials) > _mean(settings, best)):
-            best = trials
-    return best
+        if len(trials) == len(own):
+            rivals.append(trials)
+    return sorted(rivals, key=lambda trials: -_mean(settings, trials))
 
 
 def _mean(settings: StudySettings, trials: Sequence[StoredTrial]) -> float:
@@ -72,22 +77,37 @@ def _mean(settings: StudySettings, trials: Sequence[StoredTrial]) -> float:
 
 def _clearly_worse(
     settings: StudySettings,
-    best: Sequence[StoredTrial],
     own: Sequence[StoredTrial],
+    rivals: Sequence[Sequence[StoredTrial]],
     folder: StudyFolder,
 ) -> str | None:
     """The reason to stop, or None."""
-    from sweep.evaluation.comparison import load_system, paired_test  # imports the evaluation: seconds
-
-    if _mean(settings, own) >= _mean(settings, best):
+    if not rivals or _mean(settings, own) >= _mean(settings, rivals[0]):
         return None
-    files = [[folder.trial(trial.key).ranks for trial in trials] for trials in (best, own)]
+    points = [own, *rivals[:MOST_PEERS]]
+    files = [[folder.trial(trial.key).ranks for trial in trials] for trials in points]
     if not all(file.exists() for listed in files for file in listed):
         return None  # a trial without ranks (an earlier version's, say) proves nothing
-    reference, other = load_system("best", files[0]), load_system("own", files[1])
-    _, p = paired_test(reference, other, settings.objectives[0].metric)
+    from sweep.statistics.looks import p_worse
+
+    objective = settings.objectives[0]
+    own_sg, *rival_sg = (objective.sign * _values(objective.metric, *map(_stamped, listed)) for listed in files)
+    p = p_worse(own_sg, rival_sg, len(rivals), len(settings.seeds))
     if p >= settings.worse_p:
         return None
-    point = best[0].point
+    point = rivals[0][0].point
     against = point.key.removesuffix(f",seed={point.seed}")
     return f"not run: after {len(own)} of {len(settings.seeds)} seeds worse than {against} (p = {p:.4f})"
+
+
+def _stamped(file: Path) -> tuple[Path, int]:
+    """A file and when it was last written."""
+    return file, file.stat().st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _values(metric: str, *files: tuple[Path, int]) -> NDArray[np.float64]:
+    """What the translation groups contribute with each seed (s, g). Every claim asks for those of the best points."""
+    from sweep.evaluation.comparison import load_system  # imports the evaluation: seconds
+
+    return load_system("", [file for file, _ in files]).values_sg(metric)

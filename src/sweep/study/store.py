@@ -140,31 +140,31 @@ class StudyStore:
             raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
         return trial
 
-    def report(self, claim: Claim, step: int, value: float, values_q: NDArray[np.float64] | None = None) -> bool:
-        """Keep a validation's value (and those by question, q) of a step; whether the trial should be pruned.
+    def report(self, claim: Claim, step: int, value: float, values_g: NDArray[np.float64] | None = None) -> bool:
+        """Keep a validation's value (and what each translation group contributes, g) of a step; whether the trial
+        should be pruned.
 
         The value's better way is the objective's. A step that is reported again, after a kill, replaces the first.
         Raises Fenced.
         """
-        if values_q is not None:
-            write_values(self.folder.trial(claim.point.key).validation, step, values_q)
+        if values_g is not None:
+            write_values(self.folder.trial(claim.point.key).validation, step, values_g)
 
         def change() -> bool:
             if self._fenced(claim).attributes.get("hopeless_at") == step:
                 return True  # decided before, for an attempt that was killed before it could act
             self.storage.set_validated(claim.trial_id, step, value)
-            hopeless = self._is_hopeless(claim, step, values_q)
+            hopeless = self._is_hopeless(claim, step, values_g)
             if hopeless:
                 self.storage.set_trial_attribute(claim.trial_id, "hopeless_at", step)
             return hopeless
 
         return self.storage.change_trial(claim.trial_id, change)
 
-    def _is_hopeless(self, claim: Claim, step: int, values_q: NDArray[np.float64] | None) -> bool:
-        if self.settings.pruner.kind == "wilcoxon" and values_q is not None:
+    def _is_hopeless(self, claim: Claim, step: int, values_g: NDArray[np.float64] | None) -> bool:
+        if self.settings.pruner.kind == "wilcoxon" and values_g is not None:
             complete = [trial for trial in self.view.trials().values() if trial.state == "COMPLETE"]
-            pairs = [(trial, self.folder.trial(trial.key)) for trial in complete]
-            return is_clearly_worse(self.settings, values_q, step, pairs)
+            return is_clearly_worse(self.settings, self.folder, self.storage.trial(claim.trial_id), step, complete)
         return self.storage.is_behind(claim.trial_id)
 
     def commit_result(self, claim: Claim, write: Callable[[], None]) -> None:

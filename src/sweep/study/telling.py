@@ -40,8 +40,8 @@ def _tell(
     seeds: Sequence[StoredTrial],
     replicates: Mapping[str, StoredTrial],
 ) -> None:
-    """Tell a point: the means over its seeds. One whose training was given up early is told as PRUNED: the mean
-    of the seeds that were good enough to go on would flatter it."""
+    """Tell a point: the means over its seeds. One with a seed that was given up early, or not run for being worse, is
+    told as PRUNED: the mean of the seeds that were good enough to go on would flatter it."""
     study = points.study(sampler_of(settings, trial.number))
     complete = [seed for seed in seeds if seed.state == "COMPLETE"]
     pruned = [seed.validated for seed in seeds if seed.state == "PRUNED" and seed.validated]
@@ -49,6 +49,9 @@ def _tell(
         step = min(max(validated) for validated in pruned)
         reached = [validated[step] for validated in pruned if step in validated]
         points.resumed(study, trial).report(fmean(reached), step)
+        study.tell(trial.number, state=TrialState.PRUNED)
+    elif complete and any(seed.state == "PRUNED" for seed in seeds):
+        points.resumed(study, trial).report(fmean(seed.values[0] for seed in complete), len(complete))
         study.tell(trial.number, state=TrialState.PRUNED)
     elif complete:
         if settings.constraints:

@@ -1,6 +1,7 @@
 """What there is of a study: its trials, how far it is, and which are the best. Changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Self
 
 from sweep.records.folder import StudyFolder
@@ -84,17 +85,53 @@ class StudyView:
         return self.remaining() > 0
 
     def would_be_kept(self, point: Point, result: TrialResult) -> bool:
-        """Whether no finished trial is as good or better: by the objective, or by all of several. A trial that breaks
-        a constraint is never the best."""
+        """Whether a trial that has just ended may turn out to be one of the best point: no point with all seeds has a
+        mean as good or better, by the objective or by all of several. The best seed of a point is as good as the
+        point, so of the best point one is kept. A trial that breaks a constraint is never the best.
+        """
         known = self.trials()
         if self.goals.breaks(point, result, known):
             return False
         own = self.goals.objectives(result)
-        others = [list(trial.values) for trial in self.goals.feasible(known)]
+        others = [mean for mean, _ in self._whole_points(known)]
         return not any(other == own or dominates(other, own, self.settings.objectives) for other in others)
 
     def best_keys(self) -> set[str]:
-        """Keys of the COMPLETE trials that no other dominates: one and its equals, or a Pareto front."""
-        trials = self.goals.feasible(self.trials())
-        kept = front([trial.values for trial in trials], self.settings.objectives)
-        return {trials[index].key for index in kept}
+        """Keys of the trials of the best points (one and its equals, or a Pareto front) and of those that may still
+        become the best: points whose seeds have not all ended, with a trial that no point with all seeds
+        dominates."""
+        known = self.trials()
+        whole = self._whole_points(known)
+        kept = front([mean for mean, _ in whole], self.settings.objectives)
+        keys = {trial.key for index in kept for trial in whole[index][1]}
+        given_up = {trial.point.without_seed for trial in known.values() if trial.state in ("PRUNED", "FAILED")}
+        ended = given_up | {trials[0].point.without_seed for _, trials in whole}
+        return keys | {
+            trial.key
+            for trial in self.goals.feasible(known)
+            if trial.point.without_seed not in ended
+            and not any(dominates(mean, trial.values, self.settings.objectives) for mean, _ in whole)
+        }
+
+    def first_of_best(self, candidates: Iterable[str]) -> set[str]:
+        """Of the keys in `candidates`, those to keep: one trial of each best point, that of the first seed, and all
+        of points that may still become the best."""
+        known, best = self.trials(), self.best_keys()
+        whole = {trial.key for _, trials in self._whole_points(known) for trial in trials}
+        kept: dict[str, str] = {}
+        for key in sorted(best.intersection(candidates), key=lambda key: known[key].point.seed):
+            kept.setdefault(known[key].point.without_seed if key in whole else key, key)
+        return set(kept.values())
+
+    def _whole_points(self, known: Mapping[str, StoredTrial]) -> list[tuple[list[float], list[StoredTrial]]]:
+        """The points within the constraints that have a COMPLETE trial with every seed: the means of the objectives,
+        and the trials."""
+        points: dict[str, list[StoredTrial]] = {}
+        for trial in self.goals.feasible(known):
+            if trial.point.seed in self.settings.seeds:
+                points.setdefault(trial.point.without_seed, []).append(trial)
+        return [
+            ([fmean(column) for column in zip(*(trial.values for trial in trials), strict=True)], trials)
+            for trials in points.values()
+            if len(trials) == len(self.settings.seeds)
+        ]

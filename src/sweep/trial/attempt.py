@@ -152,7 +152,7 @@ class TrialRun:
             if self.settings.study.pruner.kind == "none":
                 return False
             key = validation_key(self.settings.study.objectives[0].metric)
-            return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_q(key))
+            return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_g(key))
 
         return Watch(on_point, log.info, on_validation, self.should_pause)
 
@@ -164,7 +164,7 @@ class TrialRun:
         self.store.prune(self.claim, reason)
 
     def _is_wanted(self, result: TrialResult) -> bool:
-        """Whether the trial's model is to be kept: always, never, or if none is better so far."""
+        """Whether the trial's model is to be kept: always, never, or if its point may be the best one."""
         study = self.settings.study
         if study.export != "best":
             return study.export == "all"
@@ -176,12 +176,13 @@ class TrialRun:
             raise Fenced(f"{self.key}: another attempt has taken this trial over")
 
     def _tidy(self) -> None:
-        """Remove what a finished trial does not need, and models of trials that are no longer the best."""
+        """Remove what a finished trial does not need, and models of points that can no longer be the best."""
         for folder in (self.folder.embeddings, self.folder.checkpoint):
             shutil.rmtree(folder, ignore_errors=True)
-        if self.settings.study.export == "best" and self.folder.model.exists():
-            best = self.store.view.best_keys()
-            for other in self.study_folder.path.glob("trials/*/model"):
+        if self.settings.study.export == "best" and any(self.study_folder.path.glob("trials/*/model")):
+            models = list(self.study_folder.path.glob("trials/*/model"))
+            best = self.store.view.first_of_best(model.parent.name for model in models)
+            for other in models:
                 if other.parent.name not in best:
                     shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too
 
