@@ -18,7 +18,7 @@ from sweep.settings.load import load_evaluate_settings
 from sweep.settings.tree import group_options
 
 if TYPE_CHECKING:
-    from sweep.evaluation.scoring import Evaluation
+    from sweep.evaluation.outcome import Evaluation
 
 EXAMPLES = """examples:
   python -m sweep.evaluate model=hf model.path=intfloat/multilingual-e5-small evaluation=xquad_r
@@ -92,6 +92,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     import torch  # after the settings are known to be right, and after the number of threads is set
 
     from sweep.data.load import benchmark_tiers, load_benchmark
+    from sweep.evaluation.language_removal import removal_plan
     from sweep.evaluation.scoring import evaluate
     from sweep.evaluation.tiers import tier_members
     from sweep.model.registry import build_retriever
@@ -100,6 +101,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
 
     torch.set_num_threads(threads)
     benchmark = load_benchmark(settings)
+    removals = removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
     accelerator = make_accelerator()
     retriever = build_retriever(settings.model, (), cache_folder(settings.paths), seed=0)
@@ -114,6 +116,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
             accelerator,
             folder,
             lambda done, size: bar.update(task, completed=done, total=size),
+            removals=removals,
         )
     if evaluation is not None:
         if output is not None:
@@ -136,7 +139,7 @@ def _write(evaluation: "Evaluation", output: Path) -> None:
         evaluation.write(output, details, ranks)
     except OSError as error:
         raise SweepError(f"output={output}: cannot be written ({error.strerror})") from error
-    print(f"All {len(evaluation.evaluated.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
+    print(f"All {len(evaluation.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
 
 
 def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
@@ -167,6 +170,9 @@ def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
             for end, label in enumerate(("  95 % from", "  to")):
                 cells = map(_figure, (interval[end] for interval in intervals), digits)
                 table.add_row(label, *cells, end_section=end == 1)
+    for method, other in evaluation.debiased.items():
+        keys = [str(column.key(ranking.benchmark)) for column in columns]
+        table.add_row(f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits))
     out.print(table)
     for note in evaluation.notes():
         out.print(note, markup=False, highlight=False)

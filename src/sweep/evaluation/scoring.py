@@ -1,8 +1,7 @@
 """Evaluate a retriever on a benchmark: embeddings, ranks, metrics by language, pair and tier, and their intervals."""
 
-import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,71 +11,19 @@ from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.texts import Texts, distinct, texts_in_memory
-from sweep.evaluation.cells import Plain, geometry_cells, rank_cells, searched_metrics
+from sweep.evaluation.cells import Plain, geometry_cells, rank_cells
 from sweep.evaluation.encode import Progress, encode
-from sweep.evaluation.families import POOLS
-from sweep.evaluation.metrics import metrics_of
+from sweep.evaluation.language_removal import PassageSample, RemovalPlan, fit
 from sweep.evaluation.monolingual_ranks import rank_monolingual
+from sweep.evaluation.outcome import Debiased, Evaluation
 from sweep.evaluation.parallel_ranks import rank_parallel
-from sweep.evaluation.rank_file import write_ranking
 from sweep.evaluation.ranking import Ranking
-from sweep.evaluation.summarise import Evaluated, Members, summarise
+from sweep.evaluation.summarise import Members, summarise
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
-from sweep.records.files import write_atomically
-from sweep.settings import EvaluationSettings
-from sweep.settings.metric_key import MetricKey
+from sweep.settings import Debias, EvaluationSettings
 
 IN_MEMORY_TEXTS = 200_000  # more embeddings than these are kept in a file
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What an evaluation gives: figures, the ranks that they come from, and what a reader must know about them."""
-
-    evaluated: Evaluated
-    ranking: Ranking
-    tiers: dict[str, frozenset[str]]
-    truncated: dict[str, int]  # texts longer than the model's limit, of "query" and "passage"
-
-    def write(self, metrics: Path, details: Path, ranks: Path) -> None:
-        """Write the three files of an evaluation; the metrics last, so that where they are the others are too."""
-        write_ranking(ranks, self.ranking, self.tiers)
-        write_atomically(details, json.dumps(self.details(), indent=1))
-        write_atomically(metrics, json.dumps(self.evaluated.metrics, indent=1))
-
-    def details(self) -> dict[str, Any]:
-        """Everything but the metrics and the ranks, for a JSON file."""
-        return {
-            "intervals": self.evaluated.intervals,
-            "search": asdict(self.ranking.search),
-            "not_computed": self._not_computed(),
-            "truncated": self.truncated,
-        }
-
-    def _not_computed(self) -> list[str]:
-        known = searched_metrics(self.ranking)
-        return [metric.name for metric in metrics_of("mono") if metric.name not in known]
-
-    def notes(self) -> list[str]:
-        """What was left out or cut, one sentence each."""
-        notes = []
-        for role, count in self.truncated.items():
-            if count:
-                notes.append(f"{count:,} distinct {role} texts are longer than model.max_{role}_tokens and were cut.")
-        keys = [MetricKey(self.ranking.benchmark, family, "left_out") for family in POOLS]
-        left_out = int(sum(self.evaluated.metrics.get(str(key), 0) for key in keys))
-        if left_out:
-            notes.append(f"Left out, having no relevant passage in the pool: {left_out:,} questions over all pools.")
-        search = self.ranking.search
-        if search.depth is not None:
-            quality = (
-                "all passages compared" if search.index == "flat" else "approximate: some passages may be missed"
-            )
-            notes.append(f"Searched to depth {search.depth:,} with FAISS {search.index} ({quality}).")
-        if self._not_computed():
-            notes.append(f"Not computed, needing more depth than was searched: {', '.join(self._not_computed())}.")
-        return notes
 
 
 def evaluate(
@@ -88,11 +35,13 @@ def evaluate(
     folder: Path | None = None,
     progress: Progress = lambda done, size: None,
     tokens: TokenCache | None = None,
+    removals: RemovalPlan | None = None,
 ) -> Evaluation | None:
     """Evaluate on all processes together; the result is rank 0's, the others get None.
 
     With a `folder`, embeddings and indexes are kept there, and what an earlier run finished is used; with
-    `tokens`, token ids are.
+    `tokens`, token ids are. `removals`: how the language is removed for evaluations besides, which only a benchmark
+    whose languages are ranked together has.
     Raises TrialFailed (an embedding is not finite).
     """
     queries, text_q = question_texts(benchmark)
@@ -103,6 +52,10 @@ def evaluate(
         kept = _part(folder, passages.digest)
         query = encode(retriever, queries, "query", accelerator, _part(folder, queries.digest), tokens=tokens)
         passage = encode(retriever, passages, "passage", accelerator, kept, progress, tokens)
+        sample = None
+        if removals is not None and removals.sample is not None:
+            part = _part(folder, removals.sample.texts.digest)
+            sample = encode(retriever, removals.sample.texts, "passage", accelerator, part, tokens=tokens)
         if not accelerator.is_main_process:
             return None
         query_qh = query.embedding_uh[text_q]
@@ -111,7 +64,36 @@ def evaluate(
             ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
         else:
             ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
-    return _evaluation(ranking, query_qh, tiers, {"query": query.truncated, "passage": passage.truncated})
+        truncated = {"query": query.truncated, "passage": passage.truncated}
+        evaluation = _evaluation(ranking, query_qh, tiers, truncated)
+        if removals is None:
+            return evaluation
+        passage_dh = passage.embedding_uh[text_d]
+        estimated = PassageSample(passage_dh, benchmark.passages.language_d)
+        if removals.sample is not None and sample is not None:
+            estimated = PassageSample(sample.embedding_uh[removals.sample.text_n], removals.sample.language_n)
+        debiased = _debiased(benchmark, query_qh, passage_dh, removals, estimated, tiers, truncated)
+        return replace(evaluation, debiased=debiased)
+
+
+def _debiased(
+    benchmark: Benchmark,
+    query_qh: NDArray[np.float32],
+    passage_dh: NDArray[np.float32],
+    removals: RemovalPlan,
+    estimated: PassageSample,
+    tiers: Members,
+    truncated: dict[str, int],
+) -> dict[Debias, Debiased]:
+    """The evaluations without the language, by method."""
+    debiased: dict[Debias, Debiased] = {}
+    for method in removals.methods:
+        removal = fit(method, estimated, benchmark.languages, removals.pivot)
+        free_qh = removal.of(query_qh, benchmark.question_language_q, "query")
+        free_dh = removal.of(passage_dh, benchmark.passages.language_d, "passage")
+        ranking = rank_parallel(benchmark, free_qh, free_dh, np.arange(len(free_dh)))
+        debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated), removal)
+    return debiased
 
 
 def _part(folder: Path | None, digest: str) -> Path | None:

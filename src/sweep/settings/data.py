@@ -1,11 +1,12 @@
 """Training data and benchmarks: which corpus, how it is read, how its pools are searched."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from sweep.settings.base import Language, Name, Positive, Section, Tiers
 
+Debias = Literal["center", "shift", "lir"]
 Protocol = Literal["parallel", "monolingual"]  # every language's pool and all together, or each language's own alone
 
 
@@ -94,7 +95,33 @@ class SquadData(Section):
 DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
 
 
-class CldrEvaluation(CldrShape):
+class Debiasing(Section):
+    """How the language is removed from embeddings without training (see `sweep.evaluation.debias`).
+
+    `debias`: what an encoder is evaluated with besides as it is. `debias_on`: what is estimated from, the passages of
+    the benchmark's `pool` or those of the training set (`train`), without labels either way. `debias_pivot`: the
+    language that `shift` moves the others to; null: English, or the first language without it.
+    """
+
+    debias: tuple[Debias, ...]
+    debias_on: Literal["pool", "train"]
+    debias_pivot: Language | None
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without what changes nothing: studies were begun before there was a choice."""
+        return super().plain(but if self.debias else but | DEBIASING)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Debiasing":
+        if len(set(self.debias)) < len(self.debias):
+            raise ValueError("debias lists a method twice")
+        return self
+
+
+DEBIASING = frozenset(Debiasing.model_fields)
+
+
+class CldrEvaluation(CldrShape, Debiasing):
     """Held-out CLDR records as a benchmark."""
 
     search: ClassVar[None] = None  # all ranks are exact
@@ -107,7 +134,7 @@ class CldrEvaluation(CldrShape):
     records: Positive
 
 
-class CorpusEvaluation(Section):
+class CorpusEvaluation(Debiasing):
     """A benchmark read from files: `name` begins its metric keys; `path: null` downloads from the corpus' origin."""
 
     name: Name
@@ -149,7 +176,9 @@ class JudgedEvaluation(CorpusEvaluation):
     search: SearchSettings
 
     @model_validator(mode="after")
-    def _only_exact_ranks_are_parallel(self) -> "JudgedEvaluation":
+    def _parallel_or_not(self) -> "JudgedEvaluation":
+        if self.protocol != "parallel" and self.debias:
+            raise ValueError("debias needs protocol=parallel: languages are not ranked together here")
         if self.protocol == "parallel" and self.search.index != "exact":
             raise ValueError("protocol=parallel ranks all languages together and needs search.index=exact")
         return self

@@ -13,6 +13,7 @@ from sweep.settings.reporting import DEFAULT_REPORT
 SINCE: dict[str, Any] = {
     "loss": DEFAULT_LOSS.model_dump(mode="json"),
     "report": DEFAULT_REPORT.model_dump(mode="json"),
+    "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
     "ratio": {"draw": "independent"},
     "study": {"near_copies": None},
 }

@@ -11,7 +11,8 @@ import transformers
 from accelerate import Accelerator
 
 from sweep import __version__
-from sweep.evaluation.scoring import IN_MEMORY_TEXTS, Evaluation, evaluate
+from sweep.evaluation.outcome import Evaluation
+from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
 from sweep.model.encoder import Retriever
 from sweep.model.registry import untrained_word_embeddings
 from sweep.model.vocabulary import with_full_vocabulary
@@ -95,7 +96,7 @@ def _result(trial: Trial, trained: Trained, evaluation: Evaluation, times: list[
     return TrialResult(
         key=trial.key,
         fingerprint=trial.settings.trial_fingerprint(),
-        metrics=evaluation.evaluated.metrics,
+        metrics=evaluation.metrics,
         final_loss=trained.loss,
         duration_s=times[-1] - times[0],
         finished_ms=int(time.time() * 1000),

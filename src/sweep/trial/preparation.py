@@ -9,7 +9,8 @@ from accelerate.utils import broadcast_object_list
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import benchmark_tiers
-from sweep.evaluation.scoring import Evaluation, evaluate, passage_texts, question_texts
+from sweep.evaluation.outcome import Evaluation
+from sweep.evaluation.scoring import evaluate, passage_texts, question_texts
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
 from sweep.model.encoder import ROLES, Retriever

@@ -1,0 +1,100 @@
+"""What an evaluation gives, and its files."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sweep.evaluation.cells import searched_metrics
+from sweep.evaluation.families import POOLS
+from sweep.evaluation.language_removal import Removal
+from sweep.evaluation.metrics import metrics_of
+from sweep.evaluation.rank_file import write_ranking
+from sweep.evaluation.ranking import Ranking
+from sweep.evaluation.summarise import Evaluated, Intervals, Metrics
+from sweep.records.files import write_atomically
+from sweep.settings import Debias
+from sweep.settings.metric_key import MetricKey
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What an evaluation gives: figures, the ranks that they come from, and what a reader must know about them."""
+
+    evaluated: Evaluated
+    ranking: Ranking
+    tiers: dict[str, frozenset[str]]
+    truncated: dict[str, int]  # texts longer than the model's limit, of "query" and "passage"
+    debiased: Mapping[Debias, "Debiased"] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Metrics:
+        """All figures, those with the language removed under `<benchmark>+<method>/...`."""
+        return self._with_debiased(lambda evaluation: evaluation.evaluated.metrics)
+
+    @property
+    def intervals(self) -> Intervals:
+        """The intervals of `metrics`, as far as these are means."""
+        return self._with_debiased(lambda evaluation: evaluation.evaluated.intervals)
+
+    def _with_debiased(self, part: Callable[["Evaluation"], dict[str, T]]) -> dict[str, T]:
+        every = dict(part(self))
+        for method, other in self.debiased.items():
+            for key, value in part(other.evaluation).items():
+                parsed = MetricKey.parse(key)
+                every[str(parsed.on(f"{parsed.benchmark}+{method}"))] = value
+        return every
+
+    def write(self, metrics: Path, details: Path, ranks: Path) -> None:
+        """Write the files of an evaluation; the metrics last, so that where they are the others are too. Each method
+        of removing the language has a file of ranks beside the others, such as ranks+lir.parquet."""
+        write_ranking(ranks, self.ranking, self.tiers)
+        for method, other in self.debiased.items():
+            file = ranks.with_name(f"{ranks.stem}+{method}{ranks.suffix}")
+            write_ranking(file, other.evaluation.ranking, self.tiers)
+        write_atomically(details, json.dumps(self.details(), indent=1))
+        write_atomically(metrics, json.dumps(self.metrics, indent=1))
+
+    def details(self) -> dict[str, Any]:
+        """Everything but the metrics and the ranks, for a JSON file."""
+        return {
+            "intervals": self.intervals,
+            "search": asdict(self.ranking.search),
+            "not_computed": self._not_computed(),
+            "truncated": self.truncated,
+        }
+
+    def _not_computed(self) -> list[str]:
+        known = searched_metrics(self.ranking)
+        return [metric.name for metric in metrics_of("mono") if metric.name not in known]
+
+    def notes(self) -> list[str]:
+        """What was left out or cut, one sentence each."""
+        notes = []
+        for role, count in self.truncated.items():
+            if count:
+                notes.append(f"{count:,} distinct {role} texts are longer than model.max_{role}_tokens and were cut.")
+        keys = [MetricKey(self.ranking.benchmark, family, "left_out") for family in POOLS]
+        left_out = int(sum(self.evaluated.metrics.get(str(key), 0) for key in keys))
+        if left_out:
+            notes.append(f"Left out, having no relevant passage in the pool: {left_out:,} questions over all pools.")
+        search = self.ranking.search
+        if search.depth is not None:
+            quality = (
+                "all passages compared" if search.index == "flat" else "approximate: some passages may be missed"
+            )
+            notes.append(f"Searched to depth {search.depth:,} with FAISS {search.index} ({quality}).")
+        if self._not_computed():
+            notes.append(f"Not computed, needing more depth than was searched: {', '.join(self._not_computed())}.")
+        return notes
+
+
+@dataclass(frozen=True, eq=False)
+class Debiased:
+    """An evaluation of embeddings without their language, and what removed it."""
+
+    evaluation: Evaluation
+    removal: Removal
