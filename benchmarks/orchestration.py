@@ -33,7 +33,7 @@ OBJECTIVE = "cldr/pooled/alignment_consistency/low"
 SMALL = [
     "+experiment=smoke", f"train.steps={STEPS}", "train.warmup_steps=1", "train.log_every=1", "train.batch_size=16",
     "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12", "model.vocabulary_size=800",
-    "launcher.threads=1", "study.export=none",
+    "launcher.threads=1", "study.export=none", "study.baselines=[]",
 ]  # fmt: skip
 
 
@@ -88,6 +88,7 @@ class PlainTrial:
         """Train, evaluate, log; the objective's value."""
         import mlflow
 
+        from sweep.records.folder import StudyFolder
         from sweep.settings import flattened
         from sweep.settings.load import load_settings
         from sweep.training.watch import TrainingPoint, Watch
@@ -95,7 +96,7 @@ class PlainTrial:
 
         settings = load_settings(self.composer, {"ratio.monolingual": ratio})
         folder = self.home / f"trial-{ratio}"
-        trial = Trial(settings, str(ratio), folder / "embeddings", folder / "checkpoint", folder / "baseline")
+        trial = Trial(settings, str(ratio), folder / "embeddings", folder / "checkpoint", StudyFolder(folder))
         with mlflow.start_run(run_name=str(ratio)):
             parameters = {
                 name: str(value)[:500] for name, value in flattened(settings.model_dump(mode="json")).items()

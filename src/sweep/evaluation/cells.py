@@ -44,7 +44,7 @@ def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
     """All metrics that come from ranks, and the counts of each family of pools."""
     table: CellTable = {}
     counts: dict[str, Counts] = {}
-    for family, pools in _pools(ranking).items():
+    for family, pools in pools_of(ranking).items():
         if not pools:  # a single language has no cross-lingual ones
             continue
         counts[family] = _counts(pools)
@@ -65,12 +65,12 @@ def searched_metrics(ranking: Ranking) -> list[str]:
 Pool = tuple[str, Rows, PoolView]  # cell, its questions, and what their metrics look at
 
 
-def _pools(ranking: Ranking) -> dict[str, list[Pool]]:
+def pools_of(ranking: Ranking) -> dict[str, list[Pool]]:
     """The pools of every family that the ranking has: of one language's passages each, for questions in that language
     or in the others, and of all passages."""
     pools: dict[str, list[Pool]] = {family: [] for family in (POOLS if ranking.pooled is not None else POOLS[:1])}
     for asked, (asked_name, rows) in enumerate(zip(ranking.languages, _rows_by_language(ranking), strict=True)):
-        questions = _own_pool(ranking, rows)
+        questions = _own_pool(ranking, rows, int(ranking.pool_size_l[asked]))
         for answered, answered_name in enumerate(ranking.languages):
             if asked != answered and ranking.pooled is None:
                 continue
@@ -86,7 +86,7 @@ def _pools(ranking: Ranking) -> dict[str, list[Pool]]:
     return pools
 
 
-def _own_pool(ranking: Ranking, rows: Rows) -> PoolView:
+def _own_pool(ranking: Ranking, rows: Rows, own_passages: int) -> PoolView:
     """Some questions, with each passage's rank in its own language."""
     top_language_q = np.full(len(rows), -1) if ranking.pooled is None else ranking.pooled.top_language_q[rows]
     return PoolView(
@@ -95,6 +95,7 @@ def _own_pool(ranking: Ranking, rows: Rows) -> PoolView:
         relevant_language_qr=ranking.relevant_language_qr[rows],
         question_language_q=ranking.language_q[rows],
         pool_size=ranking.pool_size,
+        own_passages=own_passages,
         top_language_q=top_language_q,
     )
 

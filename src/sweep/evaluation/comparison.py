@@ -24,7 +24,8 @@ from sweep.statistics.uncertainty import Interval, holm, percentile_intervals, r
 @dataclass(frozen=True, eq=False)
 class System:
     """A system's evaluations on one benchmark: one for each seed that it was trained with. `seeds` are these in the
-    order of the tables, or None where nobody says which they were."""
+    order of the tables, or None where nobody says which they were. A system that was not trained has one evaluation,
+    and no seed."""
 
     name: str
     benchmark: str
@@ -33,11 +34,20 @@ class System:
     tiers: dict[str, frozenset[str]]
     tables: tuple[CellTable, ...]
     seeds: tuple[int, ...] | None = None
+    trained: bool = True
 
     def values_sg(self, metric: str) -> NDArray[np.float64]:
         """What every translation group contributes to a metric's figure with each seed (s, g): the mean over groups
         is the seed's figure. Raises InputError as `values` does."""
         return np.stack([contributions(value_cg) for value_cg in self.values(metric)])
+
+    def has(self, metric: str) -> bool:
+        """Whether `values` has something for it."""
+        try:
+            self.values(metric)
+        except InputError:
+            return False
+        return True
 
     def values(self, metric: str) -> list[NDArray[np.float64]]:
         """The values by cell and group (c, g) that a metric's figure is the mean of, for each seed.
@@ -68,8 +78,9 @@ class System:
         return value_cg
 
 
-def load_system(name: str, files: Sequence[Path], seeds: Sequence[int] | None = None) -> System:
-    """Read one system's files of ranks. `seeds`: those of the files, if they are known.
+def load_system(name: str, files: Sequence[Path], seeds: Sequence[int] | None = None, trained: bool = True) -> System:
+    """Read one system's files of ranks. `seeds`: those of the files, if they are known; `trained`: whether another
+    seed could have made it another one.
 
     Raises InputError if the files are not of the same questions, or do not have the same tiers.
     """
@@ -86,19 +97,13 @@ def load_system(name: str, files: Sequence[Path], seeds: Sequence[int] | None = 
             raise InputError(f"{file} and {files[0]} differ in their tiers: {_differing(tiers, other_tiers)}")
     tables = tuple(rank_cells(ranking)[0] for ranking, _ in read)
     known = None if seeds is None or len(set(seeds)) < len(seeds) else tuple(sorted(seeds))
-    return System(name, first.benchmark, first.languages, first.groups, tiers, tables, known)
+    return System(name, first.benchmark, first.languages, first.groups, tiers, tables, known, trained)
 
 
 def default_metrics(system: System) -> list[str]:
     """Those that are compared unless others are asked for, as far as the system's benchmark has them."""
-    kept = []
-    for column in columns_for(COMPARISON, parallel=("pooled", "map") in system.tables[0]):
-        try:
-            system.values(column.name)
-        except InputError:
-            continue
-        kept.append(column.name)
-    return kept
+    columns = columns_for(COMPARISON, parallel=("pooled", "map") in system.tables[0])
+    return [column.name for column in columns if system.has(column.name)]
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,10 @@ def compare_each(
 def _difference(
     reference: System, other: System, systems: Sequence[System], value_sg: Mapping[str, NDArray[np.float64]]
 ) -> Estimate:
-    """Paired by seed if both have the same ones; all systems with these seeds are its peers."""
+    """Paired by seed if both have the same ones; all systems with these seeds are its peers. What was not trained is
+    the same for every seed of the other."""
+    if not (reference.trained and other.trained):
+        return estimate(value_sg[other.name] - value_sg[reference.name])
     if reference.seeds is None or reference.seeds != other.seeds:
         if len(value_sg[reference.name]) == len(value_sg[other.name]) == 1:  # nothing is said about seeds
             return paired_difference(value_sg[reference.name], value_sg[other.name])

@@ -13,6 +13,7 @@ Shapes: n = embeddings, d = passages, l = languages, h = hidden size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 from sweep.data.texts import Texts, texts_in_memory
 from sweep.data.training_set import ABSENT, TrainingSet
 from sweep.errors import InputError
-from sweep.model.encoder import ROLES, Role
 from sweep.settings import Debias, Debiasing
 
+Role = Literal["query", "passage"]
+BOTH: tuple[Role, ...] = ("query", "passage")
 SMALLEST = np.finfo(float).tiny
 SAMPLE_PASSAGES = 2000  # of each language, where the training set is what is estimated from
 
@@ -68,9 +70,8 @@ def removal_plan(
         return None
     pivot = settings.debias_pivot or ("en" if "en" in languages else languages[0])
     if pivot not in languages:
-        raise InputError(
-            f"evaluation.debias_pivot={pivot} is none of the benchmark's languages: {' '.join(languages)}"
-        )
+        known = " ".join(languages)
+        raise InputError(f"evaluation.debias_pivot={pivot} is no language of the benchmark, which has {known}")
     if settings.debias_on == "pool":
         return RemovalPlan(tuple(methods), pivot)
     if training is None:
@@ -98,7 +99,7 @@ class Removal:
 
     offset_lh: NDArray[np.float64]
     direction_lh: NDArray[np.float64]
-    roles: tuple[Role, ...] = ROLES
+    roles: tuple[Role, ...] = BOTH
 
     def of(self, embedding_nh: Embeddings, language_n: Languages, role: Role) -> Embeddings:
         """Embeddings without their language, L2-normalised."""
@@ -121,7 +122,7 @@ def fit(method: Debias, sample: PassageSample, languages: Sequence[str], pivot: 
     mean_lh, known_l = _means(sample, len(languages))
     to_h = mean_lh[known_l].mean(0) if method == "center" else mean_lh[list(languages).index(pivot)]
     offset_lh = np.where(known_l[:, None], to_h - mean_lh, 0.0)
-    return Removal(offset_lh, nothing_lh, ROLES if method == "center" else ("passage",))
+    return Removal(offset_lh, nothing_lh, BOTH if method == "center" else ("passage",))
 
 
 def _means(sample: PassageSample, languages: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,11 @@ class Evaluation:
     tiers: dict[str, frozenset[str]]
     truncated: dict[str, int]  # texts longer than the model's limit, of "query" and "passage"
     debiased: Mapping[Debias, "Debiased"] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> "Evaluation":
+        """The same without those that have the language removed."""
+        return replace(self, debiased={})
 
     @property
     def metrics(self) -> Metrics:

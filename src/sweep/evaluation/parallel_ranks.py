@@ -4,11 +4,13 @@ Shapes: q = questions, d = passages, c = passages in the order of (language, id)
 r = relevant passages of a question (padded), u = distinct passage texts, h = hidden size, k = best units.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation.counting import count_ahead, rows_in_cache
@@ -26,8 +28,6 @@ class _Columns:
     language_starts: NDArray[np.int64]  # and the end
     by_unit_c: NDArray[np.int64]  # columns in the order of their units
     unit_starts: NDArray[np.int64]  # where each unit begins among these
-    twins: NDArray[np.int64]  # columns whose embedding an earlier column has too
-    firsts: NDArray[np.int64]  # that earlier column, for each of the twins
 
 
 def rank_parallel(
@@ -41,12 +41,34 @@ def rank_parallel(
     `query_qh` and `passage_uh` are L2-normalised; `text_d` maps a passage to the row of its text. Passages with the
     same embedding have exactly the same score.
     """
-    wanted = targets(benchmark)
-    columns = _columns(benchmark, passage_uh, text_d)
+    columns = _columns(benchmark)
     passage_ch = passage_uh[text_d[columns.passage_c]]
+    twins, firsts = _twins(passage_ch)
+
+    def scores_of(rows: slice) -> NDArray[np.float32]:
+        scores_bc = query_qh[rows] @ passage_ch.T
+        # The matrix product may round the same row differently in different places.
+        scores_bc[:, twins] = scores_bc[:, firsts]
+        return scores_bc
+
+    return _rank(benchmark, columns, scores_of)
+
+
+def rank_sparse(benchmark: Benchmark, query_qv: csr_matrix, passage_dv: csr_matrix) -> Ranking:
+    """The same for sparse L2-normalised float32 vectors. Equal rows have equal scores, since sparse products add up
+    in the order of the query's entries."""
+    columns = _columns(benchmark)
+    transposed_vc = passage_dv[columns.passage_c].T.tocsr()
+    return _rank(benchmark, columns, lambda rows: (query_qv[rows] @ transposed_vc).toarray())
+
+
+def _rank(benchmark: Benchmark, columns: _Columns, scores_of: Callable[[slice], NDArray[np.float32]]) -> Ranking:
+    """Rank a block of questions at a time by their scores (b, c)."""
+    wanted = targets(benchmark)
+    passages = len(columns.passage_c)
     place_d = np.argsort(columns.passage_c)
     column_qr = np.where(wanted.relevant_qr >= 0, place_d[wanted.relevant_qr], -1)
-    size = len(query_qh)
+    size = len(column_qr)
     pooled = Pooled(
         rank_qr=np.zeros(column_qr.shape, np.int32),
         top_language_q=np.zeros(size, np.int64),
@@ -54,12 +76,10 @@ def rank_parallel(
         units_qk=np.full((size, TOP_UNITS), NO_UNIT, np.int32),
     )
     own_qr = np.zeros(column_qr.shape, np.int32)
-    block = max(1, BLOCK_BYTES // (4 * len(text_d)))
-    step = rows_in_cache(len(text_d))
+    block = max(1, BLOCK_BYTES // (4 * passages))
+    step = rows_in_cache(passages)
     for start in range(0, size, block):
-        scores_bc = query_qh[start : start + block] @ passage_ch.T
-        # The matrix product may round the same row differently in different places.
-        scores_bc[:, columns.twins] = scores_bc[:, columns.firsts]
+        scores_bc = scores_of(slice(start, start + block))
         for low in range(0, len(scores_bc), step):
             part_bc = scores_bc[low : low + step]
             rows = slice(start + low, start + low + len(part_bc))
@@ -67,23 +87,26 @@ def rank_parallel(
     return ranking(benchmark, wanted, own_qr, pooled, Search())
 
 
-def _columns(benchmark: Benchmark, passage_uh: NDArray[np.float32], text_d: NDArray[np.int64]) -> _Columns:
+def _columns(benchmark: Benchmark) -> _Columns:
     language_d, unit_d = benchmark.passages.language_d, benchmark.passages.unit_d
     passage_c = np.argsort(language_d, kind="stable")
     language_c, unit_c = language_d[passage_c], unit_d[passage_c]
     by_unit_c = np.argsort(unit_c, kind="stable")
-    first_of: dict[bytes, int] = {}
-    first_c = np.array([first_of.setdefault(passage_uh[text_d[d]].tobytes(), c) for c, d in enumerate(passage_c)])
-    twins = np.flatnonzero(first_c != np.arange(len(first_c)))
     return _Columns(
         passage_c=passage_c,
         unit_c=unit_c,
         language_starts=np.searchsorted(language_c, np.arange(len(benchmark.languages) + 1)),
         by_unit_c=by_unit_c,
         unit_starts=np.flatnonzero(np.diff(unit_c[by_unit_c], prepend=-1)),
-        twins=twins,
-        firsts=first_c[twins],
     )
+
+
+def _twins(passage_ch: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Columns whose embedding an earlier column has too, and that earlier column for each of them."""
+    first_of: dict[bytes, int] = {}
+    first_c = np.array([first_of.setdefault(row_h.tobytes(), c) for c, row_h in enumerate(passage_ch)])
+    twins = np.flatnonzero(first_c != np.arange(len(first_c)))
+    return twins, first_c[twins]
 
 
 def _rank_rows(

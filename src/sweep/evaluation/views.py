@@ -18,13 +18,14 @@ from sweep.evaluation.ranking import Ranks2D
 @dataclass(frozen=True, eq=False)
 class PoolView:
     """Questions of one language in one pool. `top_language_q` is that of the best passage, relevant or not; only the
-    pool of all languages has it."""
+    pool of all languages has it. `own_passages`: how many passages there are in the questions' language."""
 
     ranks_qr: Ranks2D
     grade_qr: NDArray[np.int32]
     relevant_language_qr: NDArray[np.int32]
     question_language_q: NDArray[np.int64]
     pool_size: int
+    own_passages: int
     top_language_q: NDArray[np.int64]
 
 

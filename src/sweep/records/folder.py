@@ -5,7 +5,7 @@ trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.pa
               result.json}
 trials/<key>/exposure.csv                                           the batches and rows that training saw
 trials/<key>/validation.csv                                         if there is validation while training
-baselines/<name>/{metrics.json, evaluation.json, ranks.parquet}     pretrained models before any training
+baselines/<name>-<digest>/{metrics.json, evaluation.json, ranks.parquet}     what needs no training
 
 `result.json` commits a trial: it is written last, and a trial that has one is never run again.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sweep.records.files import write_atomically
 from sweep.records.values import TrialResult
-from sweep.settings import Settings
+from sweep.settings import BASELINES, OF_A_MODEL, UNTOUCHED, Section, Settings
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,24 @@ class StudyFolder:
         """The runs as lines of JSON, where they are tracked that way."""
         return self.path / "runs.jsonl"
 
-    def baseline(self, settings: Settings) -> "ResultFolder":
-        """The results of a model as it was before any training."""
-        parts = (settings.model, settings.evaluation, settings.languages)
-        name = hashlib.sha256("".join(part.fingerprint() for part in parts).encode()).hexdigest()[:12]
-        return ResultFolder(self.path / "baselines" / name)
+    def baseline(self, name: str, settings: Settings) -> "ResultFolder":
+        """The results of one that needs no training; those of other models or benchmarks have other folders."""
+        parts: list[Section] = [settings.evaluation, settings.languages]
+        if name in OF_A_MODEL:
+            parts.append(settings.model)
+        digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode()).hexdigest()[:12]
+        return ResultFolder(self.path / "baselines" / f"{name}-{digest}")
 
-    def baselines(self) -> list["ResultFolder"]:
-        """Those that are finished."""
-        return [ResultFolder(file.parent) for file in sorted(self.path.glob("baselines/*/metrics.json"))]
+    def baselines(self) -> dict[str, "ResultFolder"]:
+        """Those that are finished, by their names; a digest is added where several have one name. Version 0.1 had
+        the untouched model alone, in a folder without a name."""
+        folders = {file.parent.name: file.parent for file in self.path.glob("baselines/*/metrics.json")}
+        names = {folder: folder.rpartition("-")[0] or UNTOUCHED for folder in folders}
+        listed = list(names.values())
+        return {
+            (name if listed.count(name) == 1 else folder): ResultFolder(folders[folder])
+            for folder, name in sorted(names.items(), key=lambda item: (BASELINES.index(item[1]), item[0]))
+        }
 
     def trial(self, key: str) -> "TrialFolder":
         """The folder of one trial."""

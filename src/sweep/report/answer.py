@@ -14,6 +14,14 @@ from sweep.settings import Objective
 
 
 @dataclass(frozen=True)
+class BaselineRow:
+    """What needs no training, and its figures by their keys."""
+
+    name: str
+    figures: Mapping[str, Spread]
+
+
+@dataclass(frozen=True)
 class StudyAnswer:
     """The answer of a study.
 
@@ -26,7 +34,7 @@ class StudyAnswer:
             objectives, or if no point has all seeds.
         front: the Pareto front of several objectives.
         certainty: intervals of the ratios, their comparisons, and which may be the best.
-        baselines: the same figures of pretrained models before any training.
+        baselines: the same figures of what needs no training.
         failed: the FAILED trials.
     """
 
@@ -36,7 +44,7 @@ class StudyAnswer:
     best: PointRow | None
     front: Front | None
     certainty: Certainty
-    baselines: tuple[Mapping[str, Spread], ...]
+    baselines: tuple[BaselineRow, ...]
     failed: tuple[TrialRecord, ...]
 
 
@@ -60,7 +68,10 @@ def study_answer(
         replace(point, figures=_figures([metrics.get(record.key, {}) for record in point.records], keys))
         for point in points
     )
-    baselines = [json.loads(baseline.metrics.read_text()) for baseline in folder.baselines()]
+    baselines = [
+        BaselineRow(name, _figures([json.loads(baseline.metrics.read_text())], keys))
+        for name, baseline in folder.baselines().items()
+    ]
     return StudyAnswer(
         benchmark=benchmark,
         objectives=tuple(objectives),
@@ -68,7 +79,7 @@ def study_answer(
         best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
         front=front_of(points, objectives),
         certainty=certainty_of(folder, points, objectives[0], benchmark, margin),
-        baselines=tuple(_figures([baseline], keys) for baseline in baselines),
+        baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
     )
 

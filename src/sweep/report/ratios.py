@@ -1,7 +1,7 @@
 """How sure the ratios' figures are, and each ratio against those that it should beat."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -17,19 +17,21 @@ from sweep.statistics.best import cross_fitted, may_be_best
 RATIO = "ratio.monolingual"
 GROUP, NAME = RATIO.split(".")
 WITH_MARGIN = ("map", "alignment_consistency")
+RIVALS = ("lir", "untouched", "n-grams")  # the first that a study has; fixed before anybody looks, too
 REFERENCES = (0.0, 0.5, 1.0)  # fixed before anybody looks: the two single kinds, and half of each
 MOST_TRIALS = 200  # whose ranks are read and resampled; a large study has thousands
 
 
 @dataclass(frozen=True)
 class RatioRow:
-    """One ratio: its figure, the number of its seeds, and its comparison with each reference (None for the reference
-    itself)."""
+    """One ratio: its figure, the number of its seeds, its comparison with each reference (None for the reference
+    itself), and with the rival that needs no training."""
 
     ratio: float
     figure: Figure
     seeds: int
     against: Mapping[str, Comparison | None]
+    against_rival: Comparison | None = None
 
     @property
     def over_seeds(self) -> bool:
@@ -48,7 +50,8 @@ class RatioTable:
 
     `best` are the ratios that may be the best at 95 %, and `cross_fitted` is the figure of the best one without the
     flattery of choosing it; both of the `complete` ratios, those with all of the study's seeds. `margin`: differences
-    within it count as none, None if the metric has no margin.
+    within it count as none, None if the metric has no margin. `baselines` are the figures of what needs no training,
+    by name; one of them, the `rival`, every ratio is compared with.
     """
 
     others: str
@@ -57,6 +60,8 @@ class RatioTable:
     complete: int = 0
     cross_fitted: float | None = None
     margin: float | None = None
+    baselines: Mapping[str, Figure] = field(default_factory=dict)
+    rival: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ def _with_ranks(folder: StudyFolder, ratios: Mapping[float, PointRow]) -> dict[f
 
 def _table(
     folder: StudyFolder,
-    others: str,
+    others_text: str,
     ratios: Mapping[float, PointRow],
     key: MetricKey,
     objective: Objective,
@@ -179,22 +184,34 @@ def _table(
 ) -> RatioTable:
     metric = str(key)
     systems = {ratio: _system(folder, ratio, ratios[ratio]) for ratio in sorted(ratios)}
-    references = [ratio for ratio in REFERENCES if ratio in systems]
-    compared = compare_each([systems[ratio] for ratio in references], list(systems.values()), metric)
+    baselines = _baselines(folder, metric)
+    rival = next((name for name in RIVALS if name in baselines), None)
+    references = [systems[ratio] for ratio in REFERENCES if ratio in systems]
+    others = [baselines[rival]] if rival is not None else []
+    compared = compare_each([*references, *others], list(systems.values()), metric)
     rows = tuple(
         RatioRow(
             ratio,
             figure(system, metric),
             len(system.tables),
-            {
-                systems[reference].name: compared.get((systems[reference].name, system.name))
-                for reference in references
-            },
+            {reference.name: compared.get((reference.name, system.name)) for reference in references},
+            None if rival is None else compared[rival, system.name],
         )
         for ratio, system in systems.items()
     )
     best, complete, fitted = _best_of(systems, ratios, metric, objective)
-    return RatioTable(others, rows, best, complete, fitted, margin)
+    figures = {name: figure(system, metric) for name, system in baselines.items()}
+    return RatioTable(others_text, rows, best, complete, fitted, margin, figures, rival)
+
+
+def _baselines(folder: StudyFolder, metric: str) -> dict[str, System]:
+    """What needs no training, as far as its ranks give the metric."""
+    systems = {
+        name: load_system(name, [baseline.ranks], trained=False)
+        for name, baseline in folder.baselines().items()
+        if baseline.ranks.exists()
+    }
+    return {name: system for name, system in systems.items() if system.has(metric)}
 
 
 def _best_of(

@@ -47,7 +47,7 @@ def _best_line(answer: StudyAnswer, best: PointRow) -> str:
 
 
 def _results_table(answer: StudyAnswer, points: Sequence[PointRow]) -> Table:
-    """Searched values and figures of some points, and the figures of the models before any training."""
+    """What needs no training, and then searched values and figures of some points."""
     paths = paths_of(points)
     seeds = max(len(point.records) for point in points)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
@@ -57,9 +57,10 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow]) -> Table:
     table.add_column("seeds", justify="right")
     for column in RESULTS:
         table.add_column(column.title, justify="right", overflow="fold")
+    last = answer.baselines[-1] if answer.baselines else None
     for baseline in answer.baselines:
-        untrained = ["untrained", *["–"] * len(paths)][: len(paths) + 1]
-        table.add_row(*untrained, *_figures(baseline, answer.benchmark))
+        name = [baseline.name, *["–"] * len(paths)][: len(paths) + 1]
+        table.add_row(*name, *_figures(baseline.figures, answer.benchmark), end_section=baseline is last)
     for point in points:
         table.add_row(*cells_of(point, paths), str(len(point.records)), *_figures(point.figures, answer.benchmark))
     return table

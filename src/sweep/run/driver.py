@@ -13,6 +13,7 @@ from sweep.data.leakage import check_zero_shot
 from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
+from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
@@ -122,6 +123,7 @@ def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
         check_encoder(settings.model)
     benchmark, training = load_benchmark(settings), load_training_set(settings)
     check_zero_shot(training, benchmark)
+    removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages, training)
     if settings.train.validation.every_steps is not None:
         _check_validation(settings, hold_out(training, settings.train.validation.groups).validation)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)

@@ -20,6 +20,7 @@ from sweep.settings.base import (
     Tiers,
     flattened,
 )
+from sweep.settings.baselines import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED, Baseline
 from sweep.settings.data import (
     CldrData,
     CldrEvaluation,
@@ -59,6 +60,11 @@ from sweep.settings.training import (
 )
 
 __all__ = [
+    "BASELINES",
+    "OF_A_MODEL",
+    "REMOVALS",
+    "UNTOUCHED",
+    "Baseline",
     "CldrData",
     "CldrEvaluation",
     "CldrRecords",

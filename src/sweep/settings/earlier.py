@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweep.settings.base import flattened
+from sweep.settings.baselines import UNTOUCHED
 from sweep.settings.loss import DEFAULT_LOSS
 from sweep.settings.reporting import DEFAULT_REPORT
 
@@ -22,6 +23,10 @@ _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other f
 
 def completed(config: DictConfig) -> DictConfig:
     """A study's configuration with the settings that its version did not have; those it has stay as they are."""
+    config = config.copy()
+    if "baseline" in config.get("study", {}):
+        untouched = config.study.pop("baseline")
+        config.study.baselines = [UNTOUCHED] if untouched else []
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
     whole = OmegaConf.merge(missing, config)
     assert isinstance(whole, DictConfig)

@@ -10,6 +10,7 @@ from sweep.settings.base import (
     Positive,
     Section,
 )
+from sweep.settings.baselines import Baseline
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.metric_key import MetricKey
 from sweep.settings.space import Dimension, condition_problem, point_problem, same, space_problem
@@ -56,6 +57,8 @@ class StudySettings(Section):
     worse than the best point; an equal one is given up in at most `worse_p` of cases, and none after one seed.
     `storage: null` is SQLite in the study's folder. A worker is given up if it gave no sign of life for `grace_s`
     seconds; a database may be away for `patience_s` seconds.
+    `baselines`: what needs no training and stands beside the trained points, as far as the model and the benchmark
+    have it (a model from scratch has nothing before its training).
     Questions and passages of the benchmark that are at least `near_copies` like a training text (Jaccard similarity
     of their character 5-grams; null: not looked for) are counted and reported.
     """
@@ -75,7 +78,7 @@ class StudySettings(Section):
     warm_start: Name | None
     max_attempts: Positive
     retry_failed: bool
-    baseline: bool
+    baselines: tuple[Baseline, ...]
     export: Literal["best", "all", "none"]
     near_copies: Annotated[float, Field(ge=0.5, le=1)] | None
     storage: StorageUrl | None

@@ -99,16 +99,20 @@ class TrialRun:
     def _result(self, data: TrialData, curves: Curves) -> TrialResult | None:
         """Train and evaluate; the result, committed, or None if the trial FAILED, or was pruned or paused."""
         settings = self.settings
-        baseline = self.study_folder.baseline(settings)
-        paths = self.folder.embeddings, self.folder.checkpoint, baseline.path
-        trial = Trial(settings, self.key, *paths, self.claim.attempt, lambda: self.store.still_mine(self.claim))
+        paths = self.folder.embeddings, self.folder.checkpoint
+        trial = Trial(
+            settings,
+            self.key,
+            *paths,
+            self.study_folder,
+            self.claim.attempt,
+            lambda: self.store.still_mine(self.claim),
+        )
         try:
             outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
             assert outcome is not None  # on rank 0
             result = outcome.result
-            for folder, evaluation in ((baseline, outcome.baseline), (self.folder, outcome.evaluation)):
-                if evaluation is not None:
-                    evaluation.write(folder.metrics, folder.details, folder.ranks)
+            outcome.evaluation.write(self.folder.metrics, self.folder.details, self.folder.ranks)
             write_atomically(self.folder.exposure, exposure_table(outcome.exposure))
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)

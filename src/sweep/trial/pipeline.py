@@ -11,6 +11,7 @@ import transformers
 from accelerate import Accelerator
 
 from sweep import __version__
+from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.outcome import Evaluation
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
 from sweep.model.encoder import Retriever
@@ -38,13 +39,11 @@ def make_accelerator() -> Accelerator:
 
 @dataclass(frozen=True, eq=False)
 class TrialOutcome:
-    """The result of a trial, its evaluation, that of the untouched model if this trial was the first with it, and
-    what the training was exposed to."""
+    """The result of a trial, its evaluation, and what the training was exposed to."""
 
     result: TrialResult
     retriever: Retriever
     evaluation: Evaluation
-    baseline: Evaluation | None
     exposure: Exposure
 
 
@@ -65,13 +64,15 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
         return None
     result = _result(trial, trained, evaluation, times)
     retriever = _whole(prepared.retriever, trial)
-    return TrialOutcome(result, retriever, evaluation, prepared.baseline, trained.exposure)
+    return TrialOutcome(result, retriever, evaluation, trained.exposure)
 
 
 def _evaluate(trial: Trial, prepared: Prepared, accelerator: Accelerator) -> Evaluation | None:
     """The trained retriever on the benchmark; rank 0's."""
     benchmark = prepared.texts.benchmark
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
+    asked = trial.settings.evaluation
+    removals = removal_plan(asked.debias, asked, benchmark.languages, prepared.texts.training)
     return evaluate(
         prepared.retriever,
         benchmark,
@@ -80,6 +81,7 @@ def _evaluate(trial: Trial, prepared: Prepared, accelerator: Accelerator) -> Eva
         accelerator,
         kept,
         tokens=prepared.tokens,
+        removals=removals,
     )
 
 

@@ -1,25 +1,24 @@
-"""The first part of a trial: its data, its retriever, and what the retriever was before any training."""
+"""The first part of a trial: its data, its retriever, and what its study compares it with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
-from sweep.data.benchmark import Benchmark
 from sweep.data.load import benchmark_tiers
-from sweep.evaluation.outcome import Evaluation
-from sweep.evaluation.scoring import evaluate, passage_texts, question_texts
+from sweep.evaluation.scoring import passage_texts, question_texts
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
 from sweep.model.encoder import ROLES, Retriever
 from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary
+from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
 from sweep.training.tokens import training_tokens
+from sweep.trial.baselines import evaluate_baselines
 from sweep.trial.inputs import TrialData, TrialTexts
 
 
@@ -31,21 +30,19 @@ class Trial:
     key: str
     embeddings: Path  # of a large benchmark, while it is evaluated
     checkpoint: Path
-    baseline: Path  # results of the model as it was before any training
+    study: StudyFolder
     attempt: int = 1
     still_mine: Callable[[], bool] = lambda: True  # whether no later attempt has taken the trial over
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What training and evaluation need. `retriever` is trained in place; `baseline` is the evaluation of the model
-    as it was before any training, on rank 0 of the trial that was the first with it."""
+    """What training and evaluation need. `retriever` is trained in place."""
 
     texts: TrialTexts
     retriever: Retriever
     tokens: TokenCache
     tiers: Members
-    baseline: Evaluation | None
 
 
 def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Callable[[str], None]) -> Prepared:
@@ -56,8 +53,8 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     retriever = build_retriever(settings.model, texts.training.texts, cache, settings.seed)
     tokens = TokenCache(retriever, cache / "tokens", on_note)
     tiers = tier_members(texts.benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    baseline = _evaluate_untouched(trial, retriever, texts.benchmark, tiers, accelerator, tokens)
-    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, tiers, baseline)
+    evaluate_baselines(settings, trial.study, retriever, texts, tiers, accelerator, tokens, on_note)
+    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, tiers)
 
 
 def _restrict(
@@ -84,25 +81,3 @@ def _restrict(
         f"word embeddings; {saved / 2**20:,.0f} MB of weights{', gradients and moments' if trained else ''} saved"
     )
     return small
-
-
-def _evaluate_untouched(
-    trial: Trial,
-    retriever: Retriever,
-    benchmark: Benchmark,
-    tiers: Members,
-    accelerator: Accelerator,
-    tokens: TokenCache,
-) -> Evaluation | None:
-    """Evaluate a pretrained model before its training, once a study. Its embeddings are cached by their fingerprint,
-    so that other studies on the same model and benchmark need not encode again."""
-    settings = trial.settings
-    if not (settings.model.pretrained and settings.study.baseline):
-        return None
-    wanted = [not (trial.baseline / "metrics.json").exists()]
-    if accelerator.num_processes > 1:
-        broadcast_object_list(wanted, from_process=0)
-    if not wanted[0]:
-        return None
-    folder = cache_folder(settings.paths) / "embeddings"
-    return evaluate(retriever, benchmark, settings.evaluation, tiers, accelerator, folder, tokens=tokens)

@@ -90,7 +90,7 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
         try:
             settings = load_settings(composer, point.assignments)
             trial = folder.trial(point.key)
-            paths = trial.embeddings, trial.checkpoint, folder.baseline(settings).path
+            paths = trial.embeddings, trial.checkpoint, folder
             run_trial(Trial(settings, point.key, *paths, attempt), data, accelerator, Watch())
         except Stopped:
             continue

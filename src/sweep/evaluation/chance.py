@@ -1,0 +1,155 @@
+"""What a random ranking is expected to score: each metric's mean over all orders of a pool, in closed form.
+
+A question has R relevant passages among N. Shapes: q = questions, r = relevant passages (padded).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from sweep.data.benchmark import Benchmark
+from sweep.evaluation.cells import Cells, CellTable, pools_of
+from sweep.evaluation.metrics import metrics_of
+from sweep.evaluation.quality import unbiased_preference
+from sweep.evaluation.ranking import NO_UNIT, PAD, TOP_UNITS, Pooled, Ranking, Search, ranking, targets
+from sweep.evaluation.summarise import Members, Metrics, summarise
+from sweep.evaluation.views import PoolView
+
+PerQuestion = NDArray[np.float64]
+
+
+def expected_by_chance(benchmark: Benchmark, tiers: Members) -> Metrics:
+    """The expected figures of all metrics that come from the ranks of relevant passages."""
+    answered = _without_order(benchmark)
+    table: CellTable = {}
+    for family, pools in pools_of(answered).items():
+        for metric in metrics_of(family) if pools else ():
+            value_cg = np.full((len(pools), len(answered.groups)), np.nan)
+            for place, (_, rows, view) in enumerate(pools):
+                value_cg[place, answered.group_q[rows]] = EXPECTED[metric.name](view, metric.depth)
+            table[family, metric.name] = Cells(tuple(name for name, _, _ in pools), value_cg)
+    return summarise(benchmark.name, table, {}, {}, tiers).metrics
+
+
+def _without_order(benchmark: Benchmark) -> Ranking:
+    """Which passages are relevant to which question. All ranks are 1, which nothing here reads."""
+    wanted = targets(benchmark)
+    ranks_qr = np.where(wanted.relevant_qr >= 0, 1, PAD).astype(np.int32)
+    pooled = None
+    if benchmark.protocol == "parallel":
+        nothing_q = np.zeros(len(ranks_qr), np.int64)
+        units_qk = np.full((len(ranks_qr), TOP_UNITS), NO_UNIT, np.int32)
+        pooled = Pooled(ranks_qr, nothing_q, nothing_q > 0, units_qk)
+    return ranking(benchmark, wanted, ranks_qr, pooled, Search())
+
+
+def _relevant(view: PoolView) -> PerQuestion:
+    """R; NaN where it is 0, which leaves the question out."""
+    count_q = (view.ranks_qr != PAD).sum(1).astype(float)
+    return np.where(count_q > 0, count_q, np.nan)
+
+
+def _average_precision(view: PoolView, depth: int | None) -> PerQuestion:
+    """(H_N + (R - 1) / (N - 1) * (N - H_N)) / N, with H_N = 1 + 1/2 + ... + 1/N: of the other relevant passages, each
+    stands before rank k with probability (k - 1) / (N - 1)."""
+    size = view.pool_size
+    harmonic = float((1 / np.arange(1, size + 1)).sum())
+    return (harmonic + (_relevant(view) - 1) / max(size - 1, 1) * (size - harmonic)) / size
+
+
+def _recall(view: PoolView, depth: int | None) -> PerQuestion:
+    """k / N."""
+    assert depth is not None
+    return np.where(np.isnan(_relevant(view)), np.nan, min(depth, view.pool_size) / view.pool_size)
+
+
+def _reciprocal_rank(view: PoolView, depth: int | None) -> PerQuestion:
+    """Sum over i = 1..k of P(min = i) / i. The smallest rank is i or more if all R are among the last N - i + 1."""
+    assert depth is not None
+    rank_i = np.arange(1, min(depth, view.pool_size) + 1)
+
+    def expected(relevant: int) -> float:
+        at_least_i = _share_of_choices(
+            view.pool_size - np.append(rank_i, rank_i[-1] + 1) + 1, relevant, view.pool_size
+        )
+        return float((-np.diff(at_least_i) / rank_i).sum())
+
+    return _by_count(view, expected)
+
+
+def _discounted_gain(view: PoolView, depth: int | None) -> PerQuestion:
+    """Every passage's gain is met at each rank with probability 1 / N; divided by the ideal order's gain."""
+    assert depth is not None
+    gain_qr = np.where(view.ranks_qr == PAD, 0, view.grade_qr)
+    discounts = 1 / np.log2(np.arange(2, min(depth, view.pool_size) + 2))
+    ideal_qr = -np.sort(-gain_qr, axis=1)[:, :depth]
+    ideal_q = (ideal_qr / np.log2(np.arange(2, ideal_qr.shape[1] + 2))).sum(1)
+    return np.asarray(gain_qr.sum(1) / view.pool_size * discounts.sum() / np.where(ideal_q > 0, ideal_q, np.nan))
+
+
+def _alignment(view: PoolView, depth: int | None) -> PerQuestion:
+    """(ln N - E ln max) / (ln N - ln R). The largest rank is m or less if all R are among the first m."""
+    rank_m = np.arange(1, view.pool_size + 1)
+
+    def expected(relevant: int) -> float:
+        up_to_m = _share_of_choices(rank_m, relevant, view.pool_size)
+        span = float(np.log(view.pool_size) - np.log(relevant))
+        worst = float((np.log(rank_m) * np.diff(up_to_m, prepend=0.0)).sum())
+        return 1.0 if span == 0 else (float(np.log(view.pool_size)) - worst) / span
+
+    return _by_count(view, expected)
+
+
+def _rank_distance(view: PoolView, depth: int | None) -> PerQuestion:
+    """(R - 1)(N + 1) / (R + 1): R ranks cut the pool into R + 1 stretches of equal expected length."""
+    return (_relevant(view) - 1) * (view.pool_size + 1) / (_relevant(view) + 1)
+
+
+def _own_share(view: PoolView, depth: int | None) -> PerQuestion:
+    """Each relevant passage is as likely as the others to be the first of them."""
+    return unbiased_preference(view.ranks_qr, view.relevant_language_qr, view.question_language_q)
+
+
+def _nothing(view: PoolView, depth: int | None) -> PerQuestion:
+    """No language is preferred."""
+    return 0 * _relevant(view)
+
+
+def _language_share(view: PoolView, depth: int | None) -> PerQuestion:
+    """Each passage is as likely as the others to be the first: the language's share of the pool."""
+    return 0 * _relevant(view) + view.own_passages / view.pool_size
+
+
+def _by_count(view: PoolView, expected: Callable[[int], float]) -> PerQuestion:
+    """Compute once for every number of relevant passages."""
+    value_q = _relevant(view)
+    for count in np.unique(value_q[~np.isnan(value_q)]):
+        value_q = np.where(_relevant(view) == count, expected(int(count)), value_q)
+    return value_q
+
+
+def _share_of_choices(among: NDArray[np.int64], relevant: int, size: int) -> NDArray[np.float64]:
+    """The share of all choices of R ranks of a pool that lie among so many of its ranks: C(n, R) / C(N, R)."""
+    enough = np.maximum(among, relevant)
+    log_share = (
+        gammaln(enough + 1) - gammaln(enough - relevant + 1) - gammaln(size + 1) + gammaln(size - relevant + 1)
+    )
+    return np.where(among < relevant, 0.0, np.exp(log_share))
+
+
+EXPECTED: dict[str, Callable[[PoolView, int | None], PerQuestion]] = {
+    "map": _average_precision,
+    "recall@1": _recall,
+    "recall@10": _recall,
+    "recall@100": _recall,
+    "mrr@10": _reciprocal_rank,
+    "ndcg@10": _discounted_gain,
+    "alignment_consistency": _alignment,
+    "rank_distance": _rank_distance,
+    "language_preference": _own_share,
+    "unbiased_preference": _own_share,
+    "language_bias": _nothing,
+    "same_language@1": _language_share,
+}
