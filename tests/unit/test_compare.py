@@ -16,7 +16,7 @@ from sweep.commands.compare_results import main
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.errors import InputError
 from sweep.evaluation.cells import rank_cells
-from sweep.evaluation.comparison import compare, compare_each, default_metrics, figure, load_system
+from sweep.evaluation.comparison import Comparison, compare, compare_each, default_metrics, figure, load_system
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import read_ranking, write_ranking
@@ -31,6 +31,7 @@ from sweep.settings import Objective, SearchSettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.tree import config_folder
+from sweep.statistics.crossed import estimate
 from sweep.statistics.uncertainty import holm
 from sweep.study.point import grid_points
 
@@ -557,7 +558,8 @@ def test_ratios_of_a_searched_config_group(tmp_path: Path) -> None:
     assert rows[1].figure == figure(
         load_system("0.5", [folder.trial(f"ratio=hybrid,seed={seed}").ranks for seed in (0, 1)]), "pooled/map"
     )
-    assert [line.split()[0] for line in printed(folder, records) if line.strip()[:1].isdigit()] == ["0", "0.5", "1"]
+    rows_of_ratios = [line.split()[0] for line in printed(folder, records) if line.strip()[:1].isdigit()]
+    assert rows_of_ratios == ["0", "0.5", "1", "0.5", "1", "1"]
     folder.trial("ratio=hybrid,seed=0").config.unlink()  # as studies of earlier versions may have it
     (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
     assert [row.ratio for row in rows] == [0.0, 1.0]
@@ -606,29 +608,60 @@ def test_the_printed_table(tmp_path: Path) -> None:
     folder, records = study(tmp_path)
     lines = printed(folder, records)
     assert lines[0].strip() == "How sure: toy/pooled/map, 95 % intervals over questions and 2 seeds"
-    header = next(line for line in lines if "ratio.monolingual" in line)
-    assert (
-        header.split()
-        == (
-            "ratio.monolingual figure 95 %" + "".join(f" against {one} p (Holm)" for one in ("0", "0.5", "1"))
-        ).split()
-    )
     rows = ratio_rows(folder, records, MAXIMIZE, "toy")[""]
-    places = [place for place, line in enumerate(lines) if line.strip()[:2] in ("0", "0 ", "0.", "1 ")]
-    assert [lines[place].split()[0] for place in places] == ["0", "0.25", "0.5", "1"]
-    for place, row in zip(places, rows, strict=True):
-        first = [f"{row.figure.value:.3f}", f"{row.figure.interval[0]:.3f}", "to", f"{row.figure.interval[1]:.3f}"]
-        second = []
-        for comparison in row.against.values():
-            if comparison is None:
-                first.append("–")
-                continue
-            low, high = comparison.interval
-            p = f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"
-            first += [f"{comparison.difference:+.3f}", p]
-            second += [f"{low:+.3f}", "to", f"{high:+.3f}"]
-        assert lines[place].split()[1:] == first
-        assert lines[place + 1].split() == second
+    split = next(place for place, line in enumerate(lines) if line.startswith("Differences; p is corrected"))
+    assert [line.split() for line in lines[1:split] if line.strip()[:1].isdigit()] == [
+        [f"{row.ratio:g}", f"{row.figure.value:.3f}", *interval(row.figure.interval, "")] for row in rows
+    ]
+    differences = [line.split() for line in lines[split:] if line.strip()[:1].isdigit()]
+    pairs = [("0.25", "0"), ("0.5", "0"), ("1", "0"), ("0.25", "0.5"), ("1", "0.5"), ("0.25", "1")]
+    by_ratio = {f"{row.ratio:g}": row for row in rows}
+    assert differences == [compared(name, reference, by_ratio[name].against[reference]) for name, reference in pairs]
+
+
+def interval(ends: tuple[float, float], sign: str) -> list[str]:
+    return [f"{ends[0]:{sign}.3f}", "to", f"{ends[1]:{sign}.3f}"]
+
+
+def compared(name: str, reference: str, comparison: Comparison | None) -> list[str]:
+    """A printed row."""
+    assert comparison is not None
+    p = f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"
+    return [name, reference, f"{comparison.difference:+.3f}", *interval(comparison.interval, "+"), p]
+
+
+def test_every_ratio_is_compared_with_what_needs_no_training(tmp_path: Path) -> None:
+    """Its seeds are those of the trained side alone; Holm counts these comparisons with the others."""
+    folder, records = study(tmp_path, {0.0: 0.4, 0.5: 0.6, 1.0: 2.0}, seeds=3)
+    for name, noise in (("lir", 0.9), ("untouched", 1.5), ("n-grams", 2.5)):
+        baseline = folder.path / "baselines" / f"{name}-0123456789ab"
+        result(baseline, noise, 9)
+        (baseline / "metrics.json").write_text("{}")
+    (ratios,) = certainty_of(folder, points_of(records), MAXIMIZE, "toy").tables
+    assert ratios.rival == "lir"
+    assert list(ratios.baselines) == ["n-grams", "untouched", "lir"]
+    lir = load_system("lir", [folder.baselines()["lir"].ranks])
+    assert ratios.baselines["lir"] == figure(lir, "pooled/map")
+    shown = []
+    for row in ratios.rows:
+        trained = load_system("x", [folder.trial(record.key).ranks for record in records if record.parameters == {
+            "ratio.monolingual": row.ratio}])  # fmt: skip
+        assert row.against_rival is not None
+        expected = estimate(trained.values_sg("pooled/map") - lir.values_sg("pooled/map"))
+        assert row.against_rival.estimate == expected
+        shown.append(row.against_rival)
+    pairs = {
+        frozenset((name, f"{row.ratio:g}")): one for row in ratios.rows for name, one in row.against.items() if one
+    }
+    every = [*pairs.values(), *shown]
+    assert [one.p_holm for one in every] == pytest.approx(holm([one.p for one in every]))
+    lines = printed(folder, records)
+    assert [line.split()[1] for line in lines if line.strip()[:1].isdigit()][-3:] == ["lir"] * 3
+    named = [line.split()[0] for line in lines if line.strip().startswith(("n-grams", "untouched", "lir"))]
+    assert named == ["n-grams", "untouched", "lir"]
+    text = " ".join(lines)
+    assert "Shown to beat lir, which needs no training (p < 0.05 after Holm): 0, 0.5" in text
+    assert "Not shown to beat lir, which needs no training: 1" in text
 
 
 def test_what_the_table_comes_to(tmp_path: Path) -> None:
@@ -661,10 +694,7 @@ def test_a_point_with_a_dropped_seed_is_not_among_the_best(tmp_path: Path) -> No
 def test_with_one_seed_nothing_is_said_about_ratios(tmp_path: Path) -> None:
     folder, records = study(tmp_path, seeds=1)
     lines = printed(folder, records)
-    assert [line.split() for line in lines[2:6]] == [
-        ["these", "two"] * 3, ["trained"] * 3, ["models:"] * 3,
-        ("ratio.monolingual figure 95 %" + "".join(f" against {one} p (Holm)" for one in ("0", "0.5", "1"))).split(),
-    ]  # fmt: skip
+    assert "Differences between these trained models; p is corrected for all of this table" in " ".join(lines)
     assert lines[-1].startswith("One seed: the p-values compare these trained models; nothing is said about the")
     assert "May be best" not in " ".join(lines)
 
@@ -679,7 +709,8 @@ def test_one_seed_and_other_values_are_in_the_title(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
     records = [trial(folder, ratio, 0, 0.5, train_decay="linear") for ratio in (0.0, 0.5)]
     lines = printed(folder, records)
-    assert lines[0].strip() == "How sure: toy/pooled/map, 95 % intervals over questions, one seed, train.decay=linear"
+    title = "How sure: toy/pooled/map, 95 % intervals over questions, one seed, train.decay=linear"
+    assert " ".join(" ".join(lines[:4]).split()).startswith(title)
     assert printed(folder, records[:1]) == []  # a single ratio has nothing to be compared with
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sweep.records.folder import StudyFolder, TrialFolder
+from sweep.records.folder import ResultFolder, StudyFolder, TrialFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import JsonLinesTracking
@@ -90,6 +90,21 @@ def test_a_finished_trial_is_sent_once_and_its_folder_is_not_looked_at_again(fol
     assert Counter(folder.runs.read_text().splitlines()) - Counter(before.decode().splitlines()) <= Counter(
         ['{"run": "uid/study", "status": "RUNNING"}', '{"run": "uid/study", "status": "FINISHED"}']
     )
+
+
+def test_what_needs_no_training_has_runs_of_its_own(folder: StudyFolder) -> None:
+    record = trial(folder, state="COMPLETE")
+    mirror(folder).send(Snapshot([record]))
+    baseline = ResultFolder(folder.path / "baselines" / "lir-0123456789ab")
+    baseline.path.mkdir(parents=True)
+    baseline.metrics.write_text(json.dumps({"cldr/mono/map": 0.25}))
+    again = mirror(folder)
+    assert again.has_work(Snapshot([record]))
+    again.send(Snapshot([record]))
+    sent = lines(folder, "baseline lir")
+    assert [(line["metric"], line["value"]) for line in sent if "metric" in line] == [("cldr/mono/map", 0.25)]
+    assert status(folder, "baseline lir") == "FINISHED"
+    assert not mirror(folder).has_work(Snapshot([record]))
 
 
 def test_rows_follow_while_a_trial_runs_and_its_run_ends_with_the_command(folder: StudyFolder) -> None:

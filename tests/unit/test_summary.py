@@ -12,7 +12,7 @@ from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable, read_metrics
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import TrialResult
-from sweep.report.answer import study_answer
+from sweep.report.answer import BaselineRow, study_answer
 from sweep.report.card import model_card
 from sweep.report.points import Front, Spread
 from sweep.report.summary import MOST_FAILURES, MOST_POINTS
@@ -105,7 +105,7 @@ def test_an_answer_has_means_spreads_and_baselines(tmp_path: Path) -> None:
             TrialRecord(key, number, seed, "COMPLETE", {"a": a}, 1, value, values, folder=folder.trial(key))
         )
     TrialsTable(folder.trials_csv).update(records)
-    baseline = folder.path / "baselines" / "x"
+    baseline = folder.path / "baselines" / "lir-0123456789ab"
     baseline.mkdir(parents=True)
     (baseline / "metrics.json").write_text(json.dumps({MAP: 0.125, "cldr/other": 1}))
     one, two = Objective(metric=MAP, direction="maximize"), Objective(metric=LOW, direction="maximize")
@@ -115,12 +115,12 @@ def test_an_answer_has_means_spreads_and_baselines(tmp_path: Path) -> None:
     assert answer.points[1].figures[MAP].text(3) == "0.300±0.141"
     assert answer.best == answer.points[0]
     assert answer.front is None
-    assert answer.baselines == ({MAP: Spread(0.125, None)},)
+    assert answer.baselines == (BaselineRow("lir", {MAP: Spread(0.125, None)}),)
     assert not answer.certainty.tables
     several = study_answer(folder, records, "cldr", [one, two])
     assert several.best is None
     assert several.front == Front(several.points, 2, 0)
-    assert "untrained" in " ".join(printed(folder, records))
+    assert "lir " in " ".join(printed(folder, records))
 
 
 def test_a_study_without_a_complete_trial_has_no_answer_but_its_failures(tmp_path: Path) -> None:

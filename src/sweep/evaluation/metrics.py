@@ -71,7 +71,9 @@ METRICS = (
     Metric("mrr@10", POOLS, quality.reciprocal_rank_at, "MRR@10", depth=10),
     Metric("ndcg@10", POOLS, quality.ndcg_at, "nDCG@10", depth=10),
     Metric("alignment_consistency", POOLED, quality.alignment_consistency, "alignment", short="align."),
-    Metric("rank_distance", POOLED, quality.rank_distance, "rank distance", better="lower", digits=1),
+    Metric(
+        "rank_distance", POOLED, quality.rank_distance, "rank distance", short="rank dist.", better="lower", digits=1
+    ),
     Metric("language_preference", POOLED, quality.prefers_own_language, "own lang.", better="target"),
     Metric("unbiased_preference", POOLED, quality.unbiased_preference, "unbiased", better="target"),
     Metric("language_bias", POOLED, quality.language_bias, "lang. bias", better="target"),

@@ -1,4 +1,6 @@
-"""The tables of how sure a study's answer is: a row a ratio."""
+"""How sure a study's answer is: a table of figures, a table of differences, and what they come to."""
+
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -16,9 +18,14 @@ from sweep.statistics.uncertainty import LEVEL
 def print_certainty(console: Console, certainty: Certainty, objective: Objective) -> None:
     """Print, for every combination of the other searched values, a table of the ratios and which may be the best."""
     for table in certainty.tables:
-        console.print(_table(table, objective))
-        if table.rival is not None:
-            console.print(_against_rival(table, objective, table.rival))
+        over_seeds = all(row.over_seeds for row in table.rows)
+        about = "Differences" if over_seeds else "Differences between these trained models"
+        for heading, shown in (
+            (_heading(table, objective), _table(table, objective)),
+            (f"{about}; p is corrected for all of this table", _differences(table, objective)),
+        ):
+            console.print(heading, style="italic", markup=False, highlight=False)
+            console.print(shown)
         for line in verdicts(table, objective):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     if certainty.is_partial:
@@ -31,7 +38,7 @@ def print_certainty(console: Console, certainty: Certainty, objective: Objective
 
 def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
     """What the table comes to, in sentences."""
-    digits = digits_of(MetricKey.parse(objective.metric)) - 1
+    digits = _digits(objective)
     if not all(row.over_seeds for row in ratios.rows):
         return ["One seed: the p-values compare these trained models; nothing is said about the ratios themselves."]
     lines = []
@@ -76,42 +83,68 @@ def _rival_lines(ratios: RatioTable, objective: Objective, rival: str) -> list[s
     return lines
 
 
-def _table(ratios: RatioTable, objective: Objective) -> Table:
-    rows, digits = ratios.rows, digits_of(MetricKey.parse(objective.metric)) - 1
-    seeds = max(row.seeds for row in rows)
+def _heading(ratios: RatioTable, objective: Objective) -> str:
+    seeds = max(row.seeds for row in ratios.rows)
     chance = f" and {seeds} seeds" if seeds > 1 else ", one seed"
     title = f"How sure: {objective.metric}, 95 % intervals over questions{chance}"
     if ratios.others:
         title += f", {ratios.others}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column(RATIO, justify="right", no_wrap=True)
-    table.add_column("figure", justify="right", no_wrap=True)
-    table.add_column("95 %", justify="right", no_wrap=True)
-    p_title = "p (Holm)" if all(row.over_seeds for row in rows) else "these two\ntrained\nmodels:\np (Holm)"
-    for reference in rows[0].against:
-        table.add_column(f"against {reference}", justify="right", no_wrap=True)
-        table.add_column(p_title, justify="right", no_wrap=True)
+    return title
+
+
+def _table(ratios: RatioTable, objective: Objective) -> Table:
+    """Every figure with its interval."""
+    digits = _digits(objective)
+    table = _new_table(RATIO, "figure", "95 %")
     for name, figure in ratios.baselines.items():
         table.add_row(name, *_figure(figure, digits), end_section=name == [*ratios.baselines][-1])
-    for row in rows:
-        cells = [value_text(row.ratio), *_figure(row.figure, digits)]
-        for comparison in row.against.values():
-            cells += ["–", ""] if comparison is None else _compared(comparison, digits)
-        table.add_row(*cells)
-    return table
-
-
-def _against_rival(ratios: RatioTable, objective: Objective, rival: str) -> Table:
-    """Every ratio against what needs no training; the p-values are corrected together with those of the other table."""
-    digits = digits_of(MetricKey.parse(objective.metric)) - 1
-    table = Table(title=f"Against {rival}, which needs no training", title_justify="left", box=box.SIMPLE_HEAD)
-    for title in (RATIO, "difference", "95 %", "p (Holm)"):
-        table.add_column(title, justify="right", no_wrap=True)
     for row in ratios.rows:
-        if row.against_rival is not None:
-            text, p = _compared(row.against_rival, digits)
-            table.add_row(value_text(row.ratio), *text.split("\n"), p)
+        table.add_row(value_text(row.ratio), *_figure(row.figure, digits))
     return table
+
+
+def _differences(ratios: RatioTable, objective: Objective) -> Table:
+    """Each comparison once, by what is compared with."""
+    digits = _digits(objective)
+    about = "" if all(row.over_seeds for row in ratios.rows) else "these two trained models: "
+    table = _new_table(
+        "Differences; p is corrected for all of this table",
+        RATIO,
+        "against",
+        "difference",
+        "95 %",
+        f"{about}p (Holm)",
+    )
+    done: set[frozenset[str]] = set()
+    for reference in ratios.rows[0].against:
+        rows = [(value_text(row.ratio), row.against[reference]) for row in ratios.rows]
+        rows = [(name, one) for name, one in rows if one is not None and frozenset((name, reference)) not in done]
+        _add(table, reference, rows, digits)
+        done |= {frozenset((name, reference)) for name, _ in rows}
+    if ratios.rival is not None:
+        _add(table, ratios.rival, [(value_text(row.ratio), row.against_rival) for row in ratios.rows], digits)
+    return table
+
+
+def _new_table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _add(table: Table, reference: str, rows: Sequence[tuple[str, Comparison | None]], digits: int) -> None:
+    for place, (name, one) in enumerate(rows):
+        if one is not None:
+            low, high = one.interval
+            table.add_row(
+                name,
+                reference,
+                f"{one.difference:+.{digits}f}",
+                f"{low:+.{digits}f} to {high:+.{digits}f}",
+                f"{one.p_holm:.4f}" if one.p_holm >= 0.0001 else "<0.0001",
+                end_section=place == len(rows) - 1,
+            )
 
 
 def _figure(figure: Figure, digits: int) -> list[str]:
@@ -119,8 +152,5 @@ def _figure(figure: Figure, digits: int) -> list[str]:
     return [f"{figure.value:.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
 
 
-def _compared(comparison: Comparison, digits: int) -> list[str]:
-    """The difference above its interval, since three references stand side by side; and the corrected p."""
-    low, high = comparison.interval
-    difference = f"{comparison.difference:+.{digits}f}\n{low:+.{digits}f} to {high:+.{digits}f}"
-    return [difference, f"{comparison.p_holm:.4f}" if comparison.p_holm >= 0.0001 else "<0.0001"]
+def _digits(objective: Objective) -> int:
+    return digits_of(MetricKey.parse(objective.metric)) - 1

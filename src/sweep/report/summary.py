@@ -14,6 +14,7 @@ from sweep.settings.metric_key import MetricKey
 
 MOST_POINTS = 40  # rows of the table
 MOST_FAILURES = 20
+WIDE = 120  # columns of a terminal from which on a figure and its spread stand side by side
 
 
 def print_summary(console: Console, answer: StudyAnswer) -> None:
@@ -21,7 +22,8 @@ def print_summary(console: Console, answer: StudyAnswer) -> None:
     failed."""
     if answer.points:
         best = {id(point) for point in best_first(answer.points, answer.objectives[0])[:MOST_POINTS]}
-        console.print(_results_table(answer, [point for point in answer.points if id(point) in best]))
+        shown = [point for point in answer.points if id(point) in best]
+        console.print(_results_table(answer, shown, is_narrow=console.width < WIDE))
     if len(answer.points) > MOST_POINTS:
         count = f"{len(answer.points):,}"
         console.print(f"The best {MOST_POINTS} of {count} points; trials.csv has all of them.", highlight=False)
@@ -46,29 +48,37 @@ def _best_line(answer: StudyAnswer, best: PointRow) -> str:
     return f"{line}, chosen among {among}" if among > 1 else line
 
 
-def _results_table(answer: StudyAnswer, points: Sequence[PointRow]) -> Table:
+def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: bool) -> Table:
     """What needs no training, and then searched values and figures of some points."""
     paths = paths_of(points)
     seeds = max(len(point.records) for point in points)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    table = Table(title=f"{answer.benchmark}: {spread}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title=f"{answer.benchmark}: {spread}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0 if is_narrow else 1),
+    )
     for path in paths:
-        table.add_column(path, justify="right", no_wrap=True)
+        table.add_column(path.replace(".", ".\n") if is_narrow else path, justify="right", no_wrap=True)
     table.add_column("seeds", justify="right")
     for column in RESULTS:
         table.add_column(column.title, justify="right", overflow="fold")
     last = answer.baselines[-1] if answer.baselines else None
     for baseline in answer.baselines:
         name = [baseline.name, *["–"] * len(paths)][: len(paths) + 1]
-        table.add_row(*name, *_figures(baseline.figures, answer.benchmark), end_section=baseline is last)
+        table.add_row(*name, *_figures(baseline.figures, answer.benchmark, is_narrow), end_section=baseline is last)
     for point in points:
-        table.add_row(*cells_of(point, paths), str(len(point.records)), *_figures(point.figures, answer.benchmark))
+        table.add_row(
+            *cells_of(point, paths), str(len(point.records)), *_figures(point.figures, answer.benchmark, is_narrow)
+        )
     return table
 
 
-def _figures(figures: Mapping[str, Spread], benchmark: str) -> list[str]:
-    """The cells of a row; a dash where there is no figure."""
+def _figures(figures: Mapping[str, Spread], benchmark: str, is_narrow: bool) -> list[str]:
+    """The cells of a row; a dash where there is no figure. In a narrow table spreads stand below."""
     spreads = [figures.get(str(column.key(benchmark))) for column in RESULTS]
-    return [
+    texts = [
         "–" if spread is None else spread.text(column.digits) for spread, column in zip(spreads, RESULTS, strict=True)
     ]
+    return [text.replace("±", "\n±") for text in texts] if is_narrow else texts

@@ -20,7 +20,6 @@ from sweep.settings.base import (
     Tiers,
     flattened,
 )
-from sweep.settings.baselines import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED, Baseline
 from sweep.settings.data import (
     CldrData,
     CldrEvaluation,
@@ -58,6 +57,7 @@ from sweep.settings.training import (
     TinyModel,
     TrainSettings,
 )
+from sweep.settings.untrained import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED, Baseline
 
 __all__ = [
     "BASELINES",

@@ -6,9 +6,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweep.settings.base import flattened
-from sweep.settings.baselines import UNTOUCHED
 from sweep.settings.loss import DEFAULT_LOSS
 from sweep.settings.reporting import DEFAULT_REPORT
+from sweep.settings.untrained import UNTOUCHED
 
 # Settings that earlier versions did not have, with the values that stand for what these versions did.
 SINCE: dict[str, Any] = {

@@ -10,11 +10,11 @@ from sweep.settings.base import (
     Positive,
     Section,
 )
-from sweep.settings.baselines import Baseline
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.metric_key import MetricKey
 from sweep.settings.space import Dimension, condition_problem, point_problem, same, space_problem
 from sweep.settings.storage import StorageUrl
+from sweep.settings.untrained import Baseline
 
 Sampler = Literal["tpe", "random", "gp", "cmaes", "nsga2", "nsga3", "brute_force"]
 

@@ -15,6 +15,7 @@ from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import flattened
+from sweep.tracking.baseline_runs import BaselineRuns
 from sweep.tracking.cursor import Cursor, Rewritten, Sent, has_more, rows_after
 from sweep.tracking.protocol import Place, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 
@@ -38,6 +39,7 @@ class Mirror:
         self.refused: dict[str, str] = {}  # trials that the tracker does not take, and why
         self._study = TrackedStudy(folder.path.name, uid, folder.config)
         self._cursor = Cursor(folder.tracking_cursor)
+        self._baselines = BaselineRuns(folder, self._cursor)
         self._tracker: Tracker | None = None
         self._losses_at: dict[str, float] = {}
 
@@ -52,7 +54,7 @@ class Mirror:
 
     def has_work(self, snapshot: Snapshot) -> bool:
         """Whether there is something to send; asks nobody."""
-        if any(self._is_behind(record, snapshot) for record in snapshot.records):
+        if self._baselines.missing() or any(self._is_behind(record, snapshot) for record in snapshot.records):
             return True
         if snapshot.ended is not None and self._cursor.store is not None and self._cursor.status != snapshot.ended:
             return True
@@ -65,6 +67,7 @@ class Mirror:
         """
         try:
             tracker = self._connected()
+            self._baselines.send(tracker)
             sent = 0
             for record in snapshot.records:
                 if stop():
