@@ -18,6 +18,7 @@ from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import summarise
 from sweep.model.tokenizer import unigram_tokenizer
+from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
 
@@ -180,32 +181,41 @@ def test_metrics_are_listed(sweep: Sweep) -> None:
         assert word in done.stdout
 
 
-def test_a_pretrained_study_knows_the_untrained_model_and_is_compared(
+def test_a_pretrained_study_is_compared_with_what_needs_no_training(
     sweep: Sweep, model: Path, tmp_path: Path, shared_mlflow: str
 ) -> None:
     study_of = (
         "languages=cldr_6", "model=hf", f"model.path={model}", "model.max_query_tokens=32", shared_mlflow,
         "model.max_passage_tokens=64", "study.name=tuned", "train.steps=20", "train.warmup_steps=1",
         "train.batch_size=8", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
-        "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}", "study.seeds=[0,1]",
+        "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}", "study.seeds=[0,1]", "evaluation.debias=[lir]",
+        "evaluation.debias_on=train",
     )  # fmt: skip
     done = sweep(*study_of)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "untrained" in done.stdout
+    rows = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+    for name in ("chance", "n-grams", "untouched", "center", "shift", "lir"):
+        assert name in rows
     assert "How sure: cldr/pooled/alignment_consistency/low" in done.stdout
+    assert "beat lir, which needs no training" in done.stdout
     study = tmp_path / "sweeps" / "tuned"
-    (baseline,) = study.glob("baselines/*/metrics.json")
+    baselines = StudyFolder(study).baselines()
+    assert list(baselines) == ["chance", "n-grams", "untouched", "center", "shift", "lir"]
     trials = study / "trials"
+    one = trials / "ratio.monolingual=1,seed=0"
     finished = [file.stat().st_mtime_ns for file in trials.glob("*/metrics.json")]
     assert len(finished) == 4
-    assert baseline.stat().st_mtime_ns < min(finished)  # written by the first trial and left alone by the others
+    for baseline in baselines.values():  # written by the first trial and left alone by the others
+        assert baseline.metrics.stat().st_mtime_ns < min(finished)
     assert "over questions and 2 seeds" in done.stdout
-    assert (
-        json.loads(baseline.read_text()).keys()
-        == json.loads((trials / "ratio.monolingual=1,seed=0" / "metrics.json").read_text()).keys()
-    )
+    metrics = json.loads((one / "metrics.json").read_text())
+    plain = {key for key in metrics if not key.startswith("cldr+lir/")}
+    assert json.loads(baselines["untouched"].metrics.read_text()).keys() == plain
+    assert {key.replace("cldr/", "cldr+lir/") for key in plain} == metrics.keys() - plain
+    of_trained = summarise("cldr", rank_cells(read_ranking(one / "ranks+lir.parquet")[0])[0], {}, {}, {}).metrics
+    assert metrics["cldr+lir/pooled/map"] == of_trained["cldr/pooled/map"] != metrics["cldr/pooled/map"]
     compared = sweep(
-        f"untrained={baseline.parent}", f"mono={trials}/ratio.monolingual=1,seed=0",
+        f"untrained={baselines['untouched'].path}", f"mono={trials}/ratio.monolingual=1,seed=0",
         f"hybrid={trials}/ratio.monolingual=0.5,seed=0", "--metric", "mono/map", "--metric", "agreement/rbo/low",
         "--output", "table.csv", module="sweep.compare",
     )  # fmt: skip

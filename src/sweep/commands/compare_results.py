@@ -30,6 +30,7 @@ examples:
   T=sweeps/ratio_grid/trials
   python -m sweep.compare "mono=$T/ratio.monolingual=1.0,seed=0" "hybrid=$T/ratio.monolingual=0.5,seed=0" \\
       --metric pooled/alignment_consistency/low --metric mono/map --output comparison.csv
+  python -m sweep.compare sweeps/reference/baselines/lir-* "hybrid=$T/ratio.monolingual=0.5,seed=0"
   python -m sweep.compare "alpha 0=A_seed0,A_seed1" "alpha 0.5=B_seed0,B_seed1"
 
 p: two-sided t test over seeds and translation groups, paired by seed where the results' folders tell the seeds and
@@ -65,7 +66,7 @@ def _compare(results: list[str], metrics: list[str] | None, output: str | None) 
     names = [name for name, _ in named]
     if len(set(names)) != len(names):
         raise InputError(f"two results have the same name; give them names: NAME={results[0]}")
-    reference, *others = (load_system(name, files, _seeds(files)) for name, files in named)
+    reference, *others = (load_system(name, files, _seeds(files), _is_trained(files)) for name, files in named)
     rows: list[Row] = []
     for metric in metrics or default_metrics(reference):
         base = figure(reference, metric).value
@@ -121,6 +122,11 @@ def _seeds(files: Sequence[Path]) -> list[int] | None:
     matches = [SEED.search(file.absolute().parent.name) for file in files]
     seeds = [int(match[1]) for match in matches if match is not None]
     return seeds if len(seeds) == len(files) else None
+
+
+def _is_trained(files: Sequence[Path]) -> bool:
+    """Whether another seed could have made it another result: not those of a study that need no training."""
+    return any(file.absolute().parent.parent.name != "baselines" for file in files)
 
 
 def _print(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> None:
