@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from tests.conftest import Sweep
 from transformers import BertConfig, BertModel
 
@@ -189,7 +190,7 @@ def test_a_pretrained_study_is_compared_with_what_needs_no_training(
         "model.max_passage_tokens=64", "study.name=tuned", "train.steps=20", "train.warmup_steps=1",
         "train.batch_size=8", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
         "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}", "study.seeds=[0,1]", "evaluation.debias=[lir]",
-        "evaluation.debias_on=train",
+        "evaluation.debias_on=train", "study.export_debias=lir",
     )  # fmt: skip
     done = sweep(*study_of)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -214,6 +215,12 @@ def test_a_pretrained_study_is_compared_with_what_needs_no_training(
     assert {key.replace("cldr/", "cldr+lir/") for key in plain} == metrics.keys() - plain
     of_trained = summarise("cldr", rank_cells(read_ranking(one / "ranks+lir.parquet")[0])[0], {}, {}, {}).metrics
     assert metrics["cldr+lir/pooled/map"] == of_trained["cldr/pooled/map"] != metrics["cldr/pooled/map"]
+    (kept,) = trials.glob("*/model")
+    assert (
+        f"| mono mAP | {json.loads((kept.parent / 'metrics.json').read_text())['cldr+lir/mono/map']:.4f} |"
+        in (kept / "README.md").read_text()
+    )
+    assert SentenceTransformer(str(kept), device="cpu").encode("x", task="bg").shape == (32,)
     compared = sweep(
         f"untrained={baselines['untouched'].path}", f"mono={trials}/ratio.monolingual=1,seed=0",
         f"hybrid={trials}/ratio.monolingual=0.5,seed=0", "--metric", "mono/map", "--metric", "agreement/rbo/low",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -15,11 +16,12 @@ from transformers import (
 )
 
 from sweep.errors import InputError
+from sweep.evaluation.language_removal import PassageSample, fit
 from sweep.model.encoder import Retriever
 from sweep.model.export import export
 from sweep.model.registry import build_retriever
 from sweep.model.tokenizer import unigram_tokenizer
-from sweep.settings import HfModel, TinyModel
+from sweep.settings import Debias, HfModel, TinyModel
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings
 from sweep.settings.tree import group_options
@@ -186,6 +188,31 @@ def test_an_exported_model_gives_the_same_embeddings_everywhere(saved: Path, cac
         )
     assert (tmp_path / "out" / "README.md").read_text() == "# A card\n"
     assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize("method", ["center", "lir"])
+def test_an_exported_model_removes_the_language_of_a_text(
+    method: Debias, saved: Path, cache: Path, tmp_path: Path
+) -> None:
+    """With modules of sentence-transformers alone; without a language it gives nothing."""
+    from sentence_transformers import SentenceTransformer
+
+    retriever = hf(saved, cache, query_prefix="dogs ", passage_prefix="cats ")
+    texts = ["moss 3", "fern and moss 12", "cats", "a fern"]
+    passage_nh = retriever.encoder(retriever.collate(retriever.tokenize(texts, "passage").ids)).detach().numpy()
+    removal = fit(method, PassageSample(passage_nh, np.array([0, 0, 1, 1])), ("en", "de", "sw"), "en")
+    export(retriever, tmp_path / "out", "", removal.maps(("en", "de", "sw")))
+    loaded = SentenceTransformer(str(tmp_path / "out"), device="cpu")
+    query_nh = embed(retriever, texts).numpy()
+    for place, code in enumerate(("en", "de", "sw")):
+        for prompt, embedding_nh in (("query", query_nh), ("document", passage_nh)):
+            free_nh = removal.of(embedding_nh, np.full(4, place), "passage")
+            given_nh = loaded.encode(texts, prompt_name=prompt, task=code)
+            np.testing.assert_allclose(given_nh, free_nh, atol=1e-6, rtol=1e-4)
+    assert np.abs(removal.of(query_nh, np.zeros(4, int), "query") - query_nh).max() > 0.01
+    for task in (None, "fr"):
+        with pytest.raises(ValueError, match="en"):
+            loaded.encode(texts, task=task)
 
 
 # Families -----------------------------------------------------------------------------------------------------

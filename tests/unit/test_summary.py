@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sweep.errors import InputError
 from sweep.evaluation.summarise import Evaluated
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable, read_metrics
@@ -137,3 +138,13 @@ def test_the_card_has_the_figures_of_the_registry() -> None:
     card = model_card(settings, "a=1,seed=0", evaluated, None)
     rows = card[card.index("| metric | figure |") :].splitlines()[2:]
     assert rows == ["| mono mAP | 0.5124 | 0.5024 | 0.5224 |", "| rank distance | 12.3 | 12.3 | 12.3 |"]
+
+
+def test_the_card_says_how_to_give_a_language() -> None:
+    asked = ["study.export_debias=lir", "evaluation.debias=[lir]", "evaluation.debias_on=train"]
+    card = model_card(load_settings(Composer("sweep", asked)), "a=1,seed=0", Evaluated({}, {}), None, ("de", "sw"))
+    assert '`model.encode(questions, prompt_name="query", task="de")`' in card
+    assert "Languages: de sw;" in card
+    for missing in ("evaluation.debias=[]", "evaluation.debias_on=pool"):
+        with pytest.raises(InputError, match=r"set evaluation.debias=\[lir\] and evaluation.debias_on=train"):
+            load_settings(Composer("sweep", [*asked, missing]))

@@ -113,6 +113,14 @@ class Removal:
             free_nh[rows] = part_nh / np.maximum(np.linalg.norm(part_nh, axis=1, keepdims=True), SMALLEST)
         return free_nh
 
+    def maps(self, languages: Sequence[str]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """For each language the matrix (h, h) and the offset (h) that give the same before normalisation."""
+        maps = {}
+        for code, offset_h, direction_h in zip(languages, self.offset_lh, self.direction_lh, strict=True):
+            matrix_hh = np.eye(len(offset_h)) - np.outer(direction_h, direction_h)
+            maps[code] = matrix_hh.astype(np.float32), (matrix_hh @ offset_h).astype(np.float32)
+        return maps
+
 
 def fit(method: Debias, sample: PassageSample, languages: Sequence[str], pivot: str) -> Removal:
     """Estimate what removes the language from embeddings in these languages."""

@@ -1,13 +1,18 @@
 """The model card of an exported retriever: what it was trained on, how, and what it scored."""
 
+from collections.abc import Sequence
+
 from sweep.evaluation.columns import CARD
 from sweep.evaluation.summarise import Evaluated
 from sweep.settings import Settings
 from sweep.study.point import grid_points
 
 
-def model_card(settings: Settings, key: str, evaluated: Evaluated, commit: str | None) -> str:
-    """Markdown with the hub's metadata."""
+def model_card(
+    settings: Settings, key: str, evaluated: Evaluated, commit: str | None, routes: Sequence[str] = ()
+) -> str:
+    """Markdown with the hub's metadata. `evaluated`: the model as it is exported; `routes`: the languages of which it
+    removes what `study.export_debias` says."""
     ratio = settings.ratio
     mix = f"{ratio.monolingual:g}"
     if ratio.monolingual_end is not None:
@@ -36,13 +41,25 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 | commit | {commit or "unknown"} |
 
 {_chosen(settings)}
-
+{_removal(settings, routes)}
 Evaluation on {settings.evaluation.name}, no part of the training data; 95 % intervals over questions, for this
 seed alone:
 
 | metric | figure | from | to |
 |---|---|---|---|
 {_figures(evaluated, settings.evaluation.name)}
+"""
+
+
+def _removal(settings: Settings, routes: Sequence[str]) -> str:
+    """How a text's language is removed from its embedding, and which languages can be given."""
+    if not routes:
+        return ""
+    return f"""
+The language of a text is removed from its embedding ({settings.study.export_debias}, estimated from training
+passages), so it must be given: `model.encode(questions, prompt_name="query", task="{routes[0]}")`, and with
+`prompt_name="document"` for passages. Languages: {" ".join(routes)}; those that were not trained on are left as they
+are.
 """
 
 

@@ -55,10 +55,21 @@ def _pruning_needs_validations(settings: Settings) -> str | None:
     return None
 
 
+def _exported_removal_is_measured(settings: Settings) -> str | None:
+    method, evaluation = settings.study.export_debias, settings.evaluation
+    if method is None or (method in evaluation.debias and evaluation.debias_on == "train"):
+        return None
+    return (
+        f"study.export_debias={method}: a model carries only what was measured, and nothing of the benchmark: set "
+        f"evaluation.debias=[{method}] and evaluation.debias_on=train"
+    )
+
+
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _zero_shot,
     _cross_needs_two_languages,
     _batch_covers_ranks,
     _warmup_fits,
     _pruning_needs_validations,
+    _exported_removal_is_measured,
 )

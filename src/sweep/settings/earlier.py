@@ -16,7 +16,7 @@ SINCE: dict[str, Any] = {
     "report": DEFAULT_REPORT.model_dump(mode="json"),
     "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
     "ratio": {"draw": "independent"},
-    "study": {"near_copies": None},
+    "study": {"near_copies": None, "export_debias": None},
 }
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 

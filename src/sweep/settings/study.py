@@ -59,6 +59,7 @@ class StudySettings(Section):
     seconds; a database may be away for `patience_s` seconds.
     `baselines`: what needs no training and stands beside the trained points, as far as the model and the benchmark
     have it (a model from scratch has nothing before its training).
+    `export_debias`: what an exported model carries that removes the language from its embeddings.
     Questions and passages of the benchmark that are at least `near_copies` like a training text (Jaccard similarity
     of their character 5-grams; null: not looked for) are counted and reported.
     """
@@ -80,6 +81,7 @@ class StudySettings(Section):
     retry_failed: bool
     baselines: tuple[Baseline, ...]
     export: Literal["best", "all", "none"]
+    export_debias: Literal["center", "lir"] | None
     near_copies: Annotated[float, Field(ge=0.5, le=1)] | None
     storage: StorageUrl | None
     grace_s: Positive

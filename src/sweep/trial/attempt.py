@@ -29,7 +29,7 @@ from sweep.study.store import Claim, StudyStore, objective_value
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.curves import Curves
 from sweep.trial.exposure import exposure_table
-from sweep.trial.pipeline import Trial, TrialData, run_trial
+from sweep.trial.pipeline import Trial, TrialData, TrialOutcome, run_trial
 
 STATUS_S = 0.3  # how often the status file is renewed
 
@@ -121,8 +121,7 @@ class TrialRun:
             for bound in settings.study.constraints:
                 objective_value(result, bound.metric)
             if self._is_wanted(result):
-                card = model_card(settings, self.key, outcome.evaluation.evaluated, git_commit())
-                export(outcome.retriever, self.folder.model, card)
+                self._export(outcome)
             self.store.commit_result(self.claim, lambda: self.folder.write_result(result))
         except Pruned as pruned:
             self._prune(pruned.step, curves)
@@ -137,6 +136,16 @@ class TrialRun:
             self._fail(error)
             return None
         return result
+
+    def _export(self, outcome: TrialOutcome) -> None:
+        """Keep the model, with what removes the language from its embeddings if that is asked for."""
+        evaluation, method = outcome.evaluation, self.settings.study.export_debias
+        maps = {}
+        if method is not None:
+            debiased = evaluation.debiased[method]
+            evaluation, maps = debiased.evaluation, debiased.removal.maps(evaluation.ranking.languages)
+        card = model_card(self.settings, self.key, evaluation.evaluated, git_commit(), tuple(maps))
+        export(outcome.retriever, self.folder.model, card, maps)
 
     def _watch(self, curves: Curves) -> Watch:
         """What this process does while the trial trains."""
