@@ -33,6 +33,12 @@ def runs(sweeps: Path, name: str = "tiny") -> list[Run]:
     return found
 
 
+def of_trials(sweeps: Path, name: str = "tiny") -> list[Run]:
+    """The runs of trials."""
+    nested = [run for run in runs(sweeps, name) if "mlflow.parentRunId" in run.data.tags]
+    return [run for run in nested if not run.data.tags["sweep.key"].startswith("baseline ")]
+
+
 def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]:
     """A command in a process group of its own, as a terminal would start it."""
     return subprocess.Popen(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
-from tests.integration.commands import TINY, children, lines, rows, runs, start, wait_for
+from tests.integration.commands import TINY, children, lines, of_trials, rows, runs, start, wait_for
 
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
@@ -69,7 +69,7 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, sweep_process: Swe
     wider = sweep(*TINY, "study.space={ratio.monolingual: {grid: [0.5, 1.0, 0.0]}}")
     assert wider.returncode == 0
     assert "2 of 3 trials are done" in wider.stdout
-    assert len(rows(folder.path)) == len(runs(tmp_path / "sweeps")) - 1 == 3
+    assert len(rows(folder.path)) == len(of_trials(tmp_path / "sweeps")) == 3
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
     other = sweep(*TINY, "train.steps=7")
@@ -81,8 +81,10 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, sweep_process: Swe
 def _check_mlflow(sweeps: Path, metrics: dict[str, float]) -> None:
     found = runs(sweeps)
     (parent,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
-    nested = [run for run in found if run is not parent]
+    nested = of_trials(sweeps)
     assert len(nested) == 2
+    baselines = {run.data.tags["sweep.key"]: run.data.metrics for run in found}
+    assert baselines["baseline n-grams"]["cldr/mono/map"] > baselines["baseline chance"]["cldr/mono/map"] > 0
     assert {run.info.status for run in found} == {"FINISHED"}
     run = next(run for run in nested if run.data.tags["sweep.key"] == "ratio.monolingual=0.5,seed=0")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -131,7 +133,7 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
     )
     assert {row["state"] for row in found} == {"COMPLETE"}
     assert all(result.stat().st_mtime_ns == modified for result, modified in finished.items())
-    nested = [run for run in runs(tmp_path / "sweeps") if "mlflow.parentRunId" in run.data.tags]
+    nested = of_trials(tmp_path / "sweeps")
     assert len(nested) == len({run.data.tags["sweep.key"] for run in nested}) == 4
     assert {run.info.status for run in runs(tmp_path / "sweeps")} == {"FINISHED"}
     client = MlflowClient(f"sqlite:///{tmp_path / 'sweeps' / 'mlflow.db'}")

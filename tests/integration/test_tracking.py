@@ -79,11 +79,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def check_everything_is_there_once(uri: str, name: str, folder: StudyFolder) -> None:
-    """Every trial has one run, which has ended, with the rows of its curve and all metrics, each once."""
+    """Every trial has one run, which has ended, with the rows of its curve and all metrics, each once; and so has what
+    needs no training."""
     client = MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
     by_key = {run.data.tags["sweep.key"]: run for run in runs}
-    assert by_key.keys() == {"study", *KEYS}
+    assert by_key.keys() == {"study", "baseline chance", "baseline n-grams", *KEYS}
     assert len(runs) == len(by_key)
     assert {run.info.status for run in runs} == {"FINISHED"}
     for key in KEYS:
