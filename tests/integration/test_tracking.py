@@ -79,7 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def check_everything_is_there_once(uri: str, name: str, folder: StudyFolder) -> None:
-    """Every trial has one run, which has ended, with the rows of its curve and all metrics, each once; and so has what
+    """Every trial has one run, which has ended, with the rows of its curve and all metrics, each once; so has what
     needs no training."""
     client = MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
