@@ -15,6 +15,7 @@ from sweep.data.texts import Texts, distinct, texts_in_memory
 from sweep.evaluation.cells import Plain, geometry_cells, rank_cells, searched_metrics
 from sweep.evaluation.encode import Progress, encode
 from sweep.evaluation.families import POOLS
+from sweep.evaluation.halves import Wanted, evaluated_halves
 from sweep.evaluation.metrics import metrics_of
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
@@ -88,11 +89,12 @@ def evaluate(
     folder: Path | None = None,
     progress: Progress = lambda done, size: None,
     tokens: TokenCache | None = None,
+    halves: Wanted | None = None,
 ) -> Evaluation | None:
     """Evaluate on all processes together; the result is rank 0's, the others get None.
 
     With a `folder`, embeddings and indexes are kept there, and what an earlier run finished is used; with
-    `tokens`, token ids are.
+    `tokens`, token ids are. `halves`: keys that halves of the questions have figures of, too.
     Raises TrialFailed (an embedding is not finite).
     """
     queries, text_q = question_texts(benchmark)
@@ -111,7 +113,8 @@ def evaluate(
             ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
         else:
             ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
-    return _evaluation(ranking, query_qh, tiers, {"query": query.truncated, "passage": passage.truncated})
+    truncated = {"query": query.truncated, "passage": passage.truncated}
+    return _evaluation(ranking, query_qh, tiers, truncated, halves or {})
 
 
 def _part(folder: Path | None, digest: str) -> Path | None:
@@ -130,12 +133,14 @@ def passage_texts(benchmark: Benchmark) -> tuple[Texts, NDArray[np.int64]]:
 
 
 def _evaluation(
-    ranking: Ranking, query_qh: np.ndarray[Any, Any], tiers: Members, truncated: dict[str, int]
+    ranking: Ranking, query_qh: np.ndarray[Any, Any], tiers: Members, truncated: dict[str, int], halves: Wanted
 ) -> Evaluation:
     table, counts = rank_cells(ranking)
     plain: Plain = {}
     if ranking.protocol == "parallel":
         geometry, plain = geometry_cells(ranking, query_qh)
         table |= geometry
-    evaluated = summarise(ranking.benchmark, table, counts, plain, tiers)
+    whole = summarise(ranking.benchmark, table, counts, plain, tiers)
+    parts = evaluated_halves(ranking, tiers, halves, query_qh)
+    evaluated = Evaluated(whole.metrics | parts.metrics, whole.intervals | parts.intervals)
     return Evaluation(evaluated, ranking, dict(tiers), truncated)

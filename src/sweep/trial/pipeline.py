@@ -11,6 +11,7 @@ import transformers
 from accelerate import Accelerator
 
 from sweep import __version__
+from sweep.evaluation.halves import wanted_of
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, Evaluation, evaluate
 from sweep.model.encoder import Retriever
 from sweep.model.registry import untrained_word_embeddings
@@ -79,6 +80,7 @@ def _evaluate(trial: Trial, prepared: Prepared, accelerator: Accelerator) -> Eva
         accelerator,
         kept,
         tokens=prepared.tokens,
+        halves=wanted_of(trial.settings.study, benchmark.name),
     )
 
 
