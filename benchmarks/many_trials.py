@@ -54,6 +54,7 @@ def overrides(name: str, seeds: int) -> list[str]:
         f"study.space={SPACE}",
         f"study.seeds={list(range(seeds))}",
         "study.export=none",
+        "launcher.workers=1",
     ]
 
 

@@ -23,6 +23,9 @@ from pathlib import Path
 OBJECTIVE = "cldr/pooled/alignment_consistency/low"
 NEAR = 0.01
 SEEDS = 2
+# Both sides by all questions and with the same seeds, one trial after another: a search with several workers depends
+# on which of them is first.
+ALIKE = ("study.seeds=[0,1]", "study.select_on=all", "launcher.workers=1")
 
 
 def study(home: Path, name: str, overrides: Sequence[str]) -> list[tuple[float, float, str]]:
@@ -62,7 +65,7 @@ def compare(home: Path, options: argparse.Namespace, overrides: Sequence[str]) -
     """Run all studies, and print the curves."""
     ratios = [round(number / (options.grid - 1), 4) for number in range(options.grid)]
     space = f"study.space={{ratio.monolingual: {{grid: {ratios}}}}}"
-    grid = study(home, "grid", ["+experiment=ratio_grid", space, *overrides])
+    grid = study(home, "grid", ["+experiment=ratio_grid", space, *ALIKE, *overrides])
     best, ratio, _ = max(grid)
     print(f"grid of {options.grid} ratios x {SEEDS} seeds: best {OBJECTIVE} {best:.4f} at {ratio:g}")
     points = options.grid // 2  # with as many seeds a point: at most half of the trials
@@ -71,9 +74,14 @@ def compare(home: Path, options: argparse.Namespace, overrides: Sequence[str]) -
     for sampler in options.samplers.split(","):
         curves = []
         for seed in range(options.searches):
-            given = [f"study.points={points}", "study.seed_policy=all", f"study.sampler={sampler}"]
+            given = [
+                f"study.points={points}",
+                "study.seed_policy=all",
+                "study.confirm=null",
+                f"study.sampler={sampler}",
+            ]
             name, seeded = f"{sampler}-{seed}", f"study.search_seed={seed}"
-            found = study(home, name, ["+experiment=ratio_search", *given, seeded, *overrides])
+            found = study(home, name, ["+experiment=ratio_search", *ALIKE, *given, seeded, *overrides])
             curves.append([max(value for value, *_ in found[: number + 1]) - best for number in range(points)])
             print(f"{name:<12}" + "".join(f"{behind:>+8.3f}" for behind in curves[-1]), flush=True)
             value, ratio, point = max(found)

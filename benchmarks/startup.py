@@ -34,7 +34,7 @@ COMMANDS = {
     "--cfg job": ("sweep", "--cfg", "job"),
     "sweep.studies": ("sweep.studies",),
 }
-MAIN_JOB = ("+experiment=ratio_grid", "train.log_every=1")
+MAIN_JOB = ("+experiment=ratio_grid", "train.log_every=1", "launcher.workers=1")
 LIMITS_S = {**dict.fromkeys(COMMANDS, 1.0), "first step": 6.0, "further worker": 0.3}
 
 

@@ -9,7 +9,7 @@ from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.store import StudyStore
-from tests.unit.test_study import result
+from tests.unit.test_study import WHOLE, result
 
 VARIABLE = "study.storage='${oc.env:SWEEP_STORAGE}'"
 FORTY = [
@@ -22,7 +22,7 @@ FORTY = [
 
 def settings_of(*overrides: str) -> Settings:
     """Composed anew each time: the environment changes."""
-    return load_settings(Composer("sweep", overrides))
+    return load_settings(Composer("sweep", [WHOLE, *overrides]))
 
 
 def store_at(folder: Path, *overrides: str, alive: Callable[[str], bool] = lambda _: True) -> StudyStore:

@@ -41,7 +41,8 @@ def test_all_of_them_together(sweep: Sweep, tmp_path: Path, cache: Path, shared_
         "model=xlmr", "model.path=model",
         "model.lora={rank: 2, alpha: 4, dropout: 0.1, target_modules: [query, value]}",
         "model.restrict_vocabulary=true", "model.max_passage_tokens=12", "train.recompute_activations=true",
-        "launcher.threads=1", "launcher.processes=2", "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}",
+        "launcher.workers=1", "launcher.threads=1", "launcher.processes=2",
+        "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}",
         "study.seeds=[0]", "study.export=all", "study.baselines=[]", shared_mlflow,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

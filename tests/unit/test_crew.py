@@ -4,11 +4,13 @@ import os
 import signal
 from io import StringIO
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from rich.console import Console
 
 from sweep.errors import InputError
+from sweep.launch.capacity import with_workers
 from sweep.launch.crew import Crew
 from sweep.launch.devices import devices_of_workers, visible_devices
 from sweep.launch.environment import rank_environment, threads_of_rank
@@ -18,11 +20,15 @@ from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher, WorkerHandle
 from sweep.run.progress import Lines, TimeLeft, display
 from sweep.settings import LocalLauncher
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 
 STATUS = {"phase": "training", "step": 3, "steps": 10, "loss": 1.5}
 
 
-def launcher(workers: int = 1, processes: int = 1, threads: int | None = None, share: bool = False) -> LocalLauncher:
+def launcher(
+    workers: int | Literal["auto"] = 1, processes: int = 1, threads: int | None = None, share: bool = False
+) -> LocalLauncher:
     return LocalLauncher(kind="local", workers=workers, processes=processes, threads=threads, share_devices=share)
 
 
@@ -32,6 +38,52 @@ def test_all_ranks_of_all_workers_share_the_cores(monkeypatch: pytest.MonkeyPatc
         assert threads_of_rank(launcher(workers, processes)) == threads
         assert rank_environment(0, launcher(workers, processes))["OMP_NUM_THREADS"] == str(threads)
     assert rank_environment(0, launcher(3, threads=5))["OMP_NUM_THREADS"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("given", "devices", "trials", "expected"),
+    [
+        ({}, (), 99, (6, 1)),  # a worker a core
+        ({}, (), 4, (4, 1)),  # no more than there are trials; the threads stay as they are
+        ({"threads": 2}, (), 99, (3, 2)),
+        ({"threads": 4}, (), 99, (1, 4)),
+        ({"threads": 64}, (), 99, (1, 64)),
+        ({"processes": 2}, (), 99, (3, 1)),
+        ({"processes": 8}, (), 99, (1, 1)),
+        ({}, ("0", "1"), 99, (2, 3)),  # a worker a GPU; their ranks share the cores
+        ({}, ("0", "1"), 1, (1, 3)),
+        ({"processes": 2}, ("0", "1", "2", "3", "4"), 99, (2, 1)),
+        ({"processes": 2, "threads": 7}, ("0", "1"), 99, (1, 7)),
+        ({"share": True}, ("0",), 99, (1, 6)),
+    ],
+)
+def test_automatic_workers_fill_the_machine(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], devices: tuple[str, ...], trials: int, expected: object
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)  # most of which are not for this process
+    counted = with_workers(launcher("auto", **given), devices, trials)
+    assert (counted.workers, counted.threads) == expected
+    assert len(devices_of_workers(counted, devices)) == counted.slots == counted.workers
+
+
+def test_numbers_of_workers_and_threads_that_are_given_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    for settings in (launcher(3), launcher(40, 2), launcher(1, threads=5)):
+        assert with_workers(settings, (), 1) is settings
+    assert threads_of_rank(with_workers(launcher(3), (), 1)) == 4
+    with pytest.raises(InputError, match=r"launcher\.processes=2: every process needs a GPU of its own"):
+        devices_of_workers(with_workers(launcher("auto", 2), ("0",), 9), ("0",))
+
+
+def test_workers_are_a_number_or_auto() -> None:
+    assert load_settings(Composer("sweep", [])).launcher.workers == "auto"
+    assert load_settings(Composer("sweep", ["launcher.workers=7"])).launcher.slots == 7
+    for wrong in ("0", "-1", "1.5", "true", "many", "null"):
+        with pytest.raises(
+            InputError, match=r"^launcher\.workers: must be auto, or a whole number of at least 1, not "
+        ):
+            load_settings(Composer("sweep", [f"launcher.workers={wrong}"]))
 
 
 def test_every_rank_has_a_gpu_of_its_own() -> None:

@@ -40,7 +40,10 @@ def test_a_study_of_the_previous_version_has_the_same_settings() -> None:
     now = saved_settings(PREVIOUS / "config.yaml")
     assert (now.loss.kind, now.ratio.draw, now.study.near_copies) == ("info_nce", "independent", None)
     assert differences(previous("settings.json"), result_settings(now)) == []
-    assert overrides_of(previous("settings.json")) == ("ratio.draw=independent",)
+    assert overrides_of(previous("settings.json"), composed("launcher.threads=2"), None) == (DRAW,)
+    # Its one worker had all cores, and the number of threads decides about the last bits.
+    assert overrides_of(previous("settings.json"), composed(), None) == (DRAW, "launcher.workers=1")
+    assert overrides_of(previous("settings.json"), composed("launcher.workers=3"), None) == (DRAW,)
     assert differences(previous("settings.json"), result_settings(composed(DRAW))) == []
     other = result_settings(composed(DRAW, "train.temperature=0.06"))
     assert differences(previous("settings.json"), other) == ["  train.temperature: 0.05 in the study, 0.06 now"]
@@ -60,11 +63,28 @@ def test_fingerprints_of_the_previous_version_are_accepted() -> None:
 
 def test_a_new_study_draws_evenly_whatever_it_searches() -> None:
     for space in ("{}", "{ratio: {grid: [hybrid, monolingual]}}", "{ratio.draw: {grid: [even, independent]}}"):
-        assert overrides_of(result_settings(composed(f"study.space={space}"))) == ()
+        now = composed(f"study.space={space}")
+        assert overrides_of(result_settings(now), now, "0.2") == ()
     assert composed().ratio.draw == "even"
     # One that began before there was a choice, and searches the group, is known by what it does not name.
-    old = result_settings(composed(DRAW, "study.space={ratio: {grid: [hybrid, monolingual]}}"))
-    assert overrides_of(old) == (DRAW,)
+    old = composed(DRAW, "study.space={ratio: {grid: [hybrid, monolingual]}}", "launcher.threads=1")
+    assert overrides_of(result_settings(old), old, None) == (DRAW,)
+
+
+def test_a_search_of_an_earlier_version_chooses_by_all_questions_and_confirms_nothing() -> None:
+    search = ("study.space={ratio.monolingual: {float: [0, 1]}}", "study.points=4", "launcher.threads=1")
+    new = composed(*search, "study.confirm={points: 2, seeds: 3}")
+    then = result_settings(composed(*search, "study.select_on=all", DRAW))
+    assert "study.select_on" not in then
+    assert overrides_of(then, new, None) == (DRAW, "study.confirm=null", "study.select_on=all")
+    # One of this version that was begun with all questions goes on with them, and confirms what it was to confirm.
+    assert overrides_of(then, new, "0.2") == (DRAW, "study.select_on=all")
+    even = composed(*search, "study.select_on=all")
+    assert overrides_of(result_settings(even), new, "0.2") == ("study.select_on=all",)
+    assert overrides_of(result_settings(new), new, "0.2") == ()
+    # Who says otherwise is refused.
+    half = result_settings(composed(*search, "study.select_on=half", DRAW))
+    assert differences(then, half) == ["  study.select_on: 'all' in the study, 'half' now"]
 
 
 def test_a_study_with_masks_or_held_out_groups_of_the_previous_version_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import wilcoxon
 from tests.unit.test_compare import result as write_ranks
 from tests.unit.test_search import LOW, MONO, found, points_of
-from tests.unit.test_study import settings_of, store_of
+from tests.unit.test_study import WHOLE, settings_of, store_of
 
 from sweep.errors import InputError
 from sweep.records.folder import StudyFolder
@@ -237,7 +237,7 @@ def test_a_point_with_a_pruned_seed_is_told_as_pruned(tmp_path: Path) -> None:
 
 def started(tmp_path: Path, name: str, *overrides: str) -> tuple[StudyStore, int]:
     """A study with what it took over, ready to be run."""
-    composer = Composer("sweep", [f"study.name={name}", *overrides])
+    composer = Composer("sweep", [WHOLE, f"study.name={name}", *overrides])
     settings = load_settings(composer)
     store = StudyStore(StudyFolder(tmp_path / name), settings.study, lambda _: True)
     store.check_settings(settings)
@@ -248,7 +248,7 @@ def started(tmp_path: Path, name: str, *overrides: str) -> tuple[StudyStore, int
 
 def run_all(store: StudyStore, *overrides: str) -> list[str]:
     """Run with real fingerprints; the value is the ratio."""
-    composer, keys = Composer("sweep", [f"study.name={store.settings.name}", *overrides]), []
+    composer, keys = Composer("sweep", [WHOLE, f"study.name={store.settings.name}", *overrides]), []
     while (claim := store.claim("w")) is not None:
         settings = load_settings(composer, claim.point.assignments)
         ratio = settings.ratio.monolingual

@@ -20,12 +20,13 @@ from sweep.settings.load import load_settings
 from sweep.study.point import MAX_KEY_LENGTH, Point, grid_points
 from sweep.study.store import StudyStore
 
+WHOLE = "study.select_on=all"  # results that a test makes up have no halves of the questions
 GRID = ["study.space={ratio.monolingual: {grid: [0, 0.5, 1.0]}}", "study.seeds=[0,1]"]
 
 
 @cache  # composing takes a tenth of a second
 def settings_of(*overrides: str) -> Settings:
-    return load_settings(Composer("sweep", overrides))
+    return load_settings(Composer("sweep", [WHOLE, *overrides]))
 
 
 def store_of(tmp_path: Path, *overrides: str, alive: Callable[[str], bool] = lambda _: True) -> StudyStore:

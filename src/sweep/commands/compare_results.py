@@ -66,7 +66,9 @@ def _compare(results: list[str], metrics: list[str] | None, output: str | None) 
     names = [name for name, _ in named]
     if len(set(names)) != len(names):
         raise InputError(f"two results have the same name; give them names: NAME={results[0]}")
-    reference, *others = (load_system(name, files, _seeds(files), _is_trained(files)) for name, files in named)
+    reference, *others = (
+        load_system(name, files, _seeds(files), trained=_is_trained(files)) for name, files in named
+    )
     rows: list[Row] = []
     for metric in metrics or default_metrics(reference):
         base = figure(reference, metric).value

@@ -50,8 +50,10 @@ class Study:
             state = "complete"
         else:
             state = "stopped" if self.view.unfinished() else "failed trials"
-        objective = self.settings.study.objectives[0]
-        return StudyRow(self.folder.path.name, state, finished, target, records, objective, _changed(self.folder))
+        study = self.settings.study
+        objective = study.objectives[0].model_copy(update={"metric": study.selected(study.objectives[0].metric)})
+        changed, confirmed = _changed(self.folder), study.confirmed_seeds
+        return StudyRow(self.folder.path.name, state, finished, target, records, objective, changed, confirmed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

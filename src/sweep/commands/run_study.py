@@ -13,7 +13,7 @@ from sweep.settings.tree import config_folder, group_options
 
 EXAMPLES = """examples:
   python -m sweep +experiment=ratio_grid
-      5 ratios x 2 seeds on embedded data, from scratch: no download, minutes on a laptop
+      5 ratios x 5 seeds on embedded data, from scratch: no download, minutes on a laptop
   python -m sweep +experiment=ratio_grid study.name=fine 'study.space={ratio.monolingual: {grid: [0.4, 0.5, 0.6]}}'
       the same with a grid of your own; repeating a command resumes its study
   python -m sweep +experiment=reference model.path=intfloat/multilingual-e5-small train.steps=500

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from sweep.errors import InputError
 from sweep.evaluation.cells import CellTable, rank_cells
 from sweep.evaluation.columns import COMPARISON, columns_for
+from sweep.evaluation.halves import of_half
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import last_parts
-from sweep.settings.metric_key import MetricKey
+from sweep.settings.metric_key import Half, MetricKey
 from sweep.statistics.crossed import Estimate, contributions, crossed_difference, estimate, paired_difference
 from sweep.statistics.uncertainty import Interval, holm, percentile_intervals, resampled_cell_means, weights
 
@@ -78,9 +79,16 @@ class System:
         return value_cg
 
 
-def load_system(name: str, files: Sequence[Path], seeds: Sequence[int] | None = None, trained: bool = True) -> System:
-    """Read one system's files of ranks. `seeds`: those of the files, if they are known; `trained`: whether another
-    seed could have made it another one.
+def load_system(
+    name: str,
+    files: Sequence[Path],
+    seeds: Sequence[int] | None = None,
+    half: Half | None = None,
+    trained: bool = True,
+) -> System:
+    """Read one system's files of ranks. `seeds`: those of the files, if they are known. `half`: only the questions of
+    this half of the benchmark count (`sweep.evaluation.halves`). `trained`: whether another seed could have made it
+    another one.
 
     Raises InputError if the files are not of the same questions, or do not have the same tiers.
     """
@@ -95,9 +103,10 @@ def load_system(name: str, files: Sequence[Path], seeds: Sequence[int] | None = 
             )
         if other_tiers != tiers:
             raise InputError(f"{file} and {files[0]} differ in their tiers: {_differing(tiers, other_tiers)}")
-    tables = tuple(rank_cells(ranking)[0] for ranking, _ in read)
+    counted = [ranking if half is None else of_half(ranking, half) for ranking, _ in read]
+    tables = tuple(rank_cells(ranking)[0] for ranking in counted)
     known = None if seeds is None or len(set(seeds)) < len(seeds) else tuple(sorted(seeds))
-    return System(name, first.benchmark, first.languages, first.groups, tiers, tables, known, trained)
+    return System(name, first.benchmark, first.languages, counted[0].groups, tiers, tables, known, trained)
 
 
 def default_metrics(system: System) -> list[str]:

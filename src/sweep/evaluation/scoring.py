@@ -13,12 +13,13 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.texts import Texts, distinct, texts_in_memory
 from sweep.evaluation.cells import Plain, geometry_cells, rank_cells
 from sweep.evaluation.encode import Progress, encode
+from sweep.evaluation.halves import Wanted, evaluated_halves
 from sweep.evaluation.language_removal import PassageSample, RemovalPlan, fit
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.outcome import Debiased, Evaluation
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.ranking import Ranking
-from sweep.evaluation.summarise import Members, summarise
+from sweep.evaluation.summarise import Evaluated, Members, summarise
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.settings import Debias, EvaluationSettings
@@ -36,12 +37,13 @@ def evaluate(
     progress: Progress = lambda done, size: None,
     tokens: TokenCache | None = None,
     removals: RemovalPlan | None = None,
+    halves: Wanted | None = None,
 ) -> Evaluation | None:
     """Evaluate on all processes together; the result is rank 0's, the others get None.
 
     With a `folder`, embeddings and indexes are kept there, and what an earlier run finished is used; with
     `tokens`, token ids are. `removals`: how the language is removed for evaluations besides, which only a benchmark
-    whose languages are ranked together has.
+    whose languages are ranked together has. `halves`: keys that halves of the questions have figures of, too.
     Raises TrialFailed (an embedding is not finite).
     """
     queries, text_q = question_texts(benchmark)
@@ -65,7 +67,7 @@ def evaluate(
         else:
             ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
         truncated = {"query": query.truncated, "passage": passage.truncated}
-        evaluation = _evaluation(ranking, query_qh, tiers, truncated)
+        evaluation = _evaluation(ranking, query_qh, tiers, truncated, halves or {})
         if removals is None:
             return evaluation
         passage_dh = passage.embedding_uh[text_d]
@@ -92,7 +94,7 @@ def _debiased(
         free_qh = removal.of(query_qh, benchmark.question_language_q, "query")
         free_dh = removal.of(passage_dh, benchmark.passages.language_d, "passage")
         ranking = rank_parallel(benchmark, free_qh, free_dh, np.arange(len(free_dh)))
-        debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated), removal)
+        debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated, {}), removal)
     return debiased
 
 
@@ -112,12 +114,14 @@ def passage_texts(benchmark: Benchmark) -> tuple[Texts, NDArray[np.int64]]:
 
 
 def _evaluation(
-    ranking: Ranking, query_qh: np.ndarray[Any, Any], tiers: Members, truncated: dict[str, int]
+    ranking: Ranking, query_qh: np.ndarray[Any, Any], tiers: Members, truncated: dict[str, int], halves: Wanted
 ) -> Evaluation:
     table, counts = rank_cells(ranking)
     plain: Plain = {}
     if ranking.protocol == "parallel":
         geometry, plain = geometry_cells(ranking, query_qh)
         table |= geometry
-    evaluated = summarise(ranking.benchmark, table, counts, plain, tiers)
+    whole = summarise(ranking.benchmark, table, counts, plain, tiers)
+    parts = evaluated_halves(ranking, tiers, halves, query_qh)
+    evaluated = Evaluated(whole.metrics | parts.metrics, whole.intervals | parts.intervals)
     return Evaluation(evaluated, ranking, dict(tiers), truncated)

@@ -26,7 +26,7 @@ def devices_of_workers(settings: LauncherSettings, devices: tuple[str, ...]) -> 
 
     Raises InputError if there are too few, unless workers may share them.
     """
-    workers, processes = settings.workers, settings.processes
+    workers, processes = settings.slots, settings.processes
     if not devices:
         return [()] * workers
     if processes > len(devices):

@@ -7,7 +7,7 @@ from sweep.settings import LauncherSettings
 
 def threads_of_rank(settings: LauncherSettings) -> int:
     """CPU threads of every rank: as set, or an equal share of the cores, at least 1."""
-    return settings.threads or max(1, (os.cpu_count() or 1) // (settings.workers * settings.processes))
+    return settings.threads or max(1, (os.cpu_count() or 1) // (settings.slots * settings.processes))
 
 
 def rank_environment(rank: int, settings: LauncherSettings, devices: tuple[str, ...] = ()) -> dict[str, str]:

@@ -53,5 +53,6 @@ class Launcher(ABC):
 
         Args:
             order: what the worker is to do.
-            slot: 0 to `launcher.workers` - 1, of which no other worker is at work; it decides about devices and log.
+            slot: 0 to the number of workers - 1, of which no other worker is at work; it decides about devices and
+                log.
         """

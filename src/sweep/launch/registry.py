@@ -17,7 +17,7 @@ def make_launcher(settings: LauncherSettings, folder: Path, entry: str) -> Launc
     """The launcher that the settings choose.
 
     Args:
-        settings: the section `launcher`.
+        settings: the section `launcher`, with a number for its workers (`sweep.launch.capacity`).
         folder: where workers' logs go.
         entry: "module:function" of what a rank runs, called with its WorkOrder and a function that tells whether it
             is asked to stop; it returns the exit status.

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sweep.evaluation.columns import RESULTS
-from sweep.records.folder import StudyFolder
+from sweep.evaluation.halves import figures_from_ranks, wanted_of
+from sweep.records.folder import ResultFolder, StudyFolder
 from sweep.records.table import read_metrics
 from sweep.records.trial_record import TrialRecord
 from sweep.report.points import Front, PointRow, Spread, best_of, front_of, points_of
 from sweep.report.ratios import Certainty, certainty_of
-from sweep.settings import Objective
+from sweep.settings import Objective, StudySettings
+from sweep.settings.metric_key import Half, MetricKey
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,13 @@ class StudyAnswer:
     """The answer of a study.
 
     Attributes:
-        benchmark: what its trials were evaluated on.
-        objectives: what it was to find the best of.
+        benchmark: what its trials were evaluated on; of a study that chooses by one half of the questions the other
+            half (`cldr+report`), which all figures are of.
+        objectives: what it was to find the best of, by the keys of these figures.
+        chosen_by: the key of the figure that the best is chosen by, of the first objective.
         points: all points with a COMPLETE trial, in order of the searched values, with the figures of RESULTS.
         best: the one of them with the best mean over all of the study's seeds, by the only objective; None with
-        several
-            objectives, or if no point has all seeds.
+            several objectives, or if no point has all seeds.
         front: the Pareto front of several objectives.
         certainty: intervals of the ratios, their comparisons, and which may be the best.
         baselines: the same figures of what needs no training.
@@ -40,6 +43,7 @@ class StudyAnswer:
 
     benchmark: str
     objectives: tuple[Objective, ...]
+    chosen_by: str
     points: tuple[PointRow, ...]
     best: PointRow | None
     front: Front | None
@@ -54,34 +58,55 @@ def study_answer(
     benchmark: str,
     objectives: Sequence[Objective],
     margin: float | None = None,
+    study: StudySettings | None = None,
 ) -> StudyAnswer:
     """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date. `margin` is
-    that of `report.margin`.
+    that of `report.margin`; without `study` all questions count, and no point has to be confirmed.
 
     Raises:
         InputError: a file of ranks is damaged.
     """
-    keys = [str(column.key(benchmark)) for column in RESULTS]
-    points = points_of(records)
+    half: Half | None = "report" if study is not None and study.selects_on_half else None
+    reported = [
+        objective.model_copy(update={"metric": study.reported(objective.metric)}) if study is not None else objective
+        for objective in objectives
+    ]
+    shown = benchmark if half is None else f"{benchmark}+{half}"
+    keys = [str(column.key(shown)) for column in RESULTS]
+    keys += [objective.metric for objective in reported if objective.metric not in keys]
+    points = points_of(records, study.confirmed_seeds if study is not None else ())
     metrics = read_metrics(folder.trials_csv, keys) if points else {}
     points = tuple(
         replace(point, figures=_figures([metrics.get(record.key, {}) for record in point.records], keys))
         for point in points
     )
     baselines = [
-        BaselineRow(name, _figures([json.loads(baseline.metrics.read_text())], keys))
+        BaselineRow(name, _figures([_metrics_of(baseline, benchmark, study)], keys))
         for name, baseline in folder.baselines().items()
     ]
     return StudyAnswer(
-        benchmark=benchmark,
-        objectives=tuple(objectives),
+        benchmark=shown,
+        objectives=tuple(reported),
+        chosen_by=objectives[0].metric if study is None else study.selected(objectives[0].metric),
         points=points,
         best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
         front=front_of(points, objectives),
-        certainty=certainty_of(folder, points, objectives[0], benchmark, margin),
+        certainty=certainty_of(folder, points, objectives[0], benchmark, margin, half),
         baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
     )
+
+
+def _metrics_of(baseline: ResultFolder, benchmark: str, study: StudySettings | None) -> Mapping[str, float]:
+    """All metrics of a baseline; on the half that is reported too. Chance has no ranks, and expects the same of any
+    half."""
+    metrics: dict[str, float] = json.loads(baseline.metrics.read_text())
+    wanted = {} if study is None else wanted_of(study, benchmark)
+    if not wanted:
+        return metrics
+    if not baseline.ranks.exists():
+        return {str(MetricKey.parse(key).of_half("report")): value for key, value in metrics.items()}
+    return figures_from_ranks(baseline.ranks, {"report": wanted["report"]}) | metrics
 
 
 def _figures(metrics: Sequence[Mapping[str, float]], keys: Iterable[str]) -> dict[str, Spread]:

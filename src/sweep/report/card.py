@@ -42,12 +42,12 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 
 {_chosen(settings)}
 {_removal(settings, routes)}
-Evaluation on {settings.evaluation.name}, no part of the training data; 95 % intervals over questions, for this
-seed alone:
+Evaluation on {settings.evaluation.name}, no part of the training data{_half(settings)}; 95 % intervals over
+questions, for this seed alone:
 
 | metric | figure | from | to |
 |---|---|---|---|
-{_figures(evaluated, settings.evaluation.name)}
+{_figures(evaluated, _reported(settings))}
 """
 
 
@@ -63,17 +63,31 @@ are.
 """
 
 
+def _reported(settings: Settings) -> str:
+    """What the figures are of: the benchmark, or the half of it that nothing was chosen by."""
+    name = settings.evaluation.name
+    return f"{name}+report" if settings.study.selects_on_half else name
+
+
+def _half(settings: Settings) -> str:
+    return ", on the half of its questions that nothing was chosen by" if settings.study.selects_on_half else ""
+
+
 def _chosen(settings: Settings) -> str:
     """How the model came to be this one."""
     study = settings.study
-    metrics = ", ".join(f"{objective.metric} ({objective.direction})" for objective in study.objectives)
+    metrics = ", ".join(f"{study.selected(goal.metric)} ({goal.direction})" for goal in study.objectives)
     if study.export != "best":
         return "The models of all trials of its study were kept: this one was not chosen."
     among = f"{len(grid_points(study)) // len(study.seeds)}" if study.is_grid else f"{study.points}"
+    confirmed = ""
+    if study.confirm is not None and study.further_seeds:
+        confirmed = f", and among the best {study.confirm.points} of them by that over {len(study.confirmed_seeds)}"
     return (
-        f"Chosen among {among} points, each with {len(study.seeds)} seeds, by the mean over seeds of {metrics}. This "
-        "is one trial of that point, not the best trial. The best of several figures is too high for having been "
-        "chosen: the end of the study prints the cross-fitted one, and which points may be the best."
+        f"Chosen among {among} points, each with {len(study.seeds)} seeds, by the mean over seeds of "
+        f"{metrics}{confirmed}. This is one trial of that point, not the best trial. The best of several figures is "
+        "too high for having been chosen: the end of the study prints the cross-fitted one, and which points may be "
+        "the best."
     )
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweep.evaluation.metrics import digits_of
-from sweep.report.points import Front, cells_of, paths_of
+from sweep.report.points import Front, PointRow, cells_of, paths_of
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
 
@@ -30,6 +30,14 @@ def print_front(console: Console, front: Front | None, objectives: Sequence[Obje
         table.add_column(f"{objective.metric} ({objective.direction})", justify="right", overflow="fold")
     digits = [digits_of(MetricKey.parse(objective.metric)) for objective in objectives]
     for point in front.points:
-        values = [f"{value:.{places}f}" for value, places in zip(point.values, digits, strict=True)]
+        means = zip(point.values, objectives, digits, strict=True)
+        values = [f"{_reported(point, objective, value):.{places}f}" for value, objective, places in means]
         table.add_row(*cells_of(point, paths), str(len(point.records)), *values)
     console.print(table)
+
+
+def _reported(point: PointRow, objective: Objective, value: float) -> float:
+    """A point's figure, which is of other questions than the value that it was chosen by if the study has two halves
+    of them."""
+    figure = point.figures.get(objective.metric)
+    return value if figure is None else figure.mean

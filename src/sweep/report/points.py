@@ -1,7 +1,7 @@
 """The points of a study: its COMPLETE trials with all their seeds together, and which of the points are best."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -33,12 +33,14 @@ class Spread:
 @dataclass(frozen=True)
 class PointRow:
     """One point: its searched values by config path, its COMPLETE trials, and figures by their keys. `dropped`: how
-    many of its seeds were pruned, not run for being worse, or FAILED."""
+    many of its seeds were pruned, not run for being worse, or FAILED. `lacks`: how many seeds it has fewer than the
+    points that the study has confirmed."""
 
     parameters: Mapping[str, Any]
     records: tuple[TrialRecord, ...]
     figures: Mapping[str, Spread] = field(default_factory=dict)
     dropped: int = 0
+    lacks: int = 0
 
     @property
     def value(self) -> float:
@@ -58,9 +60,9 @@ class PointRow:
 
     @property
     def may_win(self) -> bool:
-        """Whether it may be the best: within the constraints, and judged by all of its seeds. The mean of the seeds
-        that were good enough to go on would flatter it."""
-        return self.keeps_constraints and not self.dropped
+        """Whether it may be the best: within the constraints, judged by all of its seeds, and confirmed if others
+        are. The mean of the seeds that were good enough to go on would flatter it."""
+        return self.keeps_constraints and not self.dropped and not self.lacks
 
     @property
     def text(self) -> str:
@@ -71,7 +73,7 @@ class PointRow:
 @dataclass(frozen=True)
 class Front:
     """The points that no other one dominates, best by the first objective first; of how many points, how many of
-    these break a constraint, and how many others lack a seed that was pruned, dropped or FAILED."""
+    these break a constraint, and how many others lack a seed: pruned, dropped, FAILED, or of the confirmation."""
 
     points: tuple[PointRow, ...]
     among: int
@@ -79,8 +81,9 @@ class Front:
     lacking: int = 0
 
 
-def points_of(records: Iterable[TrialRecord]) -> tuple[PointRow, ...]:
-    """All points with a COMPLETE trial, in order of the searched values."""
+def points_of(records: Iterable[TrialRecord], confirmed_seeds: Collection[int] = ()) -> tuple[PointRow, ...]:
+    """All points with a COMPLETE trial, in order of the searched values. `confirmed_seeds`: all that a confirmed
+    point has, if the study confirms any."""
     points: dict[str, list[TrialRecord]] = {}
     for record in records:
         if record.state in ("COMPLETE", "PRUNED", "FAILED"):
@@ -90,7 +93,15 @@ def points_of(records: Iterable[TrialRecord]) -> tuple[PointRow, ...]:
         complete = tuple(record for record in ended if record.state == "COMPLETE")
         if complete:
             rows.append(PointRow(complete[0].parameters, complete, dropped=len(ended) - len(complete)))
+    if confirmed_seeds:
+        rows = _with_lacks(rows, confirmed_seeds)
     return tuple(sorted(rows, key=lambda row: [_sortable(value) for value in row.parameters.values()]))
+
+
+def _with_lacks(rows: list[PointRow], seeds: Collection[int]) -> list[PointRow]:
+    """How many seeds each point lacks to be confirmed; none while no point is."""
+    lacks = [len(set(seeds) - {record.seed for record in row.records}) for row in rows]
+    return [replace(row, lacks=lack) for row, lack in zip(rows, lacks, strict=True)] if 0 in lacks else rows
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

@@ -11,7 +11,7 @@ from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
 from sweep.report.points import PointRow, parameters_text, value_text
 from sweep.settings import Objective
-from sweep.settings.metric_key import MetricKey
+from sweep.settings.metric_key import Half, MetricKey
 from sweep.statistics.best import cross_fitted, may_be_best
 
 RATIO = "ratio.monolingual"
@@ -80,11 +80,13 @@ def certainty_of(
     objective: Objective,
     benchmark: str,
     margin: float | None = None,
+    half: Half | None = None,
 ) -> Certainty:
     """Intervals and comparisons by the first objective, from the trials' files of ranks.
 
     References are 0 (only cross-lingual batches), 0.5 and 1 (only monolingual ones), as far as the study has them. An
     objective that does not come from ranks has no tables. `margin` is for mAP and alignment_consistency alone.
+    `half`: only the questions of this half count.
     """
     key = MetricKey.within(benchmark, objective.metric)
     placed = list(_placed(folder, points))
@@ -95,7 +97,7 @@ def certainty_of(
     for others, ratio, point in placed:
         combinations.setdefault(others, {}).setdefault(ratio, point)
     tables = [
-        _table(folder, others, ratios, key, objective, margin if key.metric in WITH_MARGIN else None)
+        _table(folder, others, ratios, key, objective, margin if key.metric in WITH_MARGIN else None, half)
         for others, ratios in _within_budget(folder, combinations, objective).items()
     ]
     return Certainty(tuple(tables), is_partial, MOST_TRIALS)
@@ -181,10 +183,11 @@ def _table(
     key: MetricKey,
     objective: Objective,
     margin: float | None,
+    half: Half | None,
 ) -> RatioTable:
     metric = str(key)
-    systems = {ratio: _system(folder, ratio, ratios[ratio]) for ratio in sorted(ratios)}
-    baselines = _baselines(folder, metric)
+    systems = {ratio: _system(folder, ratio, ratios[ratio], half) for ratio in sorted(ratios)}
+    baselines = _baselines(folder, metric, half)
     rival = next((name for name in RIVALS if name in baselines), None)
     references = [systems[ratio] for ratio in REFERENCES if ratio in systems]
     others = [baselines[rival]] if rival is not None else []
@@ -204,10 +207,10 @@ def _table(
     return RatioTable(others_text, rows, best, complete, fitted, margin, figures, rival)
 
 
-def _baselines(folder: StudyFolder, metric: str) -> dict[str, System]:
+def _baselines(folder: StudyFolder, metric: str, half: Half | None) -> dict[str, System]:
     """What needs no training, as far as its ranks give the metric."""
     systems = {
-        name: load_system(name, [baseline.ranks], trained=False)
+        name: load_system(name, [baseline.ranks], half=half, trained=False)
         for name, baseline in folder.baselines().items()
         if baseline.ranks.exists()
     }
@@ -229,6 +232,6 @@ def _best_of(
     return best, len(complete), objective.sign * cross_fitted(value_rsg)
 
 
-def _system(folder: StudyFolder, ratio: float, point: PointRow) -> System:
+def _system(folder: StudyFolder, ratio: float, point: PointRow, half: Half | None) -> System:
     files = [folder.trial(record.key).ranks for record in point.records]
-    return load_system(value_text(ratio), files, [record.seed for record in point.records])
+    return load_system(value_text(ratio), files, [record.seed for record in point.records], half)

@@ -21,7 +21,8 @@ MOST_TRIALS = 50  # of a large study the running, the FAILED and the best ones a
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One study. `state`: running, complete, stopped, or failed trials; `changed`: unix time of its last change."""
+    """One study. `state`: running, complete, stopped, or failed trials; `objective`: by the key of the figure that
+    points are chosen by; `changed`: unix time of its last change."""
 
     name: str
     state: str
@@ -30,6 +31,7 @@ class StudyRow:
     records: Sequence[TrialRecord]
     objective: Objective
     changed: float
+    confirmed_seeds: Sequence[int] = ()
 
     @property
     def failed(self) -> int:
@@ -43,7 +45,7 @@ class StudyRow:
 
     def best(self) -> str:
         """The best point and its objective, the mean over its seeds."""
-        points = points_of(self.records)
+        points = points_of(self.records, self.confirmed_seeds)
         best = best_of(points, self.objective)
         if best is None:
             return "–"

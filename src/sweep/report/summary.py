@@ -29,6 +29,14 @@ def print_summary(console: Console, answer: StudyAnswer) -> None:
         console.print(f"The best {MOST_POINTS} of {count} points; trials.csv has all of them.", highlight=False)
     if answer.best is not None:
         console.print(_best_line(answer, answer.best), markup=False)
+    if answer.chosen_by != answer.objectives[0].metric:
+        console.print(
+            "Points are chosen by one half of the questions; every figure here is of the other half.", highlight=False
+        )
+    lacking = sum(bool(point.lacks) for point in answer.points)
+    if lacking:
+        confirmed = f"{len(answer.points) - lacking} of {len(answer.points)}"
+        console.print(f"Confirmed with further seeds: {confirmed} points; no other can be the best.", highlight=False)
     dropped = sum(bool(point.dropped) for point in answer.points)
     if dropped:
         console.print(f"Points without all seeds, which cannot be the best: {dropped}.", highlight=False)
@@ -41,9 +49,11 @@ def print_summary(console: Console, answer: StudyAnswer) -> None:
 
 def _best_line(answer: StudyAnswer, best: PointRow) -> str:
     (objective,) = answer.objectives
-    value = Spread.of([record.value for record in best.records if record.value is not None])
+    value = best.figures.get(objective.metric)
+    if value is None:
+        value = Spread.of([record.value for record in best.records if record.value is not None])
     text = "–" if value is None else value.text(digits_of(MetricKey.parse(objective.metric)) - 1)
-    line = f"Best by {objective.metric} ({objective.direction}): {best.text or 'the only point'} with {text}"
+    line = f"Best by {answer.chosen_by} ({objective.direction}): {best.text or 'the only point'} with {text}"
     among = sum(point.may_win for point in answer.points)
     return f"{line}, chosen among {among}" if among > 1 else line
 
@@ -69,9 +79,9 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: b
         name = [baseline.name, *["–"] * len(paths)][: len(paths) + 1]
         table.add_row(*name, *_figures(baseline.figures, answer.benchmark, is_narrow), end_section=baseline is last)
     for point in points:
-        table.add_row(
-            *cells_of(point, paths), str(len(point.records)), *_figures(point.figures, answer.benchmark, is_narrow)
-        )
+        seeds_text = f"{len(point.records)} of {len(point.records) + point.lacks}" if point.lacks else None
+        figures = _figures(point.figures, answer.benchmark, is_narrow)
+        table.add_row(*cells_of(point, paths), seeds_text or str(len(point.records)), *figures)
     return table
 
 

@@ -7,9 +7,13 @@ from sweep.report.certainty import print_certainty
 from sweep.report.pareto import print_front
 from sweep.report.summary import print_summary
 
+ONE_SEED = "One seed: the figures are those of these trained models; nothing is said about the settings themselves."
+
 
 def print_answer(console: Console, answer: StudyAnswer) -> None:
     """Print the results, the front of several objectives, and how sure the results are."""
     print_summary(console, answer)
     print_front(console, answer.front, answer.objectives)
     print_certainty(console, answer.certainty, answer.objectives[0])
+    if len(answer.points) > 1 and not answer.certainty.tables and all(len(row.records) == 1 for row in answer.points):
+        console.print(ONE_SEED, highlight=False, soft_wrap=True)

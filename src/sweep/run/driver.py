@@ -13,8 +13,11 @@ from sweep.data.leakage import check_zero_shot
 from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
+from sweep.evaluation.halves import half_of
 from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.tiers import tier_members
+from sweep.launch.capacity import with_workers
+from sweep.launch.devices import visible_devices
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.launch.registry import make_launcher
@@ -30,11 +33,13 @@ from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
 from sweep.study.store import StorageError, StudyStore
+from sweep.study.wanted import planned_trials
 from sweep.study.warm_start import warm_start
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror
 from sweep.tracking.registry import place_of
 
+FEWEST_GROUPS = 2  # of a half: one has no variance
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
 
@@ -65,11 +70,14 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)
-    launcher = make_launcher(settings.launcher, folder.workers, WORKER)
+    make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
     notes = _checked_inputs(settings, folder)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         settings, composer = _as_begun(store, settings, composer, console)
+        if settings.study != store.settings:
+            store.storage.close()
+            store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
         notes.write(folder)
         for line in notes.lines:
@@ -85,18 +93,26 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         if settings.paths.sweeps != "sweeps":
             sync += f" --sweeps {shlex.quote(settings.paths.sweeps)}"
         mirror = BackgroundMirror(Mirror(folder, place, store.uid), partial(_say, console), sync)
-        complete = StudyRun(settings, composer, folder, store, launcher, mirror, console).run(command)
+        staffed = _staffed(settings)
+        launcher = make_launcher(staffed.launcher, folder.workers, WORKER)
+        complete = StudyRun(staffed, composer, folder, store, launcher, mirror, console).run(command)
         records = store.view.records()
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
 
 
+def _staffed(settings: Settings) -> Settings:
+    """With a number of workers: what the machine has room for, and no more than there are trials."""
+    launcher = with_workers(settings.launcher, visible_devices(), planned_trials(settings.study))
+    return settings.model_copy(update={"launcher": launcher})
+
+
 def _as_begun(
     store: StudyStore, settings: Settings, composer: Composer, console: Console
 ) -> tuple[Settings, Composer]:
     """Settings with what stood for one that there was not yet when the study was begun."""
-    missing = overrides_of(store.remembered) if store.remembered else ()
+    missing = overrides_of(store.remembered, settings, store.version) if store.remembered else ()
     if not missing:
         return settings, composer
     composer = Composer(composer.config_name, [*missing, *composer.overrides], composer.config_dir)
@@ -109,7 +125,7 @@ def _as_begun(
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
     answer = study_answer(
-        folder, records, settings.evaluation.name, settings.study.objectives, settings.report.margin
+        folder, records, settings.evaluation.name, settings.study.objectives, settings.report.margin, settings.study
     )
     print_answer(console, answer)
 
@@ -130,6 +146,8 @@ def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
     search = settings.evaluation.search
     depth = None if search is None or search.index == "exact" else search.depth
     known = benchmark.name, benchmark.protocol, benchmark.languages, tiers, depth
+    if settings.study.selects_on_half:
+        _check_halves(benchmark)
     for objective in settings.study.objectives:
         problem = metric_problem(objective.metric, *known)
         if problem:
@@ -139,6 +157,17 @@ def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
         if problem:
             raise InputError(f"study.constraints: {problem}")
     return study_notes(settings, folder, training, benchmark)
+
+
+def _check_halves(benchmark: Benchmark) -> None:
+    """Whether both halves of the questions can tell something. Raises InputError."""
+    groups = {question.group for question in benchmark.questions}
+    selecting = sum(half_of(group) == "select" for group in groups)
+    if min(selecting, len(groups) - selecting) < FEWEST_GROUPS:
+        raise InputError(
+            f"study.select_on=half: {benchmark.name} has {len(groups)} questions, {selecting} of them to choose by; "
+            f"each half needs {FEWEST_GROUPS}: set study.select_on=all"
+        )
 
 
 def _check_validation(settings: Settings, held_out: Benchmark) -> None:

@@ -48,7 +48,7 @@ class StudyRun:
         self.store = store
         self.mirror = mirror
         self.console = console
-        self._crew = Crew(launcher, settings.launcher.workers)
+        self._crew = Crew(launcher, settings.launcher.slots)
         self._table = TrialsTable(folder.trials_csv)
         self._counts = (-1, -1)  # finished and FAILED trials
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
@@ -88,7 +88,7 @@ class StudyRun:
         return complete
 
     def _note_shared_cores(self) -> None:
-        ranks = self.settings.launcher.workers * self.settings.launcher.processes
+        ranks = self.settings.launcher.slots * self.settings.launcher.processes
         cores = os.cpu_count() or 1
         if ranks > cores:
             self.console.print(

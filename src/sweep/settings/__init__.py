@@ -46,7 +46,7 @@ from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.reporting import ReportSettings
 from sweep.settings.space import Dimension
 from sweep.settings.storage import StorageUrl
-from sweep.settings.study import PrunerSettings, StudySettings
+from sweep.settings.study import Confirmation, PrunerSettings, StudySettings
 from sweep.settings.tracking import JsonLinesTracking, MlflowTracking, TrackingSettings
 from sweep.settings.training import (
     EncoderSettings,
@@ -69,6 +69,7 @@ __all__ = [
     "CldrEvaluation",
     "CldrRecords",
     "CldrShape",
+    "Confirmation",
     "Constraint",
     "Corpus",
     "CorpusEvaluation",

@@ -15,6 +15,7 @@ from sweep.settings.study import StudySettings
 if TYPE_CHECKING:
     from sweep.settings import Settings
 
+UNNAMED = {"study.select_on": "all"}  # what a study has that does not name it
 RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train", "loss")
 
 
@@ -75,6 +76,8 @@ def result_settings(settings: "Settings") -> dict[str, Any]:
         name: section.plain(but=section.ROUNDING) for name, section in _sections(settings).items()
     }
     sections["study"] = {"objectives": settings.study.model_dump(mode="json")["objectives"]}
+    if settings.study.selects_on_half:  # a study that does not name it chooses by all questions
+        sections["study"]["select_on"] = "half"
     searched = set(settings.study.space)
     draw = {"ratio.draw": "even"} if settings.ratio.draw == "even" and "ratio.draw" not in searched else {}
     return (
@@ -97,8 +100,11 @@ def _kind(study: StudySettings, path: str) -> Any:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """One line for every path whose value is not the same."""
-    differing = sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
-    return [f"  {path}: {then.get(path)!r} in the study, {now.get(path)!r} now" for path in differing]
+    pairs = {
+        path: tuple(one.get(path, UNNAMED.get(path)) for one in (then, now))
+        for path in sorted(now.keys() | then.keys())
+    }
+    return [f"  {path}: {old!r} in the study, {new!r} now" for path, (old, new) in pairs.items() if old != new]
 
 
 def outside(settings: Mapping[str, Any], *searched: set[str]) -> dict[str, Any]:

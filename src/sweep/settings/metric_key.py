@@ -4,6 +4,9 @@
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
+
+Half = Literal["select", "report"]  # of a benchmark's translation groups: to choose by, and to tell figures of
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class MetricKey:
     def on(self, benchmark: str) -> "MetricKey":
         """The same figure on another benchmark."""
         return replace(self, benchmark=benchmark)
+
+    def of_half(self, half: Half) -> "MetricKey":
+        """The same figure on one half of the benchmark's questions: `xquad_r+report/mono/map`."""
+        return replace(self, benchmark=f"{self.benchmark}+{half}")
 
     def of(self, part: str) -> "MetricKey":
         """The same metric of one language, pair or tier."""

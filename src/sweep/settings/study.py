@@ -48,9 +48,20 @@ class PrunerSettings(Section):
         return self
 
 
+class Confirmation(Section):
+    """When all points of a search are done, the best `points` of them are trained with further seeds, until each has
+    `seeds`. Only a point that has all of these can then be the best."""
+
+    points: Positive
+    seeds: Positive
+
+
 class StudySettings(Section):
     """What is searched, for how long, and towards what.
 
+    With `select_on: half` points are chosen, and seeds are stopped, by one half of the benchmark's translation
+    groups, and every table and interval is of the other half; `auto` is half for a search, and all for a grid.
+    `confirm` is for a search alone; what it adds begins after the last point, and the sampler is not told of it.
     `sampler` draws the points of a space that is not a grid, `search_seed` makes its draws repeatable. A search
     begins with the `first_points`; the sampler draws what they leave open.
     `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is shown to be
@@ -72,9 +83,11 @@ class StudySettings(Section):
     sampler: Sampler
     search_seed: Annotated[int, Field(ge=0)]
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=3)]
+    select_on: Literal["auto", "all", "half"]
     constraints: tuple[Constraint, ...]
     seed_policy: Literal["all", "stop_when_worse"]
     worse_p: Annotated[float, Field(gt=0, lt=1)]
+    confirm: Confirmation | None
     pruner: PrunerSettings
     warm_start: Name | None
     max_attempts: Positive
@@ -91,6 +104,36 @@ class StudySettings(Section):
     def is_grid(self) -> bool:
         """Whether every dimension is a grid (or there is none), so that all points are known beforehand."""
         return all(dimension.grid is not None for dimension in self.space.values())
+
+    @property
+    def selects_on_half(self) -> bool:
+        """Whether points are chosen by one half of the questions, and reported on the other."""
+        return self.select_on == "half" or (self.select_on == "auto" and not self.is_grid)
+
+    def selected(self, metric: str) -> str:
+        """The key of the figure that a metric's points are chosen by."""
+        return str(MetricKey.parse(metric).of_half("select")) if self.selects_on_half else metric
+
+    def reported(self, metric: str) -> str:
+        """The key of the figure that tables have of a metric."""
+        return str(MetricKey.parse(metric).of_half("report")) if self.selects_on_half else metric
+
+    @property
+    def further_seeds(self) -> tuple[int, ...]:
+        """What confirms a point besides `seeds`: the numbers after the largest of these; empty if nothing does."""
+        missing = 0 if self.confirm is None else self.confirm.seeds - len(self.seeds)
+        return tuple(range(max(self.seeds) + 1, max(self.seeds) + 1 + max(0, missing)))
+
+    @property
+    def confirmed_seeds(self) -> tuple[int, ...]:
+        """All seeds that a confirmed point has; empty if the study confirms none."""
+        return (*self.seeds, *self.further_seeds) if self.further_seeds else ()
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """The metrics of objectives and constraints, each once."""
+        metrics = [objective.metric for objective in self.objectives]
+        return tuple(dict.fromkeys([*metrics, *(constraint.metric for constraint in self.constraints)]))
 
     def active(self, path: str, values: dict[str, Any]) -> bool:
         """Whether a path exists in a point with these values of the earlier paths."""
@@ -121,6 +164,10 @@ class StudySettings(Section):
             raise ValueError("points must say how many points to search, since the space is not a grid")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds lists a seed twice")
+        if self.is_grid and self.confirm is not None:
+            raise ValueError(
+                "confirm belongs to a search, and this space is a grid; study.confirm=null leaves it out"
+            )
         if self.warm_start == self.name:
             raise ValueError("warm_start names the study itself")
         return self

@@ -45,11 +45,12 @@ class Claims:
             known = self._view.trials()
         claim = self._storage.take(self._candidates(known), entry)
         if claim is None and self._search is not None:
-            self._search.settle(self._view.trials())  # points whose last seeds have just been stopped
+            known = self._view.trials()
+            self._search.settle(known)  # points whose last seeds have just been stopped
             if len(self._search.begun()) < (self._settings.points or 0):
                 self._search.ask()
-                self._queue.add_seeds(self._search, known)
-                claim = self._storage.take(self._waiting(self._view.trials()), entry)
+            self._queue.add_seeds(self._search, known)
+            claim = self._storage.take(self._waiting(self._view.trials()), entry)
         return claim
 
     def _candidates(self, known: Mapping[str, StoredTrial]) -> Iterator[StoredTrial]:
@@ -96,7 +97,7 @@ class Claims:
         for trial in sorted(waiting, key=lambda trial: trial.number):
             if trial.key not in wanted or trial.point.without_seed in stopped:
                 continue
-            if self._settings.seed_policy == "all":
+            if self._settings.seed_policy == "all" or trial.point.seed in self._settings.further_seeds:
                 yield trial
                 continue
             verdict = judge(self._settings, trial.point, known, self._view.goals.feasible(known), self._view.folder)

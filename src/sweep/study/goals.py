@@ -1,11 +1,12 @@
 """What a study wants of its trials: values of the objectives, and points that keep the constraints."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from sweep.errors import SweepError
-from sweep.records.folder import StudyFolder
+from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.values import TrialResult
 from sweep.settings import StudySettings
 from sweep.settings.metric_key import MetricKey
@@ -22,12 +23,19 @@ class Goals:
         self._settings = settings
 
     def objectives(self, result: TrialResult) -> list[float]:
-        """The objectives' values, in their order. Raises SweepError if one is missing."""
-        return [objective_value(result, objective.metric) for objective in self._settings.objectives]
+        """The objectives' values, in their order, on the questions that the study chooses by. Raises SweepError if
+        one is missing."""
+        return [self._value(result, objective.metric) for objective in self._settings.objectives]
 
     def bounded(self, result: TrialResult) -> dict[str, float]:
-        """The metrics that constraints ask for. Raises SweepError if one is missing."""
-        return {metric: objective_value(result, metric) for metric in self._constrained}
+        """The metrics that constraints ask for, by their names in the settings, on the same questions. Raises
+        SweepError if one is missing."""
+        return {metric: self._value(result, metric) for metric in self._constrained}
+
+    def _value(self, result: TrialResult, metric: str) -> float:
+        if self._settings.selected(metric) not in result.metrics:  # a constraint that is younger than the trial, say
+            result = with_halves(result, self._folder.trial(result.key), self._settings)
+        return objective_value(result, self._settings.selected(metric))
 
     @cached_property
     def _constrained(self) -> list[str]:
@@ -39,6 +47,8 @@ class Goals:
         if all(metric in kept for metric in self._constrained):
             return kept
         result = self._folder.trial(trial.key).read_result()
+        if result is not None and self._settings.selects_on_half:
+            return self.bounded(result)
         return result.metrics if result else kept
 
     def measured_points(self, trials: Iterable[StoredTrial]) -> list[Measured]:
@@ -75,6 +85,19 @@ class Goals:
             for trial, measured in zip(complete, own, strict=True)
             if worst(self._settings, measured, points) <= 0
         ]
+
+
+def with_halves(result: TrialResult, folder: TrialFolder, settings: StudySettings) -> TrialResult:
+    """A result with the figures of halves of the questions, from the trial's file of ranks; the same one if the study
+    has no use for them, if it has them, or if there is no such file."""
+    if not settings.selects_on_half:
+        return result
+    benchmark = MetricKey.parse(settings.objectives[0].metric).benchmark
+    if all(settings.selected(metric) in result.metrics for metric in settings.goals) or not folder.ranks.exists():
+        return result
+    from sweep.evaluation.halves import figures_from_ranks, wanted_of  # imports the evaluation: seconds
+
+    return replace(result, metrics=result.metrics | figures_from_ranks(folder.ranks, wanted_of(settings, benchmark)))
 
 
 def objective_value(result: TrialResult, metric: str) -> float:

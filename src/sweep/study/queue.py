@@ -33,8 +33,10 @@ class TrialQueue:
                     self._storage.add(trial.point, trial.attempts)
 
     def add_seeds(self, search: PointSearch, known: Mapping[str, StoredTrial]) -> None:
-        """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed."""
-        for key, point in self._view.wanted.with_seeds(search.begun()).items():
+        """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed; and when the search
+        is done, those that confirm its best points."""
+        wanted = self._view.wanted
+        for key, point in (*wanted.with_seeds(search.begun()).items(), *wanted.confirming(known).items()):
             if key not in known:
                 self._storage.add(point)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
+from sweep.settings.metric_key import Half
 from sweep.study.point import Point
 from sweep.study.trials import StoredTrial
 
@@ -91,7 +92,8 @@ def _clearly_worse(
     from sweep.statistics.looks import p_worse
 
     objective = settings.objectives[0]
-    own_sg, *rival_sg = (objective.sign * _values(objective.metric, *map(_stamped, listed)) for listed in files)
+    half: Half | None = "select" if settings.selects_on_half else None
+    own_sg, *rival_sg = (objective.sign * _values(objective.metric, half, *map(_stamped, listed)) for listed in files)
     p = p_worse(own_sg, rival_sg, len(rivals), len(settings.seeds))
     if p >= settings.worse_p:
         return None
@@ -106,8 +108,9 @@ def _stamped(file: Path) -> tuple[Path, int]:
 
 
 @lru_cache(maxsize=256)
-def _values(metric: str, *files: tuple[Path, int]) -> NDArray[np.float64]:
-    """What the translation groups contribute with each seed (s, g). Every claim asks for those of the best points."""
+def _values(metric: str, half: Half | None, *files: tuple[Path, int]) -> NDArray[np.float64]:
+    """What the translation groups (of a half of the questions) contribute with each seed (s, g). Every claim asks for
+    those of the best points."""
     from sweep.evaluation.comparison import load_system  # imports the evaluation: seconds
 
-    return load_system("", [file for file, _ in files]).values_sg(metric)
+    return load_system("", [file for file, _ in files], half=half).values_sg(metric)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep import __version__
 from sweep.errors import Fenced, InputError
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
@@ -22,7 +23,6 @@ from sweep.settings import Settings, StudySettings
 from sweep.settings.identity import differences, result_settings
 from sweep.study.claims import Claims
 from sweep.study.faults import StorageError
-from sweep.study.goals import objective_value
 from sweep.study.outcomes import charge_death, end_trial, fail_last
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
@@ -32,7 +32,7 @@ from sweep.study.search import PointSearch
 from sweep.study.trials import Claim, StoredTrial, record_of
 from sweep.study.view import StudyView
 
-__all__ = ["Claim", "StorageError", "StudyStore", "objective_value"]
+__all__ = ["Claim", "StorageError", "StudyStore"]
 
 
 class StudyStore:
@@ -70,6 +70,12 @@ class StudyStore:
         settings: dict[str, Any] | None = self.storage.attributes().get("settings")
         return settings
 
+    @property
+    def version(self) -> str | None:
+        """The version that began the study; None for 0.1, or if the study is new."""
+        version: str | None = self.storage.attributes().get("version")
+        return version
+
     def check_settings(self, settings: Settings) -> None:
         """Remember the settings that change results, or compare them with the remembered ones.
 
@@ -80,7 +86,10 @@ class StudyStore:
         def change() -> list[str]:
             then = self.storage.attributes().get("settings")
             if then is None:
-                self.storage.name_objectives([objective.metric for objective in self.settings.objectives])
+                self.storage.name_objectives(
+                    [self.settings.selected(objective.metric) for objective in self.settings.objectives]
+                )
+                self.storage.set_attribute("version", __version__)
                 self.storage.set_attribute("settings", now)
             return differences(then or now, now)
 
@@ -162,6 +171,10 @@ class StudyStore:
         return self.storage.change_trial(claim.trial_id, change)
 
     def _is_hopeless(self, claim: Claim, step: int, values_g: NDArray[np.float64] | None) -> bool:
+        if (
+            claim.point.seed in self.settings.further_seeds
+        ):  # one of the best points, which lacks this to be confirmed
+            return False
         if self.settings.pruner.kind == "wilcoxon" and values_g is not None:
             complete = [trial for trial in self.view.trials().values() if trial.state == "COMPLETE"]
             return is_clearly_worse(self.settings, self.folder, self.storage.trial(claim.trial_id), step, complete)

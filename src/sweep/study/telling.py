@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.settings import StudySettings
+from sweep.study.confirmation import searched_trials
 from sweep.study.constraints import Measured, means, violations
 from sweep.study.goals import Goals
 from sweep.study.point import Point
@@ -57,7 +58,8 @@ def _tell(
         if settings.constraints:
             metrics = means([goals.measured(seed) for seed in complete])
             point = Measured(point_of(trial).values, metrics)
-            broken = violations(settings, point, goals.measured_points(replicates.values()))
+            others = searched_trials(settings, replicates).values()
+            broken = violations(settings, point, goals.measured_points(others))
             _set_constraints(points, study, trial, dict(zip(constraint_names(settings), broken, strict=True)))
         columns = zip(*(seed.values for seed in complete), strict=True)
         study.tell(trial.number, [fmean(column) for column in columns])

@@ -1,7 +1,6 @@
 """What there is of a study: its trials, how far it is, and which are the best. Changes nothing."""
 
 from collections.abc import Iterable, Mapping
-from statistics import fmean
 from typing import Self
 
 from sweep.records.folder import StudyFolder
@@ -9,6 +8,7 @@ from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import StudySettings
 from sweep.statistics.dominance import dominates, front
+from sweep.study.confirmation import whole_points
 from sweep.study.goals import Goals
 from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
@@ -24,7 +24,7 @@ class StudyView:
         self.folder = folder
         self.settings = settings
         self.goals = Goals(folder, settings)
-        self.wanted = WantedTrials(settings)
+        self.wanted = WantedTrials(settings, self.goals)
         self._reader = reader
         self._recorded: tuple[Mapping[str, StoredTrial], list[TrialRecord]] = {}, []
 
@@ -52,7 +52,7 @@ class StudyView:
     @property
     def target(self) -> int:
         """How many trials (points times seeds) are to be finished."""
-        return self.wanted.count
+        return self.wanted.count(self.trials())
 
     def records(self) -> list[TrialRecord]:
         """The current trial of every key, in order of their numbers, without reading their results."""
@@ -87,30 +87,37 @@ class StudyView:
     def would_be_kept(self, point: Point, result: TrialResult) -> bool:
         """Whether a trial that has just ended may turn out to be one of the best point: no point with all seeds has a
         mean as good or better, by the objective or by all of several. The best seed of a point is as good as the
-        point, so of the best point one is kept. A trial that breaks a constraint is never the best.
+        point, so of the best point one is kept. Of a point that is being confirmed every further one is kept, since
+        its mean, which may yet be the best, is not known. A trial that breaks a constraint is never the best.
         """
         known = self.trials()
         if self.goals.breaks(point, result, known):
             return False
+        if point.seed in self.settings.further_seeds:
+            return True
         own = self.goals.objectives(result)
         others = [mean for mean, _ in self._whole_points(known)]
         return not any(other == own or dominates(other, own, self.settings.objectives) for other in others)
 
     def best_keys(self) -> set[str]:
         """Keys of the trials of the best points (one and its equals, or a Pareto front) and of those that may still
-        become the best: points whose seeds have not all ended, with a trial that no point with all seeds
-        dominates."""
+        become the best: points whose seeds have not all ended, with a trial that no point with all seeds dominates,
+        and points that are being confirmed."""
         known = self.trials()
         whole = self._whole_points(known)
         kept = front([mean for mean, _ in whole], self.settings.objectives)
         keys = {trial.key for index in kept for trial in whole[index][1]}
         given_up = {trial.point.without_seed for trial in known.values() if trial.state in ("PRUNED", "FAILED")}
-        ended = given_up | {trials[0].point.without_seed for _, trials in whole}
+        every = self.settings.confirmed_seeds
+        confirmed = {trials[0].point.without_seed for _, trials in whole if len(trials) == len(every)}
+        unconfirmed = {point.without_seed for point in self.wanted.confirmed(known) or ()} - given_up - confirmed
+        ended = given_up | {trials[0].point.without_seed for _, trials in whole} - unconfirmed
         return keys | {
             trial.key
             for trial in self.goals.feasible(known)
             if trial.point.without_seed not in ended
-            and not any(dominates(mean, trial.values, self.settings.objectives) for mean, _ in whole)
+            if trial.point.without_seed in unconfirmed
+            or not any(dominates(mean, trial.values, self.settings.objectives) for mean, _ in whole)
         }
 
     def first_of_best(self, candidates: Iterable[str]) -> set[str]:
@@ -124,14 +131,9 @@ class StudyView:
         return set(kept.values())
 
     def _whole_points(self, known: Mapping[str, StoredTrial]) -> list[tuple[list[float], list[StoredTrial]]]:
-        """The points within the constraints that have a COMPLETE trial with every seed: the means of the objectives,
-        and the trials."""
-        points: dict[str, list[StoredTrial]] = {}
-        for trial in self.goals.feasible(known):
-            if trial.point.seed in self.settings.seeds:
-                points.setdefault(trial.point.without_seed, []).append(trial)
-        return [
-            ([fmean(column) for column in zip(*(trial.values for trial in trials), strict=True)], trials)
-            for trials in points.values()
-            if len(trials) == len(self.settings.seeds)
-        ]
+        """The points within the constraints that may be the best: the confirmed ones, or before there are any those
+        that have a COMPLETE trial with every seed. The means of the objectives, and the trials."""
+        feasible = self.goals.feasible(known)
+        confirmed = {point.without_seed for point in self.wanted.confirmed(known) or ()}
+        own = [trial for trial in feasible if trial.point.without_seed in confirmed]
+        return whole_points(own, self.settings.confirmed_seeds) or whole_points(feasible, self.settings.seeds)

@@ -12,10 +12,11 @@ from typing import Any
 
 from sweep.errors import InputError
 from sweep.records.files import replacing_folder
-from sweep.records.folder import StudyFolder
+from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.settings.identity import differences, has_fingerprint, outside, result_settings
+from sweep.study.goals import with_halves
 from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyMissing
@@ -57,7 +58,7 @@ def warm_start(store: StudyStore, settings: Settings, settings_at: Callable[[dic
         if here is not None:
             fitting.setdefault(here.without_seed, []).append((here, result))
             if settings.study.is_grid and store.is_wanted(here):
-                _copy(origin.folder.trial(there.key).path, store.folder.trial(here.key).path)
+                _copy(origin.folder.trial(there.key).path, store.folder.trial(here.key).path, result)
     return sum(store.adopt(trials, name) for trials in fitting.values())
 
 
@@ -77,7 +78,7 @@ def _read(store: StudyStore, settings: Settings, name: str) -> Origin:
     for trial in reader.trials().values():
         result = folder.trial(trial.key).read_result() if trial.state == "COMPLETE" else None
         if result is not None:
-            trials.append((trial.point, result))
+            trials.append((trial.point, with_halves(result, folder.trial(trial.key), settings.study)))
     origin = Origin(folder, dict(reader.attributes().get("settings", {})), trials)
     reader.close()
     return origin
@@ -91,7 +92,9 @@ def _same_trial(
     settings_at: Callable[[dict[str, Any]], Settings],
 ) -> Point | None:
     """The point of this study that stands for the very same trial, or None."""
-    if any(objective.metric not in result.metrics for objective in settings.study.objectives):
+    if any(
+        settings.study.selected(objective.metric) not in result.metrics for objective in settings.study.objectives
+    ):
         return None
     for values in _candidates(there, origin, settings):
         here = Point(values, there.seed)
@@ -121,9 +124,10 @@ def _candidates(there: Point, origin: Origin, settings: Settings) -> Iterator[di
             yield values
 
 
-def _copy(origin: Path, target: Path) -> None:
-    """Copy a finished trial's folder; whole or not at all."""
+def _copy(origin: Path, target: Path, result: TrialResult) -> None:
+    """Copy a finished trial's folder, with what this study wants of its result; whole or not at all."""
     if target.exists():
         return
     with replacing_folder(target) as draft:
         shutil.copytree(origin, draft, ignore=shutil.ignore_patterns("checkpoint", "embeddings"), dirs_exist_ok=True)
+        TrialFolder(draft).write_result(result)

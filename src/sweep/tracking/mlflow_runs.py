@@ -153,8 +153,8 @@ class MlflowTracker(Tracker):
 
 
 def metric_name(key: str) -> str:
-    """MLflow allows no `@` in a name: recall@10 is recall_at_10 there."""
-    return key.replace("@", "_at_")
+    """MLflow allows no `@` and no `+` in a name: recall@10 is recall_at_10 there, cldr+report is cldr_report."""
+    return key.replace("@", "_at_").replace("+", "_")
 
 
 def _common_tags(study_uid: str) -> dict[str, str]:

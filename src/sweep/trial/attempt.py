@@ -25,7 +25,7 @@ from sweep.report.card import model_card
 from sweep.settings import Settings
 from sweep.settings.identity import has_fingerprint
 from sweep.study.heartbeat import Heartbeat
-from sweep.study.store import Claim, StudyStore, objective_value
+from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.curves import Curves
 from sweep.trial.exposure import exposure_table
@@ -116,10 +116,8 @@ class TrialRun:
             write_atomically(self.folder.exposure, exposure_table(outcome.exposure))
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)
-            for goal in settings.study.objectives:
-                objective_value(result, goal.metric)
-            for bound in settings.study.constraints:
-                objective_value(result, bound.metric)
+            self.store.view.goals.objectives(result)  # raise if one is missing, before the result is committed
+            self.store.view.goals.bounded(result)
             if self._is_wanted(result):
                 self._export(outcome)
             self.store.commit_result(self.claim, lambda: self.folder.write_result(result))

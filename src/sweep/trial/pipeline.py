@@ -11,6 +11,7 @@ import transformers
 from accelerate import Accelerator
 
 from sweep import __version__
+from sweep.evaluation.halves import wanted_of
 from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.outcome import Evaluation
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
@@ -82,6 +83,7 @@ def _evaluate(trial: Trial, prepared: Prepared, accelerator: Accelerator) -> Eva
         kept,
         tokens=prepared.tokens,
         removals=removals,
+        halves=wanted_of(trial.settings.study, benchmark.name),
     )
 
 
