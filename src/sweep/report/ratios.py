@@ -184,7 +184,7 @@ def _table(
     rows = tuple(
         RatioRow(
             ratio,
-            figure(system, metric),
+            figure(system, metric, list(systems.values())),
             len(system.tables),
             {
                 systems[reference].name: compared.get((systems[reference].name, system.name))
