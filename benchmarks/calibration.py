@@ -1,4 +1,4 @@
-"""Are the statistics right? False positives, coverage and power: simulated studies of known truth, and real trainings.
+"""Are the statistics right? False positives, coverage and power, from simulated studies and from real trainings.
 
     python benchmarks/calibration.py [--studies 2000] [--seeds 2 3 5 10] [--pruned 300]
     python benchmarks/calibration.py --trainings FOLDER [--train 20] [--draws 25]
@@ -12,17 +12,17 @@ second run trains nothing.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import one_ratio
-from verdicts import LEVEL, Tally, Values, of_equal, shown_pairs
 
+import one_ratio
 from sweep.statistics.best import may_be_best
-from sweep.statistics.crossed import paired_difference
+from sweep.statistics.crossed import crossed_difference, paired_difference
 from sweep.statistics.looks import is_worse, share_of_look
 from sweep.statistics.moderated import pooled_within
+from verdicts import LEVEL, Tally, Values, of_equal, shown_pairs
 
 MARGIN = 0.01
 RATIOS = 5
@@ -44,7 +44,11 @@ SHARES = {
     "equivalent: equal ratios": "equivalent",
     "equivalent: ratios that differ by the margin": "at_margin",
 }
-FIGURES = {"plain maximum, too high by": "plain", "cross-fitted best, too high by": "fitted", "size of the set": "size"}
+FIGURES = {
+    "plain maximum, too high by": "plain",
+    "cross-fitted best, too high by": "fitted",
+    "size of the set": "size",
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,9 @@ def simulate(noise: Noise, seeds: int, studies: int) -> Tally:
     for _ in range(studies):
         systems = draw(noise, EQUAL, seeds, rng)
         equal = paired_difference(systems[0], systems[1], systems)
-        tally.add(**of_equal(systems), equivalent=equal.p_equivalent(MARGIN) < LEVEL)
+        others = draw(replace(noise, shared=0.0), EQUAL, seeds, rng)  # as with other seeds
+        crossed = crossed_difference(others[0], others[1]).p < LEVEL
+        tally.add(**of_equal(systems) | {"crossed": crossed}, equivalent=equal.p_equivalent(MARGIN) < LEVEL)
         systems = draw(noise, BEST, seeds, rng)
         kept, apart = may_be_best(systems), paired_difference(systems[0], systems[1], systems)
         tally.add(best=1 in kept, size=len(kept), power=apart.p < LEVEL, at_margin=apart.p_equivalent(MARGIN) < LEVEL)
@@ -162,7 +168,9 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 5, 10])
     parser.add_argument("--pruned", type=int, default=300, metavar="STUDIES", help="of the Wilcoxon pruner")
-    parser.add_argument("--trainings", type=Path, metavar="FOLDER", help="real trainings instead; kept in this folder")
+    parser.add_argument(
+        "--trainings", type=Path, metavar="FOLDER", help="real trainings instead; kept in this folder"
+    )
     parser.add_argument("--train", type=int, default=20, help="how many, at least 15")
     parser.add_argument("--draws", type=int, default=25, help="for each of 40 choices of three quarters of them")
     options = parser.parse_args()
@@ -187,7 +195,11 @@ def main() -> None:
     for noise in NOISES[:3]:
         tallies = [pruned(noise, seeds, options.pruned) for seeds in counts]
         rows.append([noise.name, *(f"{one.mean('pruned'):.3f} ± {one.error('pruned'):.3f}" for one in tallies)])
-    table("Equal trials that the Wilcoxon pruner gives up", ["", *(f"{count} seeds" for count in counts)], rows)
+    table(
+        "Equal trials that the Wilcoxon pruner gives up",
+        ["", *(f"{count} seed{'s' * (count > 1)}" for count in counts)],
+        rows,
+    )
 
 
 if __name__ == "__main__":

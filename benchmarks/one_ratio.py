@@ -1,8 +1,8 @@
 """Real trainings of one ratio, from which disjoint sets of seeds are drawn as if they were ratios: nothing differs.
 
 Any draw of trainings into sets is a fair study of equal ratios, so the mean over draws is an unbiased rate. But draws
-overlap, and 20 trainings are few: the standard error is that of a jackknife which leaves out a quarter of the trainings
-at a time (Shao and Wu 1989, Annals of Statistics 17(3)), without the part that is due to drawing.
+overlap, and trainings are few: the standard error is that of a jackknife which leaves out a quarter of them at a time
+(Shao and Wu 1989, Annals of Statistics 17(3)), and of drawing.
 """
 
 import subprocess
@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from verdicts import Tally, Values, of_equal
 
 from sweep.evaluation.comparison import default_metrics, load_system
+from verdicts import Tally, Values, of_equal
 
 NAME = "one_ratio"
 RATIO = 0.5
@@ -58,7 +58,9 @@ def train(folder: Path, trainings: int) -> list[Path]:
     seeds = ",".join(map(str, range(trainings)))
     study = [f"study.name={NAME}", f"study.seeds=[{seeds}]", f"ratio.monolingual={RATIO}", "study.export=none"]
     options = ["launcher.workers=2", "launcher.threads=1", "tracking=json_lines"]
-    done = subprocess.run([sys.executable, "-m", "sweep", *study, *options], cwd=folder, check=False, stdout=sys.stderr)
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep", *study, *options], cwd=folder, check=False, stdout=sys.stderr
+    )
     if done.returncode:
         raise SystemExit(done.returncode)
     return [folder / "sweeps" / NAME / "trials" / f"seed={seed}" for seed in range(trainings)]

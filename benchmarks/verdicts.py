@@ -1,5 +1,5 @@
-"""What the product concludes about ratios, counted: for simulated studies (calibration.py) and for real trainings of one
-ratio (one_ratio.py). Shapes: s = seeds, g = translation groups, r = ratios."""
+"""What the product concludes about ratios, counted: of simulated studies (calibration.py), and of real trainings of
+one ratio (one_ratio.py). Shapes: s = seeds, g = translation groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Tally:
 
     def error(self, name: str) -> float:
         """Standard error of the mean."""
-        return float(np.std(self.counted[name]) / len(self.counted[name]) ** 0.5)
+        return float(np.std(self.counted[name], ddof=1) / len(self.counted[name]) ** 0.5)
 
 
 def shown_pairs(ratios: int) -> list[tuple[int, int]]:

@@ -37,7 +37,7 @@ def is_worse(difference_g: NDArray[np.float64], level: float, seeds: SeedVarianc
 
     Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, over what it contributes beyond the other by translation
     group (g; NaN where a group has no figure): could other questions have told them apart the other way round? And
-    Student's t of the gap between them: could other seeds? Without `seeds` two trained models are compared as they are.
+    Student's t of the gap between them: could other seeds? Without `seeds` trained models are compared as they are.
     """
     from scipy.stats import wilcoxon  # takes a second to import
 

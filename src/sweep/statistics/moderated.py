@@ -29,9 +29,10 @@ def moderated_difference(own: float, peers: Sequence[Values]) -> SeedVariance:
 
         s2 = w s0 + (1 - w) s,   w = d0 / (d0 + k - 1),   d0 = min(PRIOR, (R - 1)(k - 1))
 
-    `own` is the pair's s = var_s(mean_g d), s0 the mean of the same over all pairs. s0 holds s, too; so if all systems'
-    seeds spread alike, s2 has (k - 1) / ((1 - w (R-2)/(R-1))^2 + (R-2) w^2/(R-1)^2) degrees of freedom (Satterthwaite
-    1946), fewer than d0 + k - 1.
+    `own` is the pair's s = var_s(mean_g d), s0 the mean of the same over all pairs. s0 holds s, too; so if the seeds
+    of all systems spread alike, s2 has the degrees of freedom (Satterthwaite 1946)
+
+        (k - 1) / ((1 - w (R - 2) / (R - 1))^2 + (R - 2) w^2 / (R - 1)^2)
     """
     systems, spare = len(peers), len(peers[0]) - 1
     mean_rs = _means(peers)
@@ -43,7 +44,7 @@ def moderated_difference(own: float, peers: Sequence[Values]) -> SeedVariance:
 
 
 def moderated_figure(own: float, peers: Sequence[Values]) -> SeedVariance:
-    """The variance between seeds of one system's figure, `own`, drawn in the same way towards the mean over R systems.
+    """The variance between seeds of one system's figure, `own`, drawn likewise towards the mean over R systems.
 
     The same seed may do the same to all systems, which leaves the mean fewer degrees of freedom: with r the
     correlation of two systems over seeds (estimated), its variance is c = (1 + (R - 1) r^2) / R of a single one's.
@@ -72,7 +73,7 @@ def _means(peers: Sequence[Values]) -> Values:
 def _interaction(mean_rs: Values) -> float:
     """The mean square of what is left when systems and seeds are taken out: half of what pairs differ by."""
     left_rs = mean_rs - mean_rs.mean(0) - mean_rs.mean(1, keepdims=True) + mean_rs.mean()
-    return float((left_rs**2).sum()) / ((len(mean_rs) - 1) * (mean_rs.shape[1] - 1))
+    return float((left_rs**2).sum() / ((len(mean_rs) - 1) * (mean_rs.shape[1] - 1)))
 
 
 def _weight(systems: int, spare: int) -> float:
