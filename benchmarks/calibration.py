@@ -1,7 +1,7 @@
 """Are the statistics right? False positives, coverage and power, from simulated studies and from real trainings.
 
-    python benchmarks/calibration.py [--studies 2000] [--seeds 2 3 5 10] [--pruned 300]
-    python benchmarks/calibration.py --trainings FOLDER [--train 20] [--draws 25]
+    python benchmarks/calibration.py [--studies 3000] [--seeds 2 3 5 10] [--pruned 400]
+    python benchmarks/calibration.py --trainings FOLDER [--train 20] [--draws 4000]
 
 A simulated study has 5 ratios x k seeds x G translation groups: what a group contributes is the sum of effects of the
 group, of the ratio on that group, of the seed, of the seed on that group, and the ratio's true effect. Every figure
@@ -165,14 +165,14 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 def main() -> None:
     """Print a table for each kind of noise, or for the trainings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--studies", type=int, default=3000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 5, 10])
-    parser.add_argument("--pruned", type=int, default=300, metavar="STUDIES", help="of the Wilcoxon pruner")
+    parser.add_argument("--pruned", type=int, default=400, metavar="STUDIES", help="of the Wilcoxon pruner")
     parser.add_argument(
         "--trainings", type=Path, metavar="FOLDER", help="real trainings instead; kept in this folder"
     )
     parser.add_argument("--train", type=int, default=20, help="how many, at least 15")
-    parser.add_argument("--draws", type=int, default=25, help="for each of 40 choices of three quarters of them")
+    parser.add_argument("--draws", type=int, default=4000, help="of sets of seeds")
     options = parser.parse_args()
     if options.trainings is not None:
         for title, heads, rows in one_ratio.tables(options.trainings, options.train, options.draws):

@@ -48,6 +48,7 @@ def of_equal(systems: Sequence[Values], truth: float = 0.0) -> dict[str, float]:
     """What is concluded of equal ratios, whose true figure is `truth`. Shares of pairs or ratios, or 0 and 1."""
     seeds, places = len(systems[0]), range(len(systems))
     tests = [paired_difference(systems[a], systems[b], systems) for a, b in shown_pairs(len(systems))]
+    crossed = [crossed_difference(systems[a], systems[b]) for a, b in shown_pairs(len(systems))]
     figures = [figure_of(value_sg, systems).interval() for value_sg in systems]
     given_up = [
         p_worse(systems[-1][:look], [other[:look] for other in systems[:-1]], len(systems) - 1, seeds) < LEVEL
@@ -59,7 +60,7 @@ def of_equal(systems: Sequence[Values], truth: float = 0.0) -> dict[str, float]:
         "pairs": float(np.mean([test.p < LEVEL for test in tests])),
         **{f"pair {place}": test.p < LEVEL for place, test in enumerate(tests)},
         "table": min(holm([test.p for test in tests])) < LEVEL,
-        "crossed": crossed_difference(systems[0], systems[1]).p < LEVEL,
+        "crossed": float(np.mean([one.p < LEVEL for one in crossed])),
         "alone": float(alone) < LEVEL,
         "difference": float(np.mean([low <= 0 <= high for low, high in (test.interval() for test in tests)])),
         "figure": float(np.mean([low <= truth <= high for low, high in figures])),

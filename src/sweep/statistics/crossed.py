@@ -45,9 +45,9 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided confidence interval."""
-        from scipy.stats import t  # takes a second to import
+        from scipy.special import stdtrit  # Student's t, as scipy.stats has it, which takes a second to import
 
-        half = float(t.ppf((1 + level) / 2, self.df)) * self.error if self.error else 0.0
+        half = float(stdtrit(self.df, (1 + level) / 2)) * self.error if self.error else 0.0
         return self.value - half, self.value + half
 
     @property
@@ -68,11 +68,11 @@ class Estimate:
         return max(self.p_above(-margin), self.p_below(margin))
 
     def _tail(self, distance: float) -> float:
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         if self.error == 0.0:  # identical systems, or a difference that is the same everywhere
             return 0.0 if distance > 0 else 1.0
-        return float(t.sf(distance / self.error, self.df))
+        return float(stdtr(self.df, -distance / self.error))
 
 
 def contributions(value_cg: Values) -> Values:
