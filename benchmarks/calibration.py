@@ -47,7 +47,6 @@ SHARES = {
 FIGURES = {
     "plain maximum, too high by": "plain",
     "cross-fitted best, too high by": "fitted",
-    "size of the set": "size",
 }
 
 
@@ -185,6 +184,9 @@ def main() -> None:
             [text, *(f"{tally.mean(name):.3f} ± {tally.error(name):.3f}" for tally in tallies)]
             for text, name in SHARES.items()
         ]
+        rows.append(
+            ["size of the set", *(f"{tally.mean('size'):.2f} ± {tally.error('size'):.2f}" for tally in tallies)]
+        )
         rows += [
             [text, *(f"{tally.mean(name):.4f} ± {tally.error(name):.4f}" for tally in tallies)]
             for text, name in FIGURES.items()
