@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import one_ratio
+from sweep.statistics import moderated
 from sweep.statistics.best import may_be_best
 from sweep.statistics.crossed import crossed_difference, paired_difference
 from sweep.statistics.looks import is_worse, share_of_look
@@ -161,47 +162,50 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> No
         print(f"| {' | '.join(row)} |", flush=True)
 
 
+def print_studies(noise: Noise, counts: Sequence[int], studies: int) -> None:
+    """The table of one kind of noise: a column for each number of seeds."""
+    tallies = [simulate(noise, seeds, studies) for seeds in counts]
+    digits = dict.fromkeys(SHARES, 3) | {"size of the set": 2} | dict.fromkeys(FIGURES, 4)
+    rows = [
+        [text, *(f"{tally.mean(name):.{digits[text]}f} ± {tally.error(name):.{digits[text]}f}" for tally in tallies)]
+        for text, name in (SHARES | {"size of the set": "size"} | FIGURES).items()
+    ]
+    heads = ["", *(f"{seeds} seeds" for seeds in counts)]
+    table(f"{noise.name}: {noise.groups} groups, {studies} studies of {RATIOS} ratios", heads, rows)
+
+
+def print_pruned(counts: Sequence[int], studies: int) -> None:
+    """The table of the Wilcoxon pruner: a row for each kind of noise."""
+    rows = []
+    for noise in NOISES[:3]:
+        tallies = [pruned(noise, seeds, studies) for seeds in counts]
+        rows.append([noise.name, *(f"{one.mean('pruned'):.3f} ± {one.error('pruned'):.3f}" for one in tallies)])
+    heads = ["", *(f"{seeds} seed{'s' * (seeds > 1)}" for seeds in counts)]
+    table(f"Equal trials that the Wilcoxon pruner gives up, in {studies} studies", heads, rows)
+
+
 def main() -> None:
     """Print a table for each kind of noise, or for the trainings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=3000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 5, 10])
-    parser.add_argument("--pruned", type=int, default=400, metavar="STUDIES", help="of the Wilcoxon pruner")
+    parser.add_argument("--pruned", type=int, default=400, metavar="STUDIES", help="of the Wilcoxon pruner; 0: none")
+    parser.add_argument("--prior", type=int, help="what the mean over all ratios counts for; 0: a pair's own alone")
     parser.add_argument(
-        "--trainings", type=Path, metavar="FOLDER", help="real trainings instead; kept in this folder"
+        "--trainings", type=Path, metavar="FOLDER", help="real trainings instead, kept in this folder"
     )
-    parser.add_argument("--train", type=int, default=20, help="how many, at least 15")
+    parser.add_argument("--train", type=int, default=20, help="how many")
     parser.add_argument("--draws", type=int, default=4000, help="of sets of seeds")
     options = parser.parse_args()
+    moderated.PRIOR = moderated.PRIOR if options.prior is None else options.prior
     if options.trainings is not None:
         for title, heads, rows in one_ratio.tables(options.trainings, options.train, options.draws):
             table(title, heads, rows)
         return
-    heads = ["", *(f"{seeds} seeds" for seeds in options.seeds)]
     for noise in NOISES:
-        tallies = [simulate(noise, seeds, options.studies) for seeds in options.seeds]
-        rows = [
-            [text, *(f"{tally.mean(name):.3f} ± {tally.error(name):.3f}" for tally in tallies)]
-            for text, name in SHARES.items()
-        ]
-        rows.append(
-            ["size of the set", *(f"{tally.mean('size'):.2f} ± {tally.error('size'):.2f}" for tally in tallies)]
-        )
-        rows += [
-            [text, *(f"{tally.mean(name):.4f} ± {tally.error(name):.4f}" for tally in tallies)]
-            for text, name in FIGURES.items()
-        ]
-        table(f"{noise.name}: {noise.groups} groups, {options.studies} studies of {RATIOS} ratios", heads, rows)
-    counts = [1, *(seeds for seeds in options.seeds if seeds <= 5)]
-    rows = []
-    for noise in NOISES[:3]:
-        tallies = [pruned(noise, seeds, options.pruned) for seeds in counts]
-        rows.append([noise.name, *(f"{one.mean('pruned'):.3f} ± {one.error('pruned'):.3f}" for one in tallies)])
-    table(
-        "Equal trials that the Wilcoxon pruner gives up",
-        ["", *(f"{count} seed{'s' * (count > 1)}" for count in counts)],
-        rows,
-    )
+        print_studies(noise, options.seeds, options.studies)
+    if options.pruned:
+        print_pruned([1, *(seeds for seeds in options.seeds if seeds <= 5)], options.pruned)
 
 
 if __name__ == "__main__":
