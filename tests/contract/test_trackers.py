@@ -54,6 +54,7 @@ class ShownByMlflow(Shown):
             found[run.data.tags["sweep.key"]] = {
                 "status": run.info.status,
                 "reason": run.data.tags.get("sweep.reason"),
+                "note": run.data.tags.get("mlflow.note.content"),
                 "rows": sorted((row.key.replace("_at_", "@"), row.value, row.timestamp, row.step) for row in history),
                 "parameters": run.data.params,
                 "tags": {
@@ -92,6 +93,7 @@ class ShownAsJsonLines(Shown):
                 run |= {"status": line["status"], "reason": line.get("reason")}
         for run in found.values():
             run["rows"].sort()
+            run["note"] = run["tags"].pop("sweep.note", None)
         return found
 
     def lose(self) -> None:
@@ -164,10 +166,12 @@ class TestTracker:
         assert (shown.runs()["a"]["status"], shown.runs()["a"].get("reason")) == ("RUNNING", None)
         tracker.end(run.id, "FINISHED")
         assert (shown.runs()["a"]["status"], shown.runs()["a"].get("reason")) == ("FINISHED", None)
-        tracker.close("FAILED")
-        assert shown.runs()["study"]["status"] == "FAILED"
-        opened(shown)
+        tracker.close("FAILED", "chosen among 2")
+        assert (shown.runs()["study"]["status"], shown.runs()["study"]["note"]) == ("FAILED", "chosen among 2")
+        again, _ = opened(shown)
         assert shown.runs()["study"]["status"] == "RUNNING"
+        again.close("FINISHED", "chosen among 3")
+        assert (shown.runs()["study"]["status"], shown.runs()["study"]["note"]) == ("FINISHED", "chosen among 3")
 
     def test_a_discarded_run_is_gone_and_its_trial_gets_a_new_one(self, shown: Shown) -> None:
         tracker, _ = opened(shown)

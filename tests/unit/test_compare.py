@@ -280,6 +280,11 @@ def test_the_table_and_the_csv(
     tuned = next(line for line in printed.out.splitlines() if "mono/map" in line and "tuned" in line)
     cells = [cell.strip() for cell in tuned.split("│")[1:-1]]
     first = {name: float(value) for name, value in rows[0].items() if name not in ("metric", "reference", "system")}
+    (tuned_map, _) = compare(systems[0], systems[1:], "mono/map")
+    assert (first["margin"], first["p_equal"]) == (0.01, tuned_map.estimate.p_equivalent(0.01))
+    assert float(rows[1]["p_equal"]) == 0  # the same ranks
+    assert [(row["margin"], row["p_equal"]) for row in rows[2:]] == [("", "")] * 2  # distances have no margin
+    assert "p (equal): of two one-sided tests; small if the difference is within ±0.01." in printed.out
     assert cells == [
         "mono/map",
         "tuned",
@@ -289,7 +294,18 @@ def test_the_table_and_the_csv(
         f"{first['low']:+.4f} to {first['high']:+.4f}",
         f"{first['p']:.4f}",
         f"{first['p_holm']:.4f}",
+        f"{first['p_equal']:.4f}",
     ]
+
+
+def test_a_wide_margin_makes_all_equal(results: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    arguments = [str(results / "bad"), str(results / "good"), "--metric=mono/map", f"--output={file}"]
+    assert main([*arguments, "--margin=1"]) == 0
+    assert float(table(file)[0]["p_equal"]) < 1e-6
+    for margin in ("0", "1.5", "wide"):
+        with pytest.raises(SystemExit, match="2"):
+            main([*arguments, f"--margin={margin}"])
 
 
 def test_the_default_metrics_are_compared(results: Path, tmp_path: Path) -> None:
@@ -362,6 +378,7 @@ def test_names_seeds_and_paths_with_commas_and_equals_signs(
         (["bad", "good", "--metric=mono/mapp"], "error: 'mono/mapp': bad has agreement"),
         (["bad", "good", "--metric=geometry/mexa"], "error: 'geometry/mexa': metrics of geometry come from"),
         (["bad", "smaller"], "error: smaller and bad did not answer the same questions"),
+        (["bad", "tiers"], "error: tiers and bad differ in their tiers: high is de en or en; low is th or de th"),
         (["bad", "bad,smaller"], "error: smaller/ranks.parquet and bad/ranks.parquet are not of the same questions"),
     ],
 )
@@ -376,6 +393,10 @@ def test_bad_input_is_one_message_and_status_2(
     for name in ("bad", "good"):
         (tmp_path / name).symlink_to(results / name)
     result(tmp_path / "smaller", 0.5, bench=toy(groups=GROUPS - 1))
+    ranking, _ = read_ranking(results / "bad/ranks.parquet")
+    write_ranking(
+        tmp_path / "tiers/ranks.parquet", ranking, {"high": frozenset({"en"}), "low": frozenset({"th", "de"})}
+    )
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "metrics.json").write_text("{}")
     (tmp_path / "note.txt").write_text("no ranks")
@@ -449,7 +470,8 @@ def test_ratios_against_the_single_kinds_and_one_half(tmp_path: Path) -> None:
     systems = {ratio: load_system(f"{ratio:g}", of_ratio, [1, 0]) for ratio, of_ratio in files.items()}
     expected = compare_each([systems[ratio] for ratio in (0.0, 0.5, 1.0)], list(systems.values()), "pooled/map")
     for ratio, row in rows.items():
-        assert row.figure == figure(systems[ratio], "pooled/map")
+        assert row.figure == figure(systems[ratio], "pooled/map", list(systems.values()))
+        assert row.figure != figure(systems[ratio], "pooled/map")  # two seeds lean on those of the other ratios
         for reference, comparison in row.against.items():
             if comparison is not None:
                 assert comparison == expected[reference, f"{ratio:g}"]
@@ -555,9 +577,8 @@ def test_ratios_of_a_searched_config_group(tmp_path: Path) -> None:
     (rows,) = ratio_rows(folder, records, MAXIMIZE, "toy").values()
     assert [(row.ratio, row.seeds) for row in rows] == [(0.0, 2), (0.5, 2), (1.0, 2)]
     assert all(list(row.against) == ["0", "0.5", "1"] for row in rows)
-    assert rows[1].figure == figure(
-        load_system("0.5", [folder.trial(f"ratio=hybrid,seed={seed}").ranks for seed in (0, 1)]), "pooled/map"
-    )
+    hybrid = load_system("0.5", [folder.trial(f"ratio=hybrid,seed={seed}").ranks for seed in (0, 1)])
+    assert rows[1].figure.value == figure(hybrid, "pooled/map").value
     rows_of_ratios = [line.split()[0] for line in printed(folder, records) if line.strip()[:1].isdigit()]
     assert rows_of_ratios == ["0", "0.5", "1", "0.5", "1", "1"]
     folder.trial("ratio=hybrid,seed=0").config.unlink()  # as studies of earlier versions may have it

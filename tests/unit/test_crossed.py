@@ -1,24 +1,13 @@
-"""Two kinds of chance: the crossed design against scipy and by hand, and error rates by simulation."""
-
-from collections.abc import Sequence
+"""Two kinds of chance: the crossed design against scipy and by hand."""
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import stats
 
-from sweep.statistics.best import cross_fitted, may_be_best
-from sweep.statistics.crossed import (
-    SeedVariance,
-    crossed_difference,
-    estimate,
-    moderated,
-    paired_difference,
-)
-from sweep.statistics.looks import p_beyond_seeds, p_worse
-from sweep.statistics.uncertainty import holm
+from sweep.statistics.crossed import crossed_difference, estimate, figure_of, paired_difference
+from sweep.statistics.looks import is_worse, p_beyond_seeds, p_worse, share_of_look
+from sweep.statistics.moderated import SeedVariance, moderated_difference, moderated_figure, pooled_within
 
-Values = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 
 # Against what is known ----------------------------------------------------------------------------------------
@@ -65,20 +54,45 @@ def test_the_worked_example() -> None:
 def test_the_variance_between_seeds_is_drawn_towards_that_of_all_pairs() -> None:
     peers = [RNG.normal(size=(3, 1)) for _ in range(4)]
     pairs = [(peers[a] - peers[b])[:, 0].var(ddof=1) for a in range(4) for b in range(a)]
-    both = moderated(0.5, peers)
-    assert both.variance == pytest.approx((6 * np.mean(pairs) + 2 * 0.5) / 8)
-    assert both.df == pytest.approx(16 * 2 / 6)
-    assert moderated(0.5, peers[:2]).df == 2  # of a single pair nothing is gained
+    both = moderated_difference(0.5, peers)
+    assert both.variance == pytest.approx((3 * np.mean(pairs) + 2 * 0.5) / 5)
+    assert both.df == pytest.approx(2 / ((1 - 0.6 * 2 / 3) ** 2 + 2 * 0.6**2 / 9))
+    figures = [peer[:, 0].var(ddof=1) for peer in peers]
+    assert moderated_figure(0.5, peers).variance == pytest.approx((3 * np.mean(figures) + 2 * 0.5) / 5)
 
 
-def test_degrees_of_freedom_of_the_moderated_variance() -> None:
+def test_with_many_seeds_the_others_weigh_little() -> None:
+    peers = [RNG.normal(size=(100, 1)) for _ in range(5)]
+    assert moderated_difference(0.0, peers).variance < 0.04 * 2
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 6])
+def test_degrees_of_freedom_of_the_moderated_variance(seeds: int) -> None:
     """From its own spread: a variance with df degrees of freedom has relative variance 2 / df."""
     rng = np.random.default_rng(1)
-    drawn = []
-    for _ in range(20_000):
-        peers = list(rng.normal(size=(5, 3, 1)))
-        drawn.append(moderated(float((peers[0] - peers[1])[:, 0].var(ddof=1)), peers).variance)
-    assert 2 * np.mean(drawn) ** 2 / np.var(drawn) == pytest.approx(25 * 2 / 7, rel=0.04)
+    pairs, figures = [], []
+    for _ in range(5_000):
+        peers = list(rng.normal(size=(5, seeds, 1)))
+        pairs.append(moderated_difference(float((peers[0] - peers[1])[:, 0].var(ddof=1)), peers))
+        figures.append(moderated_figure(float(peers[0][:, 0].var(ddof=1)), peers))
+    for drawn in (pairs, figures):
+        variances = [one.variance for one in drawn]
+        df = np.mean([one.df for one in drawn])
+        assert 2 * np.mean(variances) ** 2 / np.var(variances) == pytest.approx(df, rel=0.12)
+    assert len({one.df for one in pairs}) == 1
+
+
+def test_seeds_that_do_the_same_to_all_ratios_teach_nothing_about_a_figure() -> None:
+    same_sg = RNG.normal(size=(2, 1))
+    drawn = moderated_figure(float(same_sg[:, 0].var(ddof=1)), [same_sg + shift for shift in (0, 1, 2)])
+    assert (drawn.variance, drawn.df) == (pytest.approx(same_sg[:, 0].var(ddof=1)), pytest.approx(1))
+
+
+def test_one_systems_figure_leans_on_others_with_two_seeds_only() -> None:
+    for seeds in (1, 2, 3):
+        peers = [RNG.normal(size=(seeds, 50)) for _ in range(4)]
+        assert (figure_of(peers[0], peers) == estimate(peers[0])) == (seeds != 2)
+        assert figure_of(peers[0], peers[:2]) == estimate(peers[0])
 
 
 def test_two_systems_of_other_peers_or_two_seeds() -> None:
@@ -106,89 +120,11 @@ def test_equivalence_is_two_tests() -> None:
     assert one.p_equivalent(1e-9) > 0.5
 
 
-# Error rates: a fast version of benchmarks/calibration.py --------------------------------------------------------
-
-
-def study(
-    rng: np.random.Generator, seeds: int, effects: Sequence[float] = (0, 0, 0, 0), factors: Sequence[float] = (1,)
-) -> list[Values]:
-    """Ratios whose seeds differ so much that questions alone are wrong every third time."""
-    ratios, groups = len(effects), 60
-    factor_r11 = np.resize(np.array(factors, float), ratios)[:, None, None]
-    value_rsg = (
-        np.array(effects)[:, None, None]
-        + rng.normal(0, 0.15, (1, 1, groups))
-        + factor_r11 * rng.normal(0, 0.02, (ratios, seeds, 1))
-        + factor_r11 * rng.normal(0, 0.01, (1, seeds, 1))
-        + rng.normal(0, 0.10, (ratios, seeds, groups))
-    )
-    return list(value_rsg)
-
-
-@pytest.mark.parametrize(("seeds", "factors"), [(2, (1,)), (3, (1,)), (5, (1,)), (3, (0.7, 1.4))])
-def test_equal_ratios_are_called_different_as_often_as_it_says(seeds: int, factors: Sequence[float]) -> None:
-    rng = np.random.default_rng(seeds)
-    single, table, alone, covered, dropped, excess = [], [], [], [], [], []
-    for _ in range(500):
-        systems = study(rng, seeds, factors=factors)
-        tests = [paired_difference(systems[a], systems[b], systems) for a in range(4) for b in range(a)]
-        single += [test.p < 0.05 for test in tests]
-        table.append(min(holm([test.p for test in tests])) < 0.05)
-        alone.append(stats.ttest_rel(systems[0].mean(0), systems[1].mean(0)).pvalue < 0.05)
-        low, high = tests[0].interval()
-        covered.append((low <= 0 <= high) == (tests[0].p >= 0.05))
-        looks = [([other[:look] for other in systems[1:]], systems[0][:look]) for look in range(1, seeds)]
-        dropped.append(any(p_worse(own_sg, rivals, 3, seeds) < 0.05 for rivals, own_sg in looks))
-        excess.append(cross_fitted(systems, splits=2))
-    assert 0.03 <= np.mean(single) <= 0.07
-    assert np.mean(table) <= 0.07
-    assert np.mean(alone) > 0.1  # what counting questions alone comes to
-    assert all(covered)
-    assert np.mean(dropped) <= 0.06
-    assert abs(np.mean(excess)) < 3 * np.std(excess) / len(excess) ** 0.5
-    assert np.mean([max(value_sg.mean() for value_sg in study(rng, seeds)) for _ in range(100)]) > 0.004
-
-
-def test_systems_with_other_seeds() -> None:
-    rng = np.random.default_rng(4)
-    wrong, covered = [], []
-    for _ in range(1000):
-        a_sg, b_sg = (study(rng, seeds)[0] for seeds in (3, 4))
-        shared_g = rng.normal(0, 0.3, 60)  # the same questions
-        one = crossed_difference(a_sg + shared_g, b_sg + shared_g)
-        wrong.append(one.p < 0.05)
-        low, high = one.interval()
-        covered.append(low <= 0 <= high)
-    assert 0.03 <= np.mean(wrong) <= 0.07
-    assert 0.93 <= np.mean(covered) <= 0.97
-
-
-def test_one_systems_interval_covers_its_figure() -> None:
-    rng = np.random.default_rng(5)
-    ends = [estimate(study(rng, seeds=4)[0]).interval() for _ in range(1000)]
-    assert 0.92 <= np.mean([low <= 0 <= high for low, high in ends]) <= 0.975
-
-
-def test_the_set_holds_the_best_and_leaves_out_what_is_worse() -> None:
-    rng = np.random.default_rng(6)
-    kept = [may_be_best(study(rng, 3, (0.0, 0.02, 0.03, -0.3))) for _ in range(400)]
-    assert np.mean([2 in places for places in kept]) >= 0.95
-    assert np.mean([3 in places for places in kept]) < 0.05
-    assert np.mean([1 in places for places in kept]) > 0.5
-    assert may_be_best(study(rng, 3)[:1]) == [0]
-
-
-def test_the_cross_fitted_figure_of_a_clear_best_is_its_own() -> None:
-    systems = study(RNG, 3, (0.0, 0.0, 0.5, 0.0))
-    assert cross_fitted(systems) == pytest.approx(systems[2].mean())
-    assert cross_fitted([value_sg[:1] for value_sg in systems]) == pytest.approx(systems[2][0].mean())
-
-
 # Giving up ----------------------------------------------------------------------------------------------------
 
 
 def test_one_seed_gives_nothing_up_and_corrections_are_for_all_points_and_looks() -> None:
-    own_sg, *others = study(RNG, 4, (-0.05, 0, 0, 0))
+    own_sg, *others = (RNG.normal(mean, 0.1, (4, 60)) for mean in (-0.05, 0, 0, 0))
     assert p_worse(own_sg[:1], [other[:1] for other in others], 3, 4) == 1
     assert p_worse(own_sg, [], 0, 4) == 1
     best = max(others, key=lambda other: float(other.mean()))
@@ -203,3 +139,18 @@ def test_a_gap_beyond_the_seeds() -> None:
     assert p_beyond_seeds(0.05, seeds, 1) == pytest.approx(stats.t.sf(0.05 / (0.01 * 2**0.5), 4))
     assert p_beyond_seeds(0.05, SeedVariance(0, 4), 1) == 0
     assert p_beyond_seeds(-0.05, SeedVariance(0, 4), 1) == 1
+
+
+def test_a_training_is_worse_by_its_questions_and_beyond_its_seeds() -> None:
+    worse_g = np.append(RNG.normal(-0.05, 0.05, 80), np.nan)
+    assert is_worse(worse_g, 0.05)
+    assert not is_worse(-worse_g, 0.05)
+    assert not is_worse(np.zeros(80), 0.05)
+    assert is_worse(worse_g, 0.05, SeedVariance(0.005**2, 4))
+    assert not is_worse(worse_g, 0.05, SeedVariance(0.05**2, 4))
+
+
+def test_looks_share_the_error_rate() -> None:
+    assert sum(map(share_of_look, range(1, 10_000))) == pytest.approx(1, abs=1e-3)
+    assert pooled_within([[1.0], [2.0]]) is None
+    assert pooled_within([[1.0, 3.0], [2.0], [5.0, 5.0, 8.0]]) == SeedVariance(pytest.approx((2 + 6) / 3), 3)

@@ -199,7 +199,8 @@ def test_the_study_chooses_by_one_half_and_tells_of_the_other(tmp_path: Path) ->
     assert lines[0] == "toy+report: mean ± standard deviation over 2 seeds"
     assert "Points are chosen by one half of the questions; every figure here is of the other half." in lines
     start = lines.index("How sure: toy+report/pooled/map, 95 % intervals over questions and 2 seeds")
-    sure = {line.split()[0]: float(line.split()[1]) for line in lines[start:] if re.match(r"(0|0\.5|1) 0\.", line)}
+    end = next(place for place, line in enumerate(lines) if line.startswith("Differences"))
+    sure = {line.split()[0]: float(line.split()[1]) for line in lines[start:end] if re.match(r"(0|0\.5|1) 0\.", line)}
     assert sure == {f"{ratio:g}": round(value, 3) for ratio, value in means["report"].items()}
     row = store.folder.trials_csv.read_text().splitlines()[0].split(",")
     assert {"toy/pooled/map", "toy+select/pooled/map", "toy+report/pooled/map"} <= set(row)

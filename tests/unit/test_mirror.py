@@ -71,6 +71,21 @@ def status(folder: StudyFolder, key: str = "a") -> str:
 CURVE = [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
+def test_a_study_says_among_how_many_its_best_is_chosen(folder: StudyFolder) -> None:
+    trials = [trial(folder, key, state="COMPLETE") for key in "abc"]
+    records = [replace(trials[0], parameters={"x": 1}), *(replace(one, parameters={"x": 2}) for one in trials[1:])]
+    for shown, among in (
+        (records[:1], None),
+        (records[1:], "2 trials of one point"),
+        (records, "3 trials of 2 points"),
+    ):
+        mirror(folder).send(Snapshot(shown, "FINISHED"))
+        notes = [
+            line["tags"]["sweep.note"] for line in lines(folder, "study") if "sweep.note" in line.get("tags", {})
+        ]
+        assert not notes if among is None else f"chosen among {among}: its figure is too high" in notes[-1]
+
+
 def test_a_finished_trial_is_sent_once_and_its_folder_is_not_looked_at_again(folder: StudyFolder) -> None:
     record = trial(folder, state="COMPLETE")
     first = mirror(folder)

@@ -14,6 +14,7 @@ from sweep.commands.command_line import console, run
 from sweep.errors import InputError, SweepError
 from sweep.records.files import write_atomically
 from sweep.settings.metric_key import MetricKey
+from sweep.settings.reporting import DEFAULT_REPORT, WITH_MARGIN
 
 if TYPE_CHECKING:
     from sweep.evaluation.comparison import Comparison
@@ -35,8 +36,9 @@ examples:
 
 p: two-sided t test over seeds and translation groups, paired by seed where the results' folders tell the seeds and
 both systems have the same ones; Holm: corrected for all systems compared with the reference by that metric.
-Intervals: 95 %, of the difference, from the same standard error. With one seed a side p is of these two trained
-models, not of how they were trained. docs/statistics.md has the formulas."""
+Intervals: 95 %, of the difference, from the same standard error. p (equal): two one-sided tests that mAP or
+alignment_consistency differ by less than --margin; a large p of a difference is no evidence of equality. With one
+seed a side p is of these two trained models, not of how they were trained. docs/statistics.md has the formulas."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,15 +53,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("reference", help="the result that the others are compared with")
     parser.add_argument("others", nargs="+", metavar="other", help="results to compare with it")
     parser.add_argument("--metric", action="append", metavar="KEY", help="as in metrics.json, without the benchmark")
+    parser.add_argument(
+        "--margin",
+        type=_margin,
+        default=DEFAULT_REPORT.margin,
+        metavar="SIZE",
+        help=f"differences within it count as none, in (0, 1]; default {DEFAULT_REPORT.margin:g}, as report.margin",
+    )
     parser.add_argument("--output", metavar="FILE.csv", help="write the table there, too")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(argv)
-    return run(
-        lambda: _compare([options.reference, *options.others], options.metric, options.output), options.traceback
-    )
+    results = [options.reference, *options.others]
+    return run(lambda: _compare(results, options.metric, options.margin, options.output), options.traceback)
 
 
-def _compare(results: list[str], metrics: list[str] | None, output: str | None) -> int:
+def _margin(text: str) -> float:
+    """Raises ArgumentTypeError, which argparse prints."""
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = 0.0
+    if not 0 < margin <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not in (0, 1]")
+    return margin
+
+
+def _compare(results: list[str], metrics: list[str] | None, margin: float, output: str | None) -> int:
     from sweep.evaluation.comparison import compare, default_metrics, figure, load_system  # seconds
 
     named = [_named(result) for result in results]
@@ -73,9 +92,9 @@ def _compare(results: list[str], metrics: list[str] | None, output: str | None) 
     for metric in metrics or default_metrics(reference):
         base = figure(reference, metric).value
         rows += [(one, base, base + one.difference) for one in compare(reference, others, metric)]
-    _print(rows, reference.benchmark, reference.name, len(reference.groups))
+    _print(rows, margin, reference.benchmark, reference.name, len(reference.groups))
     if output is not None:
-        _write(rows, Path(output))
+        _write(rows, margin, Path(output))
     return 0
 
 
@@ -131,15 +150,23 @@ def _is_trained(files: Sequence[Path]) -> bool:
     return any(file.absolute().parent.parent.name != "baselines" for file in files)
 
 
-def _print(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> None:
+def _p_equal(comparison: "Comparison", margin: float) -> float | None:
+    """None for a metric that a margin is not for."""
+    if MetricKey.within("", comparison.metric).metric not in WITH_MARGIN:
+        return None
+    return comparison.estimate.p_equivalent(margin)
+
+
+def _print(rows: "list[Row]", margin: float, benchmark: str, reference: str, groups: int) -> None:
     from sweep.evaluation.metrics import digits_of
 
     table = Table(title=f"{benchmark}: {groups:,} translation groups; reference: {reference}", title_justify="left")
-    for title in ("metric", "system", "reference", "system's", "difference", "95 %", "p", "p (Holm)"):
+    for title in ("metric", "system", "reference", "system's", "difference", "95 %", "p", "p (Holm)", "p (equal)"):
         table.add_column(title, justify="left" if title in ("metric", "system") else "right", overflow="fold")
     for comparison, base, value in rows:
         digits = digits_of(MetricKey.within(benchmark, comparison.metric))
         low, high = comparison.interval
+        p_equal = _p_equal(comparison, margin)
         table.add_row(
             comparison.metric,
             comparison.system,
@@ -149,22 +176,27 @@ def _print(rows: "list[Row]", benchmark: str, reference: str, groups: int) -> No
             f"{low:+.{digits}f} to {high:+.{digits}f}",
             f"{comparison.p:.4f}",
             f"{comparison.p_holm:.4f}",
+            "–" if p_equal is None else f"{p_equal:.4f}",
         )
     console().print(table, markup=False)
+    if any(_p_equal(comparison, margin) is not None for comparison, *_ in rows):
+        console().print(f"p (equal): of two one-sided tests; small if the difference is within ±{margin:g}.")
     if any(not comparison.estimate.over_seeds for comparison, *_ in rows):
         console().print("p compares these two trained models: with one seed nothing is known about others.")
     if any(comparison.estimate.approximate for comparison, *_ in rows):
         console().print("Two seeds: approximate, the variance between seeds leans on that of all systems.")
 
 
-def _write(rows: "list[Row]", file: Path) -> None:
+def _write(rows: "list[Row]", margin: float, file: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ["metric", "reference", "system", "reference_value", "system_value", "difference", "low", "high", "p"]
-    writer.writerow([*columns, "p_holm"])
+    writer.writerow([*columns, "p_holm", "margin", "p_equal"])
     for one, base, value in rows:
         names = one.metric, one.reference, one.system
-        writer.writerow([*names, base, value, one.difference, *one.interval, one.p, one.p_holm])
+        p_equal = _p_equal(one, margin)
+        equal = ["", ""] if p_equal is None else [margin, p_equal]
+        writer.writerow([*names, base, value, one.difference, *one.interval, one.p, one.p_holm, *equal])
     try:
         write_atomically(file, text.getvalue())
     except OSError as error:

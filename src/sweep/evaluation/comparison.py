@@ -18,7 +18,14 @@ from sweep.evaluation.halves import of_half
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import last_parts
 from sweep.settings.metric_key import Half, MetricKey
-from sweep.statistics.crossed import Estimate, contributions, crossed_difference, estimate, paired_difference
+from sweep.statistics.crossed import (
+    Estimate,
+    contributions,
+    crossed_difference,
+    estimate,
+    figure_of,
+    paired_difference,
+)
 from sweep.statistics.uncertainty import Interval, holm, percentile_intervals, resampled_cell_means, weights
 
 
@@ -151,11 +158,13 @@ class Comparison:
         return self.estimate.p
 
 
-def figure(system: System, metric: str) -> Figure:
-    """A system's figure, with its interval."""
+def figure(system: System, metric: str, peers: Sequence[System] = ()) -> Figure:
+    """A system's figure, with its interval. `peers` are all systems of its study: of two seeds the variance leans on
+    that of those with the same seeds."""
     value_scg = system.values(metric)
     if len(value_scg) > 1:
-        own = estimate(system.values_sg(metric))
+        alike = [peer.values_sg(metric) for peer in peers if system.seeds is not None and peer.seeds == system.seeds]
+        own = figure_of(system.values_sg(metric), alike)
         return Figure(own.value, own.interval())
     (value_cg,) = value_scg
     resampled_bc = resampled_cell_means(value_cg, weights(value_cg.shape[1], 0))

@@ -12,11 +12,11 @@ from sweep.records.folder import StudyFolder
 from sweep.report.points import PointRow, parameters_text, value_text
 from sweep.settings import Objective
 from sweep.settings.metric_key import Half, MetricKey
+from sweep.settings.reporting import WITH_MARGIN
 from sweep.statistics.best import cross_fitted, may_be_best
 
 RATIO = "ratio.monolingual"
 GROUP, NAME = RATIO.split(".")
-WITH_MARGIN = ("map", "alignment_consistency")
 RIVALS = ("lir", "untouched", "n-grams")  # the first that a study has; fixed before anybody looks, too
 REFERENCES = (0.0, 0.5, 1.0)  # fixed before anybody looks: the two single kinds, and half of each
 MOST_TRIALS = 200  # whose ranks are read and resampled; a large study has thousands
@@ -195,7 +195,7 @@ def _table(
     rows = tuple(
         RatioRow(
             ratio,
-            figure(system, metric),
+            figure(system, metric, list(systems.values())),
             len(system.tables),
             {reference.name: compared.get((reference.name, system.name)) for reference in references},
             None if rival is None else compared[rival, system.name],

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from sweep.settings.base import Section
 
+WITH_MARGIN = ("map", "alignment_consistency")  # the metrics that a margin is for
+
 
 class ReportSettings(Section):
     """`margin`: ratios whose mAP or alignment_consistency is shown to differ by less are called equal; null: none

@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.statistics.moderated import FEWEST_PEERS, SeedVariance, moderated_difference, moderated_figure
 from sweep.statistics.uncertainty import LEVEL
 
 Values = NDArray[np.float64]
-FEWEST_PEERS = 3  # systems with the same seeds that a variance between seeds is pooled over
 OWN_ENOUGH = 3  # seeds from which on nothing is called approximate
 
 
@@ -45,9 +45,9 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided confidence interval."""
-        from scipy.stats import t  # takes a second to import
+        from scipy.special import stdtrit  # Student's t, as scipy.stats has it, which takes a second to import
 
-        half = float(t.ppf((1 + level) / 2, self.df)) * self.error if self.error else 0.0
+        half = float(stdtrit(self.df, (1 + level) / 2)) * self.error if self.error else 0.0
         return self.value - half, self.value + half
 
     @property
@@ -68,19 +68,11 @@ class Estimate:
         return max(self.p_above(-margin), self.p_below(margin))
 
     def _tail(self, distance: float) -> float:
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         if self.error == 0.0:  # identical systems, or a difference that is the same everywhere
             return 0.0 if distance > 0 else 1.0
-        return float(t.sf(distance / self.error, self.df))
-
-
-@dataclass(frozen=True)
-class SeedVariance:
-    """A variance between seeds, and its degrees of freedom."""
-
-    variance: float
-    df: float
+        return float(stdtr(self.df, -distance / self.error))
 
 
 def contributions(value_cg: Values) -> Values:
@@ -108,32 +100,25 @@ def estimate(value_sg: Values, seeds: SeedVariance | None = None) -> Estimate:
     return _combined(float(value_sg.mean()), parts, approximate=seeds is not None and parts.seeds < OWN_ENOUGH)
 
 
+def figure_of(value_sg: Values, peers: Sequence[Values] = ()) -> Estimate:
+    """The mean of one system's values. `peers` are all systems of the study with these seeds, it among them: of two
+    seeds the variance is moderated with theirs (`moderated_figure`), since one degree of freedom is too few to be
+    added to what the questions do."""
+    if len(peers) < FEWEST_PEERS or not 1 < len(value_sg) < OWN_ENOUGH:
+        return estimate(value_sg)
+    return estimate(value_sg, moderated_figure(float(value_sg.mean(1).var(ddof=1)), peers))
+
+
 def paired_difference(a_sg: Values, b_sg: Values, peers: Sequence[Values] = ()) -> Estimate:
     """B minus A for systems with the same seeds, in the same order.
 
     `peers` are all systems of the study with these seeds, A and B among them. From three on the pair's own variance
-    between seeds is moderated with theirs (`moderated`).
+    between seeds is moderated with theirs (`moderated_difference`).
     """
     difference_sg = b_sg - a_sg
     if len(peers) < FEWEST_PEERS or len(difference_sg) < 2:
         return estimate(difference_sg)
-    own = float(difference_sg.mean(1).var(ddof=1))
-    return estimate(difference_sg, moderated(own, peers))
-
-
-def moderated(own: float, peers: Sequence[Values]) -> SeedVariance:
-    """A pair's own variance between seeds, s, drawn towards s0, the mean of that of all pairs of R systems:
-
-        s2 = (df0 s0 + df s) / (df0 + df),  df0 = (R - 1)(k - 1),  df = k - 1
-
-    With k = 3 seeds the own one has 2 degrees of freedom, and among many pairs there is always one whose seeds happen
-    to agree; s0 holds s too, so s2 has R^2 (k - 1) / (R + 2) degrees of freedom (Satterthwaite), fewer than df0 + df.
-    """
-    systems, spare = len(peers), len(peers[0]) - 1
-    mean_rs = np.stack([value_sg.mean(1) for value_sg in peers])
-    centred_rs = mean_rs - mean_rs.mean(0) - mean_rs.mean(1, keepdims=True) + mean_rs.mean()
-    pooled = 2 * float((centred_rs**2).sum()) / ((systems - 1) * spare)  # the mean over pairs of var_s(mean_g d)
-    return SeedVariance(((systems - 1) * pooled + own) / systems, systems**2 * spare / (systems + 2))
+    return estimate(difference_sg, moderated_difference(float(difference_sg.mean(1).var(ddof=1)), peers))
 
 
 def crossed_difference(a_sg: Values, b_sg: Values) -> Estimate:

@@ -6,8 +6,10 @@ Shapes: s = seeds, g = translation groups.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sweep.statistics.crossed import SeedVariance, Values, paired_difference
+from sweep.statistics.crossed import Values, paired_difference
+from sweep.statistics.moderated import SeedVariance
 
 
 def p_worse(own_sg: Values, rivals: Sequence[Values], among: int, planned: int) -> float:
@@ -30,11 +32,28 @@ def share_of_look(number: int) -> float:
     return 6 / (np.pi * number) ** 2
 
 
+def is_worse(difference_g: NDArray[np.float64], level: float, seeds: SeedVariance | None = None) -> bool:
+    """Whether a training is worse than a finished one by both of two tests at this level.
+
+    Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, over what it contributes beyond the other by translation
+    group (g; NaN where a group has no figure): could other questions have told them apart the other way round? And
+    Student's t of the gap between them: could other seeds? Without `seeds` trained models are compared as they are.
+    """
+    from scipy.stats import wilcoxon  # takes a second to import
+
+    difference_g = difference_g[~np.isnan(difference_g)]
+    if not np.any(difference_g):
+        return False
+    if wilcoxon(difference_g, alternative="less", zero_method="zsplit").pvalue >= level:
+        return False
+    return seeds is None or p_beyond_seeds(-float(difference_g.mean()), seeds, 1) < level
+
+
 def p_beyond_seeds(gap: float, seeds: SeedVariance, replicates: int) -> float:
     """One-sided p of a gap between one training and the mean of `replicates` others if both came from one setting."""
-    from scipy.stats import t  # takes a second to import
+    from scipy.special import stdtr  # Student's t
 
     error = (seeds.variance * (1 + 1 / replicates)) ** 0.5
     if error == 0.0:
         return 0.0 if gap > 0 else 1.0
-    return float(t.sf(gap / error, seeds.df))
+    return float(stdtr(seeds.df, -gap / error))

@@ -1,6 +1,6 @@
 """Whether a running trial is worth going on with, by its validations and those of the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,8 @@ from optuna import pruners
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
-from sweep.statistics.crossed import SeedVariance
-from sweep.statistics.looks import p_beyond_seeds, share_of_look
+from sweep.statistics.looks import is_worse, share_of_look
+from sweep.statistics.moderated import pooled_within
 from sweep.study.trials import StoredTrial
 
 
@@ -49,8 +49,6 @@ def is_clearly_worse(
     compared as they are. A trial that is as good as the best is pruned in at most `p_threshold` of cases, whatever
     the number of its validations and of the finished trials (docs/statistics.md).
     """
-    from scipy.stats import wilcoxon  # takes a second to import
-
     given, objective = settings.pruner, settings.objectives[0]
     if step <= given.warmup_steps or len(finished) < given.startup_trials:
         return False
@@ -65,27 +63,15 @@ def is_clearly_worse(
         return False
     best = max(rivals, key=lambda trial: objective.sign * trial.values[0])  # they are COMPLETE
     difference_g = objective.sign * (own_g - value_g[best.key])
-    difference_g = difference_g[~np.isnan(difference_g)]
-    if not np.any(difference_g):
-        return False
     looks = sum(validated > given.warmup_steps for validated in own.validated if validated <= step)
     level = given.p_threshold * share_of_look(max(1, looks)) / len(rivals)
-    if wilcoxon(difference_g, alternative="less", zero_method="zsplit").pvalue >= level:
-        return False
     if len(settings.seeds) == 1:
-        return True
-    seeds = _between_seeds(rivals, {trial.key: float(value_g[trial.key].mean()) for trial in rivals})
-    return seeds is not None and p_beyond_seeds(-float(difference_g.mean()), seeds, 1) < level
-
-
-def _between_seeds(trials: Sequence[StoredTrial], figures: Mapping[str, float]) -> SeedVariance | None:
-    """The variance of a figure between the seeds of one point, pooled over points; None without replicates."""
+        return is_worse(difference_g, level)
     points: dict[str, list[float]] = {}
-    for trial in trials:
-        points.setdefault(trial.point.without_seed, []).append(figures[trial.key])
-    df = sum(len(replicates) - 1 for replicates in points.values())
-    within = sum(float(np.var(replicates)) * len(replicates) for replicates in points.values())
-    return SeedVariance(within / df, df) if df else None
+    for trial in rivals:
+        points.setdefault(trial.point.without_seed, []).append(float(value_g[trial.key].mean()))
+    seeds = pooled_within(points.values())
+    return seeds is not None and is_worse(difference_g, level, seeds)
 
 
 def write_values(folder: Path, step: int, value_g: NDArray[np.float64]) -> None:

@@ -25,6 +25,8 @@ from sweep.records.lines import append_lines, cut_torn_line
 from sweep.settings import JsonLinesTracking
 from sweep.tracking.protocol import STUDY_KEY, Place, Row, Run, Status, TrackedStudy, Tracker, TrackerAway
 
+NOTE_TAG = "sweep.note"
+
 
 class JsonLinesPlace(Place):
     """A file, in the study's folder if the settings name none."""
@@ -129,8 +131,10 @@ class JsonLinesTracker(Tracker):
                 draft.write_text("".join(kept), encoding="utf-8")
         self._runs.pop(run_id, None)
 
-    def close(self, status: Status) -> None:
-        """A line for the whole study."""
+    def close(self, status: Status, note: str | None = None) -> None:
+        """A line for the whole study; the note is a tag."""
+        if note is not None:
+            self.log(self._id(STUDY_KEY), (), tags={NOTE_TAG: note})
         self.end(self._id(STUDY_KEY), status)
 
     def _id(self, key: str) -> str:

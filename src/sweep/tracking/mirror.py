@@ -16,6 +16,7 @@ from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import flattened
 from sweep.tracking.baseline_runs import BaselineRuns
+from sweep.tracking.chosen import chosen_among
 from sweep.tracking.cursor import Cursor, Rewritten, Sent, has_more, rows_after
 from sweep.tracking.protocol import Place, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 
@@ -193,7 +194,7 @@ class Mirror:
             if sent is not None and sent.status == "RUNNING" and record.state not in ENDED:
                 tracker.end(sent.run, "KILLED")
                 self._cursor.put(record.key, replace(sent, status="KILLED"))
-        tracker.close(status)
+        tracker.close(status, chosen_among(records))
         assert self._cursor.store is not None
         self._cursor.point_to(self._cursor.store, status)
 

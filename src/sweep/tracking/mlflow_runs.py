@@ -19,7 +19,13 @@ from filelock import FileLock
 from mlflow import entities
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_SOURCE_NAME
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+)
 from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -130,9 +136,11 @@ class MlflowTracker(Tracker):
         with self._answers():
             self.client.delete_run(run_id)
 
-    def close(self, status: Status) -> None:
-        """End the parent run."""
+    def close(self, status: Status, note: str | None = None) -> None:
+        """End the parent run; the note is what MLflow shows as its description."""
         with self._answers():
+            if note is not None:
+                self.client.set_tag(self._parent, MLFLOW_RUN_NOTE, note)
             self.client.set_terminated(self._parent, status)
 
     @contextmanager

@@ -89,8 +89,8 @@ class Tracker(ABC):
         """Remove a run that shows what is no longer true; its trial gets a new one."""
 
     @abstractmethod
-    def close(self, status: Status) -> None:
-        """End the run of the whole study."""
+    def close(self, status: Status, note: str | None = None) -> None:
+        """End the run of the whole study, with a note for whoever looks at it."""
 
 
 class Place(ABC):
