@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.evaluation.columns import RESULTS
+from sweep.evaluation.columns import Column, results_for
 from sweep.evaluation.metrics import digits_of
 from sweep.report.answer import StudyAnswer
 from sweep.report.points import PointRow, Spread, best_first, cells_of, paths_of
@@ -14,6 +14,7 @@ from sweep.settings.metric_key import MetricKey
 
 MOST_POINTS = 40  # rows of the table
 MOST_FAILURES = 20
+WIDEST = 12  # characters of a column: long headings take two lines, and the table fits most terminals
 
 
 def print_summary(console: Console, answer: StudyAnswer) -> None:
@@ -55,19 +56,22 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow]) -> Table:
     for path in paths:
         table.add_column(path, justify="right", no_wrap=True)
     table.add_column("seeds", justify="right")
-    for column in RESULTS:
-        table.add_column(column.title, justify="right", overflow="fold")
+    columns = results_for(objective.metric for objective in answer.objectives)
+    for column in columns:
+        table.add_column(column.title, justify="right", overflow="fold", max_width=WIDEST)
     for baseline in answer.baselines:
         untrained = ["untrained", *["–"] * len(paths)][: len(paths) + 1]
-        table.add_row(*untrained, *_figures(baseline, answer.benchmark))
+        table.add_row(*untrained, *_figures(baseline, columns, answer.benchmark))
     for point in points:
-        table.add_row(*cells_of(point, paths), str(len(point.records)), *_figures(point.figures, answer.benchmark))
+        table.add_row(
+            *cells_of(point, paths), str(len(point.records)), *_figures(point.figures, columns, answer.benchmark)
+        )
     return table
 
 
-def _figures(figures: Mapping[str, Spread], benchmark: str) -> list[str]:
+def _figures(figures: Mapping[str, Spread], columns: Sequence[Column], benchmark: str) -> list[str]:
     """The cells of a row; a dash where there is no figure."""
-    spreads = [figures.get(str(column.key(benchmark))) for column in RESULTS]
+    spreads = [figures.get(str(column.key(benchmark))) for column in columns]
     return [
-        "–" if spread is None else spread.text(column.digits) for spread, column in zip(spreads, RESULTS, strict=True)
+        "–" if spread is None else spread.text(column.digits) for spread, column in zip(spreads, columns, strict=True)
     ]
