@@ -301,7 +301,7 @@ def test_a_search_knows_the_points_and_keeps_its_target(tmp_path: Path) -> None:
 def test_a_study_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     old, _ = started(tmp_path, "old", *OLD)
     run_all(old, *OLD)
-    with pytest.raises(InputError, match=r"train\.batch_size: 64 in the study, 32 now"):
+    with pytest.raises(InputError, match=r"train\.batch_size: 96 in the study, 32 now"):
         started(tmp_path, "new", *OLD, "train.batch_size=32", "study.warm_start=old")
     with pytest.raises(InputError, match="there is no such study"):
         started(tmp_path, "new2", *OLD, "study.warm_start=older")

@@ -13,6 +13,7 @@ from sweep.data.leakage import check_zero_shot
 from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
+from sweep.evaluation.script_groups import SCRIPT_GROUPS
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
@@ -28,6 +29,7 @@ from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
+from sweep.settings.metric_key import MetricKey
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.warm_start import warm_start
 from sweep.tracking.background import BackgroundMirror
@@ -95,7 +97,7 @@ def _as_begun(
     store: StudyStore, settings: Settings, composer: Composer, console: Console
 ) -> tuple[Settings, Composer]:
     """Settings with what stood for one that there was not yet when the study was begun."""
-    missing = overrides_of(store.remembered) if store.remembered else ()
+    missing = overrides_of(store.remembered, settings) if store.remembered else ()
     if not missing:
         return settings, composer
     composer = Composer(composer.config_name, [*missing, *composer.overrides], composer.config_dir)
@@ -150,7 +152,10 @@ def _check_validation(settings: Settings, held_out: Benchmark) -> None:
             settings.study.objectives[0].metric
         )
     for name, metric in needed.items():
-        problem = metric_problem(metric, held_out.name, held_out.protocol, tiers, tiers)
+        problem = metric_problem(metric, held_out.name, held_out.protocol, held_out.languages, tiers)
+        part = MetricKey.parse(metric).part
+        if problem is None and part not in ("", *tiers, *SCRIPT_GROUPS):
+            problem = f"'{metric}': while a training runs there are no figures of single languages or pairs"
         if problem:
             raise InputError(f"{name}: {problem}")
 
