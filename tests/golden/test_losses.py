@@ -2,7 +2,8 @@
 
 There are two files. `losses_independent.json` is of version 0.1, whose batches are drawn step by step
 (`ratio.draw=independent`), and stays as it is. `losses.json` was renewed once, when the default became an even draw:
-the same loop then trains on other kinds and languages of batches, and nothing else changed.
+the same loop then trains on other kinds and languages of batches, and nothing else changed. Both are of the embedded
+data and the model of version 0.1 (`data.relation=names`).
 
 To store new ones after a change that is meant to change them: `python -m tests.golden.test_losses`.
 """
@@ -22,6 +23,8 @@ FILES = {"even": FOLDER / "losses.json", "independent": FOLDER / "losses_indepen
 OVERRIDES = (
     "train.steps=50", "train.warmup_steps=5", "train.batch_size=32", "model.dropout=0.1", "ratio.monolingual=0.9",
     "ratio.schedule=linear", "ratio.monolingual_end=0.1", "ratio.cross_batch=mixed", "train.tokens_per_pass=512",
+    "data.relation=names", "data.concepts_per_passage=4", "model.hidden_size=128", "model.max_query_tokens=24",
+    "train.learning_rate=0.004",
 )  # fmt: skip
 
 

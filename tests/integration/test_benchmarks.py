@@ -29,6 +29,12 @@ def test_scoring_agrees_with_its_peers() -> None:
         assert f"\n{side}" in printed
 
 
+def test_the_calibration_prints_every_rate_with_its_error() -> None:
+    printed = run("calibration.py", "--studies", "3", "--seeds", "2", "--pruned", "2")
+    assert printed.count("| any pair differs after Holm | 0.") == 4
+    assert printed.count(" ± ") == 4 * 16 + 3 * 3
+
+
 def test_a_large_pool_is_searched_and_a_killed_build_goes_on() -> None:
     printed = run("large_pool.py", "--passages", "20000", "--questions", "100", "--block", "2500", "--kill")
     assert "nothing was built twice, and all ranks are those of the build that was not killed" in printed

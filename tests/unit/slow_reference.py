@@ -12,6 +12,7 @@ from statistics import fmean
 
 FIRST = 10
 PERSISTENCE = 0.9
+SCRIPTS = {"en": "Latin", "de": "Latin", "th": "Thai"}
 
 Vector = list[float]
 Values = dict[str, dict[str, list[float]]]  # family/metric -> language or pair -> one value a question or group
@@ -171,7 +172,8 @@ def squared_distance(x: Vector, y: Vector) -> float:
 
 
 def figures(values: Values, tiers: dict[str, set[str]]) -> dict[str, float]:
-    """Means of the cells, and over cells: of all of them, and of each tier that any cell belongs to (section 5)."""
+    """Means of the cells, and over cells: of all of them, of each tier that any cell belongs to (section 5), and of
+    pairs in one script and in two."""
     means = {metric: {cell: fmean(found) for cell, found in cells.items()} for metric, cells in values.items()}
     return _by_tier(means, tiers, fmean)
 
@@ -191,5 +193,10 @@ def _by_tier(
             chosen = [value for cell, value in cells.items() if any(code in members for code in cell.split("-"))]
             if chosen:
                 result[f"{metric}/{tier}"] = combine(chosen)
+        for group, scripts in (("same_script", 1), ("other_script", 2)):
+            pairs = {cell: {SCRIPTS[code] for code in cell.split("-")} for cell in cells if "-" in cell}
+            chosen = [cells[cell] for cell, written in pairs.items() if len(written) == scripts]
+            if chosen:
+                result[f"{metric}/{group}"] = combine(chosen)
         result |= {f"{metric}/{cell}": value for cell, value in cells.items()}
     return result

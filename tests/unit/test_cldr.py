@@ -1,14 +1,24 @@
-"""The embedded data: languages, split, parallelism, determinism."""
+"""The embedded data: languages, the relation of question and passage, split, parallelism, determinism."""
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from sweep.data.cldr import available_languages, cldr_benchmark, cldr_training_set, concept_names
-from sweep.data.leakage import check_zero_shot
+from sweep.data.benchmark import Benchmark
+from sweep.data.cldr import cldr_benchmark, cldr_training_set
+from sweep.data.leakage import check_zero_shot, near_copies
+from sweep.data.lexicon import available_languages, concept_names, terms
 from sweep.data.training_set import ABSENT
 from sweep.errors import InputError
+from sweep.evaluation.cells import rank_cells
+from sweep.evaluation.parallel_ranks import rank_parallel
+from sweep.evaluation.scoring import passage_texts, question_texts
+from sweep.evaluation.summarise import summarise
 from sweep.model.tokenizer import train_tokenizer, unigram_tokenizer
 from sweep.settings import CldrData, CldrEvaluation, Settings, Tiers
 from sweep.settings.compose import Composer
@@ -71,18 +81,115 @@ def test_no_evaluation_record_occurs_in_training(defaults: Settings) -> None:
     check_zero_shot(training, bench)
 
 
-def test_passages_and_questions_are_parallel(defaults: Settings) -> None:
+def test_names_are_in_question_and_passage_alike(defaults: Settings) -> None:
+    """As in version 0.1, with the other relation."""
     languages = ("en", "de", "sw")
-    bench = cldr_benchmark(evaluation(defaults), languages)
+    bench = cldr_benchmark(evaluation(defaults).model_copy(update={"relation": "names"}), languages)
     concept_of = {code: {name: concept for concept, name in concept_names(code).items()} for code in languages}
     for group in ("e00000", "e00007"):
         passages = [p for p in bench.passages if p.id.startswith(group)]
         assert len({frozenset(concept_of[p.language][n] for n in p.text.split(", ")) for p in passages}) == 1
     by_id = {p.id: p for p in bench.passages}
-    for question, found in zip(bench.questions, bench.relevant_q, strict=True):
-        assert {bench.passages[index].id for index in found} == {f"{question.group}:{code}" for code in languages}
+    for question in bench.questions:
         own = by_id[f"{question.group}:{question.language}"]
         assert set(question.text.split(", ")) < set(own.text.split(", "))
+
+
+@pytest.fixture(scope="module")
+def bench(defaults: Settings) -> Benchmark:
+    assert defaults.languages.evaluate is not None
+    return cldr_benchmark(evaluation(defaults), defaults.languages.evaluate)
+
+
+def territories(bench: Benchmark) -> Callable[[str, str, str], frozenset[str]]:
+    """A reader of texts: the territories that a question or passage is about."""
+    shared = terms("places", bench.languages)
+    of = {
+        (role, code, getattr(called[code], role)): key
+        for (_, key), called in shared.items()
+        for code in bench.languages
+        for role in ("question", "passage")
+    }
+    assert len(of) == 2 * len(shared) * len(bench.languages)  # no two have one name
+    return lambda role, code, text: frozenset(of[role, code, name] for name in text.split(", "))
+
+
+def test_questions_name_territories_and_passages_places_in_them(bench: Benchmark) -> None:
+    called = terms("places", ("en", "de"))
+    assert called["territory", "KE"] == {"en": ("Kenya", "Nairobi"), "de": ("Kenia", "Nairobi")}
+    assert called["territory", "EG"]["de"] == ("Ägypten", "Kairo")
+    assert {key for _, key in called}.isdisjoint({"SG", "TN", "GT"})  # Singapore, Tunis, Guatemala
+    assert ("territory", "CK") not in called  # Rarotonga: it contains another territory's name
+    assert len(terms("places", bench.languages)) > 100
+
+
+def test_passages_and_questions_are_parallel(bench: Benchmark) -> None:
+    about = territories(bench)
+    passages = {p.id: about("passage", p.language, p.text) for p in bench.passages}
+    asked: dict[str, set[frozenset[str]]] = {}
+    for question, rows in zip(bench.questions, bench.relevant_q, strict=True):
+        asked.setdefault(question.group, set()).add(about("question", question.language, question.text))
+        assert {bench.passages[row].id for row in rows} == {f"{question.group}:{code}" for code in bench.languages}
+    assert len(asked) == 200
+    for group, sets in asked.items():
+        assert len(sets) == len({passages[f"{group}:{code}"] for code in bench.languages}) == 1
+
+
+def test_a_question_is_answered_by_its_own_passages_alone(bench: Benchmark) -> None:
+    about = territories(bench)
+    passages = {p.unit: about("passage", p.language, p.text) for p in bench.passages if p.language == "en"}
+    for question in bench.questions:
+        asked = about("question", question.language, question.text)
+        assert [unit for unit, listed in passages.items() if asked <= listed] == [question.group]
+
+
+def test_no_passage_contains_a_name_of_the_question(bench: Benchmark) -> None:
+    """In no language, whatever language the question has."""
+    passages: dict[str, str] = {}
+    for passage in bench.passages:
+        group = passage.id.partition(":")[0]
+        passages[group] = f"{passages.get(group, '')}\n{passage.text.casefold()}"
+    for question in bench.questions:
+        assert not any(name.casefold() in passages[question.group] for name in question.text.split(", "))
+
+
+def embedded(texts: list[str], every: list[str]) -> NDArray[np.float32]:
+    """TF-IDF of character 1- to 4-grams, L2-normalised."""
+    tf_idf = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), dtype=np.float32)
+    return np.asarray(tf_idf.fit(every).transform(texts).toarray(), np.float32)
+
+
+@pytest.mark.parametrize(("relation", "mono"), [("places", (0.0, 0.12)), ("names", (0.95, 1.0))])
+def test_strings_alone_find_nothing(defaults: Settings, relation: str, mono: tuple[float, float]) -> None:
+    """Untrained character n-grams are at chance in every pool; where the names are repeated they find everything."""
+    settings = evaluation(defaults).model_copy(update={"relation": relation, "records": 100})
+    bench = cldr_benchmark(settings, ("en", "de", "ru", "bg", "ar"))
+    questions, text_q = question_texts(bench)
+    passages, text_d = passage_texts(bench)
+    asked, answers = (list(texts.read(np.arange(texts.size))) for texts in (questions, passages))
+    query_uh, passage_uh = embedded(asked, asked + answers), embedded(answers, asked + answers)
+    ranking = rank_parallel(bench, query_uh[text_q], passage_uh, text_d)
+    figures = summarise("cldr", *rank_cells(ranking), {}, {}).metrics
+    chance = sum(1 / rank for rank in range(1, 101)) / 100  # a random rank among 100 passages: .052
+    assert mono[0] <= figures["cldr/mono/map"] <= mono[1]
+    assert figures["cldr/cross/map/other_script"] < 2 * chance
+    if relation == "places":
+        assert figures["cldr/cross/map/same_script"] < 2 * chance
+        assert figures["cldr/pooled/map"] < 2 * chance
+
+
+def test_no_evaluation_text_is_nearly_a_training_text(defaults: Settings, bench: Benchmark) -> None:
+    assert defaults.languages.tiers is not None
+    training = cldr_training_set(data(defaults), defaults.languages.train, defaults.languages.tiers)
+    questions, passages = near_copies(training, bench, 0.8)
+    assert questions.copies < 0.01 * questions.texts
+    assert passages.copies < 0.01 * passages.texts
+
+
+def test_more_records_than_there_are_is_refused(defaults: Settings) -> None:
+    settings = evaluation(defaults).model_copy(update={"concepts_per_question": 1, "records": 100})
+    with pytest.raises(InputError, match="records=100: there are hardly more than "):
+        cldr_benchmark(settings, ("en", "de"))
 
 
 def test_data_are_deterministic_by_seed(defaults: Settings) -> None:

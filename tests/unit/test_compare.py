@@ -242,8 +242,8 @@ def test_seeds_searched_to_different_depths_share_what_both_have(tmp_path: Path)
 
 def test_default_metrics_are_those_that_the_benchmark_has(results: Path, tmp_path: Path) -> None:
     assert default_metrics(load_system("bad", [results / "bad/ranks.parquet"])) == [
-        "mono/map", "cross/map", "pooled/map", "pooled/alignment_consistency", "pooled/alignment_consistency/low",
-        "pooled/rank_distance",
+        "mono/map", "cross/map", "cross/map/other_script", "pooled/map", "pooled/alignment_consistency",
+        "pooled/alignment_consistency/low", "pooled/rank_distance",
     ]  # fmt: skip
     judged(tmp_path)
     assert default_metrics(load_system("x", [tmp_path / "ranks.parquet"])) == [

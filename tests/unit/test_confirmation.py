@@ -222,7 +222,7 @@ def test_only_a_confirmed_point_can_be_the_best(tmp_path: Path) -> None:
     assert printed.count(" 2 of 4 ") == 3
     assert "Confirmed with further seeds: 2 of 5 points; no other can be the best." in printed
     assert f"{best.text} with {best.value:.3f}" in printed
-    assert "chosen among 2" in printed
+    assert "chosen among 5" in printed
 
 
 def test_the_model_of_the_best_confirmed_point_is_there_at_the_end(tmp_path: Path) -> None:

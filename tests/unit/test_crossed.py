@@ -1,5 +1,7 @@
 """Two kinds of chance: the crossed design against scipy and by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -49,6 +51,15 @@ def test_the_worked_example() -> None:
     assert two.error**2 == pytest.approx(seed + group - residual)
     spread = seed**2 / 1 + group**2 / 2 + residual**2 / 2
     assert two.df == pytest.approx((seed + group - residual) ** 2 / spread)
+
+
+def test_the_worked_example_can_be_computed_without_the_product(capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines of docs/statistics.md, as a reader runs them, print what the product says of the same values."""
+    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    exec(text.partition("```python\n")[2].partition("```")[0], {})
+    one = estimate(np.array([[0.03, 0.09, 0.00], [0.01, 0.08, -0.01]]))
+    assert list(map(float, capsys.readouterr().out.split())) == pytest.approx([one.error, one.df, one.p])
+    assert (round(one.error, 4), round(one.df, 2), round(one.p, 2)) == (0.0276, 2.22, 0.34)
 
 
 def test_the_variance_between_seeds_is_drawn_towards_that_of_all_pairs() -> None:

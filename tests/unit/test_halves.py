@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import _validate_metric_name
 from random_pools import geometry_metrics, rank_metrics
 from rich.console import Console
 from tests.unit.test_compare import embeddings, toy
 from tests.unit.test_compare import result as write_ranks
 from tests.unit.test_geometry import ranking_of
-from tests.unit.test_search import found
+from tests.unit.test_search import found, points_of
 from tests.unit.test_study import settings_of, store_of
 
 from sweep.data.benchmark import Benchmark
@@ -34,9 +37,13 @@ from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.run.driver import _check_halves
 from sweep.settings import Objective
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
 from sweep.settings.metric_key import Half
 from sweep.study.goals import with_halves
 from sweep.study.store import StudyStore
+from sweep.study.warm_start import warm_start
+from sweep.tracking.mlflow_runs import metric_name
 
 MAP = "toy/pooled/map"
 RATIOS = "study.space={ratio.monolingual: {grid: [0.0, 0.5, 1.0]}}"
@@ -253,3 +260,44 @@ def test_a_study_of_one_seed_without_a_table_of_ratios_says_what_it_cannot_say(t
         console.file = StringIO()
         print_answer(console, study_answer(folder, shown, "toy", [objective]))
         assert console.file.getvalue().count("nothing is said about the settings themselves") == times
+
+
+def test_a_search_takes_over_what_chose_by_all_questions_with_the_figures_of_its_half(tmp_path: Path) -> None:
+    grid = ("study.space={ratio.monolingual: {grid: [0.0, 0.5]}}", AIM, "study.seeds=[0,1]")
+    composer = Composer("sweep", [*grid, "study.name=old"])
+    old = StudyStore(StudyFolder(tmp_path / "old"), load_settings(composer).study, lambda _: True)
+    old.check_settings(load_settings(composer))
+    old.enqueue()
+    while (claim := old.claim("w")) is not None:
+        folder = old.folder.trial(claim.point.key)
+        write_ranks(folder.path, NOISE[claim.point.values["ratio.monolingual"]], claim.point.seed)
+        fingerprint = load_settings(composer, claim.point.assignments).trial_fingerprint()
+        outcome = replace(found(claim.point.key, **{MAP: 0.9}), fingerprint=fingerprint)
+        old.commit_result(claim, partial(folder.write_result, outcome))
+        old.finish(claim, outcome)
+
+    def figure_of(ratio: float) -> float:
+        files = [old.folder.trial(f"ratio.monolingual={ratio:g},seed={seed}").ranks for seed in (0, 1)]
+        return fmean(figures_from_ranks(file, {"select": [MAP]})["toy+select/pooled/map"] for file in files)
+
+    space = "study.space={ratio.monolingual: {float: [0, 1]}}"
+    for name, overrides in (("search", [space, "study.points=3"]), ("grid", [*grid, "study.select_on=half"])):
+        composer = Composer("sweep", [AIM, *overrides, f"study.name={name}", "study.warm_start=old"])
+        settings = load_settings(composer)
+        store = StudyStore(StudyFolder(tmp_path / name), settings.study, lambda _: True)
+        store.check_settings(settings)
+        adopted = warm_start(store, settings, lambda point, composer=composer: load_settings(composer, point))
+        if name == "search":
+            assert [trial.value for trial in points_of(store)] == [figure_of(0.0), figure_of(0.5)]
+            continue
+        assert adopted == 4
+        values = {record.key: record.value for record in store.view.records()}
+        assert fmean(values[f"ratio.monolingual=0.5,seed={seed}"] or 0.0 for seed in (0, 1)) == figure_of(0.5)
+        assert all("toy+report/pooled/map" in record.metrics for record in store.view.records())
+
+
+def test_mlflow_takes_the_keys_of_halves() -> None:
+    assert metric_name("cldr+report/pooled/recall@10") == "cldr_report/pooled/recall_at_10"
+    _validate_metric_name(metric_name("cldr+select/pooled/map/low"))
+    with pytest.raises(MlflowException, match="Names may only contain"):
+        _validate_metric_name("cldr+select/pooled/map/low")

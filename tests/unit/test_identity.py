@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +24,12 @@ OVERRIDES = (
     "+experiment=smoke", "model.layers=1", "model.hidden_size=8", "model.heads=2", "model.vocabulary_size=300",
     "model.dropout=0.1", "train.steps=6", "train.warmup_steps=1", "train.batch_size=8", "train.log_every=2",
     "train.checkpoint_steps=2", "data.records={high: 20, mid: 10, low: 8}", "evaluation.records=12",
+    "data.concepts_per_passage=4", "evaluation.concepts_per_passage=4", "model.max_query_tokens=24",
+    "train.learning_rate=0.004",
 )  # fmt: skip
 DRAW = "ratio.draw=independent"  # as the previous version drew
+RELATION = ("data.relation=names", "evaluation.relation=names")  # and its embedded data
+THEN = (DRAW, *RELATION)
 ROUNDING = ("tokens_per_pass=100", "gradient_cache=true", "recompute_activations=true", "compile=true")
 
 
@@ -39,25 +44,33 @@ def previous(name: str) -> Any:
 def test_a_study_of_the_previous_version_has_the_same_settings() -> None:
     now = saved_settings(PREVIOUS / "config.yaml")
     assert (now.loss.kind, now.ratio.draw, now.study.near_copies) == ("info_nce", "independent", None)
+    assert (now.data.kind, now.evaluation.kind) == ("cldr", "cldr")
+    assert (now.data.relation, now.evaluation.relation) == ("names", "names")
     assert differences(previous("settings.json"), result_settings(now)) == []
-    assert overrides_of(previous("settings.json"), composed("launcher.threads=2"), None) == (DRAW,)
+    assert overrides_of(previous("settings.json"), composed("launcher.threads=2"), None) == THEN
     # Its one worker had all cores, and the number of threads decides about the last bits.
-    assert overrides_of(previous("settings.json"), composed(), None) == (DRAW, "launcher.workers=1")
-    assert overrides_of(previous("settings.json"), composed("launcher.workers=3"), None) == (DRAW,)
-    assert differences(previous("settings.json"), result_settings(composed(DRAW))) == []
-    other = result_settings(composed(DRAW, "train.temperature=0.06"))
+    assert overrides_of(previous("settings.json"), composed(), None) == (*THEN, "launcher.workers=1")
+    assert overrides_of(previous("settings.json"), composed("launcher.workers=3"), None) == THEN
+    assert differences(previous("settings.json"), result_settings(composed(*THEN))) == []
+    other = result_settings(composed(*THEN, "train.temperature=0.06"))
     assert differences(previous("settings.json"), other) == ["  train.temperature: 0.05 in the study, 0.06 now"]
 
 
 def test_fingerprints_of_the_previous_version_are_accepted() -> None:
     fingerprints = previous("fingerprints.json")
-    study, trial = composed(DRAW), composed(DRAW, "ratio.monolingual=1.0")
+    study, trial = composed(*THEN), composed(*THEN, "ratio.monolingual=1.0")
     assert has_fingerprint(study, fingerprints["study"])
     assert has_fingerprint(trial, fingerprints["ratio.monolingual=1.0"])
     assert not has_fingerprint(study, fingerprints["ratio.monolingual=1.0"])
-    assert not has_fingerprint(composed(DRAW, "seed=1"), fingerprints["study"])
+    assert not has_fingerprint(composed(*THEN, "seed=1"), fingerprints["study"])
     # What it would have trained on other batches, with other masks, or on other groups.
-    for other in ((), (DRAW, "ratio.cross_batch=mixed"), (DRAW, "train.validation.every_steps=2")):
+    for other in (
+        (),
+        (DRAW,),
+        RELATION,
+        (*THEN, "ratio.cross_batch=mixed"),
+        (*THEN, "train.validation.every_steps=2"),
+    ):
         assert not has_fingerprint(composed(*other), fingerprints["study"])
 
 
@@ -67,23 +80,41 @@ def test_a_new_study_draws_evenly_whatever_it_searches() -> None:
         assert overrides_of(result_settings(now), now, "0.2") == ()
     assert composed().ratio.draw == "even"
     # One that began before there was a choice, and searches the group, is known by what it does not name.
-    old = composed(DRAW, "study.space={ratio: {grid: [hybrid, monolingual]}}", "launcher.threads=1")
-    assert overrides_of(result_settings(old), old, None) == (DRAW,)
+    old = composed(*THEN, "study.space={ratio: {grid: [hybrid, monolingual]}}", "launcher.threads=1")
+    assert overrides_of(result_settings(old), old, None) == THEN
+
+
+def test_a_study_has_the_embedded_data_that_it_was_begun_with() -> None:
+    old, now = previous("settings.json"), composed("launcher.threads=1")
+    assert differences(old, result_settings(composed(DRAW))) == [
+        f"  {section}.relation: None in the study, 'places' now" for section in ("data", "evaluation")
+    ]
+    new = result_settings(composed(DRAW))
+    assert (new["data.relation"], new["evaluation.relation"]) == ("places", "places")
+    assert overrides_of(new, now, None) == (DRAW,)
+    # With other data it is refused for that.
+    other = now.model_copy(update={"data": SimpleNamespace(kind="squad")})
+    assert overrides_of(old, other, None) == (DRAW, "evaluation.relation=names")
+    # Where the data is searched, it is refused: which it was cannot be seen.
+    searched = result_settings(composed("study.space={data: {grid: [cldr]}}"))
+    then = {path: value for path, value in searched.items() if path != "data.relation"}
+    assert overrides_of(then, now, None) == ()
+    assert differences(then, searched) == ["  data.relation: None in the study, 'places' now"]
 
 
 def test_a_search_of_an_earlier_version_chooses_by_all_questions_and_confirms_nothing() -> None:
     search = ("study.space={ratio.monolingual: {float: [0, 1]}}", "study.points=4", "launcher.threads=1")
     new = composed(*search, "study.confirm={points: 2, seeds: 3}")
-    then = result_settings(composed(*search, "study.select_on=all", DRAW))
+    then = result_settings(composed(*search, "study.select_on=all", *THEN))
     assert "study.select_on" not in then
-    assert overrides_of(then, new, None) == (DRAW, "study.confirm=null", "study.select_on=all")
+    assert overrides_of(then, new, None) == (*THEN, "study.confirm=null", "study.select_on=all")
     # One of this version that was begun with all questions goes on with them, and confirms what it was to confirm.
-    assert overrides_of(then, new, "0.2") == (DRAW, "study.select_on=all")
+    assert overrides_of(then, new, "0.2") == (*THEN, "study.select_on=all")
     even = composed(*search, "study.select_on=all")
     assert overrides_of(result_settings(even), new, "0.2") == ("study.select_on=all",)
     assert overrides_of(result_settings(new), new, "0.2") == ()
     # Who says otherwise is refused.
-    half = result_settings(composed(*search, "study.select_on=half", DRAW))
+    half = result_settings(composed(*search, "study.select_on=half", *THEN))
     assert differences(then, half) == ["  study.select_on: 'all' in the study, 'half' now"]
 
 
@@ -92,7 +123,7 @@ def test_a_study_with_masks_or_held_out_groups_of_the_previous_version_is_refuse
         ("ratio.cross_batch=mixed", "ratio.masks: None in the study, 'any language' now"),
         ("train.validation.every_steps=2", "train.validation.held_out: None in the study, 'components' now"),
     ):
-        now = result_settings(composed(DRAW, setting))
+        now = result_settings(composed(*THEN, setting))
         then = {path: value for path, value in now.items() if path not in line}
         assert differences(then, now) == [f"  {line}"]
 
@@ -114,7 +145,7 @@ def test_a_committed_result_of_the_previous_version_is_one_of_these_settings(tmp
     """Its `result.json` has neither exposure nor notes, and the fingerprint of before."""
     folder = StudyFolder(tmp_path).trial("a")
     folder.path.mkdir(parents=True)
-    (fingerprint,) = earlier_fingerprints(composed(DRAW))
+    (fingerprint,) = earlier_fingerprints(composed(*THEN))
     old = {
         "key": "a", "fingerprint": fingerprint, "metrics": {}, "final_loss": 1.0, "duration_s": 1.0,
         "durations_s": {}, "finished_ms": 0, "versions": {}, "steps": 6,
@@ -123,12 +154,12 @@ def test_a_committed_result_of_the_previous_version_is_one_of_these_settings(tmp
     result = folder.read_result()
     assert isinstance(result, TrialResult)
     assert (result.exposure, result.notes) == (None, [])
-    assert has_fingerprint(composed(DRAW), result.fingerprint)
+    assert has_fingerprint(composed(*THEN), result.fingerprint)
 
 
 def test_a_training_of_the_previous_version_goes_on_from_its_checkpoint(cache: Path, tmp_path: Path) -> None:
     shutil.copytree(PREVIOUS / "checkpoint", tmp_path / "checkpoint")
-    training, _, _ = prepared(cache, *OVERRIDES, DRAW, folder=tmp_path / "checkpoint")
+    training, _, _ = prepared(cache, *OVERRIDES, *THEN, folder=tmp_path / "checkpoint")
     notes: list[str] = []
     losses: list[tuple[int, float]] = []
     trained = training.run(
@@ -140,7 +171,7 @@ def test_a_training_of_the_previous_version_goes_on_from_its_checkpoint(cache: P
     for (_, loss), (_, before) in zip(losses, expected, strict=True):
         assert loss == pytest.approx(before, rel=2e-3)  # other processors round differently
     # Batches before the checkpoint are counted, from the plan; their losses are not known.
-    whole, _, _ = prepared(cache, *OVERRIDES, DRAW)
+    whole, _, _ = prepared(cache, *OVERRIDES, *THEN)
     exposure = whole.run(Watch()).exposure
     assert trained.exposure.pairs == exposure.pairs
     assert trained.exposure.batches == 6

@@ -145,6 +145,7 @@ def _write(evaluation: "Evaluation", output: Path) -> None:
 def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
     """Print the table by language and tier, with intervals of the means over all languages."""
     from sweep.evaluation.columns import EVALUATION, columns_for
+    from sweep.evaluation.script_groups import LABELS
 
     out = console()
     ranking, evaluated = evaluation.ranking, evaluation.evaluated
@@ -160,11 +161,11 @@ def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
     for column in columns:
         table.add_column(column.title, justify="right", overflow="fold")
     digits = [column.digits for column in columns]
-    for name in ("", "high", "mid", "low", *ranking.languages):
+    for name in ("", "high", "mid", "low", *LABELS, *ranking.languages):
         keys = [str(column.key(ranking.benchmark).of(name)) for column in columns]
         figures = [evaluated.metrics.get(key) for key in keys]
         if any(figure is not None for figure in figures):
-            table.add_row(name or "all", *map(_figure, figures, digits))
+            table.add_row(LABELS.get(name, name) or "all", *map(_figure, figures, digits))
         if name == "":
             intervals = [evaluated.intervals.get(key, (None, None)) for key in keys]
             for end, label in enumerate(("  95 % from", "  to")):

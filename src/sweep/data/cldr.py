@@ -1,96 +1,43 @@
 """Embedded data: records of concepts that the Unicode CLDR names in more than 100 languages.
 
-A record is a set of concepts (territories, currencies, languages, months, weekdays). Its passage in a language
-lists all of their names in that language, its question some of them; so records are parallel in all languages by
-construction. Names come with Babel: no download. Meant for first runs and tests; no claim about real retrieval.
+A record is a set of concepts. Its passage in a language lists a term for each of them, its question asks for some; so
+records are parallel in all languages by construction. With `relation: places` the question names territories and the
+passage places in them ("Kenya, Peru", "Lima, Baku, Nairobi, Riga"), and no comparison of strings finds the one by the
+other: a model has to learn from training records which place is in which territory, in each language, and which names
+are translations of each other. Evaluation asks for other sets of the same territories.
+
+So it is closed-vocabulary learning of a relation between names, for first runs and tests; no claim about real
+retrieval. With `relation: names` question and passage share their names, as in version 0.1: within a script that is
+string matching, which needs no training.
 """
 
 import hashlib
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from babel import Locale, localedata
-from babel.core import get_global
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.languages import joshi_tiers
+from sweep.data.lexicon import Concept, Terms, terms
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.settings import CldrData, CldrEvaluation, LanguageSettings, Tiers
 
-Concept = tuple[str, str]
 Record = tuple[tuple[Concept, ...], tuple[Concept, ...]]  # concepts of the passage, concepts of the question
 
-MIN_CONCEPTS = 250  # a language with fewer names of its own is not offered
+PATIENCE = 1_000  # records drawn in vain before there are taken to be no more
 EVALUATION_SHARE = 0.2  # of all possible passages, and of all possible questions; the others are for training
 
 
-@cache
-def available_languages() -> tuple[str, ...]:
-    """Languages with enough concept names of their own, by ISO 639 code."""
-    return tuple(sorted(filter(_is_available, localedata.locale_identifiers())))
-
-
-@cache
-def _is_available(code: str) -> bool:
-    aliases = get_global("parent_exceptions")  # such a locale repeats another language's names
-    known = "_" not in code and code not in aliases and localedata.exists(code)
-    return known and len(concept_names(code)) >= MIN_CONCEPTS
-
-
-@cache
-def concept_names(language: str) -> dict[Concept, str]:
-    """Names of concepts in one language, without those that fall back to English or to a raw id."""
-    names = _all_names(language)
-    english = _all_names("en")
-    return {
-        concept: name
-        for concept, name in names.items()
-        if concept in english
-        and name != concept[1]
-        and (language == "en" or name.casefold() != english[concept].casefold())
-    }
-
-
-def _all_names(language: str) -> dict[Concept, str]:
-    locale = Locale.parse(language)
-    kinds = {
-        "territory": locale.territories,
-        "currency": locale.currencies,
-        "language": locale.languages,
-        "month": locale.months["format"]["wide"],
-        "weekday": locale.days["format"]["wide"],
-    }
-    return {
-        (kind, str(key)): name
-        for kind, entries in kinds.items()
-        for key, name in entries.items()
-        # Variants such as "English (Australia)" repeat another concept's name.
-        if isinstance(name, str) and "_" not in str(key) and "(" not in name
-    }
-
-
-def check_languages(languages: tuple[str, ...]) -> None:
-    """Raise InputError for a language whose names CLDR lacks."""
-    unknown = [code for code in languages if not _is_available(code)]  # asking for the whole list takes seconds
-    if unknown:
-        raise InputError(
-            f"data=cldr has no language '{unknown[0]}' (no such code, or too few names of its own); "
-            f"the {len(available_languages())} available ones: {' '.join(available_languages())}"
-        )
-
-
-def _shared_concepts(languages: tuple[str, ...], per_passage: int) -> list[Concept]:
-    """Concepts named in every one of the languages, in a fixed order."""
-    check_languages(languages)
-    shared = set.intersection(*(set(concept_names(code)) for code in languages))
-    if len(shared) < 10 * per_passage:
+def _shared_terms(settings: CldrData | CldrEvaluation, languages: tuple[str, ...]) -> dict[Concept, Terms]:
+    """The terms of concepts that have one in every language, in a fixed order. Raises InputError."""
+    shared = terms(settings.relation, languages)
+    if len(shared) < 10 * settings.concepts_per_passage:
         raise InputError(
             f"only {len(shared)} concepts have a name in all of {' '.join(languages)}; choose fewer languages"
         )
-    return sorted(shared)
+    return shared
 
 
 def _for_evaluation(concepts: tuple[Concept, ...]) -> bool:
@@ -114,13 +61,22 @@ def draw_records(
             yield passage, asked
 
 
-def _listed(concepts: tuple[Concept, ...], language: str, salt: str) -> str:
-    """Names in a language, in an order of that language's own, so that positions tell nothing across languages."""
+def _ordered(concepts: tuple[Concept, ...], language: str, salt: str) -> list[Concept]:
+    """In an order of that language's own, so that positions tell nothing across languages."""
 
     def order(concept: Concept) -> bytes:
         return hashlib.sha256(repr((concept, language, salt)).encode()).digest()
 
-    return ", ".join(concept_names(language)[concept] for concept in sorted(concepts, key=order))
+    return sorted(concepts, key=order)
+
+
+def _texts(record: Record, named: Mapping[Concept, Terms], code: str, salt: str) -> tuple[str, str]:
+    """Question and passage of a record in a language."""
+    passage, asked = record
+    question = [named[concept][code].question for concept in _ordered(asked, code, f"q{salt}")]
+    return ", ".join(question), ", ".join(
+        named[concept][code].passage for concept in _ordered(passage, code, f"p{salt}")
+    )
 
 
 def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tiers) -> TrainingSet:
@@ -128,7 +84,7 @@ def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tie
 
     Raises InputError for an unknown language or one without a tier.
     """
-    concepts = _shared_concepts(languages, settings.concepts_per_passage)
+    named = _shared_terms(settings, languages)
     counts = {}
     for code in languages:
         tier = tiers.of(code)
@@ -138,45 +94,57 @@ def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tie
             )
         counts[code] = getattr(settings.records, tier)
     drawn = draw_records(
-        concepts,
+        list(named),
         settings.concepts_per_passage,
         settings.concepts_per_question,
         settings.seed,
         evaluation=False,
     )
     rows = [
-        TrainingRow(f"r{number}", code, _listed(asked, code, f"q{number}"), _listed(passage, code, f"p{number}"))
-        for number, (passage, asked) in zip(range(max(counts.values())), drawn, strict=False)
+        TrainingRow(f"r{number}", code, *_texts(record, named, code, str(number)))
+        for number, record in zip(range(max(counts.values())), drawn, strict=False)
         for code in languages
         if number < counts[code]
     ]
     return training_set(rows, languages)
 
 
+def _unambiguous(drawn: Iterator[Record], size: int) -> list[Record]:
+    """So many records, no question of which is answered by the passage of another. Raises InputError."""
+    records: list[Record] = []
+    refused = 0  # since the last that was kept
+    while len(records) < size:
+        passage, asked = next(drawn)
+        if any(set(asked) <= set(other) or set(also) <= set(passage) for other, also in records):
+            refused += 1
+            if refused == PATIENCE:
+                raise InputError(
+                    f"evaluation.records={size}: there are hardly more than {len(records)} unambiguous ones"
+                )
+        else:
+            records.append((passage, asked))
+            refused = 0
+    return records
+
+
 def cldr_benchmark(settings: CldrEvaluation, languages: tuple[str, ...]) -> Benchmark:
     """Evaluation records, each with its passage and its question in every language. Raises InputError."""
-    concepts = _shared_concepts(languages, settings.concepts_per_passage)
+    named = _shared_terms(settings, languages)
     drawn = draw_records(
-        concepts,
+        list(named),
         settings.concepts_per_passage,
         settings.concepts_per_question,
         settings.seed,
         evaluation=True,
     )
-    records: list[Record] = []
-    for passage, asked in drawn:
-        if len(records) == settings.records:
-            break
-        # A question that another passage answers too would have an unmarked relevant passage.
-        if not any(set(asked) <= set(other) or set(also) <= set(passage) for other, also in records):
-            records.append((passage, asked))
     questions, passages, relevant = [], [], {}
-    for number, (passage, asked) in enumerate(records):
+    for number, record in enumerate(_unambiguous(drawn, settings.records)):
         group = f"e{number:05d}"
         relevant[group] = {f"{group}:{code}": 1 for code in languages}
         for code in languages:
-            questions.append(Question(group, code, _listed(asked, code, f"q{group}")))
-            passages.append(Passage(f"{group}:{code}", code, _listed(passage, code, f"p{group}"), unit=group))
+            question, text = _texts(record, named, code, group)
+            questions.append(Question(group, code, question))
+            passages.append(Passage(f"{group}:{code}", code, text, unit=group))
     return benchmark(settings.name, languages, questions, passages, relevant)
 
 

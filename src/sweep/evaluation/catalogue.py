@@ -6,6 +6,7 @@ from itertools import combinations, groupby, permutations
 
 from sweep.evaluation.families import COUNTS, FAMILIES, Cell, families_of
 from sweep.evaluation.metrics import METRICS, Metric, metric_of, metrics_of
+from sweep.evaluation.script_groups import SCRIPT_GROUPS, script_group
 from sweep.settings import Protocol
 from sweep.settings.metric_key import MetricKey
 
@@ -85,18 +86,18 @@ def metric_problem(
 
 def _part_problem(key: MetricKey, languages: Collection[str], tiers: Collection[str]) -> str | None:
     if "/" in key.part:
-        return f"'{key}' has too many parts; a language, a pair such as en-de, or a tier ends it"
+        return f"'{key}' has too many parts; a language, a pair such as en-de, a tier or a group of pairs ends it"
     family = FAMILIES[key.family]
     kind = family.cell if key.metric in COUNTS else metric_of(key).cell_in(key.family)
     cells = _cells(kind, languages)
     if not cells:
         return f"'{key}': a single language has no pairs"
-    if key.part and key.part not in (*cells, *tiers):
+    grouped = {script_group(cell) for cell in cells}
+    groups = [group for group in SCRIPT_GROUPS if group in grouped]
+    if key.part and key.part not in (*cells, *tiers, *groups):
         noun = "language" if kind == "language" else "pair"
-        examples = ", ".join(cells[:3])
-        return (
-            f"'{key}': there is no tier or {noun} '{key.part}'; tiers are {', '.join(tiers)}; {noun}s {examples} ..."
-        )
+        examples, known = ", ".join(cells[:3]), ", ".join([*tiers, *groups])
+        return f"'{key}': there is no tier or {noun} '{key.part}'; tiers are {known}; {noun}s {examples} ..."
     return None
 
 

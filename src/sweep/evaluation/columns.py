@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sweep.evaluation.metrics import metric_of
+from sweep.evaluation.script_groups import LABELS
 from sweep.settings.metric_key import MetricKey
 
 
@@ -22,7 +23,7 @@ class Column:
 
 
 def _columns(*names: str, narrow: bool = False) -> tuple[Column, ...]:
-    """Headed by each metric's label, with its family or its part where the list has several of these. A `narrow`
+    """Headed by each metric's label, with its family and its part where the list has several of these. A `narrow`
     table has short labels and one digit fewer, as it shows spreads beside the figures."""
     keys = [MetricKey.parse(f"/{name}") for name in names]
     families = Counter(key.metric for key in {key.whole for key in keys})
@@ -33,8 +34,8 @@ def _columns(*names: str, narrow: bool = False) -> tuple[Column, ...]:
         title = metric.short or metric.label if narrow else metric.label
         if families[key.metric] > 1:
             title = f"{key.family} {title}"
-        elif parts[key.whole] > 1:
-            title = f"{title} {key.part or 'all'}"
+        if parts[key.whole] > 1:
+            title = f"{title} {LABELS.get(key.part, key.part) or 'all'}"
         return Column(key.name, title, metric.digits - narrow)
 
     return tuple(map(column, keys))
@@ -44,6 +45,7 @@ def _columns(*names: str, narrow: bool = False) -> tuple[Column, ...]:
 RESULTS = _columns(
     "mono/map",
     "cross/map",
+    "cross/map/other_script",
     "pooled/map",
     "pooled/alignment_consistency",
     "pooled/alignment_consistency/low",
@@ -69,6 +71,7 @@ EVALUATION = _columns(
 CARD = _columns(
     "mono/map",
     "cross/map",
+    "cross/map/other_script",
     "pooled/map",
     "pooled/alignment_consistency",
     "pooled/alignment_consistency/low",
@@ -79,6 +82,7 @@ CARD = _columns(
 COMPARISON = _columns(
     "mono/map",
     "cross/map",
+    "cross/map/other_script",
     "pooled/map",
     "pooled/alignment_consistency",
     "pooled/alignment_consistency/low",
@@ -91,6 +95,12 @@ VALIDATION = _columns("mono/map", "cross/map", "pooled/map", "pooled/alignment_c
 
 # The figures that MIRACL and BEIR are known by; beside the others they would say little.
 _ONLY_WITHOUT_PARALLEL = ("mono/ndcg@10", "mono/recall@100")
+
+
+def results_for(objectives: Iterable[str]) -> list[Column]:
+    """The columns at the end of a study: those that are among its objectives (keys) come first."""
+    first = [MetricKey.parse(objective).name for objective in objectives]
+    return sorted(RESULTS, key=lambda column: first.index(column.name) if column.name in first else len(first))
 
 
 def columns_for(columns: Iterable[Column], parallel: bool) -> list[Column]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sweep.evaluation.cells import Cells, CellTable, Counts, Plain
 from sweep.evaluation.families import COUNTS
+from sweep.evaluation.script_groups import SCRIPT_GROUPS, script_group
 from sweep.settings.metric_key import MetricKey
 from sweep.statistics.uncertainty import Interval, cell_means, percentile_intervals, resampled_cell_means, weights
 
@@ -33,12 +34,16 @@ def in_tier(cell: str, members: frozenset[str]) -> bool:
 
 
 def last_parts(names: tuple[str, ...], tiers: Members) -> dict[str, NDArray[np.int64]]:
-    """The last parts that a metric's keys have, with their cells: "" (all), "low", "en". An empty tier has none."""
+    """The last parts that a metric's keys have, with their cells: "" (all), "low", "other_script", "en". What has no
+    cells has no part."""
     parts = {"": np.arange(len(names))}
-    for tier, members in tiers.items():
-        places = np.flatnonzero([in_tier(name, members) for name in names])
+    group_c = np.array([script_group(name) for name in names])
+    grouped = {tier: [in_tier(name, members) for name in names] for tier, members in tiers.items()}
+    grouped |= {group: group_c == group for group in SCRIPT_GROUPS}
+    for part, is_member in grouped.items():
+        places = np.flatnonzero(is_member)
         if len(places):
-            parts[tier] = places
+            parts[part] = places
     return parts | {name: np.array([place]) for place, name in enumerate(names)}
 
 

@@ -17,6 +17,7 @@ from sweep.evaluation.columns import VALIDATION
 from sweep.evaluation.encode import encode
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.scoring import passage_texts, question_texts
+from sweep.evaluation.script_groups import SCRIPT_GROUPS
 from sweep.evaluation.summarise import Members, last_parts, summarise
 from sweep.model.encoder import Retriever, Role
 from sweep.model.token_cache import TokenCache
@@ -26,7 +27,7 @@ from sweep.statistics.crossed import contributions
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """Figures after so many steps, by key: over all languages and by tier. `timestamp_ms` is unix time."""
+    """Figures after so many steps, by key: over all languages, by tier, by scripts. `timestamp_ms` is unix time."""
 
     step: int
     metrics: dict[str, float]
@@ -73,7 +74,7 @@ class Validator:
         ranking = rank_parallel(self._benchmark, query_uh[text_q], passage_uh, text_d)
         table = {name: cells for name, cells in rank_cells(ranking)[0].items() if name in self._wanted}
         figures = summarise(self._benchmark.name, table, {}, {}, self._tiers).metrics
-        parts = {"", *self._tiers}
+        parts = {"", *self._tiers, *SCRIPT_GROUPS}
         shown = {key: value for key, value in figures.items() if MetricKey.parse(key).part in parts}
         return Validation(step, shown, int(time.time() * 1000), table, self._tiers)
 

@@ -59,10 +59,15 @@ class PointRow:
         return all(record.violation <= 0 for record in self.records)
 
     @property
+    def competes(self) -> bool:
+        """Whether the best was chosen among others and this one: within the constraints, and judged by all of the
+        seeds that every point gets. The mean of the seeds that were good enough to go on would flatter it."""
+        return self.keeps_constraints and not self.dropped
+
+    @property
     def may_win(self) -> bool:
-        """Whether it may be the best: within the constraints, judged by all of its seeds, and confirmed if others
-        are. The mean of the seeds that were good enough to go on would flatter it."""
-        return self.keeps_constraints and not self.dropped and not self.lacks
+        """Whether it may be the best: it competes, and is confirmed if others are."""
+        return self.competes and not self.lacks
 
     @property
     def text(self) -> str:

@@ -49,7 +49,7 @@ class StudyRow:
         best = best_of(points, self.objective)
         if best is None:
             return "–"
-        among = sum(point.may_win for point in points)
+        among = sum(point.competes for point in points)
         chosen = f", chosen among {among}" if among > 1 else ""
         return f"{best.value:.{self.digits}f}{f' at {best.text}' if best.text else ''}{chosen}"
 

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweep.evaluation.columns import RESULTS
+from sweep.evaluation.columns import Column, results_for
 from sweep.evaluation.metrics import digits_of
 from sweep.report.answer import StudyAnswer
 from sweep.report.points import PointRow, Spread, best_first, cells_of, paths_of
@@ -54,7 +54,7 @@ def _best_line(answer: StudyAnswer, best: PointRow) -> str:
         value = Spread.of([record.value for record in best.records if record.value is not None])
     text = "–" if value is None else value.text(digits_of(MetricKey.parse(objective.metric)) - 1)
     line = f"Best by {answer.chosen_by} ({objective.direction}): {best.text or 'the only point'} with {text}"
-    among = sum(point.may_win for point in answer.points)
+    among = sum(point.competes for point in answer.points)
     return f"{line}, chosen among {among}" if among > 1 else line
 
 
@@ -72,23 +72,25 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: b
     for path in paths:
         table.add_column(path.replace(".", ".\n") if is_narrow else path, justify="right", no_wrap=True)
     table.add_column("seeds", justify="right")
-    for column in RESULTS:
+    columns = results_for(objective.metric for objective in answer.objectives)
+    for column in columns:
         table.add_column(column.title, justify="right", overflow="fold")
     last = answer.baselines[-1] if answer.baselines else None
     for baseline in answer.baselines:
         name = [baseline.name, *["–"] * len(paths)][: len(paths) + 1]
-        table.add_row(*name, *_figures(baseline.figures, answer.benchmark, is_narrow), end_section=baseline is last)
+        figures = _figures(baseline.figures, columns, answer.benchmark, is_narrow)
+        table.add_row(*name, *figures, end_section=baseline is last)
     for point in points:
         seeds_text = f"{len(point.records)} of {len(point.records) + point.lacks}" if point.lacks else None
-        figures = _figures(point.figures, answer.benchmark, is_narrow)
+        figures = _figures(point.figures, columns, answer.benchmark, is_narrow)
         table.add_row(*cells_of(point, paths), seeds_text or str(len(point.records)), *figures)
     return table
 
 
-def _figures(figures: Mapping[str, Spread], benchmark: str, is_narrow: bool) -> list[str]:
+def _figures(figures: Mapping[str, Spread], columns: Sequence[Column], benchmark: str, is_narrow: bool) -> list[str]:
     """The cells of a row; a dash where there is no figure. In a narrow table spreads stand below."""
-    spreads = [figures.get(str(column.key(benchmark))) for column in RESULTS]
+    spreads = [figures.get(str(column.key(benchmark))) for column in columns]
     texts = [
-        "–" if spread is None else spread.text(column.digits) for spread, column in zip(spreads, RESULTS, strict=True)
+        "–" if spread is None else spread.text(column.digits) for spread, column in zip(spreads, columns, strict=True)
     ]
     return [text.replace("±", "\n±") for text in texts] if is_narrow else texts

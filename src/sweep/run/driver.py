@@ -15,6 +15,7 @@ from sweep.errors import InputError, SweepError
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.halves import half_of
 from sweep.evaluation.language_removal import removal_plan
+from sweep.evaluation.script_groups import SCRIPT_GROUPS
 from sweep.evaluation.tiers import tier_members
 from sweep.launch.capacity import with_workers
 from sweep.launch.devices import visible_devices
@@ -32,6 +33,7 @@ from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
+from sweep.settings.metric_key import MetricKey
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.wanted import planned_trials
 from sweep.study.warm_start import warm_start
@@ -181,7 +183,10 @@ def _check_validation(settings: Settings, held_out: Benchmark) -> None:
             settings.study.objectives[0].metric
         )
     for name, metric in needed.items():
-        problem = metric_problem(metric, held_out.name, held_out.protocol, tiers, tiers)
+        problem = metric_problem(metric, held_out.name, held_out.protocol, held_out.languages, tiers)
+        part = MetricKey.parse(metric).part
+        if problem is None and part not in ("", *tiers, *SCRIPT_GROUPS):
+            problem = f"'{metric}': while a training runs there are no figures of single languages or pairs"
         if problem:
             raise InputError(f"{name}: {problem}")
 

@@ -19,8 +19,12 @@ class CldrRecords(Section):
 
 
 class CldrShape(Section):
-    """What CLDR records look like, and the seed that draws them."""
+    """What CLDR records look like, and the seed that draws them.
 
+    `relation`: what a passage says about the concepts of a question, see `sweep.data.lexicon.terms`.
+    """
+
+    relation: Literal["names", "places"]
     concepts_per_passage: Annotated[int, Field(ge=2, le=32)]
     concepts_per_question: Annotated[int, Field(ge=1, le=32)]
     seed: Annotated[int, Field(ge=0)]
@@ -30,6 +34,10 @@ class CldrShape(Section):
         if self.concepts_per_question >= self.concepts_per_passage:
             raise ValueError("concepts_per_question must be smaller than concepts_per_passage")
         return self
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without `relation: names`: studies were begun before there was a choice."""
+        return super().plain(but | {"relation"} if self.relation == "names" else but)
 
 
 class CldrData(CldrShape):

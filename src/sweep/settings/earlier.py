@@ -19,6 +19,7 @@ SINCE: dict[str, Any] = {
     "ratio": {"draw": "independent"},
     "study": {"near_copies": None, "select_on": "all", "confirm": None, "export_debias": None},
 }
+_EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
 
@@ -29,26 +30,36 @@ def completed(config: DictConfig) -> DictConfig:
         untouched = config.study.pop("baseline")
         config.study.baselines = [UNTOUCHED] if untouched else []
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
-    whole = OmegaConf.merge(missing, config)
+    embedded = {name: _EMBEDDED for name in ("data", "evaluation") if _is_embedded(config.get(name))}
+    whole = OmegaConf.merge(missing, embedded, config)
     assert isinstance(whole, DictConfig)
     return whole
+
+
+def _is_embedded(section: Any) -> bool:
+    return isinstance(section, DictConfig) and section.get("kind") == "cldr"
 
 
 def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str | None) -> tuple[str, ...]:
     """What the overrides of a study have to begin with, so that it goes on as the version that began it.
 
-    `remembered` are its settings that change results, `settings` those it would have now, and `version` is the one
-    that began it, None for 0.1. That one drew batches independently, which it does not name; it confirmed no points,
-    and its workers, of which there was one unless something else was said, had all cores, which decides about the
-    last bits. A study that does not name the half that it chooses by chooses by all questions.
+    `remembered` are its settings that change results, `settings` those it would have now, which may be of another
+    kind, and `version` is the one that began it, None for 0.1. That one drew batches independently and had other
+    embedded data, which it does not name; it confirmed no points, and its workers, of which there was one unless
+    something else was said, had all cores, which decides about the last bits. A study that does not name the half
+    that it chooses by chooses by all questions.
     """
-    study, since, lines = settings.study, flattened(SINCE), []
-    if "ratio.draw" not in remembered and "study.space.ratio.draw" not in remembered:
-        lines.append(f"ratio.draw={since['ratio.draw']}")
+    since = {"ratio.draw": flattened(SINCE)["ratio.draw"]}
+    for name in ("data", "evaluation"):
+        if remembered.get(f"{name}.kind") == getattr(settings, name).kind == "cldr":
+            since |= flattened(_EMBEDDED, f"{name}.")
+    known = remembered.keys() | {path.removeprefix("study.space.") for path in remembered}
+    study = settings.study
+    lines = [f"{path}={value}" for path, value in since.items() if path not in known]
     if version is None and study.confirm is not None:
         lines.append("study.confirm=null")
     if version is None and settings.launcher.workers == "auto" and settings.launcher.threads is None:
         lines.append("launcher.workers=1")
     if study.select_on == "auto" and study.selects_on_half and "study.select_on" not in remembered:
-        lines.append(f"study.select_on={since['study.select_on']}")
+        lines.append(f"study.select_on={flattened(SINCE)['study.select_on']}")
     return tuple(lines)

@@ -70,7 +70,8 @@ def result_settings(settings: "Settings") -> dict[str, Any]:
 
     Those that change only how results are rounded, or how often a training is saved, may change between runs of one
     study; the target, seeds, sampler, launcher, storage, tracking and paths may, too. An even draw is named even if
-    the group `ratio` is searched: a study that does not name it has the other (see `sweep.settings.earlier`).
+    the group `ratio` is searched, and so is a relation of embedded data: a study that does not name them has the
+    others (see `sweep.settings.earlier`).
     """
     sections: dict[str, Any] = {
         name: section.plain(but=section.ROUNDING) for name, section in _sections(settings).items()
@@ -79,13 +80,21 @@ def result_settings(settings: "Settings") -> dict[str, Any]:
     if settings.study.selects_on_half:  # a study that does not name it chooses by all questions
         sections["study"]["select_on"] = "half"
     searched = set(settings.study.space)
-    draw = {"ratio.draw": "even"} if settings.ratio.draw == "even" and "ratio.draw" not in searched else {}
     return (
         _meanings(settings, searched)
-        | draw
+        | {path: value for path, value in _named(settings).items() if path not in searched}
         | {path: value for path, value in flattened(sections).items() if not _is_within(path, searched)}
         | {f"study.space.{path}": _kind(settings.study, path) for path in searched}
     )
+
+
+def _named(settings: "Settings") -> dict[str, str]:
+    """Choices that there were not yet in version 0.1, where they are not what it did."""
+    named = {"ratio.draw": "even"} if settings.ratio.draw == "even" else {}
+    for name, section in (("data", settings.data), ("evaluation", settings.evaluation)):
+        if section.kind == "cldr" and section.relation != "names":
+            named[f"{name}.relation"] = section.relation
+    return named
 
 
 def _is_within(path: str, searched: set[str]) -> bool:

@@ -45,9 +45,9 @@ def is_clearly_worse(
 
     Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, over translation groups: could other questions have told
     them apart the other way round? And, in a study of several seeds, Student's t of the gap between them: could other
-    seeds? For that some point must have finished several; until then nothing is pruned. With a single seed trials are
-    compared as they are. A trial that is as good as the best is pruned in at most `p_threshold` of cases, whatever
-    the number of its validations and of the finished trials (docs/statistics.md).
+    seeds? For that some point must have finished several; until then nothing is pruned. A trial that is as good as
+    the best is pruned in at most `p_threshold` of cases, whatever the number of its validations and of the finished
+    trials (docs/statistics.md). With a single seed that holds of trained models, not of points.
     """
     given, objective = settings.pruner, settings.objectives[0]
     if step <= given.warmup_steps or len(finished) < given.startup_trials:
