@@ -180,7 +180,7 @@ def print_pruned(counts: Sequence[int], studies: int) -> None:
     for noise in NOISES[:3]:
         tallies = [pruned(replace(noise, seed=0.0), 1, studies), *(pruned(noise, seeds, studies) for seeds in counts)]
         rows.append([noise.name, *(f"{one.mean('pruned'):.3f} ± {one.error('pruned'):.3f}" for one in tallies)])
-    heads = ["", "1 seed, which does nothing", *(f"{seeds} seed{'s' * (seeds > 1)}" for seeds in counts)]
+    heads = ["", "1 seed, equal models", *(f"{seeds} seed{'s' * (seeds > 1)}" for seeds in counts)]
     table(f"Equal trials that the Wilcoxon pruner gives up, in {studies} studies", heads, rows)
 
 

@@ -634,6 +634,7 @@ def test_the_printed_table(tmp_path: Path) -> None:
     assert [line.split() for line in lines[1:split] if line.strip()[:1].isdigit()] == [
         [f"{row.ratio:g}", f"{row.figure.value:.3f}", *interval(row.figure.interval, "")] for row in rows
     ]
+    assert " ".join(lines[split + 2].split()) == "ratio.monolingual against difference 95 % p (Holm)"
     differences = [line.split() for line in lines[split:] if line.strip()[:1].isdigit()]
     pairs = [("0.25", "0"), ("0.5", "0"), ("1", "0"), ("0.25", "0.5"), ("1", "0.5"), ("0.25", "1")]
     by_ratio = {f"{row.ratio:g}": row for row in rows}

@@ -106,15 +106,7 @@ def _table(ratios: RatioTable, objective: Objective) -> Table:
 def _differences(ratios: RatioTable, objective: Objective) -> Table:
     """Each comparison once, by what is compared with."""
     digits = _digits(objective)
-    about = "" if all(row.over_seeds for row in ratios.rows) else "these two trained models: "
-    table = _new_table(
-        "Differences; p is corrected for all of this table",
-        RATIO,
-        "against",
-        "difference",
-        "95 %",
-        f"{about}p (Holm)",
-    )
+    table = _new_table(RATIO, "against", "difference", "95 %", "p (Holm)")
     done: set[frozenset[str]] = set()
     for reference in ratios.rows[0].against:
         rows = [(value_text(row.ratio), row.against[reference]) for row in ratios.rows]
