@@ -27,14 +27,16 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, sweep_process: Swe
     first = sweep_process(*TINY)
     assert first.returncode == 0, first.stdout + first.stderr
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    # Long headings take two lines.
     for column in (
         "mono mAP",
         "cross mAP",
+        "other script",
         "pooled mAP",
         "align. all",
         "align. low",
-        "align. unseen",
-        "rank distance",
+        "unseen",
+        "rank dist.",
     ):
         assert column in first.stdout
     assert "Best by cldr/pooled/alignment_consistency/low (maximize): ratio.monolingual=" in first.stdout
@@ -65,9 +67,8 @@ def test_a_study_runs_resumes_grows_and_refuses(sweep: Sweep, sweep_process: Swe
 
     _check_mlflow(tmp_path / "sweeps", metrics)
 
-    kept = (
-        file for file in folder.path.glob("trials/*/*") if file.name != "model"
-    )  # which may no longer be the best
+    # All but the model, which may no longer be one of the best point.
+    kept = (file for file in folder.path.glob("trials/*/*") if file.name != "model")
     before = {file: file.stat().st_mtime_ns for file in kept}
     wider = sweep(*TINY, "study.space={ratio.monolingual: {grid: [0.5, 1.0, 0.0]}}")
     assert wider.returncode == 0

@@ -151,12 +151,12 @@ def test_wilcoxon_compares_questions_with_the_best_trials(shift: float, pruned: 
         VALIDATED,
         "study.pruner.kind=wilcoxon",
         "study.pruner.startup_trials=2",
-        "study.pruner.p_threshold=0.01",
+        "study.seeds=[0,1]",
     ]
     store = store_of(tmp_path, SIX, *given)
     question_q = np.random.default_rng(0).normal(size=40)
-    finished_with(store, [0.3, 0.2], list(question_q))
-    finished_with(store, [0.5, 0.6], list(question_q))
+    for values in ([0.3, 0.2], [0.301, 0.2], [0.5, 0.6], [0.499, 0.6]):
+        finished_with(store, values, list(question_q))
     claim = store.claim("w")
     assert claim is not None
     own_q = question_q + 0.5 + shift + 0.3 * np.random.default_rng(1).normal(size=40)
@@ -204,15 +204,23 @@ def test_an_equal_trial_is_pruned_in_few_cases_however_often_it_is_looked_at(tmp
     assert sum(share_of_look(look) for look in range(1, 10_000)) == pytest.approx(1, abs=1e-3)
 
 
+def test_wilcoxon_needs_several_seeds() -> None:
+    with pytest.raises(InputError, match="pruner.kind=wilcoxon compares points, for which one seed is too few"):
+        load_settings(Composer("sweep", [VALIDATED, "study.pruner.kind=wilcoxon"]))
+
+
 def test_wilcoxon_minimises_too(tmp_path: Path) -> None:
     objective = "study.objectives=[{metric: cldr/pooled/rank_distance, direction: minimize}]"
-    given = [objective, VALIDATED, "study.pruner.kind=wilcoxon", "study.pruner.startup_trials=1"]
+    given = [
+        objective, VALIDATED, "study.pruner.kind=wilcoxon", "study.pruner.startup_trials=1", "study.seeds=[0,1]"
+    ]  # fmt: skip
     store = store_of(tmp_path, SIX, *given)
     question_q = np.arange(20.0)
-    claim = store.claim("w")
-    assert claim is not None
-    store.report(claim, 10, 1.0, question_q)
-    store.finish(claim, found(claim.point.key, **{"cldr/pooled/rank_distance": 1.0}))
+    for value in (1.0, 1.001):
+        claim = store.claim("w")
+        assert claim is not None
+        store.report(claim, 10, value, question_q + value - 1)
+        store.finish(claim, found(claim.point.key, **{"cldr/pooled/rank_distance": value}))
     claim = store.claim("w")
     assert claim is not None
     assert not store.report(claim, 10, 0.0, question_q - 1)
@@ -301,7 +309,7 @@ def test_a_search_knows_the_points_and_keeps_its_target(tmp_path: Path) -> None:
 def test_a_study_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     old, _ = started(tmp_path, "old", *OLD)
     run_all(old, *OLD)
-    with pytest.raises(InputError, match=r"train\.batch_size: 64 in the study, 32 now"):
+    with pytest.raises(InputError, match=r"train\.batch_size: 96 in the study, 32 now"):
         started(tmp_path, "new", *OLD, "train.batch_size=32", "study.warm_start=old")
     with pytest.raises(InputError, match="there is no such study"):
         started(tmp_path, "new2", *OLD, "study.warm_start=older")

@@ -97,7 +97,7 @@ def test_training_learns(cache: Path) -> None:
 
 @pytest.mark.parametrize(("decay", "middle"), [("linear", 2e-3), ("cosine", 2e-3)])
 def test_the_learning_rate_warms_up_and_decays(cache: Path, decay: str, middle: float) -> None:
-    _, points, _ = trained(cache, f"train.decay={decay}", "train.steps=10")
+    _, points, _ = trained(cache, f"train.decay={decay}", "train.steps=10", "train.learning_rate=0.004")
     rates = [point.learning_rate for point in points]
     assert rates[0] == 0
     assert rates[1] == pytest.approx(2e-3)

@@ -98,7 +98,7 @@ def test_figures_are_over_all_languages_and_by_tier_and_have_their_values(cache:
         f"{name}{tier}"
         for name in ("mono/map", "cross/map", "pooled/map", "pooled/alignment_consistency", "pooled/mrr@10")
         for tier in ("", "/low")
-    }
+    } | {"cross/map/same_script", "cross/map/other_script"}
     for key in ("validation/pooled/map", "validation/pooled/map/low"):
         value_g = found[-1].values_g(key)
         assert len(value_g) == 8  # the group, with its questions in all languages

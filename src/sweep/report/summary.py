@@ -14,6 +14,7 @@ from sweep.settings.metric_key import MetricKey
 
 MOST_POINTS = 40  # rows of the table
 MOST_FAILURES = 20
+WIDEST = 12  # characters of a column: long headings take two lines, and the table fits most terminals
 WIDE = 120  # columns of a terminal from which on a figure and its spread stand side by side
 
 
@@ -74,7 +75,7 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: b
     table.add_column("seeds", justify="right")
     columns = results_for(objective.metric for objective in answer.objectives)
     for column in columns:
-        table.add_column(column.title, justify="right", overflow="fold")
+        table.add_column(column.title, justify="right", overflow="fold", max_width=WIDEST)
     last = answer.baselines[-1] if answer.baselines else None
     for baseline in answer.baselines:
         name = [baseline.name, *["–"] * len(paths)][: len(paths) + 1]

@@ -1,4 +1,4 @@
-"""The key of a figure: `benchmark/family/metric`, and then a language, a pair or a tier, or nothing.
+"""The key of a figure: `benchmark/family/metric`, then a language, a pair, a tier or a group of pairs, or nothing.
 
 `xquad_r/mono/map`, `xquad_r/cross/map/en-de`, `xquad_r/pooled/alignment_consistency/low`
 """

@@ -184,6 +184,15 @@ class StudySettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _pruner_fits(self) -> "StudySettings":
+        if self.pruner.kind == "wilcoxon" and len(self.seeds) == 1:
+            raise ValueError(
+                "pruner.kind=wilcoxon compares points, for which one seed is too few: set study.seeds to two or more, "
+                "or take another pruner"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _goals_fit(self) -> "StudySettings":
         metrics = [objective.metric for objective in self.objectives]
         if len(set(metrics)) != len(metrics):

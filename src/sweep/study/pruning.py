@@ -44,10 +44,9 @@ def is_clearly_worse(
     """Whether a running trial is worse than the best finished one at the same step, by two tests that must agree.
 
     Wilcoxon's signed-rank test (Wilcoxon 1945), one-sided, over translation groups: could other questions have told
-    them apart the other way round? And, in a study of several seeds, Student's t of the gap between them: could other
-    seeds? For that some point must have finished several; until then nothing is pruned. A trial that is as good as
-    the best is pruned in at most `p_threshold` of cases, whatever the number of its validations and of the finished
-    trials (docs/statistics.md). With a single seed that holds of trained models, not of points.
+    them apart the other way round? And Student's t of the gap between them: could other seeds? For that some point
+    must have finished several; until then nothing is pruned. A trial that is as good as the best is pruned in at most
+    `p_threshold` of cases, whatever the number of its validations and of the finished trials (docs/statistics.md).
     """
     given, objective = settings.pruner, settings.objectives[0]
     if step <= given.warmup_steps or len(finished) < given.startup_trials:
@@ -65,8 +64,6 @@ def is_clearly_worse(
     difference_g = objective.sign * (own_g - value_g[best.key])
     looks = sum(validated > given.warmup_steps for validated in own.validated if validated <= step)
     level = given.p_threshold * share_of_look(max(1, looks)) / len(rivals)
-    if len(settings.seeds) == 1:
-        return is_worse(difference_g, level)
     points: dict[str, list[float]] = {}
     for trial in rivals:
         points.setdefault(trial.point.without_seed, []).append(float(value_g[trial.key].mean()))
