@@ -205,7 +205,7 @@ def test_an_equal_trial_is_pruned_in_few_cases_however_often_it_is_looked_at(tmp
 
 
 def test_wilcoxon_needs_several_seeds() -> None:
-    with pytest.raises(InputError, match="pruner.kind=wilcoxon compares points, for which one seed is too few"):
+    with pytest.raises(InputError, match=r"pruner\.kind=wilcoxon compares points, for which one seed is too few"):
         load_settings(Composer("sweep", [VALIDATED, "study.pruner.kind=wilcoxon"]))
 
 

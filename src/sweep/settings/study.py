@@ -187,8 +187,8 @@ class StudySettings(Section):
     def _pruner_fits(self) -> "StudySettings":
         if self.pruner.kind == "wilcoxon" and len(self.seeds) == 1:
             raise ValueError(
-                "pruner.kind=wilcoxon compares points, for which one seed is too few: set study.seeds to two or more, "
-                "or take another pruner"
+                "pruner.kind=wilcoxon compares points, for which one seed is too few: set study.seeds to two or more "
+                "of them, or take another pruner"
             )
         return self
 
