@@ -26,7 +26,7 @@ GRACE_S = 6
 RATIOS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
 STUDY = (
     *TINY, f"study.space={{ratio.monolingual: {{grid: {RATIOS}}}}}", "study.seeds=[0, 1]", "study.export=none",
-    f"study.grace_s={GRACE_S}", "study.max_attempts=1000", "train.steps=60", "train.checkpoint_steps=5",
+    f"study.grace_s={GRACE_S}", "study.max_attempts=1000", "train.steps=80", "train.checkpoint_steps=5",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ class Chaos:
         deadline = time.monotonic() + seconds
         while self._goes_on():
             assert time.monotonic() < deadline, self.strikes
-            time.sleep(self.rng.uniform(0.0, 1.5))
+            time.sleep(self.rng.uniform(0.0, 1.2))
             self._wake(time.monotonic())
             if self.strikes and self._strike(self.strikes[-1]):
                 self.strikes.pop()
@@ -172,7 +172,9 @@ def test_a_study_bears_kills_and_pauses(
     assert {row["state"] for row in found} == {"COMPLETE"}
     assert metrics(folder) == undisturbed
     tracked = runs(tmp_path / "sweeps")
-    assert sorted(run.data.tags["sweep.key"] for run in tracked) == sorted(["study", *undisturbed])
+    assert sorted(run.data.tags["sweep.key"] for run in tracked) == sorted(
+        ["study", "baseline chance", "baseline n-grams", *undisturbed]
+    )
     assert {run.info.status for run in tracked} == {"FINISHED"}
     deadline = time.monotonic() + 20
     while in_home(tmp_path):

@@ -190,7 +190,7 @@ def test_a_pretrained_study_is_compared_with_what_needs_no_training(
         "model.max_passage_tokens=64", "study.name=tuned", "train.steps=20", "train.warmup_steps=1",
         "train.batch_size=8", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
         "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}", "study.seeds=[0,1]", "evaluation.debias=[lir]",
-        "evaluation.debias_on=train", "study.export_debias=lir",
+        "evaluation.debias_on=train", "study.export_debias=lir", "launcher.workers=1",
     )  # fmt: skip
     done = sweep(*study_of)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -44,7 +44,7 @@ def test_digits_of_a_figure(key: str, digits: int) -> None:
 def test_headings_say_what_tells_columns_apart() -> None:
     assert [column.title for column in RESULTS] == [
         "mono mAP", "cross mAP all", "cross mAP other script", "pooled mAP", "align. all", "align. low",
-        "align. unseen", "rank distance",
+        "align. unseen", "rank dist.",
     ]  # fmt: skip
     assert [column.digits for column in RESULTS] == [3, 3, 3, 3, 3, 3, 3, 0]
     assert [column.title for column in EVALUATION] == [
