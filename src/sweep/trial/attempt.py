@@ -88,13 +88,22 @@ class TrialRun:
                 self._tidy()
                 log.info("COMPLETE in %.1f s", result.duration_s)
         except Fenced as error:
-            log.info("attempt %d drops the trial: %s", self.claim.attempt, error)
-            if self.accelerator.num_processes > 1:
-                # The other ranks may wait in a collective call; the driver starts a new group.
-                sys.exit(Fenced.exit_status)
+            self._drop(error)
+        except OSError as error:
+            # Who has taken the trial over removes what this attempt had begun to write.
+            if self.store.still_mine(self.claim):
+                raise
+            self._drop(error)
         finally:
             log.removeHandler(handler)
             handler.close()
+
+    def _drop(self, error: Exception) -> None:
+        """Leave the trial to the attempt that has taken it over."""
+        log.info("attempt %d drops the trial: %s", self.claim.attempt, error)
+        if self.accelerator.num_processes > 1:
+            # The other ranks may wait in a collective call; the driver starts a new group.
+            sys.exit(Fenced.exit_status)
 
     def _result(self, data: TrialData, curves: Curves) -> TrialResult | None:
         """Train and evaluate; the result, committed, or None if the trial FAILED, or was pruned or paused."""
