@@ -41,7 +41,8 @@ def tables(folder: Path, trainings: int, draws: int) -> Iterator[Table]:
     files = [trial / "ranks.parquet" for trial in trials]
     one = load_system(NAME, files)
     objective = yaml.safe_load((trials[0] / "config.yaml").read_text())["study"]["objectives"][0]["metric"]
-    for metric in dict.fromkeys([MetricKey.within(one.benchmark, objective).name, "mono/map", "cross/map/other_script"]):
+    metrics = MetricKey.within(one.benchmark, objective).name, "mono/map", "cross/map/other_script"
+    for metric in dict.fromkeys(metrics):
         value_sg = one.values_sg(metric)
         mean_s = value_sg.mean(1)
         title = (
