@@ -208,6 +208,9 @@ def test_a_pretrained_study_is_compared_with_what_needs_no_training(
     assert len(finished) == 4
     for baseline in baselines.values():  # written by the first trial and left alone by the others
         assert baseline.metrics.stat().st_mtime_ns < min(finished)
+    trained = min(file.stat().st_mtime_ns for file in trials.glob("*/losses.csv"))
+    for name in ("chance", "n-grams"):  # no training waits for what needs no model
+        assert baselines[name].metrics.stat().st_mtime_ns > trained
     assert "over questions and 2 seeds" in done.stdout
     metrics = json.loads((one / "metrics.json").read_text())
     plain = {key for key in metrics if not key.startswith("cldr+lir/")}

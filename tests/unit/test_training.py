@@ -14,6 +14,8 @@ from sweep.data.load import load_benchmark, load_training_set
 from sweep.data.texts import Texts
 from sweep.errors import TrialFailed
 from sweep.evaluation.encode import encode
+from sweep.evaluation.halves import evaluated_halves
+from sweep.evaluation.language_removal import RemovalPlan
 from sweep.evaluation.scoring import evaluate
 from sweep.evaluation.validation import Validator
 from sweep.model.batching import length_sorted_batches
@@ -132,6 +134,22 @@ def test_an_embedding_that_is_not_finite_is_refused(cache: Path) -> None:
         next(retriever.encoder.parameters()).fill_(float("nan"))
     with pytest.raises(TrialFailed, match="the embedding of a query is not finite"):
         evaluate(retriever, load_benchmark(settings), settings.evaluation, {}, Accelerator(cpu=True))
+
+
+def test_what_removes_the_language_has_figures_of_halves_too(cache: Path) -> None:
+    """The card of a search's model shows them."""
+    retriever, _, settings = trained(cache)
+    benchmark, halves = load_benchmark(settings), {"report": ["cldr/mono/map"]}
+    evaluation = evaluate(
+        retriever, benchmark, settings.evaluation, {}, Accelerator(cpu=True),
+        removals=RemovalPlan(("lir",), "en"), halves=halves,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert evaluation is not None
+    lir = evaluation.debiased["lir"].evaluation
+    expected = evaluated_halves(lir.ranking, {}, halves).metrics  # type: ignore[arg-type]
+    assert lir.evaluated.metrics["cldr+report/mono/map"] == expected["cldr+report/mono/map"]
+    assert evaluation.metrics["cldr+report+lir/mono/map"] == expected["cldr+report/mono/map"]
+    assert evaluation.metrics["cldr+report/mono/map"] != expected["cldr+report/mono/map"]
 
 
 def test_batches_of_similar_length_keep_the_token_budget() -> None:

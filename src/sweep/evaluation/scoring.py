@@ -74,7 +74,7 @@ def evaluate(
         estimated = PassageSample(passage_dh, benchmark.passages.language_d)
         if removals.sample is not None and sample is not None:
             estimated = PassageSample(sample.embedding_uh[removals.sample.text_n], removals.sample.language_n)
-        debiased = _debiased(benchmark, query_qh, passage_dh, removals, estimated, tiers, truncated)
+        debiased = _debiased(benchmark, query_qh, passage_dh, removals, estimated, tiers, truncated, halves or {})
         return replace(evaluation, debiased=debiased)
 
 
@@ -86,6 +86,7 @@ def _debiased(
     estimated: PassageSample,
     tiers: Members,
     truncated: dict[str, int],
+    halves: Wanted,
 ) -> dict[Debias, Debiased]:
     """The evaluations without the language, by method."""
     debiased: dict[Debias, Debiased] = {}
@@ -94,7 +95,7 @@ def _debiased(
         free_qh = removal.of(query_qh, benchmark.question_language_q, "query")
         free_dh = removal.of(passage_dh, benchmark.passages.language_d, "passage")
         ranking = rank_parallel(benchmark, free_qh, free_dh, np.arange(len(free_dh)))
-        debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated, {}), removal)
+        debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated, halves), removal)
     return debiased
 
 

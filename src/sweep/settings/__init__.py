@@ -57,13 +57,14 @@ from sweep.settings.training import (
     TinyModel,
     TrainSettings,
 )
-from sweep.settings.untrained import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED, Baseline
+from sweep.settings.untrained import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED, WITHOUT_MODEL, Baseline
 
 __all__ = [
     "BASELINES",
     "OF_A_MODEL",
     "REMOVALS",
     "UNTOUCHED",
+    "WITHOUT_MODEL",
     "Baseline",
     "CldrData",
     "CldrEvaluation",

@@ -104,7 +104,7 @@ DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
 
 
 class Debiasing(Section):
-    """How the language is removed from embeddings without training (see `sweep.evaluation.debias`).
+    """How the language is removed from embeddings without training (see `sweep.evaluation.language_removal`).
 
     `debias`: what an encoder is evaluated with besides as it is. `debias_on`: what is estimated from, the passages of
     the benchmark's `pool` or those of the training set (`train`), without labels either way. `debias_pivot`: the

@@ -63,6 +63,7 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     times.append(time.perf_counter())
     if evaluation is None:
         return None
+    prepared.baselines.without_model(watch.on_note)
     result = _result(trial, trained, evaluation, times)
     retriever = _whole(prepared.retriever, trial)
     return TrialOutcome(result, retriever, evaluation, trained.exposure)

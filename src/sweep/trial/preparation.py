@@ -18,7 +18,7 @@ from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
 from sweep.training.tokens import training_tokens
-from sweep.trial.baselines import evaluate_baselines
+from sweep.trial.baselines import Baselines
 from sweep.trial.inputs import TrialData, TrialTexts
 
 
@@ -43,6 +43,7 @@ class Prepared:
     retriever: Retriever
     tokens: TokenCache
     tiers: Members
+    baselines: Baselines
 
 
 def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Callable[[str], None]) -> Prepared:
@@ -53,8 +54,9 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     retriever = build_retriever(settings.model, texts.training.texts, cache, settings.seed)
     tokens = TokenCache(retriever, cache / "tokens", on_note)
     tiers = tier_members(texts.benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    evaluate_baselines(settings, trial.study, retriever, texts, tiers, accelerator, tokens, on_note)
-    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, tiers)
+    baselines = Baselines(settings, trial.study, texts.benchmark, tiers)
+    baselines.of_model(retriever, texts.training, accelerator, tokens)
+    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, tiers, baselines)
 
 
 def _restrict(
