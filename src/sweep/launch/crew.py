@@ -11,6 +11,7 @@ from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher, WorkerHandle
 
 PATIENCE_S = 10.0  # for all workers together, until they are ended by force
+UNANSWERED_S = 0.5  # for one that has not answered for much longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,14 @@ class Crew:
             for member in self._members:
                 member.worker.ask_to_stop()
 
-    def stop(self) -> None:
+    def dismiss(self, member: Member) -> None:
+        """End one that does not answer; `collect` does not report it."""
+        member.worker.end(UNANSWERED_S)
+        self._members.remove(member)
+
+    def stop(self, patience_s: float = PATIENCE_S) -> None:
         """End all of them now; their trials go on from their checkpoints later."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         for member in self._members:
             member.worker.end(max(0.0, deadline - time.monotonic()))
         self._members = []

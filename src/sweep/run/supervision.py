@@ -2,21 +2,24 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
-from sweep.errors import Interrupted, SweepError
-from sweep.launch.crew import Crew, Member
+from sweep.errors import DatabaseUnusable, Interrupted, SweepError
+from sweep.launch.crew import PATIENCE_S, Crew, Member
 from sweep.launch.failures import GROUP_BROKEN, first_reason, take_failures
 from sweep.launch.interruption import Interruption
-from sweep.launch.liveness import alive_in, new_worker
+from sweep.launch.liveness import new_worker
 from sweep.launch.order import WorkOrder
-from sweep.launch.protocol import Launcher
+from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
+from sweep.run.orphans import await_orphans
 from sweep.run.progress import Display, display
+from sweep.run.silence import Silence
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.study.store import StudyStore
@@ -24,8 +27,9 @@ from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.protocol import Status
 
 POLL_S = 0.4
-COUNTING_SHARE = 0.2  # of the time, at most: counting many thousands of trials takes a while
-AT_ONCE_S = 1.0  # for the tracker, when the user wants to stop at once
+COUNTING_SHARE = 0.2  # of the time: counting many thousands of trials takes a while
+LONGEST_REST_S = 3.0  # all the same: a count that had to wait for the database asks for no longer rest
+AT_ONCE_S = 1.0  # for each of workers, database and tracker, when the user wants to stop at once
 MOST_STILLBORN = 10  # workers in a row that are killed before they have a trial
 
 
@@ -51,6 +55,10 @@ class StudyRun:
         self._crew = Crew(launcher, settings.launcher.slots)
         self._table = TrialsTable(folder.trials_csv)
         self._counts = (-1, -1)  # finished and FAILED trials
+        self._target = 0
+        self._asked_workers = False
+        self._silence = Silence(settings.study.grace_s)
+        self._silent: set[str] = set()
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
         self._stillborn = 0
         self._looked_at = time.monotonic()  # for abandoned trials
@@ -60,32 +68,43 @@ class StudyRun:
         status: Status = "KILLED"
         with Interruption() as interruption:
             try:
+                self.store.storage.attend(lambda: self._attend_while_away(interruption))
                 self._note_shared_cores()
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
-                _await_orphans(self.folder)
+                await_orphans(self.folder)
                 self._work(interruption)
-                complete = self._counts[0] >= self.store.view.target
-                if interruption.asked and not complete:
+                if interruption.asked and not self._is_complete:
                     raise KeyboardInterrupt
-                status = "FINISHED" if complete else "FAILED"
+                status = "FINISHED" if self._is_complete else "FAILED"
             except KeyboardInterrupt:
-                view = self.store.view
-                raise Interrupted(
-                    f"Interrupted: {view.finished()} of {view.target} trials are done and saved. "
-                    f"The same command resumes:\n  {command}"
-                ) from None
+                self._count_if_there(AT_ONCE_S)
+                if not self._is_complete:
+                    done = f": {self._counts[0]} of {self._target} trials are done and saved" if self._target else ""
+                    raise Interrupted(f"Interrupted{done}. The same command resumes:\n  {command}") from None
+                status = "FINISHED"
             finally:
                 interruption.in_order = False
-                self._crew.stop()
+                self._crew.stop(AT_ONCE_S if interruption.at_once else PATIENCE_S)
                 try:
-                    records = self.store.view.records()
-                    self.mirror.update(records)
-                    self._table.update(records)
+                    if status == "KILLED":
+                        self._count_if_there(AT_ONCE_S)
                 finally:
                     patience_s = self.settings.tracking.patience_s
                     self.mirror.finish(status, min(AT_ONCE_S, patience_s) if interruption.at_once else patience_s)
-        return complete
+        return self._is_complete
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the last count reached the target."""
+        return self._counts[0] >= self._target
+
+    def _count_if_there(self, patience_s: float) -> None:
+        """Count once more; without the database the last count stands."""
+        self.store.storage.attend(lambda: None)  # to nothing else any more
+        self.store.storage.hurry(patience_s)
+        with suppress(DatabaseUnusable):
+            self._count()
 
     def _note_shared_cores(self) -> None:
         ranks = self.settings.launcher.slots * self.settings.launcher.processes
@@ -100,7 +119,6 @@ class StudyRun:
         """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
         with display(self.console, self.settings.study.name, self._counts[0], self.store.view.target) as shown:
             interruption.in_order = True
-            asked_workers = False
             while True:
                 began = time.monotonic()
                 ended = self._crew.collect()
@@ -109,24 +127,57 @@ class StudyRun:
                 remaining = self._count()
                 if ended:  # what a dead worker leaves is somebody's to take
                     self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
-                if interruption.asked and not asked_workers:
-                    asked_workers = True
-                    self._say("finishing or saving the running trials; Ctrl-C again stops at once")
-                    self._crew.ask_to_stop()
+                self._hear(interruption)
+                looks = time.monotonic() - self._looked_at > self.settings.study.grace_s / 4
+                if looks:
+                    self._looked_at = time.monotonic()
+                    self._silent = self.store.silent_workers()
+                self._dismiss_silent(remaining)
                 if not interruption.asked:
-                    self._staff(remaining)
+                    self._staff(remaining, looks)
                 if not self._crew.members:
                     return
                 self._show(shown)
-                time.sleep(max(POLL_S, (time.monotonic() - began) / COUNTING_SHARE))
+                self._rest((time.monotonic() - began) / COUNTING_SHARE, interruption)
 
-    def _staff(self, remaining: int) -> None:
+    def _hear(self, interruption: Interruption) -> None:
+        """Ask the workers, once, to stop if the user asks for it."""
+        if interruption.asked and not self._asked_workers:
+            self._asked_workers = True
+            self._say("finishing or saving the running trials; Ctrl-C again stops at once")
+            self._crew.ask_to_stop()
+
+    def _attend_while_away(self, interruption: Interruption) -> None:
+        """What goes on without the database. Raises KeyboardInterrupt when all workers have ended for the user."""
+        self._hear(interruption)
+        if interruption.asked and all(member.worker.poll() is not None for member in self._crew.members):
+            raise KeyboardInterrupt
+
+    def _rest(self, seconds: float, interruption: Interruption) -> None:
+        """Leave the cores to the workers, unless the user asks for something."""
+        until = time.monotonic() + min(LONGEST_REST_S, max(POLL_S, seconds))
+        asked = interruption.asked
+        while (left_s := until - time.monotonic()) > 0 and interruption.asked == asked:
+            time.sleep(min(left_s, POLL_S))
+
+    def _dismiss_silent(self, remaining: int) -> None:
+        """End workers that do not answer. What one still has goes on with another, as if it had died."""
+        trials = self.store.view.trials()
+        for member in self._silence.overdue(self._crew.members, self.folder.workers, trials, self._silent, remaining):
+            self._crew.dismiss(member)
+            self._nothing_to_claim = None
+            if member.order.worker in self._silent:
+                self.store.worker_died(member.order.worker, LOST)
+            self._say(
+                f"worker {member.slot + 1} did not answer any more, and was ended (its log: {member.worker.log})"
+            )
+
+    def _staff(self, remaining: int, looks: bool) -> None:
         """Have a worker for each trial that one could claim, as far as there are slots."""
         if self._counts != self._nothing_to_claim:
             self._crew.staff(remaining, self._order)
         # A worker that found nothing to claim has gone; what a silent one had since then is somebody's to take.
-        if self._crew.has_room and time.monotonic() - self._looked_at > self.settings.study.grace_s / 4:
-            self._looked_at = time.monotonic()
+        if looks and self._crew.has_room:
             self._crew.staff(len(self._crew.members) + self.store.abandoned(), self._order)
 
     def _order(self) -> WorkOrder:
@@ -141,6 +192,7 @@ class StudyRun:
         """Count trials, and write the rows of those that are finished now; how many are left to do."""
         failed = list(self.store.view.states().values()).count("FAILED")
         counts = self.store.view.finished(), failed
+        self._target = self.store.view.target
         if counts != self._counts:
             self._counts = counts
             self._stillborn = 0
@@ -184,16 +236,3 @@ class StudyRun:
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
-
-
-def _await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
-    """Wait for workers of a killed earlier run to notice and end. Raises SweepError if one stays."""
-    alive = alive_in(folder.workers)
-    deadline = time.monotonic() + patience_s
-    for file in folder.workers.glob("*.lock"):
-        while alive(file.stem):
-            if time.monotonic() > deadline:
-                raise SweepError(f"a worker of an earlier run still works on this study ({file}); end it first")
-            time.sleep(POLL_S)
-        for leftover in folder.workers.glob(f"{file.stem}.*"):
-            leftover.unlink(missing_ok=True)

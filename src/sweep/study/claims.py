@@ -82,6 +82,13 @@ class Claims:
         wanted, silent = self._view.wanted.among(known), self._storage.silent()
         return sum(trial.key in wanted and self._is_dead(trial, silent) for trial in running)
 
+    def silent_workers(self) -> set[str]:
+        """Workers that gave no sign of life for the study's grace, although they have a trial."""
+        silent = self._storage.silent()
+        if not silent or self._storage.just_recovered:
+            return set()
+        return {worker_of(trial.holder) for trial in self._view.trials().values() if trial.id in silent}
+
     def _is_dead(self, trial: StoredTrial, silent: set[int]) -> bool:
         """Whether a trial's worker is gone: never written down, its lock free, or silent for too long."""
         worker = worker_of(trial.holder)

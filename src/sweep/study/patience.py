@@ -10,6 +10,7 @@ from sweep.errors import DatabaseUnusable
 from sweep.study.faults import FAULTS, lasting_fault, reason_of
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+ATTENTION_S = 0.2  # between two looks at what else there is to do
 CROWDED_S = 1.0  # shorter pauses are a moment's crowding, of which nobody needs to read
 
 log = logging.getLogger("sweep")
@@ -25,6 +26,15 @@ class Patience:
         self._patience_s = patience_s
         self._thread = threading.local()
         self._recovered_at = -float("inf")
+        self._meanwhile: Callable[[], None] = lambda: None
+
+    def attend(self, meanwhile: Callable[[], None]) -> None:
+        """Call this several times a second while waiting; what it raises ends the waiting."""
+        self._meanwhile = meanwhile
+
+    def hurry(self, patience_s: float) -> None:
+        """From now on, wait this long at most."""
+        self._patience_s = min(self._patience_s, patience_s)
 
     @property
     def recovered_s_ago(self) -> float:
@@ -59,12 +69,18 @@ class Patience:
                 if pause_s >= CROWDED_S:
                     reason = reason_of(error, self._secret)
                     log.warning("the study's database is away (%s); trying again", reason)
-                time.sleep(pause_s)
+                self._rest(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 if away_since is not None:
                     self._recovered_at = time.monotonic()
                 return answer
+
+    def _rest(self, pause_s: float) -> None:
+        until = time.monotonic() + pause_s
+        while (left_s := until - time.monotonic()) > 0:
+            self._meanwhile()
+            time.sleep(min(left_s, ATTENTION_S))
 
     def _give_up_if_hopeless(self, error: Exception, away_s: float) -> None:
         """Raise DatabaseUnusable for an error that lasts, or has lasted for too long."""

@@ -78,6 +78,14 @@ class RelationalStorage(TrialStorage):
         """Do what may be done twice, again and again while the database is away."""
         return self._patience(operation)
 
+    def attend(self, meanwhile: Callable[[], None]) -> None:
+        """Call this while the database is waited for."""
+        self._patience.attend(meanwhile)
+
+    def hurry(self, patience_s: float) -> None:
+        """Wait for the database this long at most, from now on."""
+        self._patience.hurry(patience_s)
+
     def change(self, operation: Callable[[], Answer]) -> Answer:
         """Do something under the study's lock; again as a whole, with a new lock, if the database was away."""
 

@@ -63,6 +63,14 @@ class TrialStorage(StudyReader):
         """
 
     @abstractmethod
+    def attend(self, meanwhile: Callable[[], None]) -> None:
+        """Call this several times a second while the storage is waited for; what it raises ends the waiting."""
+
+    @abstractmethod
+    def hurry(self, patience_s: float) -> None:
+        """From now on, wait this long at most."""
+
+    @abstractmethod
     def change(self, operation: Callable[[], Answer]) -> Answer:
         """Do something that nobody else's change of this study comes between, patiently."""
 

@@ -127,6 +127,10 @@ class StudyStore:
         """How many running trials a worker could take over now, since theirs is dead or gave no sign of life."""
         return self.storage.patiently(self._claims.abandoned)
 
+    def silent_workers(self) -> set[str]:
+        """Workers that have a trial and gave no sign of life for `study.grace_s` seconds. Changes nothing."""
+        return self.storage.patiently(self._claims.silent_workers)
+
     def still_mine(self, claim: Claim) -> bool:
         """Whether no other attempt has taken the trial over."""
         return self.storage.patiently(lambda: self._is_held(claim))
