@@ -34,6 +34,7 @@ def main(given: WorkOrder, stop_asked: Callable[[], bool]) -> int:
         report |= _measured()
     if what == "gather":
         report["gathered"] = _gathered(given.worker)
+        report["listening"] = _listening()
     print(f"rank {rank} prints")
     print(f"rank {rank} complains", file=sys.stderr)
     file = Path(given.study_folder) / f"{given.worker}-{rank}.json"
@@ -62,6 +63,18 @@ def _gathered(worker: str) -> list[str]:
     names: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(names, f"{worker} {distributed.get_rank()}")
     return names
+
+
+def _listening() -> list[str]:
+    """The addresses that sockets of this process listen on, as the kernel writes them."""
+    mine = {os.readlink(file.path) for file in os.scandir("/proc/self/fd") if os.path.exists(file.path)}
+    addresses = []
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in mine:
+                addresses.append(local.partition(":")[0])
+    return addresses
 
 
 def _measured() -> dict[str, Any]:

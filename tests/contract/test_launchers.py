@@ -183,6 +183,17 @@ class TestLaunchers:
             for rank in (0, 1):
                 assert report(tmp_path, rank, name)["gathered"] == [f"{name} 0", f"{name} 1"]
 
+    def test_nothing_listens_beyond_this_machine(self, start: Start, tmp_path: Path) -> None:
+        """Whatever the machine's name leads to."""
+        worker = start(order(tmp_path, "gather"), processes=2)
+        assert status_of(worker) == 0, worker.log.read_text()
+        reports = [report(tmp_path, rank) for rank in (0, 1)]
+        listening = [address for one in reports for address in one["listening"]]
+        assert listening
+        assert set(listening) <= {"0100007F", "00000000000000000000000001000000"}
+        for one in reports:
+            assert {one["environment"][name] for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")} == {"lo"}
+
     def test_a_killed_rank_ends_its_group(self, start: Start, tmp_path: Path) -> None:
         worker = start(order(tmp_path, "wait"), processes=2)
         pids = [report(tmp_path, rank)["pid"] for rank in (0, 1)]

@@ -104,7 +104,24 @@ def test_too_few_gpus_are_refused_or_shared() -> None:
         devices_of_workers(launcher(1, 2, share=True), ("0",))
 
 
-@pytest.mark.parametrize(("named", "devices"), [("1, 3", ("1", "3")), ("", ()), ("-1", ())])
+@pytest.mark.parametrize(
+    ("named", "devices"),
+    [
+        ("1, 3", ("1", "3")),
+        ("", ()),
+        ("-1", ()),
+        ("0,-1,1", ("0",)),  # as CUDA does: what follows an invalid entry is hidden
+        ("2,,1", ("2",)),
+        ("0,gpu,1", ("0",)),
+        ("3,1.5", ("3",)),
+        ("1,1", ()),
+        ("GPU-8932f937-d72c, GPU-77", ("GPU-8932f937-d72c", "GPU-77")),
+        ("MIG-GPU-8932/1/2,MIG-7", ("MIG-GPU-8932/1/2", "MIG-7")),
+        ("GPU-8932f937-d72c,0", ("GPU-8932f937-d72c",)),
+        ("MIG-3b6c8c1e-0f4e", ("MIG-3b6c8c1e-0f4e",)),
+        ("GPU-", ()),
+    ],
+)
 def test_devices_that_the_user_hides_are_not_used(
     monkeypatch: pytest.MonkeyPatch, named: str, devices: tuple[str, ...]
 ) -> None:

@@ -1,8 +1,11 @@
 """What a rank finds in its environment, and its share of the cores."""
 
 import os
+import socket
 
 from sweep.settings import LauncherSettings
+
+LOOPBACK = ("lo", "lo0")  # its interface on Linux, and elsewhere
 
 
 def threads_of_rank(settings: LauncherSettings) -> int:
@@ -27,8 +30,18 @@ def rank_environment(rank: int, settings: LauncherSettings, devices: tuple[str, 
             "LOCAL_RANK": str(rank),
             "WORLD_SIZE": str(settings.processes),
             "LOCAL_WORLD_SIZE": str(settings.processes),
+            **_on_loopback(),
         }
     return environment
+
+
+def _on_loopback() -> dict[str, str]:
+    """What keeps a group's sockets on this machine: Gloo would listen where the machine's name leads to, and NCCL on
+    the first network interface."""
+    loopback = next((name for _, name in socket.if_nameindex() if name in LOOPBACK), None)
+    if loopback is None:
+        return {}
+    return {name: os.environ.get(name, loopback) for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
 
 
 def use_threads(threads: int) -> None:
