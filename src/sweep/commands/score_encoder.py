@@ -88,6 +88,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
         raise InputError(f"output={output}: must be a file in a folder that exists")
     threads = settings.threads or os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the cores to others
 
     import torch  # after the settings are known to be right, and after the number of threads is set
 
