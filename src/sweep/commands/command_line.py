@@ -39,16 +39,42 @@ def options_text(groups: dict[str, list[str]], hidden: Sequence[str] = ()) -> st
     return "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in rows.items())
 
 
-def console() -> Console:
-    """Where results are printed; wide enough for the tables when the output is a file or a pipe."""
-    terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=140)
+class Output(Console):
+    """Where results are printed. When its reader is gone (`| head`), a command that only shows something ends with
+    the status that a shell gives it; one that works goes on."""
+
+    def __init__(self, works: bool, width: int | None = None) -> None:
+        super().__init__(width=width)
+        self._works = works
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich. Raises BrokenPipeError if there is nothing to do but to print."""
+        self.quiet = True
+        _discard_output()
+        if not self._works:
+            raise BrokenPipeError
+        print("nobody reads this output any more; the command goes on without it", file=sys.stderr)
+
+
+def console(works: bool = False) -> Console:
+    """Wide enough for the tables when the output is a file or a pipe."""
+    terminal = Output(works)
+    return terminal if terminal.is_terminal else Output(works, width=140)
+
+
+def _discard_output() -> None:
+    """Else another flush, at the end of the process, prints a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def run(command: Callable[[], int], show_traceback: bool) -> int:
     """The exit status of a command; an error meant for the user becomes one message on stderr."""
     try:
-        return command()
+        status = command()
+        sys.stdout.flush()
+        return status
     except SweepError as error:
         if show_traceback:
             traceback.print_exc()
@@ -58,8 +84,7 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output is gone (`| head`); a second failing flush at exit would print a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 141
 
 

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warm_up(settings.launcher)
         from sweep.run.driver import run_study
 
-        return run_study(settings, composer, console(), f"{this_python()} -m sweep {shlex.join(given)}")
+        return run_study(settings, composer, console(works=True), f"{this_python()} -m sweep {shlex.join(given)}")
 
     return run(command, options.traceback)
 
