@@ -20,6 +20,7 @@ from sweep.report.points import best_of, front_of
 from sweep.report.points import points_of as rows_of
 from sweep.settings.compose import Composer
 from sweep.settings.search import check_space
+from sweep.study.distributions import suggest
 from sweep.study.point import Point, grid_points
 from sweep.study.store import StudyStore
 
@@ -75,6 +76,48 @@ def test_brute_force_visits_every_point_once_and_then_says_so(tmp_path: Path) ->
         settings_of(SPACE, "study.points=3", "study.sampler=brute_force")
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "brute_force", "gp"])
+def test_a_lattice_has_the_values_that_a_person_would_write(sampler: str, tmp_path: Path) -> None:
+    tenths = "study.space={ratio.monolingual: {float: [0, 1], step: 0.1}}"
+    store = store_of(tmp_path, tenths, "study.points=11", f"study.sampler={sampler}")
+    keys = work(store, value=lambda values: -values["ratio.monolingual"])
+    assert sorted(keys) == sorted(f"ratio.monolingual={alpha},seed=0" for alpha in (
+        "0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1",
+    ))  # fmt: skip
+    with pytest.raises(InputError, match=r"points=12, and the space has only 11: set study\.points=11 or less"):
+        settings_of(tenths, "study.points=12")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values"),
+    [
+        ("{float: [0.05, 0.5], step: 0.15}", (0.05, 0.2, 0.35, 0.5)),
+        ("{float: [1e-6, 5e-6], step: 2e-6}", (1e-6, 3e-6, 5e-6)),
+        ("{float: [-1, 1], step: 0.7}", (-1.0, -0.3, 0.4)),
+        ("{int: [10, 31], step: 10}", (10, 20, 30)),
+        ("{int: [1, 3], log: true}", (1, 2, 3)),
+        ("{choice: [1, true]}", (1, True)),
+    ],
+)
+def test_values_of_a_dimension(dimension: str, values: tuple[float, ...]) -> None:
+    space = settings_of(f"study.space={{train.weight_decay: {dimension}}}", "study.points=2").study.space
+    assert space["train.weight_decay"].values == values
+    assert space["train.weight_decay"].size == len(values)
+
+
+def test_points_that_do_not_exist_are_not_counted() -> None:
+    space = ("study.space={ratio: {choice: [monolingual, hybrid]}, ratio.monolingual: {float: [0, 1], step: 0.5, "
+             "when: {ratio: hybrid}}}")  # fmt: skip
+    with pytest.raises(InputError, match="points=5, and the space has only 4"):
+        settings_of(space, "study.points=5")
+
+
+def test_first_points_lie_on_the_lattice(tmp_path: Path) -> None:
+    tenths = "study.space={ratio.monolingual: {float: [0, 1], step: 0.1}}"
+    first = "study.first_points=[{ratio.monolingual: 0.30000000000000004}]"
+    assert work(store_of(tmp_path, tenths, first, "study.points=1")) == ["ratio.monolingual=0.3,seed=0"]
+
+
 def test_tpe_comes_nearer_than_chance(tmp_path: Path) -> None:
     def value(values: dict[str, Any]) -> float:
         away = (np.log10(values["train.learning_rate"]) + 3.5) ** 2
@@ -107,10 +150,11 @@ def test_a_point_is_told_the_mean_over_its_seeds_when_the_last_has_finished(tmp_
     assert [trial.state for trial in points_of(store)] == [TrialState.COMPLETE, TrialState.FAIL]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_kill_while_a_point_is_asked_for_loses_and_repeats_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
-    search = [SPACE, "study.points=6"]
+    search = [SPACE, "study.points=6", f"study.sampler={sampler}"]
     whole = work(store_of(tmp_path / "a", *search))
 
     class Killed(BaseException):
@@ -119,12 +163,25 @@ def test_a_kill_while_a_point_is_asked_for_loses_and_repeats_nothing(
     def killed(*_: Any, **__: Any) -> None:
         raise Killed
 
-    moments = [("asking", "suggest"), ("relational", "waiting_trial"), ("asking", "Point.to_json")]
+    drawn = 0
+
+    def killed_after_the_first(*arguments: Any) -> Any:
+        nonlocal drawn
+        drawn += 1
+        return suggest(*arguments) if drawn == 1 else killed()
+
+    moments: list[tuple[str, str, Callable[..., Any]]] = [
+        ("asking", "suggest", killed),
+        ("asking", "suggest", killed_after_the_first),
+        ("relational", "waiting_trial", killed),
+        ("asking", "Point.to_json", killed),
+    ]
     done: list[str] = []
-    for module, name in moments * 2:
+    for module, name, fault in (moments * 2)[:6]:
+        drawn = 0
         store = store_of(tmp_path / "b", *search)
         with monkeypatch.context() as patch:
-            patch.setattr(f"sweep.study.{module}.{name}", killed)
+            patch.setattr(f"sweep.study.{module}.{name}", fault)
             with pytest.raises(Killed):
                 store.claim("w")
         done += run(store_of(tmp_path / "b", *search), lambda *_: {LOW: 0.5}, limit=1)

@@ -174,7 +174,9 @@ def test_an_interrupted_search_ends_with_the_points_of_an_uninterrupted_one(tmp_
     assert sorted(record.key for record in store.view.records()) == sorted(whole)
 
 
-def test_a_space_that_is_too_small_for_its_points_is_said(tmp_path: Path) -> None:
+def test_a_space_that_is_too_small_for_its_points_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is too large to be counted beforehand."""
+    monkeypatch.setattr("sweep.settings.study.LARGEST_COUNTED", 1)
     store = store_of(tmp_path, "study.space={ratio.cross_batch: {choice: [pair, mixed]}}", "study.points=3")
     with pytest.raises(SweepError, match=r"lower study\.points"):
         work(store)

@@ -1,11 +1,18 @@
 """The search space: what every searched config path may be."""
 
+import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from sweep.settings.base import Section
+
+
+def exact(number: float) -> Decimal:
+    """The decimal number that a person writes for it."""
+    return Decimal(repr(number))
 
 
 def same(value: Any) -> str:
@@ -53,6 +60,34 @@ class Dimension(Section):
             return False
         steps = (value - low) / (self.step or 1)
         return not self.step or abs(steps - round(steps)) < 1e-6
+
+    @property
+    def size(self) -> float:
+        """How many values there are; infinite for a float range without a step."""
+        if self.listed:
+            return len(self.listed)
+        low, high = self.float_range or self.int_range or (0, 0)
+        if self.float_range and self.step is None:
+            return math.inf
+        return int((exact(high) - exact(low)) / exact(self.step or 1)) + 1
+
+    def on_lattice(self, value: float) -> float:
+        """The value of the range that is nearest, written as shortly as low and step are: .3, and not 3 * .1."""
+        if self.step is None or self.float_range is None:
+            return value
+        low, step = exact(self.float_range[0]), exact(self.step)
+        return float(low + round((exact(value) - low) / step) * step)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """All of them; `size` is to be finite."""
+        if self.listed:
+            return self.listed
+        low, high = self.int_range or (0, 0)
+        if self.float_range is None:
+            return tuple(range(low, high + 1, int(self.step or 1)))
+        start, step = exact(self.float_range[0]), exact(self.step or 1)
+        return tuple(float(start + index * step) for index in range(int(self.size)))
 
     @property
     def ends(self) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """What a study searches, towards what, and where it runs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ from sweep.settings.storage import StorageUrl
 from sweep.settings.untrained import Baseline
 
 Sampler = Literal["tpe", "random", "gp", "cmaes", "nsga2", "nsga3", "brute_force"]
+
+LARGEST_COUNTED = 10_000  # points of a space that is counted before it is searched
 
 SEVERAL_OBJECTIVES: tuple[Sampler, ...] = ("tpe", "random", "gp", "nsga2", "nsga3", "brute_force")
 
@@ -181,7 +184,15 @@ class StudySettings(Section):
         )
         if problem:
             raise ValueError(problem)
+        if self.points is not None and (size := self._size()) is not None and self.points > size:
+            raise ValueError(f"points={self.points}, and the space has only {size}: set study.points={size} or less")
         return self
+
+    def _size(self) -> int | None:
+        """How many points a small space has; None if it is infinite, or too large to count."""
+        if math.prod(dimension.size for dimension in self.space.values()) > LARGEST_COUNTED:
+            return None
+        return len(self.combinations({path: dimension.values for path, dimension in self.space.items()}))
 
     @model_validator(mode="after")
     def _pruner_fits(self) -> "StudySettings":

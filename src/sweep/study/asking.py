@@ -13,7 +13,7 @@ from sweep.settings.space import same
 from sweep.study.constraints import matches
 from sweep.study.distributions import search_distribution, stored, suggest
 from sweep.study.point import Point
-from sweep.study.samplers import random_sampler, sampler_of
+from sweep.study.samplers import sampler_of, unseen_sampler
 from sweep.study.storage import SearchedPoints
 from sweep.study.telling import is_point, point_of
 
@@ -35,7 +35,7 @@ def ask_point(points: SearchedPoints, settings: StudySettings) -> None:
         known = {point_of(trial).key for trial in trials if is_point(trial)}
         # A sampler made for this number alone has no memory of earlier askings: a resumed search draws the same.
         at_random = _last_repeats(trials) >= MAX_OWN_REPEATS
-        study = points.study(random_sampler(settings, number) if at_random else sampler_of(settings, number))
+        study = points.study(unseen_sampler(settings, number) if at_random else sampler_of(settings, number))
         trial = points.resumed(study, begun) if begun else study.ask()
         point = Point(_sample(trial, settings), 0)
         if point.key not in known:
@@ -79,8 +79,11 @@ def _enqueue_first_points(points: SearchedPoints, settings: StudySettings) -> No
 
 
 def _stored_as_listed(settings: StudySettings, path: str, value: Any) -> Any:
-    """A value as the storage has it: of a list the listed one, 1.0 for 1."""
-    return stored(next((one for one in settings.space[path].listed if same(one) == same(value)), value))
+    """A value as the storage has it: of a list the listed one, 1.0 for 1, and of a lattice its point."""
+    dimension = settings.space[path]
+    if dimension.listed:
+        return stored(next((one for one in dimension.listed if same(one) == same(value)), value))
+    return dimension.on_lattice(value)
 
 
 def _last_repeats(trials: Sequence[FrozenTrial]) -> int:

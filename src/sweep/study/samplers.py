@@ -1,11 +1,14 @@
 """Optuna's samplers by the names of `study.sampler`."""
 
+import math
 from collections.abc import Sequence
+from zlib import crc32
 
 from optuna import Study, samplers
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.settings import StudySettings
+from sweep.study.lattice import OnLattice
 
 
 class CountedBruteForce(samplers.BruteForceSampler):
@@ -18,13 +21,16 @@ class CountedBruteForce(samplers.BruteForceSampler):
 
 
 def sampler_of(settings: StudySettings, number: int) -> samplers.BaseSampler:
-    """The sampler for the point with this number (from 0).
+    """The sampler for the point with this number (from 0), which draws from a lattice where a range has a step.
 
     Its seed is made of `search_seed` and the number, so a search that was interrupted draws what an uninterrupted
     one draws. TPE, GP and brute force know the points that other workers are at. Constraints reach TPE, GP and both
     NSGAs; CMA-ES and the others search without them.
     """
-    seed = _seed(settings, number)
+    return OnLattice(lambda path: _sampler_of(settings, _seed(settings, number, path)), settings)
+
+
+def _sampler_of(settings: StudySettings, seed: int) -> samplers.BaseSampler:
     # A population has to fit into the search several times over, or it never comes to a second generation.
     population = max(4, min(50, (settings.points or 0) // 5))
     match settings.sampler:
@@ -41,16 +47,18 @@ def sampler_of(settings: StudySettings, number: int) -> samplers.BaseSampler:
         case "brute_force":
             return CountedBruteForce(seed=seed)
         case "random":
-            return random_sampler(settings, number)
+            return samplers.RandomSampler(seed=seed)
 
 
-def random_sampler(settings: StudySettings, number: int) -> samplers.BaseSampler:
-    """Draws the point with this number at random."""
-    return samplers.RandomSampler(seed=_seed(settings, number))
+def unseen_sampler(settings: StudySettings, number: int) -> samplers.BaseSampler:
+    """Draws the point with this number at random, from those that were not drawn yet where they can be listed."""
+    is_finite = all(math.isfinite(dimension.size) for dimension in settings.space.values())
+    kind = CountedBruteForce if is_finite else samplers.RandomSampler
+    return OnLattice(lambda path: kind(seed=_seed(settings, number, path)), settings)
 
 
-def _seed(settings: StudySettings, number: int) -> int:
-    return (settings.search_seed * 1_000_003 + number) % 2**31
+def _seed(settings: StudySettings, number: int, path: str) -> int:
+    return (settings.search_seed * 1_000_003 + number + crc32(path.encode())) % 2**31
 
 
 def _startup(settings: StudySettings) -> int:
