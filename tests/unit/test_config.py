@@ -94,6 +94,37 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["study.space={model: {grid: [tiny, large]}}"], "model=large: no such choice"),
         (["study.space={seed: {grid: [0]}}"], "list seeds in study.seeds"),
         (
+            ["study.space={evaluation.records: {grid: [12, 24]}}"],
+            "'evaluation.records' cannot be searched, but what a",
+        ),
+        (
+            ["study.space={evaluation: {choice: [cldr, xquad_r]}}", "study.points=2"],
+            "'evaluation' cannot be searched",
+        ),
+        (["study.space={report.margin: {grid: [0.1]}}"], "'report.margin' cannot be searched"),
+        (["study.space={launcher.threads: {grid: [1]}}"], "'launcher.threads' cannot be searched"),
+        (["study.space={paths.sweeps: {choice: [a]}}", "study.points=1"], "'paths.sweeps' cannot be searched"),
+        (
+            ["study.space={languages.evaluate: {grid: [[en], [de]]}}"],
+            "changes languages.evaluate, by which points are",
+        ),
+        (
+            ["study.space={languages.tiers: {grid: [null, {high: [en], mid: [], low: []}]}}"],
+            "changes languages.tiers, by which points are compared: it has to be the same for all",
+        ),
+        (["study.space={languages: {grid: [cldr_6, cldr_14]}}"], "changes languages.evaluate"),
+        (
+            ["evaluation.records=${train.steps}", "study.space={train.steps: {grid: [60, 80]}}"],
+            "study.space: train.steps=60 changes evaluation, by which points are compared",
+        ),
+        (
+            [
+                "study.space={languages.train: {grid: [[en, de], [en, sw]]}}",
+                "study.objectives=[{metric: cldr/pooled/map/unseen, direction: maximize}]",
+            ],
+            "changes which languages are unseen",
+        ),
+        (
             ["study.space={train.steps: {grid: [30, 180]}, train.warmup_steps: {grid: [5, 50]}}"],
             "smaller than train.steps (30)",
         ),
