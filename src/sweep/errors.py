@@ -37,3 +37,15 @@ class DatabaseRefuses(DatabaseUnusable):
     """The study's database does not accept what was given: user, password, name. Ends the command with status 2."""
 
     exit_status = 2
+
+
+QUOTED = 80  # characters of what a message quotes
+
+
+def shortened(value: object, length: int = QUOTED) -> str:
+    """A value as a message quotes it: as Python writes it, and cut in the middle if it is long."""
+    text = value if isinstance(value, str) and value.startswith(("'", '"')) else repr(value)
+    if len(text) <= length:
+        return text
+    half = (length - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"

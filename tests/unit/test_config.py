@@ -83,7 +83,7 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["data=xquad_r", "evaluation=xquad_r"], "never trains on what it evaluates on"),
         (["train.batch_size=2", "launcher.processes=3"], "must be at least launcher.processes"),
         (["train.warmup_steps=500"], "must be smaller than train.steps"),
-        (["study.name=a/b"], "study.name='a/b'"),
+        (["study.name=a/b"], "study.name: 'a/b' cannot be the name"),
         (["study.space={ratio.mono: {grid: [0, 1]}}"], "study.space: unknown key 'ratio.mono'"),
         (["study.space={ratio.monolingual: {grid: [0, 1.5]}}"], "study.space: ratio.monolingual=1.5"),
         (["study.space={ratio.monolingual: {grd: [0, 1]}}"], "unknown key 'study.space.ratio.monolingual.grd'"),

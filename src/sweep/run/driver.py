@@ -1,9 +1,13 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
+import errno
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from rich.console import Console
 
@@ -11,7 +15,7 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out, validation_key
 from sweep.data.leakage import check_zero_shot
 from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
-from sweep.errors import InputError, SweepError
+from sweep.errors import InputError, SweepError, shortened
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.halves import half_of
 from sweep.evaluation.language_removal import removal_plan
@@ -41,6 +45,7 @@ from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror
 from sweep.tracking.registry import place_of
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 FEWEST_GROUPS = 2  # of a half: one has no variance
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
@@ -73,7 +78,11 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     if problem := place.problem():
         raise InputError(problem)
     make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
+    with _as_input(settings.paths.sweeps):
+        folder.path.exists()  # which a name that is too long does not even answer
     notes = _checked_inputs(settings, folder)
+    with _as_input(settings.paths.sweeps):
+        _make(folder)
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         settings, composer = _as_begun(store, settings, composer, console)
@@ -102,6 +111,27 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
+
+
+@contextmanager
+def _as_input(sweeps: str) -> Iterator[None]:
+    """Raise InputError for what the system says against the folder of studies, but OSError if its disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise InputError(
+            f"paths.sweeps={shortened(sweeps)}: studies cannot be written there ({error.strerror}); "
+            "choose another folder: paths.sweeps=DIR"
+        ) from error
+
+
+def _make(folder: StudyFolder) -> None:
+    """Make the study's folder, and see that files can be written there. Raises OSError."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder.path) as probe:
+        probe.write(b"0")
 
 
 def _staffed(settings: Settings) -> Settings:

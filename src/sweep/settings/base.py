@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
+from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from sweep.errors import shortened
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
@@ -17,6 +21,31 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+LONGEST_NAME = 200  # bytes of a folder's name, with room for what is written beside it
+RESERVED = (
+    "default",
+    "mlartifacts",
+    "mlflow.db",
+    "mlflow.db.lock",
+)  # beside the studies, and MLflow's own experiment
+
+
+def _checked_name(name: str) -> str:
+    name = normalize("NFC", name)
+    fix = "choose another name, of letters, digits, '.', '_' and '-'"
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"{shortened(name)} cannot be the name of a folder and of an experiment; {fix}")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"{shortened(name)} is too long ({len(name.encode())} bytes of {LONGEST_NAME}); {fix}")
+    if name.casefold() in RESERVED:
+        raise ValueError(f"'{name}' is taken by MLflow; {fix}")
+    return name
+
+
+# Of a study: letters of any script, composed, so that the same name is the same folder everywhere.
+StudyName = Annotated[str, AfterValidator(_checked_name)]
 
 
 class Section(BaseModel):

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweep.errors import InputError
 from sweep.settings.explain import explain_override, one_line
-from sweep.settings.overrides import assignment, parsed, refuse_passwords, without_space
+from sweep.settings.overrides import assignment, parsed, refuse_passwords, with_text, without_space
 from sweep.settings.storage import redacted
 from sweep.settings.tree import config_folder, group_options
 
@@ -34,7 +34,7 @@ class Composer:
 
     def __init__(self, config_name: str, overrides: Sequence[str], config_dir: str | None = None) -> None:
         self.config_name = config_name
-        self.overrides = tuple(overrides)
+        self.overrides = tuple(map(with_text, overrides))
         self.config_dir = config_dir
         self._kept: dict[tuple[str, ...], tuple[DictConfig, Any]] = {}
         refuse_passwords(overrides)

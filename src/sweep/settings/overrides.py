@@ -10,6 +10,8 @@ from hydra.core.override_parser.types import Override
 
 from sweep.errors import InputError
 
+# What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
+_TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
 _PASSWORD = re.compile(r"\+{0,2}study\.storage=[^$]*://[^/]*:[^/]*@")
 
 
@@ -20,6 +22,15 @@ def refuse_passwords(overrides: Sequence[str]) -> None:
             "study.storage: everyone on this machine can read a password on the command line; put the URL into "
             "an environment variable and write study.storage='${oc.env:SWEEP_STORAGE}'"
         )
+
+
+def with_text(override: str) -> str:
+    """The override, with the value of a path or a name as text. One that is quoted for Hydra, refers to another key,
+    or is null stays as it is."""
+    key, mark, value = override.partition("=")
+    if not mark or not _TEXT.fullmatch(key) or value in ("", "null") or value[0] in "'\"" or "${" in value:
+        return override
+    return assignment(key, value)
 
 
 def parsed(overrides: Sequence[str]) -> list[Override]:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from sweep.settings.base import (
-    Name,
     Positive,
     Section,
+    StudyName,
 )
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.metric_key import MetricKey
@@ -78,7 +78,7 @@ class StudySettings(Section):
     of their character 5-grams; null: not looked for) are counted and reported.
     """
 
-    name: Name
+    name: StudyName
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     space: dict[str, Dimension]
     points: Positive | None
@@ -92,7 +92,7 @@ class StudySettings(Section):
     worse_p: Annotated[float, Field(gt=0, lt=1)]
     confirm: Confirmation | None
     pruner: PrunerSettings
-    warm_start: Name | None
+    warm_start: StudyName | None
     max_attempts: Positive
     retry_failed: bool
     baselines: tuple[Baseline, ...]

@@ -1,9 +1,12 @@
 """What can be known of an MLflow store without importing MLflow, which takes seconds."""
 
 import os
+import shlex
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from sqlalchemy import URL, make_url
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
@@ -19,7 +22,7 @@ class MlflowPlace(Place):
 
     def __init__(self, settings: MlflowTracking, folder: StudyFolder) -> None:
         sweeps = folder.path.parent
-        self.uri = settings.uri or f"sqlite:///{sweeps / 'mlflow.db'}"
+        self.uri = settings.uri or _sqlite_uri(sweeps / "mlflow.db")
         self._artifacts = sweeps / "mlartifacts" / folder.path.name
         self._named = settings.uri is not None
         self.name = f"MLflow ({redacted(self.uri)})"
@@ -27,8 +30,14 @@ class MlflowPlace(Place):
     @property
     def database(self) -> Path | None:
         """The file of an SQLite database."""
-        path = self.uri.partition("?")[0].removeprefix("sqlite:///")
-        return Path(path) if self.uri.startswith("sqlite:///") and path else None
+        if not self._is_sqlite:
+            return None
+        path = make_url(self.uri).database
+        return Path(path) if path else None
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.uri.startswith(("sqlite:", "sqlite+"))
 
     def problem(self) -> str | None:
         """An unknown scheme, or a database file that cannot be written."""
@@ -57,7 +66,7 @@ class MlflowPlace(Place):
         """A tracker on this store."""
         from sweep.tracking.mlflow_runs import MlflowTracker
 
-        artifacts = self._artifacts if self.uri.startswith("sqlite:") else None
+        artifacts = self._artifacts if self._is_sqlite else None
         return MlflowTracker(self.uri, artifacts, self.database)
 
     def browse(self, python: str) -> str:
@@ -66,8 +75,19 @@ class MlflowPlace(Place):
             return redacted(self.uri)
         uri = self.uri
         if self.database is not None and self.database.is_relative_to(Path.cwd()):
-            uri = f"sqlite:///{os.path.relpath(self.database)}"
-        return f"{python} -m mlflow ui --backend-store-uri {redacted(uri)} --host 127.0.0.1"
+            uri = _sqlite_uri(Path(os.path.relpath(self.database)))
+        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(redacted(uri))} --host 127.0.0.1"
+
+
+def _sqlite_uri(file: Path) -> str:
+    """The URI of a database file, whatever characters its path has.
+
+    MLflow makes the folder of what follows `sqlite:///`, as if nothing could be quoted there; under the driver's name
+    it makes none.
+    """
+    plain = f"sqlite:///{file}"
+    quoted = URL.create("sqlite+pysqlite", database=str(file)).render_as_string(hide_password=False)
+    return plain if plain.removeprefix("sqlite") == quoted.removeprefix("sqlite+pysqlite") else quoted
 
 
 def _file_problem(file: Path) -> str | None:
