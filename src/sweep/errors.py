@@ -42,10 +42,7 @@ class DatabaseRefuses(DatabaseUnusable):
 QUOTED = 80  # characters of what a message quotes
 
 
-def shortened(value: object, length: int = QUOTED) -> str:
-    """A value as a message quotes it: as Python writes it, and cut in the middle if it is long."""
-    text = value if isinstance(value, str) and value.startswith(("'", '"')) else repr(value)
-    if len(text) <= length:
-        return text
+def shortened(text: str, length: int = QUOTED) -> str:
+    """What a message quotes, cut in the middle if it is long."""
     half = (length - 1) // 2
-    return f"{text[:half]}…{text[-half:]}"
+    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"

@@ -92,6 +92,16 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["study.space={ratio.monolingual: {float: [0, 1]}}"], "points must say how many"),
         (["study.points=3"], "points must be null for a grid"),
         (["study.space={model: {grid: [tiny, large]}}"], "model=large: no such choice"),
+        (
+            ["ratio=1.5"],
+            "one of: crosslingual, hybrid, monolingual; a value of it is set by its key, as in ratio.KEY=",
+        ),
+        (["evaluation=true"], "no such choice; evaluation is one of: beir"),
+        (["model=null"], "no such choice; model is one of"),
+        (["ratio=[hybrid,b]"], "no such choice; ratio is one of"),
+        (["+experiment=1"], "no such choice; experiment is one of"),
+        (["ratio=hybird"], "did you mean hybrid?"),
+        (["study.space={ratio: {grid: [1.5]}}"], "study.space: ratio=1.5: no such choice"),
         (["study.space={seed: {grid: [0]}}"], "list seeds in study.seeds"),
         (
             ["study.space={evaluation.records: {grid: [12, 24]}}"],

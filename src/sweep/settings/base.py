@@ -36,9 +36,9 @@ def _checked_name(name: str) -> str:
     name = normalize("NFC", name)
     fix = "choose another name, of letters, digits, '.', '_' and '-'"
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError(f"{shortened(name)} cannot be the name of a folder and of an experiment; {fix}")
+        raise ValueError(f"{shortened(repr(name))} cannot be the name of a folder and of an experiment; {fix}")
     if len(name.encode()) > LONGEST_NAME:
-        raise ValueError(f"{shortened(name)} is too long ({len(name.encode())} bytes of {LONGEST_NAME}); {fix}")
+        raise ValueError(f"{shortened(repr(name))} is too long ({len(name.encode())} bytes of {LONGEST_NAME}); {fix}")
     if name.casefold() in RESERVED:
         raise ValueError(f"'{name}' is taken by MLflow; {fix}")
     return name

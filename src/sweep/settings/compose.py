@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweep.errors import InputError
 from sweep.settings.explain import explain_override, one_line
-from sweep.settings.overrides import assignment, parsed, refuse_passwords, with_text, without_space
+from sweep.settings.overrides import assignment, check_choices, parsed, refuse_passwords, with_text, without_space
 from sweep.settings.storage import redacted
 from sweep.settings.tree import config_folder, group_options
 
@@ -77,6 +77,7 @@ class Composer:
                 search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
             GlobalHydra.instance().clear()
             given, space = without_space(self._parsed())
+            check_choices(self._parsed(choices), self._groups)
             with initialize_config_dir(str(config_folder()), version_base="1.3"):
                 config = compose(self.config_name, overrides=[*search, *given, *choices])
             if space:

@@ -1,14 +1,15 @@
 """Overrides of the command line: values as Hydra reads them, and what is refused before Hydra sees it."""
 
+import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from sweep.errors import InputError
+from sweep.errors import InputError, shortened
 
 # What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
 _TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
@@ -36,6 +37,25 @@ def with_text(override: str) -> str:
 def parsed(overrides: Sequence[str]) -> list[Override]:
     """Overrides as Hydra reads them. Raises Hydra's OverrideParseException."""
     return OverridesParser.create().parse_overrides(list(overrides))
+
+
+def check_choices(overrides: Sequence[Override], groups: Mapping[str, Sequence[str]]) -> None:
+    """Raise InputError if a group is given a value that is no choice of it, such as a number."""
+    for override in overrides:
+        group = override.key_or_group
+        if group not in groups or override.is_delete():
+            continue
+        value = override.value()
+        chosen = value if isinstance(value, list) else [value]
+        if isinstance(value, dict) or set(map(str, chosen)) <= set(groups[group]):
+            continue
+        close = difflib.get_close_matches(str(value), groups[group], n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        if isinstance(value, (int, float)):
+            hint = f"; a value of it is set by its key, as in {group}.KEY={value}"
+        raise InputError(
+            f"{group}={shortened(str(value))}: no such choice; {group} is one of: {', '.join(groups[group])}{hint}"
+        )
 
 
 def without_space(overrides: Sequence[Override]) -> tuple[list[str], list[Any]]:
