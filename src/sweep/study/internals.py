@@ -12,19 +12,24 @@ No other module reaches in.
 `optuna.storages.get_storage`    Optuna's cache of finished trials, shared by all studies of points that a search
                                  opens: without it every new point would read all the earlier ones.
 `optuna.trial.Trial(study, id)`, `FrozenTrial._trial_id`  A point that was begun by another process goes on.
+`CmaEsSampler._restore_optimizer`, `_init_optimizer`, `_split_optimizer_str`, `_cma_rng`, `_attr_key_generation`  Its
+                                 optimizer is a pickle in the database, which runs code of whoever can write there.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 import optuna
 import sqlalchemy
+from optuna.samplers import CmaEsSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb import models
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.engine import Connection, Engine, Row
 
@@ -81,6 +86,33 @@ def find_study(connection: Connection, name: str) -> int | None:
         sqlalchemy.select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name)
     )
     return study_id
+
+
+class ReplayedCmaEs(CmaEsSampler):
+    """CMA-ES whose optimizer is no part of the database: it is told again what Optuna's own was told, the points of
+    each generation that were finished first. Where one worker asks, it draws what Optuna's own draws."""
+
+    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> None:
+        """Nothing, so that a new one is made, for which the finished points are kept here."""
+        self._finished = sorted(completed_trials, key=lambda trial: trial.datetime_complete or datetime.max)
+
+    def _split_optimizer_str(self, optimizer_str: str) -> dict[str, str]:
+        return {}  # of the pickle nothing is kept
+
+    def _init_optimizer(self, trans: Any, direction: StudyDirection) -> Any:
+        generator = self._cma_rng.rng
+        untouched = generator.get_state()
+        optimizer = super()._init_optimizer(trans, direction)
+        of_generation: dict[int, list[FrozenTrial]] = {}
+        for trial in self._finished:
+            of_generation.setdefault(trial.system_attrs.get(self._attr_key_generation, -1), []).append(trial)
+        sign = 1 if direction == StudyDirection.MINIMIZE else -1
+        while len(finished := of_generation.get(optimizer.generation, [])) >= optimizer.population_size:
+            first = finished[: optimizer.population_size]
+            optimizer.tell([(trans.transform(trial.params), sign * trial.values[0]) for trial in first])
+        if max(of_generation) > 0:  # Optuna's own would have read it, and not drawn a seed for a new one
+            generator.set_state(untouched)
+        return optimizer
 
 
 class StudyTables:

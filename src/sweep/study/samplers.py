@@ -8,6 +8,7 @@ from optuna import Study, samplers
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.settings import StudySettings
+from sweep.study.internals import ReplayedCmaEs
 from sweep.study.lattice import OnLattice
 
 
@@ -39,7 +40,7 @@ def _sampler_of(settings: StudySettings, seed: int) -> samplers.BaseSampler:
         case "gp":
             return samplers.GPSampler(seed=seed, n_startup_trials=_startup(settings), warn_independent_sampling=False)
         case "cmaes":
-            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+            return ReplayedCmaEs(seed=seed, warn_independent_sampling=False)
         case "nsga2":
             return samplers.NSGAIISampler(seed=seed, population_size=population)
         case "nsga3":
