@@ -111,8 +111,8 @@ def test_a_server_that_was_never_there_stops_nothing_and_gets_everything_later(
     assert [row["state"] for row in rows(tmp_path / "mine" / "never")] == ["COMPLETE"] * 2
     assert done.stdout.count(f"MLflow ({server.uri}) is away (") == 1
     assert f"2 of 2 trials are missing in MLflow ({server.uri}). This sends what is missing:" in done.stdout
-    assert "-m sweep.studies sync never --sweeps mine" in done.stdout
-    sync = ("sync", "never", "--sweeps", "mine")
+    sync = ("sync", "never", "--sweeps", "mine", "--tracking", server.uri)
+    assert f"-m sweep.studies {' '.join(sync)}" in done.stdout
     refused = sweep(*sync, module="sweep.studies")
     assert refused.returncode == 1
     assert "cannot be reached" in refused.stderr
@@ -151,7 +151,7 @@ def test_a_server_that_dies_and_comes_back_and_a_command_that_is_killed(
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     if "missing in MLflow" in output:  # the last attempt came too early
-        assert sweep("sync", "dies", module="sweep.studies").returncode == 0
+        assert sweep("sync", "dies", "--tracking", server.uri, module="sweep.studies").returncode == 0
     check_everything_is_there_once(server.uri, "dies", folder)
 
 

@@ -11,6 +11,7 @@ from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings, saved_settings
 from sweep.settings.overrides import assignment
 from sweep.settings.search import check_space
+from sweep.settings.tracking import TrackingUri
 from sweep.settings.tree import config_folder, group_options
 
 
@@ -234,7 +235,7 @@ def test_the_study_of_a_point_is_that_of_all_points() -> None:
 
 def test_trackers_are_chosen_and_a_study_of_an_earlier_version_names_none(tmp_path: Path) -> None:
     composer = Composer("sweep", ["tracking.uri=http://there"])
-    assert load_settings(composer).tracking == MlflowTracking(uri="http://there")
+    assert load_settings(composer).tracking == MlflowTracking(uri=TrackingUri("http://there"))
     assert load_settings(Composer("sweep", ["tracking=json_lines"])).tracking.kind == "json_lines"
     with pytest.raises(InputError, match=r"tracking\.patience_s=-1"):
         load_settings(Composer("sweep", ["tracking.patience_s=-1"]))
@@ -242,7 +243,7 @@ def test_trackers_are_chosen_and_a_study_of_an_earlier_version_names_none(tmp_pa
     written = composer.yaml().replace("  kind: mlflow\n", "").replace("  patience_s: 30.0\n", "")
     assert "mlflow" not in written
     old.write_text(written)
-    assert saved_settings(old).tracking == MlflowTracking(uri="http://there")
+    assert saved_settings(old).settings.tracking == load_settings(composer).tracking
 
 
 def test_what_choices_begin_with_is_no_choice_itself() -> None:

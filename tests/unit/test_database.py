@@ -160,7 +160,7 @@ def test_the_password_is_in_no_setting_that_is_shown(monkeypatch: pytest.MonkeyP
     for text_shown in shown:
         assert PASSWORD not in text_shown
         assert QUOTED_PASSWORD not in text_shown
-    assert "storage: ${oc.env:SWEEP_STORAGE}" in composer.yaml()
+    assert "storage: postgresql+psycopg://me:***@host/db" in composer.yaml()
     assert settings.study.storage is not None
     assert settings.study.storage.get_secret_value().endswith("@host/db")
 

@@ -42,7 +42,7 @@ def previous(name: str) -> Any:
 
 
 def test_a_study_of_the_previous_version_has_the_same_settings() -> None:
-    now = saved_settings(PREVIOUS / "config.yaml")
+    now = saved_settings(PREVIOUS / "config.yaml").settings
     assert (now.loss.kind, now.ratio.draw, now.study.near_copies) == ("info_nce", "independent", None)
     assert (now.data.kind, now.evaluation.kind) == ("cldr", "cldr")
     assert (now.data.relation, now.evaluation.relation) == ("names", "names")

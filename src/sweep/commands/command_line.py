@@ -13,6 +13,7 @@ from rich.console import Console
 from sweep import __version__
 from sweep.errors import SweepError
 from sweep.launch.interruption import SIGNALS
+from sweep.settings.secrets import redact
 
 
 def arguments(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -77,8 +78,8 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
         return status
     except SweepError as error:
         if show_traceback:
-            traceback.print_exc()
-        print(f"{'' if error.exit_status == 130 else 'error: '}{error}", file=sys.stderr)
+            print(redact(traceback.format_exc()), end="", file=sys.stderr)
+        print(f"{'' if error.exit_status == 130 else 'error: '}{redact(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -3,12 +3,11 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.commands.command_line import console, run
+from sweep.commands.saved_study import Study, opened, tracked_at
 from sweep.errors import InputError, SweepError
 from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver
 from sweep.launch.liveness import alive_in, held, read_status
@@ -16,13 +15,9 @@ from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
 from sweep.report.studies import StudyRow, print_status, studies_table
 from sweep.report.text import this_python
-from sweep.settings import Settings
-from sweep.settings.load import saved_settings
 from sweep.study.storage import StudyMissing
-from sweep.study.view import StudyView
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.protocol import Status, TrackerAway
-from sweep.tracking.registry import place_of
 
 EXAMPLES = """examples:
   python -m sweep.studies                                 all studies: state, progress, best point
@@ -32,33 +27,25 @@ EXAMPLES = """examples:
   python -m sweep.studies export ratio_grid grid.parquet  all trials with all metrics, as CSV or Parquet"""
 
 
-@dataclass(frozen=True)
-class Study:
-    """A study as its folder has it."""
-
-    folder: StudyFolder
-    settings: Settings
-    view: StudyView
-
-    def row(self) -> StudyRow:
-        """Its line in the list."""
-        records = self.view.records()
-        finished, target = self.view.finished(), self.view.target
-        if held(self.folder.driver_lock):
-            state = "running"
-        elif finished >= target:
-            state = "complete"
-        else:
-            state = "stopped" if self.view.unfinished() else "failed trials"
-        study = self.settings.study
-        objective = study.objectives[0].model_copy(update={"metric": study.selected(study.objectives[0].metric)})
-        changed, confirmed = _changed(self.folder), study.confirmed_seeds
-        return StudyRow(self.folder.path.name, state, finished, target, records, objective, changed, confirmed)
+def _row(study: Study) -> StudyRow:
+    """Its line in the list."""
+    records = study.view.records()
+    finished, target = study.view.finished(), study.view.target
+    if held(study.folder.driver_lock):
+        state = "running"
+    elif finished >= target:
+        state = "complete"
+    else:
+        state = "stopped" if study.view.unfinished() else "failed trials"
+    settings = study.settings.study
+    objective = settings.objectives[0].model_copy(update={"metric": settings.selected(settings.objectives[0].metric)})
+    changed, confirmed = _changed(study.folder), settings.confirmed_seeds
+    return StudyRow(study.folder.path.name, state, finished, target, records, objective, changed, confirmed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, 1 if the study could not be read or stopped, 2 for an unknown study or file type."""
-    defaults = argparse.Namespace(sweeps="sweeps", traceback=False)
+    defaults = argparse.Namespace(sweeps="sweeps", storage=None, traceback=False)
     options = _parser().parse_args(sys.argv[1:] if argv is None else argv, defaults)
     sweeps = Path(options.sweeps)
 
@@ -67,18 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             _stop(sweeps, options.name)
         elif options.command in ("status", "export", "sync"):
             try:
-                with _open(sweeps, options.name) as study:
+                with opened(_folder(sweeps, options.name), options.storage) as study:
                     if options.command == "status":
                         _status(study, options.all)
                     elif options.command == "sync":
-                        _sync(study)
+                        _sync(study, options.tracking)
                     else:
                         rows = export_trials(study.folder, study.view.records(), Path(options.file))
                         print(f"{rows} trials: {options.file}")
             except StudyMissing as error:
                 raise SweepError(f"study '{options.name}' cannot be read: {error}") from error
         else:
-            _list(sweeps)
+            _list(sweeps, options.storage)
         return 0
 
     return run(command, options.traceback)
@@ -89,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     # Without a default here: a subcommand's default would undo what was given before it.
     shared.add_argument(
         "--sweeps", metavar="FOLDER", default=argparse.SUPPRESS, help="the folder of all studies (default: sweeps)"
+    )
+    shared.add_argument(
+        "--storage",
+        metavar="URL",
+        default=argparse.SUPPRESS,
+        help="the server of studies whose database is on one: '${oc.env:SWEEP_STORAGE}'; no other is ever asked",
     )
     shared.add_argument("--traceback", action="store_true", default=argparse.SUPPRESS, help="show that of an error")
     parser = argparse.ArgumentParser(
@@ -107,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     stop.add_argument("name", metavar="NAME")
     sync = commands.add_parser("sync", parents=[shared], help="send to MLflow, or another tracker, what it lacks")
     sync.add_argument("name", metavar="NAME")
+    sync.add_argument("--tracking", metavar="URI", help="where to, if that is outside of the sweeps folder")
     export = commands.add_parser("export", parents=[shared], help="trials with all metrics, as FILE.csv or .parquet")
     export.add_argument("name", metavar="NAME")
     export.add_argument("file", metavar="FILE")
@@ -128,19 +122,7 @@ def _folder(sweeps: Path, name: str) -> StudyFolder:
     return StudyFolder((sweeps / name).resolve())
 
 
-@contextmanager
-def _open(sweeps: Path, name: str) -> Iterator[Study]:
-    """A study to look at; it is neither created nor changed."""
-    folder = _folder(sweeps, name)
-    settings = saved_settings(folder.config)
-    view = StudyView.open(folder, settings.study)
-    try:
-        yield Study(folder, settings, view)
-    finally:
-        view.close()
-
-
-def _list(sweeps: Path) -> None:
+def _list(sweeps: Path, storage: str | None) -> None:
     names = study_names(sweeps)
     if not names:
         print(f"no studies in {sweeps}")
@@ -148,8 +130,8 @@ def _list(sweeps: Path) -> None:
     rows, unreadable = [], []
     for name in names:
         try:
-            with _open(sweeps, name) as study:
-                rows.append(study.row())
+            with opened(_folder(sweeps, name), storage) as study:
+                rows.append(_row(study))
         except SweepError as error:
             unreadable.append(f"{name}: cannot be read ({' '.join(str(error).split())})")
     console().print(studies_table(rows))
@@ -161,7 +143,7 @@ def _status(study: Study, every: bool) -> None:
     alive = alive_in(study.folder.workers)
     workers = [file.stem for file in sorted(study.folder.workers.glob("*.json"))]
     statuses = {worker: read_status(study.folder.workers, worker) for worker in workers if alive(worker)}
-    row, driver = study.row(), driver_of(study.folder)
+    row, driver = _row(study), driver_of(study.folder)
     print_status(console(), row, {status["key"]: (worker, status) for worker, status in statuses.items()}, every)
     if driver is not None:
         print(f"run by process {driver.pid} on {driver.host}")
@@ -173,14 +155,12 @@ def _stop(sweeps: Path, name: str) -> None:
     print(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
 
 
-def _sync(study: Study) -> None:
-    """Mirror a study that does not run. Raises TrackerAway, and SweepError while it runs."""
+def _sync(study: Study, tracking: str | None) -> None:
+    """Mirror a study that does not run. Raises SweepError while it runs, and if its tracker is away."""
     folder, view, name = study.folder, study.view, study.folder.path.name
     if held(folder.driver_lock):
         raise SweepError(f"study '{name}' is running: the command that runs it sends everything to the tracker")
-    place = place_of(study.settings.tracking, folder)
-    if problem := place.problem():
-        raise InputError(problem)
+    place = tracked_at(study, tracking)
     with only_driver(folder):
         mirror = Mirror(folder, place, view.uid)
         ended: Status = "FAILED"

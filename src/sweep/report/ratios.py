@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from sweep.evaluation.comparison import Comparison, Figure, System, compare_each, figure, load_system
 from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
@@ -13,6 +11,7 @@ from sweep.report.points import PointRow, parameters_text, value_text
 from sweep.settings import Objective
 from sweep.settings.metric_key import Half, MetricKey
 from sweep.settings.reporting import WITH_MARGIN
+from sweep.settings.saved_yaml import read_yaml
 from sweep.statistics.best import cross_fitted, may_be_best
 
 RATIO = "ratio.monolingual"
@@ -140,8 +139,7 @@ def _section(folder: StudyFolder, point: PointRow) -> dict[str, Any] | None:
     file = folder.trial(point.records[0].key).config
     if not file.exists():
         return None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a study may have thousands of points
-    section: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), loader)[GROUP]
+    section: dict[str, Any] = read_yaml(file)[GROUP]
     return section
 
 

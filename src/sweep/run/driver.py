@@ -1,7 +1,6 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
 import errno
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
 from sweep.run.notes import StudyNotes, study_notes
 from sweep.run.supervision import StudyRun
+from sweep.run.sync import sync_command
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
@@ -100,9 +100,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
             console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
         if finished := store.view.finished():
             console.print(f"Resuming study '{folder.path.name}': {finished} of {store.view.target} trials are done.")
-        sync = f"{this_python()} -m sweep.studies sync {shlex.quote(folder.path.name)}"
-        if settings.paths.sweeps != "sweeps":
-            sync += f" --sweeps {shlex.quote(settings.paths.sweeps)}"
+        sync = sync_command(settings, composer)
         mirror = BackgroundMirror(Mirror(folder, place, store.uid), partial(_say, console), sync)
         staffed = _staffed(settings)
         launcher = make_launcher(staffed.launcher, folder.workers, WORKER)

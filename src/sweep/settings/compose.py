@@ -4,6 +4,7 @@ Hydra composes, and that is all: it neither sweeps nor changes folders here. Eve
 that names the key and what is allowed.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,8 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 from sweep.errors import InputError
 from sweep.settings.explain import explain_override, one_line
 from sweep.settings.overrides import assignment, check_choices, parsed, refuse_passwords, with_text, without_space
-from sweep.settings.storage import redacted
+from sweep.settings.secrets import redacted_leaves, without_passwords
 from sweep.settings.tree import config_folder, group_options
+
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 
 
 class Composer:
@@ -46,7 +49,7 @@ class Composer:
         return self._composed(point)[0]
 
     def _composed(self, point: dict[str, Any] | None = None) -> tuple[DictConfig, Any]:
-        """The composed configuration, and the study's storage as it is written: unresolved, if it is a reference."""
+        """The composed configuration, and the same as it is written: plain, with its references."""
         values = dict(point or {})
         choices = [assignment(path, values.pop(path)) for path in list(values) if self._is_choice(path)]
         with self._explained([*choices, *(assignment(path, value) for path, value in values.items())]):
@@ -58,8 +61,7 @@ class Composer:
             OmegaConf.resolve(config)
             if study is not None:  # which stays what it is, whatever it refers to is in this point
                 config.study = study
-        assert isinstance(written, dict)
-        return config, (written.get("study") or {}).get("storage")
+        return config, written
 
     def _is_choice(self, path: str) -> bool:
         return "/" in path or "@" in path or path in self._groups
@@ -88,11 +90,18 @@ class Composer:
         return self._kept[choices]
 
     def yaml(self) -> str:
-        """The composed configuration as `--cfg job` prints it; without the password of the study's storage."""
-        config, storage = self._composed()
-        if storage is not None:
-            config.study.storage = storage if "${" in str(storage) else redacted(str(storage))
-        return OmegaConf.to_yaml(config)
+        """The composed configuration as `--cfg job` prints it and a study's folder has it: without references, and
+        with stars for passwords."""
+        return OmegaConf.to_yaml(OmegaConf.create(redacted_leaves(OmegaConf.to_container(self.compose()))))
+
+    def as_given(self, path: str) -> str:
+        """A value as another command can be given it: as a reference to the environment if it is written as one, and
+        with stars for a password."""
+        config, written = self._composed()
+        resolved: Any = OmegaConf.to_container(config)
+        for name in path.split("."):
+            written, resolved = written[name], resolved[name]
+        return without_passwords(str(resolved if "${" in _ENVIRONMENT.sub("", str(written)) else written))
 
     def _parsed(self, more: Sequence[str] = ()) -> list[Override]:
         return parsed([*self.overrides, *more])

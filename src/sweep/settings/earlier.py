@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from sweep.settings import Settings
 from sweep.settings.base import flattened
 from sweep.settings.loss import DEFAULT_LOSS
@@ -23,21 +21,29 @@ _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, whe
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
 
-def completed(config: DictConfig) -> DictConfig:
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """A study's configuration with the settings that its version did not have; those it has stay as they are."""
-    config = config.copy()
-    if "baseline" in config.get("study", {}):
-        untouched = config.study.pop("baseline")
-        config.study.baselines = [UNTOUCHED] if untouched else []
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
     embedded = {name: _EMBEDDED for name in ("data", "evaluation") if _is_embedded(config.get(name))}
-    whole = OmegaConf.merge(missing, embedded, config)
-    assert isinstance(whole, DictConfig)
+    whole = _over(_over(missing, embedded), config)
+    study = whole["study"]
+    if isinstance(study, Mapping) and "baseline" in study:
+        rest = {name: value for name, value in study.items() if name != "baseline"}
+        whole["study"] = rest | {"baselines": [UNTOUCHED] if study["baseline"] else []}
     return whole
 
 
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, section by section; where both have a value, the one above."""
+    merged = dict(below)
+    for name, value in above.items():
+        known = below.get(name)
+        merged[name] = _over(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
 def _is_embedded(section: Any) -> bool:
-    return isinstance(section, DictConfig) and section.get("kind") == "cldr"
+    return isinstance(section, Mapping) and section.get("kind") == "cldr"
 
 
 def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str | None) -> tuple[str, ...]:

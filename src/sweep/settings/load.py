@@ -1,17 +1,16 @@
 """Settings of a study, of one of its points, of a saved study, and of an evaluation."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, Settings
 from sweep.settings.checks import STUDY_CHECKS
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import completed
-from sweep.settings.validate import validated
+from sweep.settings.saved_yaml import read_yaml
+from sweep.settings.validate import validated, validated_plain
 
 
 def load_settings(composer: Composer, point: dict[str, Any] | None = None) -> Settings:
@@ -24,15 +23,26 @@ def load_settings(composer: Composer, point: dict[str, Any] | None = None) -> Se
     return settings
 
 
-def saved_settings(file: Path) -> Settings:
-    """Settings of a study as its `config.yaml` has them, that of an earlier version included. Raises InputError if
-    they are of neither."""
+@dataclass(frozen=True)
+class SavedSettings:
+    """Settings of a study as its folder has them. `storage`: the server that its database is on, as it is written
+    there, which is no reason to ask it anything; None for a file in the folder. That of `settings` is always None."""
+
+    settings: Settings
+    storage: str | None
+
+
+def saved_settings(file: Path) -> SavedSettings:
+    """Settings of a study as its `config.yaml` has them, that of an earlier version included. They are plain data,
+    whoever wrote them: no reference is resolved. Raises InputError if they are of neither."""
+    plain = completed(read_yaml(file))
+    study = plain["study"] if isinstance(plain["study"], dict) else {}
+    storage = study.get("storage")
+    if storage is not None:
+        plain["study"] = study | {"storage": None}
     try:
-        config = OmegaConf.create(file.read_text())
-        if not isinstance(config, DictConfig):
-            raise InputError("it is not a study's configuration")
-        return validated(completed(config), Settings)
-    except (InputError, YAMLError) as error:
+        return SavedSettings(validated_plain(plain, Settings), None if storage is None else str(storage))
+    except InputError as error:
         raise InputError(f"{file}: {error}") from error
 
 

@@ -10,19 +10,23 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from sweep.errors import InputError, shortened
+from sweep.settings.secrets import without_passwords
 
 # What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
 _TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
-_PASSWORD = re.compile(r"\+{0,2}study\.storage=[^$]*://[^/]*:[^/]*@")
+_REFERENCE = re.compile(r"\$\{[\w.:]+\}")  # without a default, which is a literal
 
 
 def refuse_passwords(overrides: Sequence[str]) -> None:
     """Raise InputError if an override holds a password: everyone on the machine can read a command line."""
-    if any(_PASSWORD.match(override) for override in overrides):
-        raise InputError(
-            "study.storage: everyone on this machine can read a password on the command line; put the URL into "
-            "an environment variable and write study.storage='${oc.env:SWEEP_STORAGE}'"
-        )
+    for override in overrides:
+        literal = _REFERENCE.sub("", override)
+        if without_passwords(literal) != literal:
+            key = override.partition("=")[0].lstrip("+")
+            raise InputError(
+                f"{without_passwords(key)}: everyone on this machine can read a password on the command line; put "
+                "the URL into an environment variable and refer to it, as in study.storage='${oc.env:SWEEP_STORAGE}'"
+            )
 
 
 def with_text(override: str) -> str:

@@ -5,19 +5,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Secret
 
+from sweep.settings.secrets import SecretUrl
+
 ADVICE = (
     "give postgresql+psycopg://USER:PASSWORD@HOST/DATABASE through an environment variable: "
     "study.storage='${oc.env:SWEEP_STORAGE}'"
 )
-
-
-def redacted(url: str) -> str:
-    """The URL with stars for its password."""
-    scheme, mark, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    user, at, host = authority.rpartition("@")
-    name, colon, _ = user.partition(":")
-    return f"{scheme}{mark}{name}{':***' if colon else ''}{at}{host}{slash}{path}"
 
 
 def _checked(url: str) -> str:
@@ -37,8 +30,5 @@ def _checked(url: str) -> str:
     return url
 
 
-class StorageUrl(Secret[Annotated[str, AfterValidator(_checked)]]):
+class StorageUrl(SecretUrl, Secret[Annotated[str, AfterValidator(_checked)]]):
     """A database's URL; its text and its JSON have stars for the password."""
-
-    def _display(self) -> str:
-        return redacted(self.get_secret_value())

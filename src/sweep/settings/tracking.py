@@ -2,11 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Secret, Tag
 
 from sweep.settings.base import Section
+from sweep.settings.secrets import SecretUrl
 
 Patience = Annotated[float, Field(ge=0)]
+
+
+class TrackingUri(SecretUrl, Secret[str]):
+    """Where MLflow is; its text and its JSON have stars for the password."""
 
 
 class MlflowTracking(Section):
@@ -16,7 +21,7 @@ class MlflowTracking(Section):
     """
 
     kind: Literal["mlflow"] = "mlflow"  # studies of earlier versions know no other and do not name it
-    uri: str | None
+    uri: TrackingUri | None
     patience_s: Patience = 30.0
 
 

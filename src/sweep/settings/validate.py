@@ -8,7 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from sweep.errors import InputError
-from sweep.settings import Section
+from sweep.settings import Section, flattened
+from sweep.settings.secrets import redacted_leaves
 
 SettingsType = TypeVar("SettingsType", bound=Section)
 
@@ -19,14 +20,25 @@ def validated(config: DictConfig, into: type[SettingsType]) -> SettingsType:
     if missing:
         example = "a local folder or a Hugging Face name" if missing[0] == "model.path" else "VALUE"
         raise InputError(f"{missing[0]} is required and not set; add {missing[0]}={example}")
-    plain = OmegaConf.to_container(config, resolve=True)
+    return validated_plain(OmegaConf.to_container(config, resolve=True), into)
+
+
+def validated_plain(plain: Any, into: type[SettingsType]) -> SettingsType:
+    """Typed settings from a mapping without references. Raises InputError naming every wrong key."""
     try:
         # JSON mode keeps strictness ("1" is no number) and still reads a YAML list as a tuple.
-        return into.model_validate_json(json.dumps(plain))
+        settings = into.model_validate_json(json.dumps(plain))
     except ValidationError as error:
         # A list whose item is wrong is reported a second time as too short: noise.
         details = [detail for detail in error.errors() if detail["type"] != "too_short"] or error.errors()
         raise InputError("; ".join(map(_problem, details))) from error
+    for path, value in flattened(settings.model_dump(mode="json")).items():
+        if redacted_leaves({path: value}) != {path: value}:
+            raise InputError(
+                f"{path}: there is a password in it, which results and trackers would show; only study.storage and "
+                "tracking.uri may have one (for downloads ~/.netrc may)"
+            )
+    return settings
 
 
 def _problem(detail: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sweep.errors import SweepError
 from sweep.records.trial_record import TrialRecord
+from sweep.settings.secrets import redact
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.protocol import Status, TrackerAway
 
@@ -93,5 +94,5 @@ class BackgroundMirror:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = redact(" ".join(str(error).split()) or type(error).__name__)
     return text if isinstance(error, (TrackerAway, SweepError)) else f"{type(error).__name__}: {text}"

@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
-from sweep.settings.storage import redacted
+from sweep.settings.secrets import redacted
 from sweep.tracking.protocol import Place, Tracker
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -22,7 +22,7 @@ class MlflowPlace(Place):
 
     def __init__(self, settings: MlflowTracking, folder: StudyFolder) -> None:
         sweeps = folder.path.parent
-        self.uri = settings.uri or _sqlite_uri(sweeps / "mlflow.db")
+        self.uri = settings.uri.get_secret_value() if settings.uri else _sqlite_uri(sweeps / "mlflow.db")
         self._artifacts = sweeps / "mlartifacts" / folder.path.name
         self._named = settings.uri is not None
         self.name = f"MLflow ({redacted(self.uri)})"

@@ -30,7 +30,7 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.records.provenance import git_commit
-from sweep.settings.storage import redacted
+from sweep.settings.secrets import redact, redacted
 from sweep.tracking.protocol import STUDY_KEY, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 
 MAX_TEXT_LENGTH = 6000
@@ -157,7 +157,7 @@ class MlflowTracker(Tracker):
 
     def _reason(self, error: Exception) -> str:
         text = str(error).strip() or type(error).__name__
-        return text.splitlines()[0].split(" (Caused by")[0].replace(self.uri, redacted(self.uri))
+        return redact(text.splitlines()[0].split(" (Caused by")[0].replace(self.uri, redacted(self.uri)))
 
 
 def metric_name(key: str) -> str:

@@ -24,6 +24,7 @@ from sweep.records.values import TrialResult
 from sweep.report.card import model_card
 from sweep.settings import Settings
 from sweep.settings.identity import has_fingerprint
+from sweep.settings.secrets import WithoutSecrets, redact
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
@@ -74,7 +75,7 @@ class TrialRun:
         resolved = self.settings.model_dump(mode="json")
         self.folder.path.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(self.folder.log)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        handler.setFormatter(WithoutSecrets("%(asctime)s %(message)s"))
         log.addHandler(handler)
         write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         try:
@@ -231,4 +232,4 @@ class TrialRun:
 
 def reason_of(error: Exception) -> str:
     """An exception as a trial's reason: what is meant for users as it is, anything else with its type."""
-    return str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
+    return redact(str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}")

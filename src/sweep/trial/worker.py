@@ -21,6 +21,7 @@ from sweep.launch.order import WorkOrder
 from sweep.records.folder import StudyFolder
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
+from sweep.settings.secrets import WithoutSecrets, redact
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point
 from sweep.study.store import Claim, StudyStore
@@ -49,7 +50,9 @@ def main(order: WorkOrder, stop_asked: Callable[[], bool]) -> int:
 
 def _quieten() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     log.setLevel(logging.INFO)
 
 
@@ -65,7 +68,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
                 settings = load_settings(composer, claim.point.assignments)
             except InputError as error:  # values that are valid alone and not together
                 with suppress(Fenced):
-                    store.fail(claim, str(error))
+                    store.fail(claim, reason_of(error))
                 continue
             with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
                 trial = TrialRun(order, settings, accelerator, folder, store, claim, heartbeat, stop_asked)
@@ -74,7 +77,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
                 trial.run(data)
     except Exception as error:
         # Not the trial's fault: the database or the disk. The driver tells the user and stops.
-        reason = " ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__
+        reason = redact(" ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__)
         write_status(folder.workers, order.worker, {**read_status(folder.workers, order.worker), "error": reason})
         raise
     _broadcast(accelerator, None)
