@@ -13,7 +13,7 @@ from rich.console import Console
 from sweep import __version__
 from sweep.errors import SweepError
 from sweep.launch.interruption import SIGNALS
-from sweep.settings.secrets import redact
+from sweep.report.plain_console import PlainConsole, say
 
 
 def arguments(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def options_text(groups: dict[str, list[str]], hidden: Sequence[str] = ()) -> st
     return "\n".join(f"  {group:<{width}}  {', '.join(names)}" for group, names in rows.items())
 
 
-class Output(Console):
+class Output(PlainConsole):
     """Where results are printed. When its reader is gone (`| head`), a command that only shows something ends with
     the status that a shell gives it; one that works goes on."""
 
@@ -54,7 +54,7 @@ class Output(Console):
         _discard_output()
         if not self._works:
             raise BrokenPipeError
-        print("nobody reads this output any more; the command goes on without it", file=sys.stderr)
+        say("nobody reads this output any more; the command goes on without it", sys.stderr)
 
 
 def console(works: bool = False) -> Console:
@@ -78,8 +78,8 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
         return status
     except SweepError as error:
         if show_traceback:
-            print(redact(traceback.format_exc()), end="", file=sys.stderr)
-        print(f"{'' if error.exit_status == 130 else 'error: '}{redact(str(error))}", file=sys.stderr)
+            say(traceback.format_exc().rstrip(), sys.stderr)
+        say(f"{'' if error.exit_status == 130 else 'error: '}{error}", sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

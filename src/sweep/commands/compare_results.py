@@ -178,7 +178,7 @@ def _print(rows: "list[Row]", margin: float, benchmark: str, reference: str, gro
             f"{comparison.p_holm:.4f}",
             "–" if p_equal is None else f"{p_equal:.4f}",
         )
-    console().print(table, markup=False)
+    console().print(table)
     if any(_p_equal(comparison, margin) is not None for comparison, *_ in rows):
         console().print(f"p (equal): of two one-sided tests; small if the difference is within ±{margin:g}.")
     if any(not comparison.estimate.over_seeds for comparison, *_ in rows):

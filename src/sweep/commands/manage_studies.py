@@ -13,6 +13,7 @@ from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver
 from sweep.launch.liveness import alive_in, held, read_status
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
+from sweep.report.plain_console import say
 from sweep.report.studies import StudyRow, print_status, studies_table
 from sweep.report.text import this_python
 from sweep.study.storage import StudyMissing
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         _sync(study, options.tracking)
                     else:
                         rows = export_trials(study.folder, study.view.records(), Path(options.file))
-                        print(f"{rows} trials: {options.file}")
+                        say(f"{rows} trials: {options.file}")
             except StudyMissing as error:
                 raise SweepError(f"study '{options.name}' cannot be read: {error}") from error
         else:
@@ -125,7 +126,7 @@ def _folder(sweeps: Path, name: str) -> StudyFolder:
 def _list(sweeps: Path, storage: str | None) -> None:
     names = study_names(sweeps)
     if not names:
-        print(f"no studies in {sweeps}")
+        say(f"no studies in {sweeps}")
         return
     rows, unreadable = [], []
     for name in names:
@@ -136,7 +137,7 @@ def _list(sweeps: Path, storage: str | None) -> None:
             unreadable.append(f"{name}: cannot be read ({' '.join(str(error).split())})")
     console().print(studies_table(rows))
     for line in unreadable:
-        print(line, file=sys.stderr)
+        say(line, sys.stderr)
 
 
 def _status(study: Study, every: bool) -> None:
@@ -146,13 +147,13 @@ def _status(study: Study, every: bool) -> None:
     row, driver = _row(study), driver_of(study.folder)
     print_status(console(), row, {status["key"]: (worker, status) for worker, status in statuses.items()}, every)
     if driver is not None:
-        print(f"run by process {driver.pid} on {driver.host}")
+        say(f"run by process {driver.pid} on {driver.host}")
 
 
 def _stop(sweeps: Path, name: str) -> None:
     driver = ask_to_stop(_folder(sweeps, name))
     again = f"{this_python()} -m sweep.studies stop {shlex.quote(name)}"
-    print(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
+    say(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
 
 
 def _sync(study: Study, tracking: str | None) -> None:
@@ -172,7 +173,7 @@ def _sync(study: Study, tracking: str | None) -> None:
         except TrackerAway as error:
             missing = f"{len(mirror.missing(snapshot))} of {len(snapshot.records)} trials are missing there"
             raise SweepError(f"{place.name} cannot be reached ({error}); {missing}") from error
-    print(f"{name}: {sent} trials sent to {place.name}")
+    say(f"{name}: {sent} trials sent to {place.name}")
     if mirror.refused:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in mirror.refused.items())
         raise SweepError(f"{place.name} does not take {reasons}")

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sweep.commands.command_line import arguments, console, options_text, run
 from sweep.errors import InputError, SweepError
+from sweep.report.plain_console import PlainConsole, say
 from sweep.settings import EvaluateSettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings
@@ -66,14 +65,14 @@ def _list_metrics(as_markdown: bool) -> None:
         print(markdown(), end="")
         return
     table = Table(
-        title=escape("Keys: benchmark/family/metric[/language, pair or tier]"), title_justify="left", show_lines=True
+        title="Keys: benchmark/family/metric[/language, pair or tier]", title_justify="left", show_lines=True
     )
     for column, width in (("metric", 22), ("families", 14), ("better", 10), ("range", 16), ("what it is", None)):
         table.add_column(column, overflow="fold", max_width=width)
     for one in descriptions():
         more = [f"{field}: {one.fields[field]}" for field in ("Formula", "Source", "Pitfall")]
         about = "\n".join([one.summary, *more])
-        cells = map(escape, (one.fields["Better"], one.fields["Range"], about))
+        cells = one.fields["Better"], one.fields["Range"], about
         table.add_row(", ".join(one.metrics), ", ".join(one.families), *cells)
     console().print(table)
 
@@ -129,7 +128,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
 def _bar() -> Progress:
     """Encoding takes most of the time; the bar goes when it is done."""
     columns = (TextColumn("encoding {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    terminal = Console(stderr=True)
+    terminal = PlainConsole(stderr=True)
     return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
 
 
@@ -140,7 +139,7 @@ def _write(evaluation: "Evaluation", output: Path) -> None:
         evaluation.write(output, details, ranks)
     except OSError as error:
         raise SweepError(f"output={output}: cannot be written ({error.strerror})") from error
-    print(f"All {len(evaluation.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
+    say(f"All {len(evaluation.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
 
 
 def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
@@ -177,7 +176,7 @@ def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
         table.add_row(f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits))
     out.print(table)
     for note in evaluation.notes():
-        out.print(note, markup=False, highlight=False)
+        out.print(note)
 
 
 def _figure(value: float | None, digits: int) -> str:

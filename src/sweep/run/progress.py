@@ -6,8 +6,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeElapsedColumn
 
+from sweep.report.plain_console import PlainColumn
 from sweep.report.text import Status, duration_text, status_text
 
 PLAIN_EVERY_S = 15.0
@@ -62,10 +63,10 @@ class Bars:
     def __init__(self, console: Console, name: str, target: int, left: TimeLeft) -> None:
         self._left = left
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            PlainColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            PlainColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
         )
