@@ -1,4 +1,4 @@
-"""Whatever comes from data or settings is shown as it is: no markup, no emoji, and nothing that acts on a terminal."""
+"""What comes from data or settings is shown as it is: no markup, no emoji, and nothing that acts on a terminal."""
 
 from collections.abc import Callable
 from io import StringIO
