@@ -3,53 +3,69 @@
 # make test-fast   after it: the tests that start no process, and those of the architecture
 # make ui      MLflow's pages of all studies, on http://127.0.0.1:5000
 # make dashboard STUDY=ratio_grid    optuna-dashboard of one study, running or not, on http://127.0.0.1:8080
+#              (a database elsewhere: export STORAGE=URL first; what stands after make, everyone on the machine can read)
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 5000
 STUDY ?= ratio_grid
-STORAGE ?= sqlite:///sweeps/$(STUDY)/study.db
+STORAGE ?=
 DASHBOARD_PORT ?= 8080
-BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+ARGS ?=
+
+# Recipes get these through the environment and quote them: whatever they hold is text to make and to the shell. So is
+# whatever else stands on the command line, which make would expand to put it into the environment.
+override TEXTS := PYTHON VENV PORT STUDY STORAGE DASHBOARD_PORT ARGS
+override GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+$(foreach name,$(TEXTS) $(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(TEXTS)
+override PIP := "$$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+override WITH_ARGS := exec "$$VENV/bin/python" scripts/with_args.py
+
+# Only VENV names targets, where some characters would mean something to make.
+override UNUSABLE := ; & | < > ` ' " \ * ? : = % ~ [ ] { } ! $$
+$(foreach char,$(UNUSABLE),$(if $(findstring $(char),$(VENV)),$(error VENV: a path with $(char) in it cannot be used)))
+ifneq ($(words $(VENV)),1)
+$(error VENV must be the path of one folder, without spaces)
+endif
 
 .PHONY: sweep test test-fast lint ui dashboard clean
 
 sweep: $(VENV)/.run
-	$(BIN)/python -m sweep +experiment=ratio_grid $(ARGS)
+	$(WITH_ARGS) -m sweep +experiment=ratio_grid
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+	$(WITH_ARGS) -m pytest --numprocesses 2 --dist worksteal
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 2 tests/unit tests/architecture $(ARGS)
+	$(WITH_ARGS) -m pytest --numprocesses 2 tests/unit tests/architecture
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	"$$VENV/bin/ruff" format --check .
+	"$$VENV/bin/ruff" check .
+	"$$VENV/bin/mypy"
 
 ui: $(VENV)/.run
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1 --port $(PORT)
+	@"$$VENV/bin/python" scripts/free_port.py PORT
+	"$$VENV/bin/mlflow" ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1 --port "$$PORT"
 
 dashboard: $(VENV)/.dashboard
-	@test '$(STORAGE)' != 'sqlite:///sweeps/$(STUDY)/study.db' -o -f sweeps/$(STUDY)/study.db \
-	    || { echo "no study '$(STUDY)': make dashboard STUDY=NAME, one of: $$(ls sweeps)" >&2; exit 2; }
-	$(BIN)/optuna-dashboard '$(STORAGE)' --host 127.0.0.1 --port $(DASHBOARD_PORT)
+	@"$$VENV/bin/python" scripts/free_port.py DASHBOARD_PORT
+	@exec "$$VENV/bin/python" scripts/dashboard.py
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf -- "$$VENV" dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/bin/python:
+	"$$PYTHON" -m venv "$$VENV"
 
-$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable .
-	touch $@
+	touch "$$VENV/.run"
 
-$(VENV)/.dashboard: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.dashboard: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dashboard]'
-	touch $@ $(VENV)/.run
+	touch "$$VENV/.dashboard" "$$VENV/.run"
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
-	touch $@ $(VENV)/.run
+	touch "$$VENV/.dev" "$$VENV/.run"
