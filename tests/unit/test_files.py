@@ -4,7 +4,9 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from sweep.records.files import draft_of, replacing_file, replacing_folder, write_atomically
 
@@ -53,13 +55,24 @@ def test_text_keeps_its_line_ends_and_is_utf_8(tmp_path: Path) -> None:
     assert (tmp_path / "text").read_bytes() == "Füße\r\nund\n".encode()
 
 
-def test_the_umask_decides_about_permissions(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize(("umask", "wanted"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644), (0o002, 0o664)])
+def test_the_umask_decides_about_permissions(umask: int, wanted: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    weights = {"w": np.zeros(2, np.float32)}
     try:
         write_atomically(tmp_path / "text", "")
+        with replacing_file(tmp_path / "weights") as draft:
+            save_file(weights, draft)  # which writes for its owner alone
+        with replacing_folder(tmp_path / "model") as folder:
+            (folder / "more").mkdir()
+            for name in ("weights", "more/weights"):
+                save_file(weights, folder / name)
+            (folder / "text").write_text("")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "text").stat().st_mode) == 0o640
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.rglob("*") if file.is_file()}
+    assert set(modes.values()) == {wanted}
+    assert len(modes) == 2
 
 
 def test_what_a_killed_sole_writer_left_is_replaced(tmp_path: Path) -> None:

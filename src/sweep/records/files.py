@@ -24,8 +24,12 @@ def replacing_file(file: Path, sole_writer: bool = False) -> Iterator[Path]:
     draft = draft_of(file) if sole_writer else _beside(file, f".{os.getpid()}-{uuid.uuid4().hex[:8]}")
     file.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
+    draft.touch()
+    permissions = draft.stat().st_mode & 0o777
+    draft.unlink()
     try:
         yield draft
+        _permit(draft, permissions)
         synchronise(draft)
         os.replace(draft, file)
     except BaseException:
@@ -45,6 +49,8 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     try:
         yield draft
         for path in (*draft.rglob("*"), draft):
+            if path.is_file() and not path.is_symlink():
+                _permit(path, draft.stat().st_mode & 0o666)
             synchronise(path)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(draft, folder)
@@ -72,6 +78,12 @@ def synchronise(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _permit(file: Path, permissions: int) -> None:
+    """Give a file what the umask allows: some libraries put one there that is for its owner alone."""
+    if file.stat().st_mode & 0o777 != permissions:
+        file.chmod(permissions)
 
 
 def _beside(path: Path, suffix: str) -> Path:
