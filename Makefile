@@ -18,6 +18,7 @@ override TEXTS := PYTHON VENV PORT STUDY STORAGE DASHBOARD_PORT ARGS
 override GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 $(foreach name,$(TEXTS) $(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(TEXTS)
+export MLFLOW_DISABLE_TELEMETRY ?= true
 override PIP := "$$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 override WITH_ARGS := exec "$$VENV/bin/python" scripts/with_args.py
 

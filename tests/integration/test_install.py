@@ -52,3 +52,28 @@ def test_the_command_line_reports_bad_input_before_anything_heavy_is_imported(tm
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "2 set()\n"
     assert done.stderr == "error: ratio.monolingual=1.2: must be less than or equal to 1\n"
+
+
+def test_no_command_sends_home_what_it_is_used_for(tmp_path: Path) -> None:
+    code = (
+        "import socket; looked_up = []; socket.getaddrinfo = lambda host, *_, **__: looked_up.append(host) or [];"
+        "from sweep.tracking.mlflow_runs import MlflowClient; client = MlflowClient('file:runs');"
+        "client.create_run(client.create_experiment('study'));"
+        "import threading, time; time.sleep(1); print(looked_up, [t.name for t in threading.enumerate()])"
+    )
+    # MLflow is silent by itself in tests and on servers that test; a worker has what its driver's environment has.
+    testing = ("PYTEST_CURRENT_TEST", "CI", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in testing}
+    environment["MLFLOW_ALLOW_FILE_STORE"] = "true"  # a database takes seconds
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[] ['MainThread']\n"
+
+
+@pytest.mark.parametrize("module", ["sweep", "sweep.trial", "sweep.launch"])
+def test_every_process_has_it_off_before_anything_is_imported(module: str, tmp_path: Path) -> None:
+    code = f"import os, {module}; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "true\n"

@@ -11,7 +11,10 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 TARGETS = ("ui", "dashboard", "sweep", "test", "test-fast", "lint", "clean")
-VARIABLES = ("STUDY", "STORAGE", "PORT", "DASHBOARD_PORT", "ARGS", "PYTHON", "PIP", "BIN", "VENV", "TEXTS", "GIVEN", "UNUSABLE")
+VARIABLES = (
+    "STUDY", "STORAGE", "PORT", "DASHBOARD_PORT", "ARGS", "PYTHON", "PIP", "BIN", "VENV",
+    "TEXTS", "GIVEN", "UNUSABLE",
+)  # fmt: skip
 HARMFUL = """x';touch harm1;'";touch harm2;"$(touch harm3)`touch harm4`$(shell touch harm5);touch harm6 #"""
 PROGRAMS = ("ruff", "mypy", "mlflow")
 
