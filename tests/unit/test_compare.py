@@ -298,6 +298,14 @@ def test_the_table_and_the_csv(
     ]
 
 
+def test_names_are_no_formulas_in_a_spreadsheet(results: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    arguments = [f"-a+1={results / 'bad'}", f"@b={results / 'good'}", "--metric=mono/map", f"--output={file}"]
+    assert main([arguments[2], arguments[3], "--", *arguments[:2]]) == 0
+    assert (table(file)[0]["reference"], table(file)[0]["system"]) == ("'-a+1", "'@b")
+    assert float(table(file)[0]["reference_value"]) > 0
+
+
 def test_a_wide_margin_makes_all_equal(results: Path, tmp_path: Path) -> None:
     file = tmp_path / "out.csv"
     arguments = [str(results / "bad"), str(results / "good"), "--metric=mono/map", f"--output={file}"]

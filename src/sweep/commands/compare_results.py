@@ -12,6 +12,7 @@ from rich.table import Table
 
 from sweep.commands.command_line import console, run
 from sweep.errors import InputError, SweepError
+from sweep.records.cells import as_cell
 from sweep.records.files import write_atomically
 from sweep.settings.metric_key import MetricKey
 from sweep.settings.reporting import DEFAULT_REPORT, WITH_MARGIN
@@ -196,7 +197,7 @@ def _write(rows: "list[Row]", margin: float, file: Path) -> None:
         names = one.metric, one.reference, one.system
         p_equal = _p_equal(one, margin)
         equal = ["", ""] if p_equal is None else [margin, p_equal]
-        writer.writerow([*names, base, value, one.difference, *one.interval, one.p, one.p_holm, *equal])
+        writer.writerow([*map(as_cell, names), base, value, one.difference, *one.interval, one.p, one.p_holm, *equal])
     try:
         write_atomically(file, text.getvalue())
     except OSError as error:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from sweep.errors import InputError
+from sweep.records.cells import as_texts
 from sweep.records.files import replacing_file
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
@@ -59,7 +60,8 @@ def _write_parquet(table: Path, records: Sequence[TrialRecord], target: Path) ->
     blocks = csv.open_csv(table, read_options=csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=options)
     with parquet.ParquetWriter(target, blocks.schema) as writer:
         for block in blocks:
-            writer.write_batch(block)
+            columns = [as_texts(column) if pa.types.is_string(column.type) else column for column in block.columns]
+            writer.write_batch(pa.record_batch(columns, schema=block.schema))
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

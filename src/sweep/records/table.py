@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from sweep.records.cells import as_cell
 from sweep.records.files import replacing_file
 from sweep.records.lines import cut_torn_line
 from sweep.records.trial_record import TrialRecord
@@ -160,7 +161,7 @@ def _cells(record: TrialRecord, metrics: Mapping[str, float], columns: Sequence[
 
 
 def _one_line(value: Any) -> Any:
-    return value if isinstance(value, (int, float)) else " ".join(str(value).splitlines())
+    return value if isinstance(value, (int, float)) else as_cell(" ".join(str(value).splitlines()))
 
 
 def _line(cells: Iterable[Any]) -> str:
