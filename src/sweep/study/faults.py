@@ -1,5 +1,6 @@
 """What an error of a database means: whether waiting helps, and what the user reads, without the password."""
 
+import shlex
 from urllib.parse import unquote
 
 import optuna
@@ -20,6 +21,7 @@ REFUSALS = (
     "no password supplied",
     "not permitted",
 )
+MISSING = ("no such column", "no such table")
 
 
 class ChangedWhileRead(Exception):
@@ -40,9 +42,21 @@ def lasting_fault(error: Exception, place: str, secret: str) -> DatabaseUnusable
         )
     if any(words in reason for words in REFUSALS):
         return DatabaseRefuses(f"study.storage={place}: the server refuses us ({reason})")
+    if any(words in reason for words in MISSING):
+        return other_schema(place, reason)
     if not _passes(error, state):
         return DatabaseUnusable(f"{place}: the study's database cannot be used ({reason})")
     return None
+
+
+def other_schema(place: str, reason: str) -> DatabaseRefuses:
+    """The tables are those of another version of Optuna, as `reason` says."""
+    if "pip install" in reason:
+        fix = "it was made by a newer Optuna: pip install --upgrade optuna"
+    else:
+        url = place if "://" in place else f"sqlite:///{place}"
+        fix = f"after a copy of it was made: optuna storage upgrade --storage {shlex.quote(url)}"
+    return DatabaseRefuses(f"{place}: the study's database has the tables of another version of Optuna; {fix}")
 
 
 def reason_of(error: Exception, secret: str) -> str:

@@ -115,6 +115,18 @@ class ReplayedCmaEs(CmaEsSampler):
         return optimizer
 
 
+def is_laid_out(connection: Connection) -> bool:
+    """Whether Optuna has come to the end of making its tables: what it does last, and the index that keeps a study's
+    name to one study."""
+    tables = sqlalchemy.inspect(connection)
+    if not all(tables.has_table(name) for name in ("alembic_version", _STUDIES.name)):
+        return False
+    indexes = {index["name"] for index in tables.get_indexes(_STUDIES.name)}
+    if not {index.name for index in _STUDIES.indexes} <= indexes:
+        return False
+    return connection.execute(sqlalchemy.text("SELECT 1 FROM alembic_version")).first() is not None
+
+
 class StudyTables:
     """Reads one study through connections that `connect` opens. Its trials come without Optuna's parameters: their
     points are among their attributes."""

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import optuna
 from optuna.samplers import RandomSampler
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
 from sweep.records.values import State
 from sweep.settings import StudySettings
 from sweep.study.distributions import waiting_trial
+from sweep.study.faults import other_schema
 from sweep.study.internals import (
     STATES,
     StudyTables,
@@ -45,13 +47,19 @@ class RelationalStorage(TrialStorage):
         self.place = self._database.place
         self._patience = Patience(self.place, self._database.secret, settings.patience_s)
         self._thread = threading.local()
-        self._backend = self.patiently(lambda: self._database.open(settings.grace_s))
+        self._backend = self.patiently(self._opened)
         self._engine = engine_of(self._backend)
         self._lock = self._database.lock_of(settings.name, self._engine)
         self._optuna = with_cache(self._backend)
         self._study = self.change(self._begun)
         self._study_id = self.patiently(lambda: self._optuna.get_study_id_from_name(settings.name))
         self._tables = StudyTables(self._reading, self._study_id)
+
+    def _opened(self) -> RDBStorage:
+        try:
+            return self._database.open(self._settings.grace_s)
+        except RuntimeError as error:  # Optuna's, for tables of another of its versions
+            raise other_schema(self.place, str(error)) from error
 
     def _begun(self) -> optuna.Study:
         return optuna.create_study(

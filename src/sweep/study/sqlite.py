@@ -11,14 +11,16 @@ from urllib.parse import quote
 
 from filelock import FileLock
 from optuna.storages import RDBStorage
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from sweep.errors import DatabaseUnusable
+from sweep.records.database_file import LOGS, replacing_database
 from sweep.study.database import Database
 from sweep.study.faults import ChangedWhileRead
-from sweep.study.internals import engine_of
+from sweep.study.internals import engine_of, is_laid_out
 from sweep.study.storage import StudyMissing
 
 WAIT_S = 120.0  # for another writer's transaction
@@ -38,6 +40,8 @@ class SqliteDatabase(Database):
         """Open or create it."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:  # several processes that create it at once would disturb one another
+            if not self._is_laid_out():
+                self._lay_out()
             storage = RDBStorage(
                 ANY_FILE,
                 engine_kwargs={"creator": self._connect, "poolclass": QueuePool},
@@ -49,6 +53,29 @@ class SqliteDatabase(Database):
         event.listen(engine, "begin", self._begin)
         engine.dispose()  # connections from before these hooks
         return storage
+
+    def _is_laid_out(self) -> bool:
+        """Whether all tables are there. Raises DatabaseUnusable if some are missing and others are in use."""
+        if not self._file.exists():
+            return False
+        engine = create_engine(ANY_FILE, creator=self._connect, poolclass=NullPool)
+        with engine.connect() as connection:
+            if is_laid_out(connection):
+                return True
+            for table in inspect(connection).get_table_names():
+                if table == "trials" and connection.exec_driver_sql("SELECT 1 FROM trials LIMIT 1").first():
+                    raise DatabaseUnusable(
+                        f"{self.place}: the study's database was cut short while it was made; delete this file, and "
+                        "the same command takes the finished trials over from their folders"
+                    )
+        return False
+
+    def _lay_out(self) -> None:
+        """Make all tables at once: in memory, and then the file of them, so that no kill leaves half of them."""
+        memory = RDBStorage(ANY_FILE)
+        connection: Any = engine_of(memory).raw_connection().driver_connection
+        with replacing_database(self._file, sole_writer=True) as draft:
+            draft.write_bytes(connection.serialize())
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._file, timeout=WAIT_S, check_same_thread=False)
@@ -106,7 +133,7 @@ class SqliteDatabase(Database):
             file = self._file.stat()
         except FileNotFoundError:
             raise StudyMissing(f"its database {self._file} is missing") from None
-        if any(Path(f"{self._file}{log}").exists() for log in ("-wal", "-journal")):
+        if any(Path(f"{self._file}{log}").exists() for log in LOGS if log != "-shm"):
             return None
         return file.st_ino, file.st_size, file.st_mtime_ns
 

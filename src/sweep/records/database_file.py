@@ -1,0 +1,23 @@
+"""SQLite files that are there as a whole or not at all.
+
+A library creates its tables one by one, and whoever is killed meanwhile leaves a file that it can neither use nor
+finish. So they are created under another name, and the file is renamed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweep.records.files import replacing_file
+
+LOGS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file while it is written
+
+
+@contextmanager
+def replacing_database(file: Path, sole_writer: bool = False) -> Iterator[Path]:
+    """A path to write a database to, which takes the place of `file` at the end: `replacing_file`, without logs of a
+    database that was there before. SQLite would apply them to this one."""
+    with replacing_file(file, sole_writer) as draft:
+        yield draft
+        for log in LOGS:
+            Path(f"{file}{log}").unlink(missing_ok=True)
