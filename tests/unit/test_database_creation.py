@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -114,3 +115,25 @@ def test_a_look_at_tables_of_another_optuna_says_what_helps(tmp_path: Path) -> N
     view = StudyView.open(store.folder, store.settings)
     with pytest.raises(DatabaseRefuses, match=r"of another version of Optuna; .*optuna storage upgrade"):
         view.trials()
+
+
+def test_trackers_know_a_study_that_lost_its_database(tmp_path: Path) -> None:
+    """And take no copy of its folder with another name for it, nor a new study for one whose folder was deleted."""
+    first = store_at(tmp_path / "main", "study.name=main")
+    uid = first.uid
+    first.storage.close()
+    (tmp_path / "main" / "study.db").unlink()
+    assert store_at(tmp_path / "main", "study.name=main").uid == uid
+    shutil.copytree(tmp_path / "main", tmp_path / "other")
+    (tmp_path / "other" / "study.db").unlink()
+    assert store_at(tmp_path / "other", "study.name=other").uid != uid
+    shutil.rmtree(tmp_path / "main")
+    assert store_at(tmp_path / "main", "study.name=main").uid != uid
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"[]", b"{}"])
+def test_an_id_that_cannot_be_read_is_written_again(tmp_path: Path, damage: bytes) -> None:
+    store = store_at(tmp_path)
+    uid = store.uid
+    store.folder.identity.write_bytes(damage)
+    assert (store.uid, store.folder.read_uid()) == (uid, uid)

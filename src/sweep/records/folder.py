@@ -1,6 +1,6 @@
 """The files of a study:
 
-config.yaml  study.db  trials.csv  notes.json  tracking.cursor
+config.yaml  study.db  identity.json  trials.csv  notes.json  tracking.cursor
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json}
 trials/<key>/exposure.csv                                           the batches and rows that training saw
@@ -35,6 +35,24 @@ class StudyFolder:
     def database(self) -> Path:
         """Optuna's SQLite database."""
         return self.path / "study.db"
+
+    @property
+    def identity(self) -> Path:
+        """By which id trackers know the study: it outlives the database."""
+        return self.path / "identity.json"
+
+    def read_uid(self) -> str | None:
+        """The study's id, or None if the folder has none: it is new, or a copy that was given another name."""
+        try:
+            identity = json.loads(self.identity.read_text())
+            return str(identity["uid"]) if identity["study"] == self.path.name else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_uid(self, uid: str) -> None:
+        """Keep the study's id."""
+        if self.read_uid() != uid:
+            write_atomically(self.identity, json.dumps({"study": self.path.name, "uid": uid}))
 
     @property
     def driver_lock(self) -> Path:

@@ -55,14 +55,16 @@ class StudyStore:
 
     @property
     def uid(self) -> str:
-        """A unique id of this study, distinct from that of a deleted study of the same name."""
+        """A unique id of this study, distinct from that of a study of the same name whose folder was deleted."""
 
         def change() -> str:
             if "uid" not in self.storage.attributes():
-                self.storage.set_attribute("uid", uuid.uuid4().hex)
+                self.storage.set_attribute("uid", self.folder.read_uid() or uuid.uuid4().hex)
             return str(self.storage.attributes()["uid"])
 
-        return self.storage.change(change)
+        uid = self.storage.change(change)
+        self.folder.write_uid(uid)
+        return uid
 
     @property
     def remembered(self) -> dict[str, Any] | None:
