@@ -41,6 +41,16 @@ def shared_mlflow(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"tracking.uri=sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
 
 
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow with nothing in it: making one takes seconds."""
+    from mlflow.tracking import MlflowClient
+
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
 def sweep(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Run a command in an empty folder, in this process: sweep("+experiment=smoke", ...), module="sweep.evaluate" for

@@ -103,14 +103,6 @@ class ShownAsJsonLines(Shown):
 TRACKERS = [ShownByMlflow, ShownAsJsonLines]
 
 
-@pytest.fixture(scope="module")
-def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of MLflow with nothing in it: making one takes seconds."""
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture(params=TRACKERS, ids=lambda kind: kind.__name__)
 def shown(request: pytest.FixtureRequest, tmp_path: Path, empty_mlflow: Path) -> Shown:
     shutil.copy(empty_mlflow, tmp_path / "mlflow.db")

@@ -1,4 +1,4 @@
-"""SQLite files that are there as a whole or not at all.
+"""SQLite files that are there as a whole or not at all, and their URIs.
 
 A library creates its tables one by one, and whoever is killed meanwhile leaves a file that it can neither use nor
 finish. So they are created under another name, and the file is renamed.
@@ -7,6 +7,8 @@ finish. So they are created under another name, and the file is renamed.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sqlalchemy import URL
 
 from sweep.records.files import replacing_file
 
@@ -21,3 +23,14 @@ def replacing_database(file: Path, sole_writer: bool = False) -> Iterator[Path]:
         yield draft
         for log in LOGS:
             Path(f"{file}{log}").unlink(missing_ok=True)
+
+
+def sqlite_uri(file: Path) -> str:
+    """The URI of a database file, whatever characters its path has.
+
+    MLflow makes the folder of what follows `sqlite:///`, as if nothing could be quoted there; under the driver's name
+    it makes none.
+    """
+    plain = f"sqlite:///{file}"
+    quoted = URL.create("sqlite+pysqlite", database=str(file)).render_as_string(hide_password=False)
+    return plain if plain.removeprefix("sqlite") == quoted.removeprefix("sqlite+pysqlite") else quoted

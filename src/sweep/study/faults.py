@@ -1,12 +1,14 @@
 """What an error of a database means: whether waiting helps, and what the user reads, without the password."""
 
 import shlex
+from pathlib import Path
 from urllib.parse import unquote
 
 import optuna
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, TimeoutError
 
 from sweep.errors import DatabaseRefuses, DatabaseUnusable
+from sweep.records.database_file import sqlite_uri
 from sweep.study.advisory_lock import LockLost
 
 StorageError = optuna.exceptions.StorageInternalError
@@ -54,7 +56,7 @@ def other_schema(place: str, reason: str) -> DatabaseRefuses:
     if "pip install" in reason:
         fix = "it was made by a newer Optuna: pip install --upgrade optuna"
     else:
-        url = place if "://" in place else f"sqlite:///{place}"
+        url = place if "://" in place else sqlite_uri(Path(place))
         fix = f"after a copy of it was made: optuna storage upgrade --storage {shlex.quote(url)}"
     return DatabaseRefuses(f"{place}: the study's database has the tables of another version of Optuna; {fix}")
 

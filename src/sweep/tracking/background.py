@@ -30,6 +30,7 @@ class BackgroundMirror:
         self._wake = threading.Event()  # out of a pause, to the last attempt
         self._given_up = threading.Event()
         self._is_away = False
+        self._follows = False  # whether the tracker knows where the study's folder is
 
     def update(self, records: Sequence[TrialRecord]) -> None:
         """The study's trials as they are now. Returns at once."""
@@ -76,6 +77,9 @@ class BackgroundMirror:
     def _attempt(self, snapshot: Snapshot) -> bool:
         """Whether the tracker has what there was to send."""
         try:
+            if not self._follows:
+                self._mirror.place.follow()
+                self._follows = True
             if self._mirror.has_work(snapshot):
                 self._mirror.send(snapshot, self._must_stop(snapshot))
                 if self._is_away:

@@ -42,9 +42,9 @@ class JsonLinesPlace(Place):
             return f"tracking.path={self.file} is a folder" if self.file.is_dir() else None
         return f"tracking.path={self.file} cannot be written"
 
-    def is_lost(self) -> bool:
+    def is_lost(self, store: str | None) -> bool:
         """Whether the file is gone."""
-        return not self.file.exists()
+        return store is not None and not self.file.exists()
 
     def connect(self) -> Tracker:
         """A tracker that writes to the file."""

@@ -46,7 +46,7 @@ class Mirror:
 
     def missing(self, snapshot: Snapshot) -> list[str]:
         """Keys of the trials of which not all is there."""
-        lost = self.place.is_lost()
+        lost = self.place.is_lost(self._cursor.store)
         return [
             record.key
             for record in snapshot.records
@@ -59,7 +59,7 @@ class Mirror:
             return True
         if snapshot.ended is not None and self._cursor.store is not None and self._cursor.status != snapshot.ended:
             return True
-        return self.place.is_lost() and any(map(_is_begun, snapshot.records))
+        return self.place.is_lost(self._cursor.store) and any(map(_is_begun, snapshot.records))
 
     def send(self, snapshot: Snapshot, stop: Callable[[], bool] = lambda: False) -> int:
         """Send what is missing, trial by trial until `stop` says so; of how many trials something was sent.
@@ -83,7 +83,7 @@ class Mirror:
             raise
 
     def _connected(self) -> Tracker:
-        if self._tracker is None or self.place.is_lost():
+        if self._tracker is None or self.place.is_lost(self._cursor.store):
             tracker = self.place.connect()
             self._cursor.point_to(tracker.open(self._study), "RUNNING")
             self._tracker = tracker

@@ -2,17 +2,22 @@
 
 import os
 import shlex
+import sqlite3
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import URL, make_url
+import requests
+from sqlalchemy import make_url
 
+from sweep.records.database_file import sqlite_uri
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
 from sweep.settings.secrets import redacted
-from sweep.tracking.protocol import Place, Tracker
+from sweep.tracking.mlflow_database import has_run, move_artifacts, schema_problem
+from sweep.tracking.protocol import Place, Tracker, TrackerAway
 
+ANSWER_S = 3.0  # that a server is given before any trial
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 OTHERS = ("http", "https", "file", "", "databricks", "databricks-uc", "uc")  # MLflow's own
 
@@ -21,8 +26,8 @@ class MlflowPlace(Place):
     """An MLflow server or database; `mlflow.db` in the sweeps folder if the settings name none."""
 
     def __init__(self, settings: MlflowTracking, folder: StudyFolder) -> None:
-        sweeps = folder.path.parent
-        self.uri = settings.uri.get_secret_value() if settings.uri else _sqlite_uri(sweeps / "mlflow.db")
+        sweeps = folder.path.parent.resolve()
+        self.uri = settings.uri.get_secret_value() if settings.uri else sqlite_uri(sweeps / "mlflow.db")
         self._artifacts = sweeps / "mlartifacts" / folder.path.name
         self._named = settings.uri is not None
         self.name = f"MLflow ({redacted(self.uri)})"
@@ -55,17 +60,34 @@ class MlflowPlace(Place):
             return f"MLflow knows no '{parts.scheme}:'; it knows {known}"
         if parts.scheme in ("http", "https") and not parts.hostname:
             return "it names no server"
+        if parts.scheme in ("http", "https"):
+            return _server_problem(self.uri)
         file = self.database
-        return _file_problem(file) if file is not None and self._named else None
+        if file is None:
+            return None
+        return (_file_problem(file) if self._named else None) or schema_problem(file, self.uri)
 
-    def is_lost(self) -> bool:
-        """Whether the file of the database is gone."""
-        return self.database is not None and not self.database.exists()
+    def is_lost(self, store: str | None) -> bool:
+        """Whether the file of the database is gone, or another one without the study's run is in its place."""
+        file = self.database
+        return store is not None and file is not None and not (file.exists() and has_run(file, store))
+
+    def follow(self) -> None:
+        """Artifacts beside a database in the sweeps folder are where this folder is now."""
+        file, root = self.database, self._artifacts.parent
+        if file is not None and file.exists():
+            is_beside = file.resolve().parent == root.parent
+            try:
+                move_artifacts(file, root, None if is_beside else self._artifacts.name)
+            except sqlite3.Error as error:
+                if "no such table" not in str(error):  # which whoever connects makes
+                    raise TrackerAway(str(error)) from error
 
     def connect(self) -> Tracker:
         """A tracker on this store."""
         from sweep.tracking.mlflow_runs import MlflowTracker
 
+        self.follow()
         artifacts = self._artifacts if self._is_sqlite else None
         return MlflowTracker(self.uri, artifacts, self.database)
 
@@ -75,19 +97,23 @@ class MlflowPlace(Place):
             return redacted(self.uri)
         uri = self.uri
         if self.database is not None and self.database.is_relative_to(Path.cwd()):
-            uri = _sqlite_uri(Path(os.path.relpath(self.database)))
+            uri = sqlite_uri(Path(os.path.relpath(self.database)))
         return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(redacted(uri))} --host 127.0.0.1"
 
 
-def _sqlite_uri(file: Path) -> str:
-    """The URI of a database file, whatever characters its path has.
+def _server_problem(uri: str) -> str | None:
+    """Why a server does not accept our credentials; None if it does, wants none, or does not answer."""
+    question = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
+    try:
+        answer = requests.get(question, params={"max_results": 1}, timeout=ANSWER_S)
+    except (requests.RequestException, ValueError):
+        return None
+    if answer.status_code not in (401, 403):
+        return None
+    # It wants credentials. MLflow knows where ours may be; importing it takes seconds.
+    from sweep.tracking.mlflow_runs import refusal_of
 
-    MLflow makes the folder of what follows `sqlite:///`, as if nothing could be quoted there; under the driver's name
-    it makes none.
-    """
-    plain = f"sqlite:///{file}"
-    quoted = URL.create("sqlite+pysqlite", database=str(file)).render_as_string(hide_password=False)
-    return plain if plain.removeprefix("sqlite") == quoted.removeprefix("sqlite+pysqlite") else quoted
+    return refusal_of(uri)
 
 
 def _file_problem(file: Path) -> str | None:

@@ -6,6 +6,8 @@ Everything is logged synchronously and in batches: a call to a database takes 10
 import json
 import logging
 import os
+import sqlite3
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
+from alembic.util import CommandError
 from filelock import FileLock
 from mlflow import entities
 from mlflow.exceptions import MlflowException
@@ -27,10 +30,12 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_NAME,
 )
 from requests import RequestException
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
+from sweep.records.database_file import sqlite_uri
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
+from sweep.tracking.mlflow_database import building, is_empty
 from sweep.tracking.protocol import STUDY_KEY, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 
 MAX_TEXT_LENGTH = 6000
@@ -43,10 +48,10 @@ class MlflowTracker(Tracker):
     `database`: the SQLite file, which only one process may create."""
 
     def __init__(self, uri: str, artifacts: Path | None = None, database: Path | None = None) -> None:
-        for chatty in ("alembic", "mlflow", "urllib3.connectionpool"):
-            logging.getLogger(chatty).setLevel(logging.ERROR if chatty.startswith("urllib3") else logging.WARNING)
+        _quieten()
         self.uri = uri
         self._artifacts = artifacts
+        self._database = database
         self._lock = FileLock(f"{database}.lock", timeout=120) if database is not None else nullcontext()
         self._is_new = False  # an experiment without any run of this study: there is nothing to find
         self._created: set[str] = set()
@@ -54,7 +59,7 @@ class MlflowTracker(Tracker):
     def open(self, study: TrackedStudy) -> str:
         """Create the experiment and its parent run, or find them; the parent run's id."""
         with self._answers(), self._lock:
-            self.client = MlflowClient(self.uri)
+            self.client = self._connected()
             self._uid = study.uid
             self._experiment = self._experiment_of(study.name)
             self._common_tags = _common_tags(study.uid)
@@ -68,6 +73,21 @@ class MlflowTracker(Tracker):
             self._parent: str = parent.info.run_id
             self.client.log_artifact(self._parent, str(study.config))
         return str(self._parent)
+
+    def _connected(self) -> MlflowClient:
+        """A client, on a file with all tables."""
+        file = self._database
+        if file is None:
+            return MlflowClient(self.uri)
+        if not file.exists() or not file.stat().st_size:
+            _build(file)
+        try:
+            return MlflowClient(_with_identity(self.uri, file))
+        except (MlflowException, SQLAlchemyError, CommandError):
+            if not is_empty(file):
+                raise
+            _build(file)  # its maker was killed
+            return MlflowClient(_with_identity(self.uri, file))
 
     def _experiment_of(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
@@ -152,12 +172,48 @@ class MlflowTracker(Tracker):
             # A server that is away is an exception of this type, too, without such a code.
             kind = TrackerRefuses if error.error_code in FOR_GOOD else TrackerAway
             raise kind(self._reason(error)) from error
-        except (SQLAlchemyError, RequestException, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, CommandError, RequestException, OSError) as error:
             raise TrackerAway(self._reason(error)) from error
 
     def _reason(self, error: Exception) -> str:
         text = str(error).strip() or type(error).__name__
         return redact(text.splitlines()[0].split(" (Caused by")[0].replace(self.uri, redacted(self.uri)))
+
+
+def _build(file: Path) -> None:
+    """Make a database of MLflow that is there as a whole or not at all."""
+    with building(file) as draft:
+        MlflowClient(sqlite_uri(draft))
+
+
+def _with_identity(uri: str, file: Path) -> str:
+    """The URI with something that nobody reads: MLflow keeps the connections to a URI for as long as the process
+    lives, and a file that takes the place of a deleted one needs new ones."""
+    return f"{uri}{'&' if '?' in uri else '?'}file={file.stat().st_ino}"
+
+
+def refusal_of(uri: str) -> str | None:
+    """Why a server does not accept MLflow's credentials, if it does not."""
+    _quieten()
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        if error.error_code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+            return (
+                f"the server does not accept our credentials ({error.error_code}): set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            )
+    except RequestException:
+        pass  # it is away
+    return None
+
+
+def _quieten() -> None:
+    """Keep from the terminal what is raised as well, and what only developers of MLflow read."""
+    levels = {"alembic": logging.WARNING, "mlflow": logging.WARNING, "urllib3.connectionpool": logging.ERROR}
+    for logger, level in {**levels, "mlflow.store.db.utils": logging.CRITICAL}.items():
+        logging.getLogger(logger).setLevel(level)
+    warnings.filterwarnings("ignore", message="Query string argument", category=SAWarning)  # of _with_identity
 
 
 def metric_name(key: str) -> str:

@@ -103,8 +103,11 @@ class Place(ABC):
         """Why no tracker can ever be there (bad input), or None. A server that is merely away is no problem."""
 
     @abstractmethod
-    def is_lost(self) -> bool:
-        """Whether it is certain, without asking anybody, that nothing is there (any more)."""
+    def is_lost(self, store: str | None) -> bool:
+        """Whether it is certain, without asking anybody, that what had this id is gone; None has never been there."""
+
+    def follow(self) -> None:  # noqa: B027
+        """Let what is there know where the study's folder is now, which may have been moved. Raises TrackerAway."""
 
     @abstractmethod
     def connect(self) -> Tracker:
