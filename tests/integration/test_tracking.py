@@ -121,7 +121,7 @@ def test_a_server_that_was_never_there_stops_nothing_and_gets_everything_later(
     server.start()
     sent = sweep(*sync, module="sweep.studies")
     assert sent.returncode == 0, sent.stderr
-    assert "never: 2 trials sent to MLflow" in sent.stdout
+    assert sent.stdout == f"never: 2 trials sent to MLflow ({server.uri})\n"
     check_everything_is_there_once(server.uri, "never", StudyFolder(tmp_path / "mine" / "never"))
     again = sweep(*sync, module="sweep.studies")
     assert "never: 0 trials sent" in again.stdout

@@ -16,6 +16,7 @@ from typing import Any
 # MLflow's own patience (7 repetitions, 120 s each) is not needed by somebody who comes back later.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # at the end of every run, into our tables
 
 from alembic.util import CommandError
 from filelock import FileLock
