@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sweep.data.benchmark import Benchmark
+from sweep.data.benchmark import Benchmark, Question
 from sweep.data.corpora import corpus_folder
 from sweep.data.leakage import check_zero_shot
-from sweep.data.squad import read_sentences, squad_benchmark, squad_training_set
+from sweep.data.squad import squad_benchmark, squad_languages, squad_training_set
 from sweep.errors import InputError
 from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation
 from sweep.settings.compose import Composer
@@ -68,6 +68,11 @@ def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
 def training(folder: Path, **changes: Any) -> SquadData:
     fields = {"kind": "squad", "corpus": own_corpus(), "path": str(folder), "context": False, "max_questions": None}
     return SquadData.model_validate({**fields, **changes})
+
+
+def passages(folder: Path, **changes: Any) -> list[str]:
+    """The candidates of a folder's languages."""
+    return [passage.text for passage in squad_benchmark(evaluation(folder, **changes), None, Path()).passages]
 
 
 # The real corpora ---------------------------------------------------------------------------------------------
@@ -173,16 +178,17 @@ def test_a_shared_sentence_links_its_questions_in_all_languages(tmp_path: Path) 
 
 
 def test_sentences_and_context(tmp_path: Path) -> None:
-    file = write(tmp_path, en=squad()) / "en.json"
-    assert [sentence.text for sentence in read_sentences(file, context=False)] == ["Rome is old.", "Oslo is cold."]
-    with_context = read_sentences(file, context=True)
-    assert [sentence.text for sentence in with_context] == [f"Rome is old. {CONTEXT}", f"Oslo is cold. {CONTEXT}"]
-    assert [sentence.questions for sentence in with_context] == [(), (("q1", "What is cold?"),)]
+    write(tmp_path, en=squad())
+    assert passages(tmp_path) == ["Rome is old.", "Oslo is cold."]
+    bench = squad_benchmark(evaluation(tmp_path, context=True), None, Path())
+    assert [p.text for p in bench.passages] == [f"Rome is old. {CONTEXT}", f"Oslo is cold. {CONTEXT}"]
+    assert bench.questions == (Question("q1", "en", "What is cold?"),)
+    assert bench.relevant_q[0].tolist() == [1]
 
 
 def test_fewer_questions_keep_only_their_paragraphs(tmp_path: Path) -> None:
     both = squad()
-    other = squad(question={"id": "q2"})["data"][0]["paragraphs"][0]
+    other = squad(question={"id": "q2"}, context="Bern is old. Kiev is cold.")["data"][0]["paragraphs"][0]
     both["data"][0]["paragraphs"].append(other)
     bench = squad_benchmark(evaluation(write(tmp_path, en=both), max_questions=1), ("en",), Path())
     assert (len(bench.questions), len(bench.passages)) == (1, 2)
@@ -196,11 +202,33 @@ def test_fewer_questions_keep_only_their_paragraphs(tmp_path: Path) -> None:
     [
         ("{not json", r"en\.json: Invalid JSON"),
         (squad(question={"answers": [{"answer_start": 12}]}), r"en\.json: question 'q1': its answer at offset 12"),
-        (squad(question={"answers": []}), r"en\.json: question 'q1': .*answers"),
-        (squad(question={"question": ""}), r"en\.json: question 'q1': .*question"),
+        (
+            squad(question={"answers": []}),
+            r"en\.json: article 1, paragraph 1, question 'q1': answers is empty; .*impos",
+        ),
+        (squad(question={"question": ""}), r"en\.json: article 1, paragraph 1, question 'q1': question is empty"),
+        (
+            squad(question={"question": None}),
+            r"en\.json: article 1, paragraph 1, question 'q1': question must be|should",
+        ),
         (squad(sentence_breaks=[[0, 12], [13, 99]]), r"en\.json: article 1, paragraph 1: sentence_breaks \[13, 99\]"),
-        ({"data": [{"paragraphs": [{"context": "a", "qas": []}]}]}, "sentence_breaks: Field required"),
-        ({"version": 1}, "data: Field required"),
+        ({"data": [{"paragraphs": [{"context": "a", "qas": []}]}]}, "paragraph 1: sentence_breaks is missing"),
+        ({"data": [{"paragraphs": [{"context": "a", "qas": [{}]}]}]}, "paragraph 1, question 1: id is missing"),
+        ({"version": 1}, r"en\.json: is not in SQuAD's format; it must read \{"),
+        ([], r"en\.json: is not in SQuAD's format; it must read \{"),
+        (squad()["data"], r'en\.json: is a list of articles: write \{"data": …\} around it'),
+        (squad()["data"][0], r'en\.json: is one article: write \{"data": \[…\]\} around it'),
+        (
+            squad()["data"][0]["paragraphs"],
+            r'a list of paragraphs: write \{"data": \[\{"paragraphs": …\}\]\} around it',
+        ),
+        (
+            squad()["data"][0]["paragraphs"][0],
+            r'one paragraph: write \{"data": \[\{"paragraphs": \[…\]\}\]\} around it',
+        ),
+        ('{"id": "q1"}\n{"id": "q2"}\n', r"en\.json: is JSON Lines, .* as SQuAD does: \{"),
+        (" \n", r"en\.json: is empty"),
+        (json.dumps(squad())[:150], r"en\.json: Invalid JSON: EOF .* column 150: it is cut short; fetch it again"),
     ],
 )
 def test_a_broken_file_is_named_with_its_question(tmp_path: Path, content: Any, message: str) -> None:
@@ -208,11 +236,117 @@ def test_a_broken_file_is_named_with_its_question(tmp_path: Path, content: Any, 
         squad_benchmark(evaluation(write(tmp_path, en=content)), ("en",), Path())
 
 
-def test_duplicate_question_ids_are_named(tmp_path: Path) -> None:
-    twice = squad()
-    twice["data"][0]["paragraphs"] *= 2
-    with pytest.raises(InputError, match=r"en\.json: question id 'q1' occurs twice"):
-        squad_training_set(training(write(tmp_path, en=twice)), ("en",), Path())
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps(squad()).encode("utf-16"), r"en\.json: is in UTF-16 or UTF-32; convert it to UTF-8: iconv"),
+        (json.dumps(squad()).encode("utf-16-be"), r"en\.json: is in UTF-16 or UTF-32; convert it to UTF-8: iconv"),
+        ('{"data":\n  "é"}'.encode("latin-1"), r"en\.json: line 2, byte 4 \(0xe9\) is not UTF-8; .*iconv -f CP1252"),
+        ('{"data": "é'.encode()[:-1], r"en\.json: ends within a character: it is cut short"),
+    ],
+)
+def test_other_encodings_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "en.json").write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        passages(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+# Files as they are published ----------------------------------------------------------------------------------
+
+
+def test_what_real_files_have_is_read(tmp_path: Path) -> None:
+    """A byte order mark, a title that is null, an id that is a number."""
+    content = squad(question={"id": 7})
+    content["data"][0]["title"] = None
+    (tmp_path / "en.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
+    bench = squad_benchmark(evaluation(tmp_path), None, Path())
+    assert bench.questions == (Question("7", "en", "What is cold?"),)
+    assert bench.notes == ()
+
+
+def unanswerable(id_: str) -> dict[str, Any]:
+    return {"id": id_, "question": "Why?", "answers": [], "is_impossible": True, "plausible_answers": []}
+
+
+def test_questions_without_an_answer_are_left_out_and_counted(tmp_path: Path) -> None:
+    content = squad(question={"is_impossible": False})
+    content["data"][0]["paragraphs"][0]["qas"] += [unanswerable("n1"), unanswerable("n2")]
+    write(tmp_path, en=content, de=squad())
+    line = (
+        "evaluation 'toy': questions without an answer (is_impossible), left out: en 2 of 3; the first: question 'n1'"
+    )
+    bench = squad_benchmark(evaluation(tmp_path), None, Path())
+    assert [question.group for question in bench.questions] == ["q1", "q1"]
+    assert bench.notes == (line,)
+    data = squad_training_set(training(tmp_path), ("de", "en"), Path())
+    assert data.groups == ("q1",)
+    assert data.notes == (line.replace("evaluation", "data"),)
+
+
+def test_what_is_given_twice_is_kept_once_and_counted(tmp_path: Path) -> None:
+    """Exports that write a paragraph for each of its questions, and files that were joined."""
+    content = squad()
+    paragraphs = content["data"][0]["paragraphs"]
+    paragraphs += [squad(question={"id": "q2"})["data"][0]["paragraphs"][0], paragraphs[0]]
+    bench = squad_benchmark(evaluation(write(tmp_path, en=content)), None, Path())
+    assert [passage.text for passage in bench.passages] == ["Rome is old.", "Oslo is cold."]
+    assert [relevant.tolist() for relevant in bench.relevant_q] == [[1], [1]]
+    assert bench.notes == (
+        "evaluation 'toy': questions given more than once, kept once: en 1 of 3; the first: question 'q1'",
+        "evaluation 'toy': paragraphs given more than once, kept once: en 2 of 3; the first: article 1, paragraph 2",
+    )
+    assert squad_training_set(training(tmp_path), ("en",), Path()).groups == ("q1", "q2")
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (squad(question={"question": "What is old?"}), "question id 'q1' occurs twice, .* another text"),
+        (
+            squad(question={"answers": [{"answer_start": 0}]}),
+            "question id 'q1' occurs twice, .* another first answer",
+        ),
+        (squad(context=f"{CONTEXT} Bern."), "question id 'q1' occurs twice, .* another context"),
+        (squad(question={"negatives": ["a"]}), "question id 'q1' occurs twice, .* another negatives"),
+        (
+            squad(sentence_breaks=[[0, 26]]),
+            "paragraph 2 has the context of article 1, paragraph 1 with other sentence_br",
+        ),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, second: Any, message: str) -> None:
+    content = squad()
+    content["data"][0]["paragraphs"] += second["data"][0]["paragraphs"]
+    write(tmp_path, en=content)
+    for read in (lambda: passages(tmp_path), lambda: squad_training_set(training(tmp_path), ("en",), Path())):
+        with pytest.raises(InputError, match=message):
+            read()
+
+
+@pytest.mark.parametrize("name", ["{}", "xquad.{}", "xquad.v1.1.{}", "dev-context-{0}-question-{0}"])
+def test_languages_are_taken_from_names_in_use(tmp_path: Path, name: str) -> None:
+    write(tmp_path, **{name.format("en"): squad(), name.format("de"): squad()})
+    for beside in ("README", "._en", ".DS_Store", ".hidden", "dev-context-de-question-en", "dataset_infos"):
+        (tmp_path / f"{beside}.json").write_text("no corpus")
+    (tmp_path / "th.json").mkdir()
+    assert squad_languages(own_corpus(), str(tmp_path)) == ("de", "en")
+    assert squad_benchmark(evaluation(tmp_path), None, Path()).languages == ("de", "en")
+    assert squad_training_set(training(tmp_path), ("en",), Path()).languages == ("en",)
+
+
+def test_files_whose_language_nobody_can_tell_are_named(tmp_path: Path) -> None:
+    write(tmp_path, **{"train-v1.1": squad()})
+    (tmp_path / "de.jsonl").touch()
+    with pytest.raises(
+        InputError, match=r"no <language>\.json in .* \(there: de\.jsonl, train-v1\.1\.json\); name each "
+    ):
+        squad_languages(own_corpus(), str(tmp_path))
+    write(tmp_path, **{"xquad.en": squad(), "en": squad()})
+    with pytest.raises(
+        InputError, match=r"language 'en' has two files, en\.json and xquad\.en\.json; leave one there"
+    ):
+        squad_benchmark(evaluation(tmp_path), None, Path())
 
 
 def test_missing_languages_and_folders_are_named(tmp_path: Path) -> None:
@@ -269,7 +403,7 @@ def corpus(url: str, content: bytes = GOOD) -> Corpus:
 def test_a_good_download_is_kept(serve: Callable[..., str], tmp_path: Path) -> None:
     url = serve({"en.json": (200, GOOD, len(GOOD))})
     folder = corpus_folder(corpus(url), None, ("en",), tmp_path, "data")
-    assert len(read_sentences(folder / "en.json", context=False)) == 2
+    assert len(passages(folder)) == 2
     again = corpus_folder(corpus("http://127.0.0.1:9/"), None, ("en",), tmp_path, "data")  # no second download
     assert again == folder
 

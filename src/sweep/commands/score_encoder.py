@@ -121,7 +121,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     if evaluation is not None:
         if output is not None:
             _write(evaluation, output)
-        _print(evaluation, len(benchmark.questions), len(benchmark.passages))
+        _print(evaluation, len(benchmark.questions), len(benchmark.passages), benchmark.notes)
     return 0
 
 
@@ -142,7 +142,7 @@ def _write(evaluation: "Evaluation", output: Path) -> None:
     say(f"All {len(evaluation.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
 
 
-def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
+def _print(evaluation: "Evaluation", questions: int, passages: int, remarks: tuple[str, ...]) -> None:
     """Print the table by language and tier, with intervals of the means over all languages."""
     from sweep.evaluation.columns import EVALUATION, columns_for
     from sweep.evaluation.script_groups import LABELS
@@ -175,7 +175,7 @@ def _print(evaluation: "Evaluation", questions: int, passages: int) -> None:
         keys = [str(column.key(ranking.benchmark)) for column in columns]
         table.add_row(f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits))
     out.print(table)
-    for note in evaluation.notes():
+    for note in (*remarks, *evaluation.notes()):
         out.print(note)
 
 

@@ -28,7 +28,8 @@ class Benchmark:
 
     `relevant_q[i]` holds the indices, into `passages`, of all passages relevant to question i: in any language for
     the protocol "parallel", in the question's own for "monolingual". `grade_q[i]` are their grades (1 unless the data
-    is graded). A question may have none; it is left out of the means and counted.
+    is graded). A question may have none; it is left out of the means and counted. `notes` are what a reader should
+    know of the files it comes from, a line each.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Benchmark:
     passages: Passages
     relevant_q: tuple[NDArray[np.int64], ...]
     grade_q: tuple[NDArray[np.int64], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def question_language_q(self) -> NDArray[np.int64]:

@@ -1,154 +1,62 @@
 """SQuAD-format corpora with sentence boundaries: XQuAD-R and MLQA-R, as training data and as LAReQA benchmarks.
 
-A folder holds one `<language>.json` a language; parallel questions share their id. A question may have `negatives`,
-a list of passages in its language that look relevant and are not. A candidate passage is one
-sentence (`sentence_breaks`, [start, end) offsets in `context`); the one with the start of the first answer is
-relevant (LAReQA, arXiv 2004.05484).
+A folder holds one file a language (`sweep.data.language_files`); parallel questions share their id. A question may
+have `negatives`, a list of passages in its language that look relevant and are not. A candidate passage is one
+sentence (`sentence_breaks`, [start, end) offsets in `context`); the one where the first answer begins is relevant
+(LAReQA, arXiv 2004.05484).
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
-
-from pydantic import BaseModel, Field, ValidationError
+from typing import NamedTuple
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
+from sweep.data.candidates import Sentence, candidates
 from sweep.data.corpora import corpus_folder
+from sweep.data.language_files import language_files, what_is_there
+from sweep.data.qa_format import parsed
+from sweep.data.remarks import remark_lines
 from sweep.data.training_set import TrainingRow, TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.settings import Corpus, LanguageSettings, SquadData, SquadEvaluation
-
-
-class _Answer(BaseModel):
-    answer_start: Annotated[int, Field(ge=0)]
-
-
-class _Qa(BaseModel):
-    id: Annotated[str, Field(min_length=1)]
-    question: Annotated[str, Field(min_length=1)]
-    answers: Annotated[list[_Answer], Field(min_length=1)]
-    negatives: list[Annotated[str, Field(min_length=1)]] = []
-
-
-class _Paragraph(BaseModel):
-    context: str
-    qas: list[_Qa]
-    sentence_breaks: list[tuple[int, int]]
-
-
-class _Article(BaseModel):
-    paragraphs: list[_Paragraph]
-
-
-class _File(BaseModel):
-    data: list[_Article]
-
-
-class Sentence(NamedTuple):
-    """A candidate: its place in the file, its text (with context if asked for), and the questions it answers."""
-
-    article: int
-    paragraph: int
-    sentence: int
-    text: str
-    questions: tuple[tuple[str, str], ...]  # (id, question)
-    negatives: tuple[tuple[str, ...], ...]  # hard negatives of each of these
-
-    @property
-    def place(self) -> str:
-        """Sorts as the file does."""
-        return f"{self.article:05d}.{self.paragraph:04d}.{self.sentence:04d}"
-
-    @property
-    def paragraph_place(self) -> str:
-        """The paragraph's place, the same in all languages of a parallel corpus."""
-        return f"{self.article:05d}.{self.paragraph:04d}"
-
-
-def read_sentences(file: Path, context: bool) -> list[Sentence]:
-    """All candidates of one language's file. Raises InputError naming the file and what is wrong in it."""
-    parsed = _parse(file)
-    seen: set[str] = set()
-    sentences: list[Sentence] = []
-    for article_index, article in enumerate(parsed.data):
-        for paragraph_index, paragraph in enumerate(article.paragraphs):
-            for question in paragraph.qas:
-                if question.id in seen:
-                    raise InputError(f"{file}: question id '{question.id}' occurs twice")
-                seen.add(question.id)
-            place = f"article {article_index + 1}, paragraph {paragraph_index + 1}"
-            for sentence_index, (text, asked) in enumerate(_split(paragraph, context, f"{file}: {place}", file)):
-                questions = tuple((question.id, question.question) for question in asked)
-                negatives = tuple(tuple(question.negatives) for question in asked)
-                sentences.append(Sentence(article_index, paragraph_index, sentence_index, text, questions, negatives))
-    return sentences
-
-
-def _parse(file: Path) -> _File:
-    try:
-        return _File.model_validate_json(file.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file; the folder needs one <language>.json for each language") from error
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        detail = error.errors()[0]
-        where = ".".join(map(str, detail["loc"]))
-        raise InputError(
-            f"{file}: {_question_id(file, detail['loc'])}{where + ': ' if where else ''}{detail['msg']}"
-        ) from error
-
-
-def _question_id(file: Path, location: tuple[int | str, ...]) -> str:
-    """The id of the question at a location of a file that does not fit the format, if it has one."""
-    try:
-        node = json.loads(file.read_bytes())
-        for part in location[: location.index("qas") + 2]:
-            node = node[part]
-        return f"question '{node['id']}': "
-    except (ValueError, KeyError, IndexError, TypeError):
-        return ""
-
-
-def _split(paragraph: _Paragraph, context: bool, place: str, file: Path) -> Iterator[tuple[str, tuple[_Qa, ...]]]:
-    """Text and questions of every sentence of a paragraph."""
-    answered: dict[int, list[_Qa]] = {}
-    for question in paragraph.qas:
-        start = question.answers[0].answer_start
-        holders = [index for index, (low, high) in enumerate(paragraph.sentence_breaks) if low <= start < high]
-        if not holders:
-            raise InputError(f"{file}: question '{question.id}': its answer at offset {start} lies in no sentence")
-        answered.setdefault(holders[0], []).append(question)
-    for index, (low, high) in enumerate(paragraph.sentence_breaks):
-        sentence = paragraph.context[low:high]
-        if not 0 <= low < high <= len(paragraph.context) or not sentence.strip():
-            raise InputError(f"{place}: sentence_breaks [{low}, {high}] holds no text of its context")
-        text = f"{sentence} {paragraph.context}" if context else sentence
-        yield text, tuple(answered.get(index, ()))
 
 
 def squad_languages(corpus: Corpus, path: str | None) -> tuple[str, ...]:
     """Languages of a corpus: its folder's files, or what its origin has. Raises InputError."""
     if path is None:
         return tuple(sorted(corpus.languages))
-    present = tuple(sorted(file.stem for file in Path(path).glob("*.json")))
+    present = tuple(language_files(Path(path)))
     if not present:
-        raise InputError(f"{corpus.name}: no <language>.json in {path}")
+        raise InputError(
+            f"{corpus.name}: no <language>.json in {path} (there: {what_is_there(Path(path))}); name each file after "
+            "its language, such as en.json or xquad.en.json"
+        )
     return present
 
 
-def _read(
-    settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | None, cache: Path, key: str
-) -> dict[str, list[Sentence]]:
-    """The sentences of each language, in the given languages or in all that there are. Raises InputError."""
+class _Corpus(NamedTuple):
+    """The candidates of each language, and what a reader should know of its files."""
+
+    sentences: dict[str, list[Sentence]]
+    notes: tuple[str, ...]
+
+
+def _read(settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | None, cache: Path, key: str) -> _Corpus:
+    """A corpus in the given languages or in all that there are. `key` is the section of its settings. Raises
+    InputError."""
     folder = corpus_folder(settings.corpus, settings.path, languages or settings.corpus.languages, cache, key)
     available = squad_languages(settings.corpus, settings.path)
-    unknown = [code for code in languages or () if code not in available]
+    files = language_files(folder)
+    unknown = [code for code in languages or available if code not in files]
     if unknown:
-        raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(available)}")
-    return {code: read_sentences(folder / f"{code}.json", settings.context) for code in languages or available}
+        raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(files)}")
+    sentences, remarks = {}, []
+    for code in languages or available:
+        sentences[code], of_file = candidates(parsed(files[code]), files[code], code, settings.context)
+        remarks += of_file
+    return _Corpus(sentences, remark_lines(f"{key} '{settings.corpus.name}'", remarks))
 
 
 def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> set[str]:
@@ -159,7 +67,7 @@ def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> 
 
 def squad_training_set(settings: SquadData, languages: tuple[str, ...], cache: Path) -> TrainingSet:
     """A training row for every question and its answer-bearing sentence. Raises InputError."""
-    sentences = _read(settings, languages, cache, "data")
+    sentences, notes = _read(settings, languages, cache, "data")
     kept = _kept_questions(sentences, settings.max_questions)
     rows = [
         TrainingRow(id_, code, question, sentence.text, negatives)
@@ -168,7 +76,7 @@ def squad_training_set(settings: SquadData, languages: tuple[str, ...], cache: P
         for (id_, question), negatives in zip(sentence.questions, sentence.negatives, strict=True)
         if id_ in kept
     ]
-    return training_set(sorted(rows, key=lambda row: row.group), languages)
+    return replace(training_set(sorted(rows, key=lambda row: row.group), languages), notes=notes)
 
 
 def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
@@ -176,7 +84,7 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
 
     Raises InputError.
     """
-    sentences = _read(settings, languages, cache, "evaluation")
+    sentences, notes = _read(settings, languages, cache, "evaluation")
     kept = _kept_questions(sentences, settings.max_questions)
     unit_of = _paragraph_units if settings.unit == "paragraph" else _group_units(sentences)
     questions, passages = [], []
@@ -194,7 +102,7 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
                 if group in kept:
                     questions.append(Question(group, code, question))
                     relevant.setdefault(group, {})[id_] = 1
-    return benchmark(settings.name, tuple(sentences), questions, passages, relevant)
+    return replace(benchmark(settings.name, tuple(sentences), questions, passages, relevant), notes=notes)
 
 
 def _paragraph_units(sentence: Sentence) -> str:

@@ -20,7 +20,8 @@ class TrainingSet:
     (groups x languages, int32) point into `texts`; -1 where a translation group lacks a language. A cell of both is
     one training row of that language; a question cell in language a and a passage cell in language b of the same
     group is one cross-lingual row. `negatives` has, for a cell (group, language column) with hard negatives, their
-    texts (n, int32): passages of that language that look relevant to the group's question and are not.
+    texts (n, int32): passages of that language that look relevant to the group's question and are not. `notes` are
+    what a reader should know of the files it comes from, a line each.
     """
 
     languages: tuple[str, ...]
@@ -29,6 +30,7 @@ class TrainingSet:
     question_gl: NDArray[np.int32]
     passage_gl: NDArray[np.int32]
     negatives: Mapping[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def rows(self, question_language: str, passage_language: str) -> NDArray[np.int64]:
         """Groups that have a question in the first and a passage in the second language."""

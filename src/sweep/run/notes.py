@@ -14,29 +14,39 @@ from sweep.settings import Settings
 
 @dataclass(frozen=True)
 class StudyNotes:
-    """Lines for a reader, and the fingerprint of the settings that they hold for."""
+    """Lines for a reader: `copies` on near copies, with the fingerprint of the settings that they hold for, and
+    `remarks` on the data."""
 
     fingerprint: str
-    lines: tuple[str, ...]
+    copies: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.remarks + self.copies
 
     def write(self, folder: StudyFolder) -> None:
         """Keep them in the study's folder."""
-        write_atomically(folder.notes, json.dumps({"fingerprint": self.fingerprint, "lines": self.lines}, indent=1))
+        kept = {"fingerprint": self.fingerprint, "copies": self.copies, "lines": self.lines}
+        write_atomically(folder.notes, json.dumps(kept, indent=1))
 
 
 def study_notes(settings: Settings, folder: StudyFolder, training: TrainingSet, benchmark: Benchmark) -> StudyNotes:
-    """How much of the benchmark is nearly in the training data: a line each for questions and passages, if any is.
+    """What the readers of the data remarked, and how much of the benchmark is nearly in the training data: a line
+    each for questions and passages, if any is.
 
-    Counted anew only if the folder has no count for these settings: it takes seconds.
+    Near copies are counted anew only if the folder has no count for these settings: it takes seconds.
     """
+    remarks = (*training.notes, *benchmark.notes)
     threshold = settings.study.near_copies
     parts = [part.fingerprint() for part in (settings.data, settings.evaluation, settings.languages)]
     fingerprint = sha256(f"{threshold}{''.join(parts)}".encode()).hexdigest()
     if folder.notes.exists():
         kept = json.loads(folder.notes.read_text())
         if kept["fingerprint"] == fingerprint:
-            return StudyNotes(fingerprint, tuple(kept["lines"]))
+            return StudyNotes(fingerprint, tuple(kept.get("copies", kept["lines"])), remarks)
     if threshold is None:
-        return StudyNotes(fingerprint, ())
+        return StudyNotes(fingerprint, (), remarks)
     lines = (copies.sentence(benchmark.name, threshold) for copies in near_copies(training, benchmark, threshold))
-    return StudyNotes(fingerprint, tuple(filter(None, lines)))
+    return StudyNotes(fingerprint, tuple(filter(None, lines)), remarks)

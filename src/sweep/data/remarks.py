@@ -1,0 +1,33 @@
+"""What is no error in a file and should be known all the same: counted by language, and said in a line each."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_SHOWN = 8  # languages in a line
+
+
+class Remark(NamedTuple):
+    """How many of how many things of a language's file are so, and the name of the first."""
+
+    text: str
+    language: str
+    number: int
+    total: int
+    first: str
+
+
+def remark(text: str, language: str, names: Sequence[str], total: int) -> list[Remark]:
+    """A remark on the things of these names; none if there are none."""
+    return [Remark(text, language, len(names), total, names[0])] if names else []
+
+
+def remark_lines(title: str, remarks: Sequence[Remark]) -> tuple[str, ...]:
+    """A line for each text, with the counts by language: "title: text: de 3 of 702, en 1 of 690; the first: q7"."""
+    lines = []
+    for text in dict.fromkeys(remark.text for remark in remarks):
+        alike = [remark for remark in remarks if remark.text == text]
+        counts = [f"{one.language} {one.number:,} of {one.total:,}" for one in alike[:_SHOWN]]
+        if len(alike) > _SHOWN:
+            counts.append(f"and {len(alike) - _SHOWN} languages more")
+        lines.append(f"{title}: {text}: {', '.join(counts)}; the first: {alike[0].first}")
+    return tuple(lines)
