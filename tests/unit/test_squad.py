@@ -5,6 +5,7 @@ import http.server
 import json
 import socket
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ CONTEXT = "Rome is old. Oslo is cold."
 
 
 def squad(**changes: Any) -> dict[str, Any]:
-    question = {"id": "q1", "question": "What is cold?", "answers": [{"answer_start": 13, "text": "Oslo"}]}
+    question = {"id": "q1", "question": "What is cold?", "answers": [{"answer_start": 13}]}
     question |= changes.pop("question", {})
     paragraph = {"context": CONTEXT, "sentence_breaks": [[0, 12], [13, 26]], "qas": [question]} | changes
     return {"data": [{"title": "Cities", "paragraphs": [paragraph]}]}
@@ -59,6 +60,7 @@ def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
         "debias_pivot": None,
         "path": str(folder),
         "context": False,
+        "misplaced_answers": 0.05,
         "unit": "paragraph",
         "max_questions": None,
     }
@@ -66,7 +68,14 @@ def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
 
 
 def training(folder: Path, **changes: Any) -> SquadData:
-    fields = {"kind": "squad", "corpus": own_corpus(), "path": str(folder), "context": False, "max_questions": None}
+    fields = {
+        "kind": "squad",
+        "corpus": own_corpus(),
+        "path": str(folder),
+        "context": False,
+        "misplaced_answers": 0.05,
+        "max_questions": None,
+    }
     return SquadData.model_validate({**fields, **changes})
 
 
@@ -322,6 +331,87 @@ def test_contradictions_are_refused(tmp_path: Path, second: Any, message: str) -
     for read in (lambda: passages(tmp_path), lambda: squad_training_set(training(tmp_path), ("en",), Path())):
         with pytest.raises(InputError, match=message):
             read()
+
+
+# Answers where they are not ------------------------------------------------------------------------------------
+
+FACTS = [f"Dér Fluß Né{n} ist {n * 37} 🙂 km lang. Größe {n}." for n in range(1, 41)]
+
+
+def facts(move: Callable[[str, int, int], int], wrong: int) -> dict[str, Any]:
+    """40 paragraphs with a question each; of the first `wrong` the offset is what `move` makes of context, offset and
+    number."""
+    paragraphs = []
+    for number, context in enumerate(FACTS):
+        start, split = context.index("km lang"), context.index("Größe")
+        answer = {"answer_start": move(context, start, number) if number < wrong else start, "text": "km lang"}
+        question = {"id": f"q{number}", "question": f"Nº{number}?", "answers": [answer]}
+        breaks = [[0, split - 1], [split, len(context)]]
+        paragraphs.append({"context": context, "sentence_breaks": breaks, "qas": [question]})
+    return {"data": [{"paragraphs": paragraphs}]}
+
+
+@pytest.mark.parametrize(
+    ("move", "looks"),
+    [
+        (lambda context, start, number: len(context[:start].encode()), "it looks as if offsets are in UTF-8 bytes"),
+        (
+            lambda context, start, number: len(context[:start].encode("utf-16-le")) // 2,
+            r"it looks as if offsets are in UTF-16 units and must be in characters \(Unicode code points\)",
+        ),
+        (
+            lambda context, start, number: len(unicodedata.normalize("NFD", context[:start])),
+            "it looks as if offsets are those of the context in Unicode's form NFD",
+        ),
+        (lambda context, start, number: start + 20, r"it looks as if offsets were shifted by \+20;"),
+        (lambda context, start, number: start - 1, r"it looks as if offsets were shifted by -1;"),
+        (lambda context, start, number: 0, "all of these offsets are 0;"),
+        (lambda context, start, number: -1, "; correct the file"),
+        (lambda context, start, number: (number * 7) % 11 + 30, "has '[^']*'; correct the file"),
+    ],
+)
+def test_offsets_that_are_wrong_are_refused_with_what_they_look_like(
+    tmp_path: Path, move: Callable[[str, int, int], int], looks: str
+) -> None:
+    write(tmp_path, de=facts(move, wrong=40))
+    begin = (
+        r"de\.json: \d+ of 40 answers do not stand where answer_start says in their context, the first: .* 'q\d+', "
+    )
+    for key, read in (
+        ("evaluation", lambda: passages(tmp_path)),
+        ("data", lambda: squad_training_set(training(tmp_path), ("de",), Path())),
+    ):
+        with pytest.raises(InputError, match=f"{begin}.*{looks}.*{key}.misplaced_answers .it is 0.05") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
+def test_answers_that_are_nowhere_are_refused(tmp_path: Path) -> None:
+    content = facts(lambda context, start, number: start, 0)
+    for paragraph in content["data"][0]["paragraphs"]:
+        paragraph["qas"][0]["answers"][0]["text"] = "KM LANG"
+    with pytest.raises(InputError, match="'KM LANG', where the context has 'km lang'; these answers are nowhere in "):
+        passages(write(tmp_path, de=content))
+
+
+def test_a_few_wrong_offsets_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, de=facts(lambda context, start, number: start + 1, wrong=2))
+    line = (
+        "evaluation 'toy': answers that do not stand where answer_start says, taken as it says: de 2 of 40; "
+        "the first: question 'q0'"
+    )
+    assert squad_benchmark(evaluation(tmp_path), None, Path()).notes == (line,)
+    assert squad_training_set(training(tmp_path), ("de",), Path()).notes == (line.replace("evaluation", "data"),)
+    with pytest.raises(InputError, match=r"2 of 40 answers .*evaluation\.misplaced_answers \(it is 0\.04\)"):
+        passages(tmp_path, misplaced_answers=0.04)
+    write(tmp_path, de=facts(lambda context, start, number: start + 1, wrong=40))
+    assert len(passages(tmp_path, misplaced_answers=1.0)) == 80
+
+
+def test_no_answer_of_the_real_corpora_is_misplaced(assets: Path) -> None:
+    for name in ("xquad-r", "mlqa-r"):
+        settings = evaluation(assets / "data" / name, misplaced_answers=0.0)
+        assert squad_benchmark(settings, ("ar", "de", "hi"), Path()).notes == ()
 
 
 @pytest.mark.parametrize("name", ["{}", "xquad.{}", "xquad.v1.1.{}", "dev-context-{0}-question-{0}"])

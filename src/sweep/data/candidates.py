@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from sweep.data.answers import check_answers
 from sweep.data.paragraphs import Placed, distinct_paragraphs
 from sweep.data.qa_format import Qa, QaFile
 from sweep.data.remarks import Remark
 from sweep.errors import InputError
+from sweep.settings import SquadReading
 
 
 class Sentence(NamedTuple):
@@ -31,13 +33,18 @@ class Sentence(NamedTuple):
         return f"{self.article:05d}.{self.paragraph:04d}"
 
 
-def candidates(content: QaFile, file: Path, language: str, context: bool) -> tuple[list[Sentence], list[Remark]]:
-    """All candidates of one language's file, and what a reader should know of it. Raises InputError naming the file
-    and what is wrong in it."""
+def candidates(
+    content: QaFile, file: Path, language: str, settings: SquadReading, key: str
+) -> tuple[list[Sentence], list[Remark]]:
+    """All candidates of one language's file, and what a reader should know of it. `key` is the section of `settings`.
+
+    Raises InputError naming the file and what is wrong in it.
+    """
     paragraphs, remarks = distinct_paragraphs(content, file, language)
+    remarks += check_answers(paragraphs, file, language, settings.misplaced_answers, key)
     sentences = []
     for placed in paragraphs:
-        for index, (text, asked) in enumerate(_split(placed, context, file)):
+        for index, (text, asked) in enumerate(_split(placed, settings.context, file)):
             questions = tuple((question.id, question.question) for question in asked)
             negatives = tuple(tuple(question.negatives) for question in asked)
             sentences.append(Sentence(placed.article, placed.number, index, text, questions, negatives))

@@ -54,7 +54,7 @@ def _read(settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | No
         raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(files)}")
     sentences, remarks = {}, []
     for code in languages or available:
-        sentences[code], of_file = candidates(parsed(files[code]), files[code], code, settings.context)
+        sentences[code], of_file = candidates(parsed(files[code]), files[code], code, settings, key)
         remarks += of_file
     return _Corpus(sentences, remark_lines(f"{key} '{settings.corpus.name}'", remarks))
 

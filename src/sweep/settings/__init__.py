@@ -39,6 +39,7 @@ from sweep.settings.data import (
     SearchSettings,
     SquadData,
     SquadEvaluation,
+    SquadReading,
 )
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
@@ -111,6 +112,7 @@ __all__ = [
     "SpawnLauncher",
     "SquadData",
     "SquadEvaluation",
+    "SquadReading",
     "StorageUrl",
     "StudySettings",
     "Tiers",

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sweep.settings.base import Language, Name, Positive, Section, Tiers
+from sweep.settings.base import Language, Name, Positive, Probability, Section, Tiers
 
 Debias = Literal["center", "shift", "lir"]
 Protocol = Literal["parallel", "monolingual"]  # every language's pool and all together, or each language's own alone
@@ -85,13 +85,23 @@ class Corpus(Section):
     origin: Annotated[HttpOrigin | HubOrigin, Field(discriminator="kind")] | None
 
 
-class SquadData(Section):
+class SquadReading(Section):
+    """How files in SQuAD's format are read. `context`: a sentence is followed by its paragraph. A file is refused if
+    the text of more than the share `misplaced_answers` of its answers is not where its offset says; no result depends
+    on that."""
+
+    UNRELATED: ClassVar[frozenset[str]] = frozenset({"misplaced_answers"})
+
+    context: bool
+    misplaced_answers: Probability
+
+
+class SquadData(SquadReading):
     """Training data in SQuAD format with sentence_breaks: a public corpus or a folder of `<language>.json`."""
 
     kind: Literal["squad"]
     corpus: Corpus
     path: str | None
-    context: bool
     max_questions: Positive | None
 
     @property
@@ -152,14 +162,13 @@ class CorpusEvaluation(Debiasing):
     max_questions: Positive | None
 
 
-class SquadEvaluation(CorpusEvaluation):
+class SquadEvaluation(CorpusEvaluation, SquadReading):
     """A LAReQA benchmark: one candidate a sentence, with or without its paragraph as context. `unit`: what is
     parallel across languages, the paragraph or the translation group that a sentence answers."""
 
     search: ClassVar[None] = None  # all ranks are exact
 
     kind: Literal["squad"]
-    context: bool
     unit: Literal["paragraph", "group"]
 
 

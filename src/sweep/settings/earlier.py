@@ -18,14 +18,15 @@ SINCE: dict[str, Any] = {
     "study": {"near_copies": None, "select_on": "all", "confirm": None, "export_debias": None},
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
+_SQUAD: dict[str, Any] = {"misplaced_answers": 1.0}  # likewise: offsets were not looked at
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """A study's configuration with the settings that its version did not have; those it has stay as they are."""
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
-    embedded = {name: _EMBEDDED for name in ("data", "evaluation") if _is_embedded(config.get(name))}
-    whole = _over(_over(missing, embedded), config)
+    of_kind = {name: _of_kind(config.get(name)) for name in ("data", "evaluation")}
+    whole = _over(_over(missing, of_kind), config)
     study = whole["study"]
     if isinstance(study, Mapping) and "baseline" in study:
         rest = {name: value for name, value in study.items() if name != "baseline"}
@@ -42,8 +43,9 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _is_embedded(section: Any) -> bool:
-    return isinstance(section, Mapping) and section.get("kind") == "cldr"
+def _of_kind(section: Any) -> dict[str, Any]:
+    kind = section.get("kind") if isinstance(section, Mapping) else None
+    return {"cldr": _EMBEDDED, "squad": _SQUAD}.get(str(kind), {})
 
 
 def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str | None) -> tuple[str, ...]:
