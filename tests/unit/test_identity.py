@@ -15,7 +15,13 @@ from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
-from sweep.settings.identity import differences, earlier_fingerprints, has_fingerprint, result_settings
+from sweep.settings.identity import (
+    differences,
+    earlier_fingerprints,
+    has_fingerprint,
+    result_settings,
+    trial_fingerprint,
+)
 from sweep.settings.load import load_settings, saved_settings
 from sweep.training.watch import Watch
 
@@ -100,6 +106,20 @@ def test_a_study_has_the_embedded_data_that_it_was_begun_with() -> None:
     then = {path: value for path, value in searched.items() if path != "data.relation"}
     assert overrides_of(then, now, None) == ()
     assert differences(then, searched) == ["  data.relation: None in the study, 'places' now"]
+
+
+def test_a_study_on_files_is_the_one_it_was_before_there_were_candidates_to_choose() -> None:
+    def on_files(*overrides: str) -> Settings:
+        return load_settings(Composer("sweep", ["data=mlqa_r", "evaluation=xquad_r", *overrides]))
+
+    then, now = on_files(), on_files("data.misplaced_answers=1.0", "evaluation.misplaced_answers=1.0")
+    assert trial_fingerprint(then) == trial_fingerprint(now)
+    assert not {path for path in result_settings(then) if path.endswith(("candidates", "misplaced_answers"))}
+    for section in ("data", "evaluation"):
+        other = on_files(f"{section}.candidates=paragraph")
+        assert trial_fingerprint(other) != trial_fingerprint(then)
+        line = f"  {section}.candidates: 'auto' in the study, 'paragraph' now"
+        assert differences(result_settings(then), result_settings(other)) == [line]
 
 
 def test_a_search_of_an_earlier_version_chooses_by_all_questions_and_confirms_nothing() -> None:

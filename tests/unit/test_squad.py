@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from sweep.data.benchmark import Benchmark, Question
 from sweep.data.corpora import corpus_folder
 from sweep.data.leakage import check_zero_shot
+from sweep.data.splitting import sentence_spans
 from sweep.data.squad import squad_benchmark, squad_languages, squad_training_set
 from sweep.errors import InputError
 from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation
@@ -59,6 +62,7 @@ def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
         "debias_on": "pool",
         "debias_pivot": None,
         "path": str(folder),
+        "candidates": "auto",
         "context": False,
         "misplaced_answers": 0.05,
         "unit": "paragraph",
@@ -72,6 +76,7 @@ def training(folder: Path, **changes: Any) -> SquadData:
         "kind": "squad",
         "corpus": own_corpus(),
         "path": str(folder),
+        "candidates": "auto",
         "context": False,
         "misplaced_answers": 0.05,
         "max_questions": None,
@@ -221,7 +226,7 @@ def test_fewer_questions_keep_only_their_paragraphs(tmp_path: Path) -> None:
             r"en\.json: article 1, paragraph 1, question 'q1': question must be|should",
         ),
         (squad(sentence_breaks=[[0, 12], [13, 99]]), r"en\.json: article 1, paragraph 1: sentence_breaks \[13, 99\]"),
-        ({"data": [{"paragraphs": [{"context": "a", "qas": []}]}]}, "paragraph 1: sentence_breaks is missing"),
+        ({"data": [{"paragraphs": [{"qas": []}]}]}, "paragraph 1: context is missing"),
         ({"data": [{"paragraphs": [{"context": "a", "qas": [{}]}]}]}, "paragraph 1, question 1: id is missing"),
         ({"version": 1}, r"en\.json: is not in SQuAD's format; it must read \{"),
         ([], r"en\.json: is not in SQuAD's format; it must read \{"),
@@ -331,6 +336,137 @@ def test_contradictions_are_refused(tmp_path: Path, second: Any, message: str) -
     for read in (lambda: passages(tmp_path), lambda: squad_training_set(training(tmp_path), ("en",), Path())):
         with pytest.raises(InputError, match=message):
             read()
+
+
+# Sentences and paragraphs -------------------------------------------------------------------------------------
+
+PLAIN = {"en": "Dr. A. Smith is in Rome. He is old! Oslo is cold.", "de": "Es ist z. B. kalt. In Oslo.\n\nEnde."}
+
+
+def plain(context: str, answer: str, **more: Any) -> dict[str, Any]:
+    """A file without sentence_breaks, as XQuAD, ARCD, TQuAD and KorQuAD are."""
+    answers = [{"answer_start": context.index(answer), "text": answer}]
+    return {
+        "data": [
+            {
+                "title": None,
+                "paragraphs": [
+                    {"context": context, "qas": [{"id": "q1", "question": "?", "answers": answers}]} | more
+                ],
+            }
+        ]
+    }
+
+
+def test_a_file_without_sentence_breaks_has_whole_paragraphs(tmp_path: Path) -> None:
+    write(tmp_path, en=plain(PLAIN["en"], "Oslo"), de=plain(PLAIN["de"], "Oslo"))
+    bench = squad_benchmark(evaluation(tmp_path), None, Path())
+    assert [passage.text for passage in bench.passages] == [PLAIN["de"], PLAIN["en"]]
+    assert [relevant.tolist() for relevant in bench.relevant_q] == [[0, 1], [0, 1]]
+    line = (
+        "evaluation 'toy': its files have no sentence_breaks, so each candidate is a whole paragraph; "
+        "for sentences set evaluation.candidates=sentence"
+    )
+    assert bench.notes == (line,)
+    data = squad_training_set(training(tmp_path), ("en",), Path())
+    assert data.texts == ("?", PLAIN["en"])
+    assert data.notes == (line.replace("evaluation", "data"),)
+    # Asked for, there is nothing to say. Breaks are not looked at then, and neither are offsets.
+    write(tmp_path, en=squad(sentence_breaks=[[0, 12]]), de=plain(PLAIN["de"], "Oslo"))
+    bench = squad_benchmark(evaluation(tmp_path, candidates="paragraph"), None, Path())
+    assert [passage.text for passage in bench.passages] == [PLAIN["de"], CONTEXT]
+    assert bench.notes == ()
+
+
+def test_a_file_without_sentence_breaks_is_split_by_its_language(tmp_path: Path) -> None:
+    write(tmp_path, en=plain(PLAIN["en"], "old"), de=plain(PLAIN["de"], "Oslo"), th=squad())
+    bench = squad_benchmark(evaluation(tmp_path, candidates="sentence"), None, Path())
+    split = {code: [p.text for p in bench.passages if p.language == code] for code in bench.languages}
+    assert split == {
+        "de": ["Es ist z. B. kalt.", "In Oslo.", "Ende."],
+        "en": ["Dr. A. Smith is in Rome.", "He is old!", "Oslo is cold."],
+        "th": ["Rome is old.", "Oslo is cold."],  # by its sentence_breaks
+    }
+    assert {bench.passages[row].text for row in bench.relevant_q[0]} == {"In Oslo.", "He is old!", "Oslo is cold."}
+    assert bench.notes == (
+        "evaluation 'toy': paragraphs without sentence_breaks, split by sentencex: de 1 into 3 sentences, "
+        "en 1 into 3 sentences",
+    )
+
+
+def test_an_answer_across_a_split_is_counted(tmp_path: Path) -> None:
+    write(tmp_path, en=plain(PLAIN["en"], "old! Oslo"))
+    for notes in (
+        squad_benchmark(evaluation(tmp_path, candidates="sentence"), None, Path()).notes,
+        squad_training_set(training(tmp_path, candidates="sentence"), ("en",), Path()).notes,
+    ):
+        assert len(notes) == 2
+        assert notes[1].endswith(
+            "'toy': answers that go on in the sentence after, which is not taken to be relevant: en 1 of 1; "
+            "the first: question 'q1'"
+        )
+    write(tmp_path, en=squad(question={"answers": [{"answer_start": 8, "text": "old. Oslo"}]}))
+    assert squad_benchmark(evaluation(tmp_path), None, Path()).notes == ()  # its own breaks are what the corpus says
+
+
+def test_sentences_beside_paragraphs_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, en=squad(), de=plain(PLAIN["de"], "Oslo"))
+    with pytest.raises(
+        InputError, match=r"de\.json, article 1, paragraph 1: has no .*evaluation\.candidates=sentence"
+    ):
+        passages(tmp_path)
+    assert len(passages(tmp_path, candidates="sentence")) == 5
+    assert len(passages(tmp_path, candidates="paragraph")) == 2
+    for changes in ({"candidates": "paragraph"}, {"path": str(write(tmp_path, en=plain(PLAIN["en"], "Oslo")))}):
+        with pytest.raises(InputError, match=r"data\.context=true: candidates are whole paragraphs here"):
+            squad_training_set(training(tmp_path, context=True, **changes), ("en",), Path())
+
+
+def test_offsets_are_of_no_matter_to_whole_paragraphs(tmp_path: Path) -> None:
+    """But an answer that the paragraph does not have is."""
+    write(tmp_path, de=facts(lambda context, start, number: -1, wrong=40))
+    assert len(passages(tmp_path, candidates="paragraph")) == 40
+    content = facts(lambda context, start, number: start, wrong=0)
+    for paragraph in content["data"][0]["paragraphs"][:2]:
+        paragraph["qas"][0]["answers"][0]["text"] = "miles"
+    bench = squad_benchmark(evaluation(write(tmp_path, de=content), candidates="paragraph"), None, Path())
+    assert bench.notes == (
+        "evaluation 'toy': answers that do not occur in their paragraph, taken to be answered by it: de 2 of 40; "
+        "the first: question 'q0'",
+    )
+
+
+def test_splits_of_the_real_paragraphs_cut_few_answers(assets: Path, tmp_path: Path) -> None:
+    """XQuAD is XQuAD-R without its breaks."""
+    for code in ("de", "hi", "zh"):
+        content = json.loads((assets / f"data/xquad-r/{code}.json").read_text())
+        for article in content["data"]:
+            for paragraph in article["paragraphs"]:
+                del paragraph["sentence_breaks"]
+        write(tmp_path, **{f"xquad.{code}": content})
+    bench = squad_benchmark(evaluation(tmp_path, candidates="sentence"), None, Path())
+    assert bench.notes == (
+        "evaluation 'toy': paragraphs without sentence_breaks, split by sentencex: de 240 into 1,266 sentences, "
+        "hi 240 into 1,204 sentences, zh 240 into 1,148 sentences",
+        "evaluation 'toy': answers that go on in the sentence after, which is not taken to be relevant: "
+        "de 6 of 1,190, hi 3 of 1,190, zh 1 of 1,190; the first: question '57111713a58dae1900cd6c03'",
+    )
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(
+    st.lists(
+        st.sampled_from(
+            [*".!?。।…\n\r\t \u2028\u2029\x85\u3000\"'()“”Aaé中ก🙂\u0301\ufeff\0۔", " Dr.", "z.B. ", " A. "]
+        )
+    ).map("".join)
+    | st.text(),
+    st.sampled_from(["ar", "de", "en", "hi", "ja", "kk", "th", "xx", "zh"]),
+)
+def test_a_split_loses_nothing(text: str, language: str) -> None:
+    spans = sentence_spans(text, language)
+    assert "".join(text[low:high] for low, high in spans) == (text if text.strip() else "")
+    assert all(text[low:high].strip() for low, high in spans)
 
 
 # Answers where they are not ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sweep.data.remarks import Remark, remark
 from sweep.errors import InputError
 
 MISPLACED = "answers that do not stand where answer_start says, taken as it says"
+ABSENT = "answers that do not occur in their paragraph, taken to be answered by it"
 _MOST = 0.9  # of the misplaced ones, for an explanation to be one
 _SHOWN = 40  # characters of an answer in a message
 
@@ -53,8 +54,11 @@ _EXPLANATIONS: dict[str, Callable[[_Answer], bool]] = {
 }
 
 
-def check_answers(paragraphs: Sequence[Placed], file: Path, language: str, most: float, key: str) -> list[Remark]:
-    """How many first answers do not stand where their offsets say, of those whose text the file has.
+def check_answers(
+    paragraphs: Sequence[Placed], file: Path, language: str, most: float, key: str, whole: bool
+) -> list[Remark]:
+    """How many first answers do not stand where their offsets say, of those whose text the file has. Where candidates
+    are `whole` paragraphs nothing depends on offsets: then, how many do not occur in their paragraph.
 
     Raises InputError if they are more than the share `most`, the setting `misplaced_answers` of section `key`; the
     message says what the offsets look like.
@@ -65,7 +69,11 @@ def check_answers(paragraphs: Sequence[Placed], file: Path, language: str, most:
         for question in placed.questions
         if (text := question.answers[0].text)
     ]
-    wrong = [(question, answer) for question, answer in answers if not answer.in_place]
+    wrong = [
+        (question, answer)
+        for question, answer in answers
+        if not (answer.text in answer.context if whole else answer.in_place)
+    ]
     if len(wrong) > most * len(answers):
         looks = _looks([answer for _, answer in wrong])
         raise InputError(
@@ -73,7 +81,7 @@ def check_answers(paragraphs: Sequence[Placed], file: Path, language: str, most:
             f"context, the first: {_named(wrong[0][0])}, {_shown(wrong[0][1])}{looks}; correct the file, or allow a "
             f"larger share with {key}.misplaced_answers (it is {most:g})"
         )
-    return remark(MISPLACED, language, [_named(question) for question, _ in wrong], len(answers))
+    return remark(ABSENT if whole else MISPLACED, language, [_named(question) for question, _ in wrong], len(answers))
 
 
 def _named(question: Qa) -> str:

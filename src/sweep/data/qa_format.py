@@ -44,11 +44,11 @@ class Qa(BaseModel):
 
 
 class Paragraph(BaseModel):
-    """A context with its questions; `sentence_breaks` are the [start, end) of each sentence in it."""
+    """A context with its questions; `sentence_breaks` are the [start, end) of each sentence in it, where known."""
 
     context: str
     qas: list[Qa]
-    sentence_breaks: list[tuple[int, int]]
+    sentence_breaks: list[tuple[int, int]] | None = None
 
 
 class Article(BaseModel):

@@ -7,18 +7,17 @@ _SHOWN = 8  # languages in a line
 
 
 class Remark(NamedTuple):
-    """How many of how many things of a language's file are so, and the name of the first."""
+    """What is so in a language's file, how much of it, and the name of the first such thing, if one is named."""
 
     text: str
     language: str
-    number: int
-    total: int
-    first: str
+    amount: str
+    first: str = ""
 
 
 def remark(text: str, language: str, names: Sequence[str], total: int) -> list[Remark]:
-    """A remark on the things of these names; none if there are none."""
-    return [Remark(text, language, len(names), total, names[0])] if names else []
+    """A remark on the things of these names, out of so many; none if there are none."""
+    return [Remark(text, language, f"{len(names):,} of {total:,}", names[0])] if names else []
 
 
 def remark_lines(title: str, remarks: Sequence[Remark]) -> tuple[str, ...]:
@@ -26,8 +25,9 @@ def remark_lines(title: str, remarks: Sequence[Remark]) -> tuple[str, ...]:
     lines = []
     for text in dict.fromkeys(remark.text for remark in remarks):
         alike = [remark for remark in remarks if remark.text == text]
-        counts = [f"{one.language} {one.number:,} of {one.total:,}" for one in alike[:_SHOWN]]
+        counts = [f"{one.language} {one.amount}" for one in alike[:_SHOWN]]
         if len(alike) > _SHOWN:
             counts.append(f"and {len(alike) - _SHOWN} languages more")
-        lines.append(f"{title}: {text}: {', '.join(counts)}; the first: {alike[0].first}")
+        first = f"; the first: {alike[0].first}" if alike[0].first else ""
+        lines.append(f"{title}: {text}: {', '.join(counts)}{first}")
     return tuple(lines)

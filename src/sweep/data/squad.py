@@ -1,9 +1,9 @@
-"""SQuAD-format corpora with sentence boundaries: XQuAD-R and MLQA-R, as training data and as LAReQA benchmarks.
+"""SQuAD-format corpora such as XQuAD-R and MLQA-R, as training data and as LAReQA benchmarks.
 
 A folder holds one file a language (`sweep.data.language_files`); parallel questions share their id. A question may
 have `negatives`, a list of passages in its language that look relevant and are not. A candidate passage is one
-sentence (`sentence_breaks`, [start, end) offsets in `context`); the one where the first answer begins is relevant
-(LAReQA, arXiv 2004.05484).
+sentence; the one where the first answer begins is relevant (LAReQA, arXiv 2004.05484). Or it is a whole paragraph
+(`sweep.data.candidates`).
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
-from sweep.data.candidates import Sentence, candidates
+from sweep.data.candidates import Sentence, candidates, whole_paragraphs
 from sweep.data.corpora import corpus_folder
 from sweep.data.language_files import language_files, what_is_there
 from sweep.data.qa_format import parsed
@@ -36,6 +36,9 @@ def squad_languages(corpus: Corpus, path: str | None) -> tuple[str, ...]:
     return present
 
 
+WHOLE = "its files have no sentence_breaks, so each candidate is a whole paragraph; for sentences set"
+
+
 class _Corpus(NamedTuple):
     """The candidates of each language, and what a reader should know of its files."""
 
@@ -52,11 +55,17 @@ def _read(settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | No
     unknown = [code for code in languages or available if code not in files]
     if unknown:
         raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(files)}")
+    contents = {files[code]: parsed(files[code]) for code in languages or available}
+    whole = whole_paragraphs(contents, settings, key)
     sentences, remarks = {}, []
     for code in languages or available:
-        sentences[code], of_file = candidates(parsed(files[code]), files[code], code, settings, key)
+        sentences[code], of_file = candidates(contents[files[code]], files[code], code, settings, key, whole)
         remarks += of_file
-    return _Corpus(sentences, remark_lines(f"{key} '{settings.corpus.name}'", remarks))
+    title = f"{key} '{settings.corpus.name}'"
+    notes = remark_lines(title, remarks)
+    if whole and settings.candidates == "auto":
+        notes = (f"{title}: {WHOLE} {key}.candidates=sentence", *notes)
+    return _Corpus(sentences, notes)
 
 
 def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> set[str]:

@@ -86,18 +86,24 @@ class Corpus(Section):
 
 
 class SquadReading(Section):
-    """How files in SQuAD's format are read. `context`: a sentence is followed by its paragraph. A file is refused if
-    the text of more than the share `misplaced_answers` of its answers is not where its offset says; no result depends
-    on that."""
+    """How files in SQuAD's format are read. `candidates`: sentences, by the file's sentence_breaks or else by a
+    splitter that knows the language; or whole paragraphs; `auto`: sentences if the files have sentence_breaks,
+    paragraphs if none does. `context`: a sentence is followed by its paragraph. A file is refused if the text of more
+    than the share `misplaced_answers` of its answers is not where its offset says; no result depends on that."""
 
     UNRELATED: ClassVar[frozenset[str]] = frozenset({"misplaced_answers"})
 
+    candidates: Literal["auto", "sentence", "paragraph"]
     context: bool
     misplaced_answers: Probability
 
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without `candidates: auto`: studies were begun before there was a choice."""
+        return super().plain(but | {"candidates"} if self.candidates == "auto" else but)
+
 
 class SquadData(SquadReading):
-    """Training data in SQuAD format with sentence_breaks: a public corpus or a folder of `<language>.json`."""
+    """Training data in SQuAD format: a public corpus or a folder of `<language>.json`."""
 
     kind: Literal["squad"]
     corpus: Corpus
@@ -163,7 +169,7 @@ class CorpusEvaluation(Debiasing):
 
 
 class SquadEvaluation(CorpusEvaluation, SquadReading):
-    """A LAReQA benchmark: one candidate a sentence, with or without its paragraph as context. `unit`: what is
+    """A LAReQA benchmark: one candidate a sentence or paragraph. `unit`: what is
     parallel across languages, the paragraph or the translation group that a sentence answers."""
 
     search: ClassVar[None] = None  # all ranks are exact

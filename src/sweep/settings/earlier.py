@@ -18,7 +18,7 @@ SINCE: dict[str, Any] = {
     "study": {"near_copies": None, "select_on": "all", "confirm": None, "export_debias": None},
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
-_SQUAD: dict[str, Any] = {"misplaced_answers": 1.0}  # likewise: offsets were not looked at
+_SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
 

@@ -15,7 +15,8 @@ from sweep.settings.study import StudySettings
 if TYPE_CHECKING:
     from sweep.settings import Settings
 
-UNNAMED = {"study.select_on": "all"}  # what a study has that does not name it
+# What a study has that does not name it.
+UNNAMED = {"study.select_on": "all", "data.candidates": "auto", "evaluation.candidates": "auto"}
 RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train", "loss")
 
 
