@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -221,10 +222,14 @@ class TestLaunchers:
         driver.communicate()
         until(lambda: not of_session(driver.pid), 10)
 
-    def test_nothing_is_left_after_its_end(self, kind: str, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "tests.contract.launching", kind, str(tmp_path)]
+    @pytest.mark.parametrize("given", ["<&-", "<answers"])
+    def test_nothing_is_left_after_its_end(self, kind: str, tmp_path: Path, given: str) -> None:
+        """Whatever its launcher's input is, a rank reads neither that nor what its launcher tells it."""
+        (tmp_path / "answers").write_text("yes\n" * 100)
+        module = shlex.join([sys.executable, "-m", "tests.contract.launching", kind, str(tmp_path)])
+        command = ["sh", "-c", f"exec {module} {given.replace('answers', shlex.quote(str(tmp_path / 'answers')))}"]
         driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        report(tmp_path)
+        assert report(tmp_path)["stdin"] == ""
         (tmp_path / "stop").touch()
         assert driver.communicate(timeout=SECONDS)[0] == "0\n"
         until(lambda: not of_session(driver.pid), 10)

@@ -1,6 +1,7 @@
 """What a rank's process does before and around its work: its signals, log, environment, threads and group."""
 
 import faulthandler
+import fcntl
 import importlib
 import os
 import queue
@@ -67,10 +68,12 @@ def _work(plan: RankPlan) -> int:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    orders, _life = _above_standard(plan.orders), _above_standard(plan.life)  # the pipes are open as long as these
+    _read_nothing()
     _write_to(plan.log)
     os.environ.clear()
     os.environ.update(plan.environment)
-    inbox = Inbox(plan.orders)
+    inbox = Inbox(orders)
     if failure is not None:  # of an import in the fork server
         print(failure, file=sys.stderr)
         return 1
@@ -79,6 +82,23 @@ def _work(plan: RankPlan) -> int:
     if plan.rendezvous is not None:
         join_group(plan.rendezvous, plan.rank, plan.ranks)
     return entry(inbox.order(), inbox.stop_asked.is_set)
+
+
+def _above_standard(pipe: Connection) -> Connection:
+    """The same end of a pipe where nothing takes it for input or output: it may have the number of a standard
+    descriptor that the launcher's process did not have open."""
+    if pipe.fileno() > 2:
+        return pipe
+    return Connection(fcntl.fcntl(pipe.fileno(), fcntl.F_DUPFD_CLOEXEC, 3), pipe.readable, pipe.writable)
+
+
+def _read_nothing() -> None:
+    """Give this process an empty input, whatever it inherited: a library that asks a question gets no answer."""
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    if nowhere != 0:
+        os.dup2(nowhere, 0)
+        os.close(nowhere)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
 
 
 def _write_to(log: Path) -> None:
