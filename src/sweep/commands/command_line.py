@@ -13,6 +13,7 @@ from rich.console import Console
 from sweep import __version__
 from sweep.errors import SweepError
 from sweep.launch.interruption import SIGNALS
+from sweep.records.surroundings import fault_of_surroundings
 from sweep.report.plain_console import PlainConsole, say
 
 
@@ -87,6 +88,12 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
     except BrokenPipeError:
         _discard_output()
         return 141
+    except Exception as error:
+        fault = fault_of_surroundings(error)
+        if fault is None or show_traceback:
+            raise
+        say(f"error: {fault}", sys.stderr)
+        return SweepError.exit_status
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:

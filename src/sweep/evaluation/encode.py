@@ -6,6 +6,7 @@ Shapes: u = distinct texts, b = texts of a batch, h = hidden size.
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -136,6 +137,7 @@ class _OnDisk:
             folder.mkdir(parents=True, exist_ok=True)
             if not self._read_marks():
                 np.lib.format.open_memmap(self._file, "w+", np.float32, shape).flush()
+                _reserve(self._file)
                 self._write_marks()
         accelerator.wait_for_everyone()
         self._read_marks()
@@ -173,3 +175,10 @@ class _OnDisk:
             self._map_uh.flush()
             self._write_marks()
         self._accelerator.wait_for_everyone()
+
+
+def _reserve(file: Path) -> None:
+    """Have the disk keep room for all of a file. Writing to a mapped file that it has none for kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as content:
+            os.posix_fallocate(content.fileno(), 0, file.stat().st_size)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweep.records.files import write_atomically
 
+CANNOT_WRITE = 74  # exit status of a rank that a full disk, say, kept from writing, perhaps even its reason
 GROUP_BROKEN = 75  # exit status of a rank that has written down its reason
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -53,10 +54,12 @@ def run_rank(plan: RankPlan) -> NoReturn:
         else:
             traceback.print_exc()
     except BaseException:
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # on a full disk
+            sys.stdout.flush()
+            sys.stderr.flush()
         # At once, whatever started this process. Taking an interpreter down under the threads of torch, Gloo and the
         # inbox can end it with SIGABRT instead of its status.
         os._exit(status)

@@ -66,6 +66,20 @@ def write_atomically(file: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8", newline="")
 
 
+def unwritable(folder: Path) -> str | None:
+    """Why no file can be written to a folder, which may have yet to be created; None if one can. Creates nothing."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        return f"{there} is no folder"
+    for path in (there, *(there.glob("study.db*") if there == folder else ())):
+        if not os.access(path, os.W_OK):
+            is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            return (
+                f"{path} cannot be written to: {'its file system is read-only' if is_read_only else 'no permission'}"
+            )
+    return None
+
+
 def draft_of(path: Path) -> Path:
     """Where a file's sole writer, or the writer of a folder, writes before the rename."""
     return _beside(path, ".draft")

@@ -25,6 +25,7 @@ from sweep.launch.devices import visible_devices
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.launch.registry import make_launcher
+from sweep.records.files import unwritable
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.report.answer import study_answer
@@ -59,8 +60,6 @@ def run_study(settings: Settings, composer: Composer, console: Console, command:
         return _run_study(settings, composer, console, command)
     except StorageError as error:
         raise SweepError(f"the study's database cannot be used: {_first_line(error)}") from error
-    except OSError as error:
-        raise SweepError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
 
 
 def _say(console: Console, text: str) -> None:
@@ -74,6 +73,8 @@ def _first_line(error: Exception) -> str:
 def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
     started = time.monotonic()
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
+    if problem := unwritable(folder.path):
+        raise InputError(f"paths.sweeps={settings.paths.sweeps}: {problem}")
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)

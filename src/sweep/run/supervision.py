@@ -1,6 +1,7 @@
 """One run of a study: keeps its workers at work, shows progress, and stops them when it is asked to."""
 
 import os
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from sweep.errors import DatabaseUnusable, Interrupted, SweepError
 from sweep.launch.crew import PATIENCE_S, Crew, Member
-from sweep.launch.failures import GROUP_BROKEN, first_reason, take_failures
+from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, first_reason, take_failures
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import new_worker
 from sweep.launch.order import WorkOrder
@@ -212,6 +213,11 @@ class StudyRun:
         failures = take_failures(self.folder.workers, worker)
         if "error" in status:
             raise SweepError(f"a worker stopped: {status['error']} (details: {log})")
+        if exit_status in (CANNOT_WRITE, -signal.SIGBUS):  # the signal: a mapped file that the disk has no room for
+            raise SweepError(
+                f"a worker stopped: it could not write to the disk, full or failing (study: {self.folder.path}, "
+                f"details: {log}); the same command goes on when there is room"
+            )
         if exit_status == GROUP_BROKEN and failures:  # else a rank was killed, and broke the others
             reason = first_reason(failures)
             if not failures[0].of_trial:

@@ -20,6 +20,7 @@ from sweep.model.export import export
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.provenance import git_commit
+from sweep.records.surroundings import fault_of_surroundings
 from sweep.records.values import TrialResult
 from sweep.report.card import model_card
 from sweep.settings import Settings
@@ -90,9 +91,9 @@ class TrialRun:
                 log.info("COMPLETE in %.1f s", result.duration_s)
         except Fenced as error:
             self._drop(error)
-        except OSError as error:
+        except Exception as error:
             # Who has taken the trial over removes what this attempt had begun to write.
-            if self.store.still_mine(self.claim):
+            if fault_of_surroundings(error) is None or self.store.still_mine(self.claim):
                 raise
             self._drop(error)
         finally:
@@ -138,9 +139,11 @@ class TrialRun:
             log.info("paused after step %d", paused.step)
             self.store.release(self.claim)
             return None
-        except (DatabaseUnusable, OSError, Fenced):  # database or disk: not the trial's fault
+        except (DatabaseUnusable, Fenced):
             raise
         except Exception as error:
+            if fault_of_surroundings(error) is not None:  # a full disk, say: no fault of the trial
+                raise
             self._fail(error)
             return None
         return result

@@ -15,10 +15,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from sweep.errors import DatabaseUnusable, Fenced, InputError, TrialFailed
-from sweep.launch.failures import GROUP_BROKEN, write_failure
+from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, write_failure
 from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.launch.order import WorkOrder
 from sweep.records.folder import StudyFolder
+from sweep.records.surroundings import fault_of_surroundings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.secrets import WithoutSecrets, redact
@@ -77,9 +78,13 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
                 trial.run(data)
     except Exception as error:
         # Not the trial's fault: the database or the disk. The driver tells the user and stops.
-        reason = redact(" ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__)
-        write_status(folder.workers, order.worker, {**read_status(folder.workers, order.worker), "error": reason})
-        raise
+        fault = fault_of_surroundings(error)
+        reason = redact(fault or " ".join(str(error).split()).split(" [SQL:")[0] or type(error).__name__)
+        log.exception("%s", reason)
+        with suppress(OSError):  # of a full disk the exit status tells
+            status = {**read_status(folder.workers, order.worker), "error": reason}
+            write_status(folder.workers, order.worker, status)
+        sys.exit(1 if fault is None else CANNOT_WRITE)
     _broadcast(accelerator, None)
     forget_status(folder.workers, order.worker)
     lock.release()
@@ -101,8 +106,13 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
             log.info("%s: %s", point.key, error)
         except Exception as error:
             log.exception("%s", point.key)
-            of_trial = not isinstance(error, (DatabaseUnusable, OSError))
-            write_failure(folder.workers, order.worker, accelerator.process_index, reason_of(error), of_trial)
+            fault = fault_of_surroundings(error)
+            of_trial = fault is None and not isinstance(error, DatabaseUnusable)
+            try:
+                reason = fault or reason_of(error)
+                write_failure(folder.workers, order.worker, accelerator.process_index, reason, of_trial)
+            except OSError:
+                sys.exit(CANNOT_WRITE)
             sys.exit(GROUP_BROKEN)
 
 
