@@ -15,6 +15,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sweep.errors import InputError
 from sweep.records.files import write_atomically
 from sweep.records.values import TrialResult
 from sweep.settings import BASELINES, OF_A_MODEL, UNTOUCHED, Section, Settings
@@ -109,7 +110,9 @@ class StudyFolder:
         }
 
     def trial(self, key: str) -> "TrialFolder":
-        """The folder of one trial."""
+        """The folder of one trial. Raises InputError for what is no key: a database is written by others, too."""
+        if "/" in key or key in ("", ".", ".."):
+            raise InputError(f"{self.path}: the study's database names a trial {key!r}, which no trial is called")
         return TrialFolder(self.path / "trials" / key)
 
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from sweep.errors import InputError
 from sweep.settings import StudySettings
 
 MAX_KEY_LENGTH = 150  # folder names may have 255 bytes; leave room for temporary names
@@ -71,6 +72,22 @@ def _slug_of(value: Any) -> str:
 
 
 _slug_of_plain = lru_cache(maxsize=10_000, typed=True)(_slug_of)  # a grid has few values and many points
+
+
+def check_point(point: Point, settings: StudySettings) -> None:
+    """Raise InputError for a point that this study cannot have: a database is written by others, too, and other paths
+    (such as that of the model) would let them decide what a worker loads."""
+    for path, value in point.values.items():
+        dimension = settings.space.get(path)
+        if dimension is None:
+            raise InputError(f"the study's database has a point with {path}, which the study does not search")
+        text = json.dumps(value, sort_keys=True)
+        if dimension.listed:
+            fits = dimension.holds(value) or text in [json.dumps(one, sort_keys=True) for one in dimension.listed]
+        else:
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not fits:
+            raise InputError(f"the study's database has a point with {path}={text[:100]}, which is not in its space")
 
 
 def grid_points(settings: StudySettings) -> list[Point]:

@@ -24,7 +24,7 @@ from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.secrets import WithoutSecrets, redact
 from sweep.study.heartbeat import Heartbeat
-from sweep.study.point import Point
+from sweep.study.point import Point, check_point
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Stopped, Watch
 from sweep.trial.attempt import TrialRun, reason_of
@@ -66,6 +66,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     try:
         while not stop_asked() and (claim := store.claim(order.worker)) is not None:
             try:
+                check_point(claim.point, store.settings)
                 settings = load_settings(composer, claim.point.assignments)
             except InputError as error:  # values that are valid alone and not together
                 with suppress(Fenced):
