@@ -53,6 +53,8 @@ def test_it_counts_the_batches_of_the_plan(cache: Path) -> None:
     assert {pair: count.batches for pair, count in exposure.pairs.items()} == of_pair
     kinds = Counter(batch.kind for batch in batches)
     assert exposure.monolingual_share == kinds["monolingual"] / 18
+    small = Counter(pair for batch in batches if len(batch.pairs) < 25 for pair in set(batch.pairs))
+    assert {pair: count.small for pair, count in exposure.pairs.items() if count.small} == small
     assert exposure.small == sum(len(batch.pairs) < settings.train.batch_size for batch in batches) > 0
     for kind, count in exposure.kinds.items():
         assert count.mean_loss == sum(losses[kind]) / len(losses[kind])
@@ -72,6 +74,7 @@ def test_it_survives_json() -> None:
     exposure = Exposure.from_json({"kinds": [["monolingual", 2, 0.1, 1]], "pairs": [["en", "en", 2, 7]], "small": 1})
     assert Exposure.from_json(exposure.to_json()) == exposure
     assert exposure.kinds["monolingual"].mean_loss == 0.1
+    assert exposure.pairs["en", "en"] == (2, 7, 0)  # an earlier version's
 
 
 def test_the_table_has_every_pair_and_shares_of_all_rows(cache: Path) -> None:
@@ -82,7 +85,7 @@ def test_the_table_has_every_pair_and_shares_of_all_rows(cache: Path) -> None:
     assert sum(float(row["share"]) for row in rows) == pytest.approx(1, abs=1e-4)
     for row in rows:
         pair = row["query_language"], row["passage_language"]
-        assert (int(row["batches"]), int(row["rows"])) == trained.exposure.pairs[pair]
+        assert (int(row["batches"]), int(row["rows"]), int(row["small_batches"])) == trained.exposure.pairs[pair]
         assert row["kind"] == ("monolingual" if pair[0] == pair[1] else "cross-lingual")
     assert trained.exposure.summary()["rows"]["en"] == {
         answered: count.rows for (asked, answered), count in sorted(trained.exposure.pairs.items()) if asked == "en"

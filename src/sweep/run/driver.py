@@ -171,8 +171,10 @@ def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
     benchmark, training = load_benchmark(settings), load_training_set(settings)
     check_zero_shot(training, benchmark)
     removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages, training)
+    trained = training
     if settings.train.validation.every_steps is not None:
-        _check_validation(settings, hold_out(training, settings.train.validation.groups).validation)
+        trained, validation = hold_out(training, settings.train.validation.groups)
+        _check_validation(settings, validation)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     search = settings.evaluation.search
     depth = None if search is None or search.index == "exact" else search.depth
@@ -187,7 +189,7 @@ def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
         problem = metric_problem(constraint.metric, *known)
         if problem:
             raise InputError(f"study.constraints: {problem}")
-    return study_notes(settings, folder, training, benchmark)
+    return study_notes(settings, folder, training, benchmark, trained)
 
 
 def _check_halves(benchmark: Benchmark) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import combinations
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.leakage import near_copies
@@ -10,6 +11,8 @@ from sweep.data.training_set import TrainingSet
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
+
+SHOWN = 8  # languages or pairs in a line
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,45 @@ class StudyNotes:
         write_atomically(folder.notes, json.dumps(kept, indent=1))
 
 
-def study_notes(settings: Settings, folder: StudyFolder, training: TrainingSet, benchmark: Benchmark) -> StudyNotes:
-    """What the readers of the data remarked, and how much of the benchmark is nearly in the training data: a line
-    each for questions and passages, if any is.
+def small_batches(settings: Settings, training: TrainingSet) -> str:
+    """Which languages and pairs have too few groups to fill a batch, in one line; empty if all have enough.
+
+    Smaller batches have fewer negatives: what is put down to a language's resources may come of that. A batch of
+    mixed pairs is filled up with others.
+    """
+    study, ratio = settings.study, settings.ratio
+    searched = any(path == "ratio" or path.startswith("ratio.") for path in study.space)
+    sizes = study.space["train.batch_size"].ends if "train.batch_size" in study.space else ()
+    size = max(sizes, default=settings.train.batch_size)
+    monolingual, cross_lingual = (True, True) if searched else ratio.kinds
+    units = {
+        "languages": [(code, code) for code in training.languages] if monolingual else [],
+        "pairs": list(combinations(training.languages, 2)) if cross_lingual and ratio.cross_batch == "pair" else [],
+    }
+    listed = []
+    for noun, pairs in units.items():
+        rows = sorted((min(len(training.rows(*pair)), len(training.rows(*pair[::-1]))), pair) for pair in pairs)
+        few = [f"{'-'.join(dict.fromkeys(pair))} {number}" for number, pair in rows if 0 < number < size]
+        if few:
+            more = f", and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
+            listed.append(f"{len(few)} of {len(pairs)} {noun} ({', '.join(few[:SHOWN])}{more})")
+    if not listed:
+        return ""
+    return (
+        f"Batches are smaller than train.batch_size={size}, and have fewer negatives, for {' and '.join(listed)}: "
+        "they have no more translation groups. exposure.csv counts these batches."
+    )
+
+
+def study_notes(
+    settings: Settings, folder: StudyFolder, training: TrainingSet, benchmark: Benchmark, trained: TrainingSet
+) -> StudyNotes:
+    """What the readers of the data remarked, which languages of what is `trained` on cannot fill a batch, and how
+    much of the benchmark is nearly in the training data: a line each for questions and passages, if any is.
 
     Near copies are counted anew only if the folder has no count for these settings: it takes seconds.
     """
-    remarks = (*training.notes, *benchmark.notes)
+    remarks = (*training.notes, *benchmark.notes, *filter(None, [small_batches(settings, trained)]))
     threshold = settings.study.near_copies
     parts = [part.fingerprint() for part in (settings.data, settings.evaluation, settings.languages)]
     fingerprint = sha256(f"{threshold}{''.join(parts)}".encode()).hexdigest()

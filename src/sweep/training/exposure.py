@@ -12,10 +12,12 @@ KINDS: tuple[Kind, ...] = ("monolingual", "cross-lingual")
 
 
 class PairCount(NamedTuple):
-    """Batches with at least one row of a language pair, and its rows in them."""
+    """Batches with at least one row of a language pair, its rows in them, and how many of them were small. That one a
+    checkpoint of an earlier version does not have of the batches before it."""
 
     batches: int = 0
     rows: int = 0
+    small: int = 0
 
 
 class KindCount(NamedTuple):
@@ -57,12 +59,12 @@ class Exposure:
         """With one batch more; `loss` is its mean loss, None if that is not known."""
         kind = self.kinds.get(batch.kind, KindCount())
         kind = KindCount(kind.batches + 1, kind.loss_sum + (loss or 0.0), kind.with_loss + (loss is not None))
+        small = len(batch.pairs) < batch_size
         pairs = dict(self.pairs)
         for pair, rows in Counter(batch.pairs).items():
             known = pairs.get(pair, PairCount())
-            pairs[pair] = PairCount(known.batches + 1, known.rows + rows)
-        small = self.small + (len(batch.pairs) < batch_size)
-        return Exposure({**self.kinds, batch.kind: kind}, pairs, small)
+            pairs[pair] = PairCount(known.batches + 1, known.rows + rows, known.small + small)
+        return Exposure({**self.kinds, batch.kind: kind}, pairs, self.small + small)
 
     @property
     def monolingual_share(self) -> float:
