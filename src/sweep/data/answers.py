@@ -109,8 +109,9 @@ def _looks(wrong: Sequence[_Answer]) -> str:
         for answer in wrong
         for shift in {answer.start - match.start() for match in re.finditer(re.escape(answer.text), answer.context)}
     )
-    if shifts and len(wrong) > 1 and most(max(shifts.values())):
-        return f"; it looks as if offsets were shifted by {shifts.most_common(1)[0][0]:+d}"
+    likely = [shift for shift, count in shifts.items() if most(count)]
+    if likely and len(wrong) > 1:
+        return f"; it looks as if offsets were shifted by {min(likely, key=abs):+d}"
     if most(sum(answer.text not in answer.context for answer in wrong)):
         return "; these answers are nowhere in their contexts"
     return ""
