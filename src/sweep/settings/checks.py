@@ -9,12 +9,15 @@ from sweep.settings import Settings
 def _zero_shot(settings: Settings) -> str | None:
     data, evaluation = settings.data, settings.evaluation
     if data.kind == evaluation.kind and data.corpus is not None and evaluation.corpus is not None:
-        paths = (data.path, evaluation.path)
-        same_path = None not in paths and len({Path(str(path)).resolve() for path in paths}) == 1
-        if data.corpus.name == evaluation.corpus.name or same_path:
+        folders = [section.path and str(Path(section.path).resolve()) for section in (data, evaluation)]
+        same_folder = None not in folders and folders[0] == folders[1]
+        # Files of one's own have no name but their folder's; their texts are compared when they are read.
+        declared = data.corpus.origin is not None or evaluation.corpus.origin is not None
+        if same_folder or (declared and data.corpus.name == evaluation.corpus.name):
+            both = f"in the folder {folders[0]}" if same_folder else f"'{data.corpus.name}'"
             return (
-                f"data and evaluation are both '{evaluation.name}': a study never trains on what it "
-                "evaluates on; choose another data= or evaluation="
+                f"data and evaluation are both {both}: a study never trains on what it evaluates on; choose another "
+                "data= or evaluation=, or another folder for data.path or evaluation.path"
             )
     return None
 
