@@ -26,6 +26,12 @@ def test_a_whole_study_on_postgresql_leaves_the_password_nowhere(
         assert not any(secret in content for secret in secrets), file
     again = sweep(*TINY, VARIABLE, "study.name=secret")
     assert "2 of 2 trials are done" in again.stdout
+    unnamed = sweep("status", "secret", module="sweep.studies")
+    assert unnamed.returncode == 2
+    assert "its database is on a server" in unnamed.stderr
+    named = sweep("status", "secret", "--storage", "${oc.env:SWEEP_STORAGE}", module="sweep.studies")
+    assert "secret: complete, 2 of 2 finished" in named.stdout, named.stderr
+    assert PASSWORD not in unnamed.stderr + named.stdout
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url(password="wr0ngsecret"))
     refused = sweep(*TINY, VARIABLE, "study.name=secret")
     assert refused.returncode == 2, refused.stderr

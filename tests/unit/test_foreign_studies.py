@@ -1,5 +1,6 @@
 """Studies that somebody else wrote: looking at them resolves nothing, asks nobody, and ends."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -168,6 +169,16 @@ def test_a_damaged_configuration_costs_one_line_and_no_other_study(
     assert len(done.stderr.splitlines()) == 1
     assert len(done.stderr) < 1000
     assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize("make_it", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_not_waited_for(make_it: Callable[[Path], None], sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "sweeps" / "other").mkdir(parents=True)
+    make_it(tmp_path / "sweeps" / "other" / "config.yaml")
+    done = sweep(module="sweep.studies")
+    assert done.returncode == 0
+    assert "other: cannot be read (" in done.stderr
+    assert "it is no file" in done.stderr
 
 
 def test_what_the_commands_write_can_be_read(folder: StudyFolder) -> None:

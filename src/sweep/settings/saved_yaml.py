@@ -1,5 +1,6 @@
 """Saved configurations as plain data: whoever wrote the file, reading it runs nothing, resolves nothing and ends."""
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
     refused, which no command writes: a kilobyte of them may stand for more than fits into memory.
     """
     try:
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for
+            raise InputError(f"{file}: it is no file")
         with file.open("rb") as content:
             raw = content.read(MOST_BYTES + 1)
     except OSError as error:
