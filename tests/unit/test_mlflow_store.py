@@ -189,11 +189,11 @@ def test_a_file_that_is_lost_gets_everything_again(
 
 def artifacts_shown(folder: StudyFolder) -> dict[str, set[str]]:
     """The files that MLflow finds, by the key of their run."""
-    client = MlflowClient(f"sqlite:///{database_of(folder)}")
+    client = MlflowClient(place_of(folder).uri)
     experiment = client.get_experiment_by_name(folder.path.name)
     shown = {}
     for run in client.search_runs([experiment.experiment_id]):
-        listed = list_artifacts(run_id=run.info.run_id, tracking_uri=f"sqlite:///{database_of(folder)}")
+        listed = list_artifacts(run_id=run.info.run_id, tracking_uri=place_of(folder).uri)
         shown[run.data.tags["sweep.key"]] = {file.path for file in listed}
     return shown
 
@@ -209,7 +209,7 @@ def finish_in_a_process(folder: StudyFolder) -> None:
 @pytest.mark.parametrize("move", [shutil.move, shutil.copytree], ids=["moved", "copied"])
 def test_artifacts_are_where_the_sweeps_folder_is(folder: StudyFolder, move: Callable[[Path, Path], object]) -> None:
     finish_in_a_process(folder)  # of its own: MLflow remembers for as long as it lives where artifacts are
-    old, new = folder.path.parent, folder.path.parent.with_name("another one")
+    old, new = folder.path.parent, folder.path.parent.with_name("a%20b #c")
     move(old, new)
     before = {file: file.read_bytes() for file in old.rglob("*") if file.is_file()}  # of a copy's original
     there = StudyFolder(new / "grid")
@@ -260,9 +260,12 @@ def guarded_server(status: int, password: str = "right") -> Iterator[str]:
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("credentials", ["", "me:wrong@"])
-def test_a_server_that_refuses_us_is_bad_input(sweep: Sweep, tmp_path: Path, status: int, credentials: str) -> None:
+def test_a_server_that_refuses_us_is_bad_input(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, credentials: str
+) -> None:
     with guarded_server(status) as address:
-        done = sweep(*TINY, f"tracking.uri=http://{credentials}{address}")
+        monkeypatch.setenv("SWEEP_TRACKING", f"http://{credentials}{address}")
+        done = sweep(*TINY, "tracking.uri='${oc.env:SWEEP_TRACKING}'")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "the server does not accept our credentials" in done.stderr
