@@ -64,7 +64,8 @@ def settings_of(options: argparse.Namespace) -> Any:
     from sweep.settings.load import load_settings
 
     overrides = [
-        "+experiment=reference", f"model.path={options.model}", f"data.path={options.data}", "data.max_questions=600",
+        "+experiment=reference", "model=me5_small", f"model.path={options.model}", f"data.path={options.data}",
+        "data.max_questions=600",
         f"train.steps={options.steps}", "train.warmup_steps=0", f"train.batch_size={BATCH}", "train.log_every=1",
         f"train.learning_rate={RATE}", f"train.temperature={TEMPERATURE}", f"model.max_query_tokens={TOKENS}",
         f"model.max_passage_tokens={TOKENS}", "ratio.monolingual=1.0",

@@ -20,6 +20,7 @@ from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import summarise
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.records.folder import StudyFolder
+from sweep.settings.overrides import assignment
 
 pytestmark = pytest.mark.slow
 
@@ -224,6 +225,10 @@ def test_a_pretrained_study_is_compared_with_what_needs_no_training(
         in (kept / "README.md").read_text()
     )
     assert SentenceTransformer(str(kept), device="cpu").encode("x", task="bg").shape == (32,)
+    path = assignment("model.path", str(kept))
+    scored = sweep("model=hf", path, "evaluation=cldr", "languages=cldr_6", module="sweep.evaluate")
+    assert scored.returncode == 2
+    assert "it chooses layers by the task that a text is given with (a Router of " in scored.stderr
     compared = sweep(
         f"untrained={baselines['untouched'].path}", f"mono={trials}/ratio.monolingual=1,seed=0",
         f"hybrid={trials}/ratio.monolingual=0.5,seed=0", "--metric", "mono/map", "--metric", "agreement/rbo/low",

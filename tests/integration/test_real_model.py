@@ -13,7 +13,7 @@ def test_the_evaluator_reproduces_known_figures(sweep: Sweep, assets: Path, tmp_
     """XQuAD-R mono mAP of the 4-bit dequantised multilingual-e5-small, measured independently: .8447 for English; and
     what removing the language gives where there are two of them."""
     done = sweep(
-        "model=hf",
+        "model=me5_small",
         f"model.path={assets}/models/me5-small",
         "evaluation=xquad_r",
         f"evaluation.path={assets}/data/xquad-r",
@@ -38,6 +38,7 @@ def test_the_reference_experiment_trains_the_real_encoder(
     """MLQA-R to XQuAD-R, zero-shot, with a budget that only shows that every part works."""
     done = sweep(
         "+experiment=reference",
+        "model=me5_small",
         f"model.path={assets}/models/me5-small",
         f"data.path={assets}/data/mlqa-r",
         f"evaluation.path={assets}/data/xquad-r",

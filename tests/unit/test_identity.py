@@ -138,6 +138,31 @@ def test_a_search_of_an_earlier_version_chooses_by_all_questions_and_confirms_no
     assert differences(then, half) == ["  study.select_on: 'all' in the study, 'half' now"]
 
 
+def test_a_study_that_never_looked_into_its_models_folder_goes_on_without() -> None:
+    def composed_hf(*overrides: str) -> Settings:
+        return load_settings(Composer("sweep", ["model=hf", "model.path=x", "launcher.threads=1", *overrides]))
+
+    then = {
+        **result_settings(composed_hf("model.head=none", "model.lower_case=false")),
+        "model.pooling": "mean", "model.query_prefix": "query: ", "model.passage_prefix": "a 'b\\'",
+    }  # fmt: skip
+    assert then.pop("model.head") == "none"
+    now = composed_hf()
+    lines = overrides_of(then, now, "0.2")
+    assert {line.split("=")[0] for line in lines} == {
+        f"model.{name}" for name in ("pooling", "head", "query_prefix", "passage_prefix", "lower_case")
+    }
+    begun = composed_hf(*lines)
+    assert differences(then, result_settings(begun)) == []
+    assert {"head", "lower_case"}.isdisjoint(begun.model.plain())
+    # One that was begun since then is known by naming it, and is read anew.
+    assert overrides_of(result_settings(begun), now, "0.2") == ()
+    other = result_settings(composed_hf(*lines, "model.head=folder"))
+    assert differences(then, other) == ["  model.head: 'none' in the study, 'folder' now"]
+    # Nothing of the kind is a matter of a model from scratch.
+    assert not any("model" in line for line in overrides_of(result_settings(composed()), now, "0.2"))
+
+
 def test_a_study_with_masks_or_held_out_groups_of_the_previous_version_is_refused() -> None:
     for setting, line in (
         ("ratio.cross_batch=mixed", "ratio.masks: None in the study, 'any language' now"),

@@ -56,6 +56,8 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
         "dropout": None,
         "restrict_vocabulary": False,
         "lora": None,
+        "head": "none",
+        "lower_case": False,
         **COMMON,
         **changes,
     }

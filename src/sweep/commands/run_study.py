@@ -16,7 +16,7 @@ EXAMPLES = """examples:
       5 ratios x 5 seeds on embedded data, from scratch: no download, minutes on a laptop
   python -m sweep +experiment=ratio_grid study.name=fine 'study.space={ratio.monolingual: {grid: [0.4, 0.5, 0.6]}}'
       the same with a grid of your own; repeating a command resumes its study
-  python -m sweep +experiment=reference model.path=intfloat/multilingual-e5-small train.steps=500
+  python -m sweep +experiment=reference model=me5_small train.steps=500
       a pretrained encoder, trained on MLQA-R, evaluated zero-shot on XQuAD-R
 
 Any key of the composed configuration can be set (--cfg job prints it)."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sweep.evaluation.outcome import Evaluation
 
 EXAMPLES = """examples:
-  python -m sweep.evaluate model=hf model.path=intfloat/multilingual-e5-small evaluation=xquad_r
+  python -m sweep.evaluate model=me5_small evaluation=xquad_r
   python -m sweep.evaluate model=hf model.path=FOLDER evaluation=xquad_r evaluation.path=FOLDER \\
       'languages.evaluate=[en,de,th]' output=metrics.json
   python -m sweep.evaluate model=hf model.path=FOLDER evaluation=miracl 'languages.evaluate=[sw,te]'
@@ -96,15 +96,19 @@ def _evaluate(settings: EvaluateSettings) -> int:
     from sweep.evaluation.scoring import evaluate
     from sweep.evaluation.tiers import tier_members
     from sweep.model.registry import build_retriever
+    from sweep.model.resolution import model_lines, resolved
     from sweep.settings.cache import cache_folder
     from sweep.trial.pipeline import make_accelerator
 
     torch.set_num_threads(threads)
+    asked, settings = settings, resolved(settings)
     benchmark = load_benchmark(settings)
     removals = removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
     accelerator = make_accelerator()
     retriever = build_retriever(settings.model, (), cache_folder(settings.paths), seed=0)
+    for line in model_lines(asked.model):
+        console().print(line, markup=False, highlight=False, soft_wrap=True)
     folder = cache_folder(settings.paths) / "embeddings"
     with _bar() as bar:
         task = bar.add_task("passages", total=len(benchmark.passages), visible=accelerator.is_main_process)

@@ -54,7 +54,7 @@ def encode(
     Raises TrialFailed if an embedding is NaN or infinite.
     """
     retriever.encoder.to(accelerator.device).eval()
-    shape = (texts.size, retriever.encoder.hidden_size)
+    shape = (texts.size, retriever.encoder.embedding_size)
     store = _InMemory(shape) if folder is None else _OnDisk(folder / role, shape, texts.digest, accelerator)
     kept: TokenIds | None = None
     for shard, low in enumerate(range(0, texts.size, TEXTS_PER_SHARD)):
@@ -89,7 +89,7 @@ def _encode_shard(
     progress: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], int]:
     ids = tokenized.ids
-    part_bh = torch.zeros(len(texts), retriever.encoder.hidden_size)
+    part_bh = torch.zeros(len(texts), retriever.encoder.embedding_size)
     batches = length_sorted_batches(
         [len(sequence) for sequence in ids], TOKENS_PER_BATCH, padded=not retriever.encoder.packs
     )

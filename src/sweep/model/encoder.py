@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sweep.model.head import Head
 from sweep.model.packing import PACKED, PackedBatch, by_sequence, can_pack, pack, packed_states
+from sweep.model.pooling import pool
 from sweep.model.tokenizer import tokenizer_fingerprint
-from sweep.settings import EncoderSettings
+from sweep.settings import EncoderSettings, pooling_modes
 
 Role = Literal["query", "passage"]
 ROLES: tuple[Role, ...] = ("query", "passage")
@@ -32,21 +34,30 @@ class TokenBatch(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A Hugging Face backbone and a pooling of its last hidden states, L2-normalised, in float32.
+    """A Hugging Face backbone, a pooling of its last hidden states and the layers behind that, if there are any
+    (`head`); L2-normalised, in float32.
 
     `precision` alone decides what the backbone computes in, in training and in evaluation, on every device: "float32"
     also within somebody's autocast, so that ranks on a GPU are those of a CPU but for rounding, or "bf16".
     """
 
-    def __init__(self, backbone: Any, pooling: Literal["mean", "cls", "pooler"], precision: str) -> None:
+    def __init__(self, backbone: Any, pooling: str, precision: str, head: Head | None = None) -> None:
         super().__init__()
         self.backbone = backbone
+        self.head = head
         self.hidden_size: int = backbone.config.hidden_size
         self.pooling = pooling
+        self.modes = pooling_modes(pooling)
         self.precision = precision
         self._compiled = False
         if can_pack(backbone):
             backbone.set_attn_implementation(PACKED)
+
+    @property
+    def embedding_size(self) -> int:
+        """How many numbers an embedding has."""
+        pooled = len(self.modes) * self.hidden_size
+        return pooled if self.head is None else self.head.embedding_size or pooled
 
     @property
     def packs(self) -> bool:
@@ -61,8 +72,11 @@ class Encoder(nn.Module):
         self._compiled = True
 
     def forward(self, batch: TokenBatch | PackedBatch) -> Tensor:
-        """Embeddings (b, h) of a batch."""
+        """Embeddings (b, h) of a batch; h is the embedding size."""
         pooled_bh = self._of_packed(batch) if isinstance(batch, PackedBatch) else self._of_padded(batch)
+        if self.head is not None:
+            with torch.autocast(pooled_bh.device.type, enabled=False):
+                pooled_bh = self.head(pooled_bh)
         return nn.functional.normalize(pooled_bh, dim=-1)
 
     def _autocast(self, device: torch.device) -> torch.autocast:
@@ -72,24 +86,22 @@ class Encoder(nn.Module):
         with self._autocast(batch.input_ids_1n.device):
             states_nh = packed_states(self.backbone, batch)
             parts = by_sequence(states_nh, batch)
-            if self.pooling == "mean":
-                pooled_bh = torch.cat([states_bth.float().mean(1) for states_bth in parts])
+            if self.pooling == "pooler":
+                pooled_bh = self._pooler(torch.cat([states_bth[:, :1] for states_bth in parts]))
             else:
-                pooled_bh = self._first(torch.cat([states_bth[:, :1] for states_bth in parts]))
+                pooled_bh = torch.cat([pool(states_bth.float(), self.modes) for states_bth in parts])
         return pooled_bh[batch.place_b]
 
     def _of_padded(self, batch: TokenBatch) -> Tensor:
         with self._autocast(batch.input_ids_bt.device):
             output = self.backbone(input_ids=batch.input_ids_bt, attention_mask=batch.mask_bt)
-            if self.pooling != "mean":
-                return self._first(output.last_hidden_state)
-        mask_bt1 = batch.mask_bt.unsqueeze(-1).float()
-        states_bth: Tensor = output.last_hidden_state.float()
-        return (states_bth * mask_bt1).sum(1) / mask_bt1.sum(1)
+            if self.pooling == "pooler":
+                return self._pooler(output.last_hidden_state)
+        return pool(output.last_hidden_state.float(), self.modes, batch.mask_bt)
 
-    def _first(self, states_bth: Tensor) -> Tensor:
-        """The first token's state, through the model's own dense layer if there is a pooler to use."""
-        first_bh: Tensor = self.backbone.pooler(states_bth) if self.pooling == "pooler" else states_bth[:, 0]
+    def _pooler(self, states_bth: Tensor) -> Tensor:
+        """The first token's state through the model's own dense layer."""
+        first_bh: Tensor = self.backbone.pooler(states_bth)
         return first_bh.float()
 
 

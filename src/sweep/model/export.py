@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sweep.model.encoder import Retriever
+from sweep.model.pooling import pooling_config
 from sweep.records.files import replacing_folder
 
 # Module paths and fields that every sentence-transformers since 2.0 reads.
@@ -38,15 +39,11 @@ def _write_all(retriever: Retriever, draft: Path, card: str, maps: LanguageMaps)
     retriever.encoder.backbone.save_pretrained(draft)
     retriever.tokenizer.save_pretrained(draft)
     settings = retriever.settings
-    pooling = {
-        "word_embedding_dimension": retriever.encoder.hidden_size,
-        "pooling_mode_cls_token": settings.pooling != "mean",
-        "pooling_mode_mean_tokens": settings.pooling == "mean",
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-    }
     prompts = {"query": settings.query_prefix, "document": settings.passage_prefix}
-    kinds = ["Transformer", "Pooling", *(["Dense"] if settings.pooling == "pooler" else []), "Normalize"]
+    pools = ["Dense"] if settings.pooling == "pooler" else []
+    head = retriever.encoder.head
+    layers = [] if head is None else [kind for kind, _ in head.plan]
+    kinds = ["Transformer", "Pooling", *pools, *layers, "Normalize"]
     if maps:
         kinds += ["Router", "Normalize"]
     paths = ["", *(f"{place}_{kind}" for place, kind in enumerate(kinds) if place)]
@@ -58,10 +55,15 @@ def _write_all(retriever: Retriever, draft: Path, card: str, maps: LanguageMaps)
     _write(draft / "modules.json", modules)
     _write(draft / "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
     _write(draft / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": "cosine"})
-    _write(draft / "1_Pooling" / "config.json", pooling)
+    _write(
+        draft / "1_Pooling" / "config.json", pooling_config(retriever.encoder.modes, retriever.encoder.hidden_size)
+    )
+    if head is not None:
+        for place in range(len(layers)):
+            head.write(place, draft / paths[2 + len(pools) + place])
     for path, kind in zip(paths, kinds, strict=True):
         if kind == "Normalize":
-            (draft / path).mkdir()
+            (draft / path).mkdir(exist_ok=True)
     if settings.pooling == "pooler":
         dense = retriever.encoder.backbone.pooler.dense
         _write_dense(dense.weight, dense.bias, "torch.nn.modules.activation.Tanh", draft / "2_Dense")

@@ -38,6 +38,8 @@ class Adapters:
                 raise InputError(
                     f"model.lora.target_modules: no adapter can be put to [{names}] ({error})"
                 ) from error
+        if retriever.encoder.head is not None:
+            retriever.encoder.head.requires_grad_(False)
         parameters = list(retriever.encoder.parameters())
         self.trained = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
         self.full_size = sum(parameter.numel() for parameter in parameters)

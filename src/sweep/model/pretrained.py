@@ -1,17 +1,23 @@
 """A pretrained encoder from a Hugging Face folder or hub name."""
 
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder, Retriever
+from sweep.model.head import Head
 from sweep.model.lora import check_peft
+from sweep.model.resolution import head_weights, resolved_model
+from sweep.model.sentence_transformers_folder import read_folder
+from sweep.model.tokenizer import lower_cased
 from sweep.settings import HfModel
 
 # Its report of unused weights reads like a failure; what matters of it is checked below.
@@ -52,6 +58,7 @@ class Pretrained:
 def load_pretrained(settings: HfModel) -> Retriever:
     """Any `AutoModel` encoder, weights in float32. Raises InputError naming `model.path`."""
     check_pretrained(settings)
+    settings = cast(HfModel, resolved_model(settings))
     try:
         config = AutoConfig.from_pretrained(settings.path, revision=settings.revision)
         for name in DROPOUT_NAMES:
@@ -76,7 +83,25 @@ def load_pretrained(settings: HfModel) -> Retriever:
         raise InputError(f"model.path={settings.path}: its weights lack {missing[0]} ({len(missing)} are missing)")
     if not pools:
         _drop_pooler(backbone)
-    return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
+    if settings.lower_case:
+        lower_cased(tokenizer)
+    head = _load_head(settings) if settings.head == "folder" else None
+    return Retriever(Encoder(backbone, settings.pooling, settings.precision, head), tokenizer, settings)
+
+
+def _load_head(settings: HfModel) -> Head:
+    """The layers behind the pooling, as the folder has them."""
+    layers = read_folder(settings.path, settings.revision).layers
+    try:
+        head = Head(tuple((layer.kind, layer.config) for layer in layers))
+        for module, layer in zip(head, layers, strict=True):
+            if module.state_dict():
+                file = head_weights(settings, layer.folder)
+                safe = file.suffix == ".safetensors"
+                module.load_state_dict(load_file(file) if safe else torch.load(file, "cpu", weights_only=True))
+    except (*LOAD_ERRORS, UnpicklingError, EOFError, IndexError) as error:
+        raise _cannot_load(settings, error) from error
+    return head
 
 
 def _check_lengths(settings: HfModel, config: Any) -> None:

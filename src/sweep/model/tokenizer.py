@@ -72,6 +72,16 @@ def _canonical(tokenizer: Tokenizer) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(layout))
 
 
+def lower_cased(tokenizer: Any) -> None:
+    """Have a fast tokenizer lower-case its texts first, in place, unless it does so already."""
+    backend = tokenizer.backend_tokenizer
+    layout = json.loads(backend.to_str())["normalizer"] or {}
+    steps = layout.get("normalizers", [layout])
+    if not any(step.get("type") == "Lowercase" or step.get("lowercase") for step in steps):
+        before = [] if backend.normalizer is None else [backend.normalizer]
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *before])
+
+
 def tokenizer_fingerprint(tokenizer: Any) -> str:
     """SHA-256 (hex) of all that a fast tokenizer does, but for the truncation and padding of its last call."""
     backend = tokenizer.backend_tokenizer

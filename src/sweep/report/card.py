@@ -36,7 +36,7 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 | probability of a monolingual batch | {mix} |
 | languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
 | training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |
-| pooling | {settings.model.pooling}, L2-normalised |
+| pooling | {settings.model.pooling}{_head(settings)}, L2-normalised |
 | prompts | query `{settings.model.query_prefix}`, passage `{settings.model.passage_prefix}` |
 | commit | {commit or "unknown"} |
 
@@ -49,6 +49,12 @@ questions, for this seed alone:
 |---|---|---|---|
 {_figures(evaluated, _reported(settings))}
 """
+
+
+def _head(settings: Settings) -> str:
+    """That layers come behind the pooling, if they do."""
+    model = settings.model
+    return ", then the model's own layers" if model.kind == "hf" and model.head == "folder" else ""
 
 
 def _removal(settings: Settings, routes: Sequence[str]) -> str:

@@ -25,12 +25,14 @@ from sweep.launch.devices import visible_devices
 from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.launch.registry import make_launcher
+from sweep.model.resolution import resolved
 from sweep.records.files import unwritable
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
+from sweep.run.models import checked_models, models_of
 from sweep.run.notes import StudyNotes, study_notes
 from sweep.run.supervision import StudyRun
 from sweep.run.sync import sync_command
@@ -72,6 +74,7 @@ def _first_line(error: Exception) -> str:
 
 def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
     started = time.monotonic()
+    settings = resolved(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
     if problem := unwritable(folder.path):
         raise InputError(f"paths.sweeps={settings.paths.sweeps}: {problem}")
@@ -81,6 +84,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
     with _as_input(settings.paths.sweeps):
         folder.path.exists()  # which a name that is too long does not even answer
+    checked_models(models_of(settings, composer))
     notes = _checked_inputs(settings, folder)
     with _as_input(settings.paths.sweeps):
         _make(folder)
@@ -92,9 +96,9 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
             store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
         notes.write(folder)
-        for line in notes.lines:
+        for line in (*checked_models(models_of(settings, composer)), *notes.lines):
             _say(console, line)
-        adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
+        adopted = warm_start(store, settings, lambda point: resolved(load_settings(composer, point)))
         store.enqueue()
         if adopted:
             kind = "trials" if settings.study.is_grid else "points"
@@ -147,7 +151,7 @@ def _as_begun(
     if not missing:
         return settings, composer
     composer = Composer(composer.config_name, [*missing, *composer.overrides], composer.config_dir)
-    begun = load_settings(composer)
+    begun = resolved(load_settings(composer))
     if begun != settings:  # it is the same where the command line says it otherwise
         _say(console, f"This study was begun with {' '.join(missing)}, and goes on with it.")
     return begun, composer
@@ -162,12 +166,8 @@ def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialR
 
 
 def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
-    """Find bad input before any trial starts: objective, model, data, overlap of training and evaluation. What is no
+    """Find bad input before any trial starts: objective, data, overlap of training and evaluation. What is no
     error and should be known all the same is returned."""
-    if settings.model.pretrained:
-        from sweep.model.registry import check_encoder  # imports transformers: seconds
-
-        check_encoder(settings.model)
     benchmark, training = load_benchmark(settings), load_training_set(settings)
     check_zero_shot(training, benchmark)
     removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages, training)

@@ -50,6 +50,8 @@ from sweep.settings.storage import StorageUrl
 from sweep.settings.study import Confirmation, PrunerSettings, StudySettings
 from sweep.settings.tracking import JsonLinesTracking, MlflowTracking, TrackingSettings
 from sweep.settings.training import (
+    AUTO,
+    POOLING_MODES,
     EncoderSettings,
     HfModel,
     LoraSettings,
@@ -57,12 +59,15 @@ from sweep.settings.training import (
     RatioSettings,
     TinyModel,
     TrainSettings,
+    pooling_modes,
 )
 from sweep.settings.untrained import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED, WITHOUT_MODEL, Baseline
 
 __all__ = [
+    "AUTO",
     "BASELINES",
     "OF_A_MODEL",
+    "POOLING_MODES",
     "REMOVALS",
     "UNTOUCHED",
     "WITHOUT_MODEL",
@@ -120,6 +125,7 @@ __all__ = [
     "TrackingSettings",
     "TrainSettings",
     "flattened",
+    "pooling_modes",
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sweep.settings import Settings
 from sweep.settings.base import flattened
 from sweep.settings.loss import DEFAULT_LOSS
+from sweep.settings.overrides import assignment
 from sweep.settings.reporting import DEFAULT_REPORT
 from sweep.settings.untrained import UNTOUCHED
 
@@ -19,13 +20,15 @@ SINCE: dict[str, Any] = {
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at
+_PRETRAINED: dict[str, Any] = {"head": "none", "lower_case": False}  # of the model, where it is of kind hf
+_READ = ("pooling", "query_prefix", "passage_prefix")  # what was no matter of the model's folder
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """A study's configuration with the settings that its version did not have; those it has stay as they are."""
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
-    of_kind = {name: _of_kind(config.get(name)) for name in ("data", "evaluation")}
+    of_kind = {name: _of_kind(config.get(name)) for name in ("data", "evaluation", "model")}
     whole = _over(_over(missing, of_kind), config)
     study = whole["study"]
     if isinstance(study, Mapping) and "baseline" in study:
@@ -45,7 +48,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_kind(section: Any) -> dict[str, Any]:
     kind = section.get("kind") if isinstance(section, Mapping) else None
-    return {"cldr": _EMBEDDED, "squad": _SQUAD}.get(str(kind), {})
+    return {"cldr": _EMBEDDED, "squad": _SQUAD, "hf": _PRETRAINED}.get(str(kind), {})
 
 
 def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str | None) -> tuple[str, ...]:
@@ -55,7 +58,8 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
     kind, and `version` is the one that began it, None for 0.1. That one drew batches independently and had other
     embedded data, which it does not name; it confirmed no points, and its workers, of which there was one unless
     something else was said, had all cores, which decides about the last bits. A study that does not name the half
-    that it chooses by chooses by all questions.
+    that it chooses by chooses by all questions, and one that does not name its model's head never looked into the
+    model's folder: its pooling and prefixes stay what they were.
     """
     since = {"ratio.draw": flattened(SINCE)["ratio.draw"]}
     for name in ("data", "evaluation"):
@@ -64,6 +68,10 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
     known = remembered.keys() | {path.removeprefix("study.space.") for path in remembered}
     study = settings.study
     lines = [f"{path}={value}" for path, value in since.items() if path not in known]
+    if remembered.get("model.kind") == settings.model.kind == "hf" and "model.head" not in remembered:
+        then = {path: remembered[path] for path in (f"model.{name}" for name in _READ) if path in remembered}
+        then |= {path: value for path, value in flattened(_PRETRAINED, "model.").items() if path not in known}
+        lines += [assignment(path, value) for path, value in then.items()]
     if version is None and study.confirm is not None:
         lines.append("study.confirm=null")
     if version is None and settings.launcher.workers == "auto" and settings.launcher.threads is None:

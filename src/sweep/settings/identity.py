@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from sweep.settings import Settings
 
 # What a study has that does not name it.
-UNNAMED = {"study.select_on": "all", "data.candidates": "auto", "evaluation.candidates": "auto"}
+UNNAMED = {
+    "study.select_on": "all",
+    "data.candidates": "auto",
+    "evaluation.candidates": "auto",
+    "model.head": "none",
+    "model.lower_case": False,
+}
 RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train", "loss")
 
 
@@ -71,8 +77,8 @@ def result_settings(settings: "Settings") -> dict[str, Any]:
 
     Those that change only how results are rounded, or how often a training is saved, may change between runs of one
     study; the target, seeds, sampler, launcher, storage, tracking and paths may, too. An even draw is named even if
-    the group `ratio` is searched, and so is a relation of embedded data: a study that does not name them has the
-    others (see `sweep.settings.earlier`).
+    the group `ratio` is searched, and so are a relation of embedded data and the head of a pretrained model: a study
+    that does not name them was begun before there were others (see `sweep.settings.earlier`).
     """
     sections: dict[str, Any] = {
         name: section.plain(but=section.ROUNDING) for name, section in _sections(settings).items()
@@ -95,6 +101,8 @@ def _named(settings: "Settings") -> dict[str, str]:
     for name, section in (("data", settings.data), ("evaluation", settings.evaluation)):
         if section.kind == "cldr" and section.relation != "names":
             named[f"{name}.relation"] = section.relation
+    if settings.model.kind == "hf" and not _is_within("model.head", set(settings.study.space)):
+        named["model.head"] = settings.model.head
     return named
 
 

@@ -3,19 +3,37 @@
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sweep.settings.base import Positive, Probability, Section
+
+AUTO: Literal["auto"] = "auto"  # what the model's own folder says
+POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len", "weightedmean", "lasttoken")
+
+
+def pooling_modes(pooling: str) -> tuple[str, ...]:
+    """What is computed of the token states; several are put one after another. The pooler begins with `cls`."""
+    return ("cls",) if pooling == "pooler" else tuple(pooling.split("+"))
+
+
+def _is_pooling(pooling: str) -> str:
+    modes = pooling.split("+")
+    if pooling in (AUTO, "pooler") or (set(modes) <= set(POOLING_MODES) and len(set(modes)) == len(modes)):
+        return pooling
+    raise ValueError(
+        f"'{pooling}' is no pooling; choose auto, pooler, or one or several (a+b) of {', '.join(POOLING_MODES)}"
+    )
 
 
 class EncoderSettings(Section):
     """What every encoder needs: how text goes in and how token states become one vector.
 
-    `pooling`: the mean of all token states, the first token's state (`cls`), or that state through the model's own
-    dense layer with tanh (`pooler`, as in LaBSE).
+    `pooling`: the mean of all token states, the first token's state (`cls`), their maximum, their sum over the root
+    of their number (`mean_sqrt_len`), their mean weighted by position (`weightedmean`), the last token's state,
+    several of these (`cls+mean`), or the first token's state through the encoder's own dense layer (`pooler`).
     """
 
-    pooling: Literal["mean", "cls", "pooler"]
+    pooling: Annotated[str, AfterValidator(_is_pooling)]
     query_prefix: str
     passage_prefix: str
     max_query_tokens: Annotated[int, Field(ge=4, le=8192)]
@@ -45,6 +63,13 @@ class TinyModel(EncoderSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_no_folder(self) -> "TinyModel":
+        for name in ("pooling", "query_prefix", "passage_prefix"):
+            if getattr(self, name) == AUTO:
+                raise ValueError(f"{name}=auto is what a pretrained model's folder says; a new model has none")
+        return self
+
+    @model_validator(mode="after")
     def _heads_divide(self) -> "TinyModel":
         if self.hidden_size % self.heads:
             raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads})")
@@ -63,13 +88,19 @@ class LoraSettings(Section):
 
 class HfModel(EncoderSettings):
     """Any Hugging Face encoder, by local folder or hub name. `restrict_vocabulary`: train only the word embeddings
-    that occur in training and evaluation text. `lora`: train adapters alone; the exported model has them merged."""
+    that occur in training and evaluation text. `lora`: train adapters alone; the exported model has them merged.
+
+    `auto` is what the folder says in the files of sentence-transformers (`sweep.model.resolution`): its pooling, the
+    layers behind it (`head`), its prompts, and whether texts are lower-cased. What results depend on, and are named
+    by, is what that came to be."""
 
     pretrained: ClassVar[bool] = True
 
     kind: Literal["hf"]
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
+    head: Literal["auto", "folder", "none"]
+    lower_case: Literal["auto"] | bool
     restrict_vocabulary: bool
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
     lora: LoraSettings | None
@@ -78,6 +109,11 @@ class HfModel(EncoderSettings):
     def title(self) -> str:
         """What a model card calls it."""
         return self.path
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without a head or lower case that is not there: studies were begun before either was."""
+        absent = {"head": self.head == "none", "lower_case": self.lower_case is False}
+        return super().plain(but | {name for name, is_absent in absent.items() if is_absent})
 
 
 ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]

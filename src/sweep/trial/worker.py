@@ -18,6 +18,7 @@ from sweep.errors import DatabaseUnusable, Fenced, InputError, TrialFailed
 from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, write_failure
 from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.launch.order import WorkOrder
+from sweep.model.resolution import resolved
 from sweep.records.folder import StudyFolder
 from sweep.records.surroundings import fault_of_surroundings
 from sweep.settings.compose import Composer
@@ -67,7 +68,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
         while not stop_asked() and (claim := store.claim(order.worker)) is not None:
             try:
                 check_point(claim.point, store.settings)
-                settings = load_settings(composer, claim.point.assignments)
+                settings = resolved(load_settings(composer, claim.point.assignments))
             except InputError as error:  # values that are valid alone and not together
                 with suppress(Fenced):
                     store.fail(claim, reason_of(error))
@@ -97,7 +98,7 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
     while (task := _broadcast(accelerator, None)) is not None:
         point, attempt = task
         try:
-            settings = load_settings(composer, point.assignments)
+            settings = resolved(load_settings(composer, point.assignments))
             trial = folder.trial(point.key)
             paths = trial.embeddings, trial.checkpoint, folder
             run_trial(Trial(settings, point.key, *paths, attempt), data, accelerator, Watch())
