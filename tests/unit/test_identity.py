@@ -243,3 +243,15 @@ def test_a_paused_training_goes_on_with_other_rounding(cache: Path, tmp_path: Pa
     unbroken[0].run(Watch())
     for one, other in zip(whole.encoder.parameters(), retriever.encoder.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["miracl", "beir"])
+def test_a_judged_benchmark_that_does_not_say_ranks_the_query_itself(kind: str) -> None:
+    """Studies were begun before queries' own passages were left out, and go on with the figures that they have."""
+    overrides = ["languages=cldr_6", f"evaluation={kind}", "evaluation.path=data"]
+    overrides.append(f"study.objectives=[{{metric: {kind}/mono/map, direction: maximize}}]")
+    now = load_settings(Composer("sweep", overrides))
+    old = load_settings(Composer("sweep", [*overrides, "evaluation.ignore_identical_ids=false"]))
+    assert "evaluation.ignore_identical_ids" not in result_settings(old)
+    assert overrides_of(result_settings(old), now, "0.2") == ("evaluation.ignore_identical_ids=False",)
+    assert overrides_of(result_settings(now), now, "0.2") == ()

@@ -1,7 +1,7 @@
 """A benchmark: questions, candidate passages and which passages are relevant, in several languages."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,9 @@ class Benchmark:
     the protocol "parallel", in the question's own for "monolingual". `grade_q[i]` are their grades (1 unless the data
     is graded). A question may have none; it is left out of the means and counted. `notes` are what a reader should
     know of the files it comes from, a line each.
+
+    No candidates, though they are among `passages`, are the rows `merged` for any question, and `ignored_q[i]` for
+    question i. The rows `rejected_q[i]` were judged and are not relevant. Either tuple is empty if there are none.
     """
 
     name: str
@@ -40,12 +43,22 @@ class Benchmark:
     relevant_q: tuple[NDArray[np.int64], ...]
     grade_q: tuple[NDArray[np.int64], ...]
     notes: tuple[str, ...] = ()
+    ignored_q: tuple[NDArray[np.int64], ...] = ()
+    rejected_q: tuple[NDArray[np.int64], ...] = ()
+    merged: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def question_language_q(self) -> NDArray[np.int64]:
         """Index of each question's language."""
         index = {code: place for place, code in enumerate(self.languages)}
         return np.array([index[question.language] for question in self.questions])
+
+    @property
+    def candidate_d(self) -> NDArray[np.bool_]:
+        """Whether a passage is a candidate, of some question at least."""
+        candidate_d = np.ones(len(self.passages), bool)
+        candidate_d[self.merged] = False
+        return candidate_d
 
 
 def benchmark(
@@ -92,3 +105,14 @@ def benchmark(
         relevant_q.append(np.array([row for row, _ in ordered], np.int64))
         grade_q.append(np.array([grade for _, grade in ordered], np.int64))
     return Benchmark(name, languages, protocol, tuple(questions), table, tuple(relevant_q), tuple(grade_q))
+
+
+def rows_by_question(read: Benchmark, ids_of: Mapping[str, Collection[str]]) -> tuple[NDArray[np.int64], ...]:
+    """For each question the rows of the passages that its translation group has ids of, less those that are relevant
+    to it; an empty tuple if there are none at all. An id that no passage has is passed over."""
+    row_of = read.passages.rows_of({id_ for ids in ids_of.values() for id_ in ids})
+    rows_q = [
+        np.setdiff1d([row_of[id_] for id_ in ids_of.get(question.group, ()) if id_ in row_of], relevant)
+        for question, relevant in zip(read.questions, read.relevant_q, strict=True)
+    ]
+    return tuple(rows.astype(np.int64) for rows in rows_q) if any(map(len, rows_q)) else ()

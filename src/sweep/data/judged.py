@@ -6,11 +6,12 @@ memory-mapped tables in the cache, so they may be larger than memory.
 
 import hashlib
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from sweep.data.beir import BeirLayout
-from sweep.data.benchmark import Benchmark, Question, benchmark
+from sweep.data.benchmark import Benchmark, Question, benchmark, rows_by_question
 from sweep.data.corpora import corpus_folder
 from sweep.data.lines import Judgement
 from sweep.data.miracl import MiraclLayout
@@ -61,6 +62,8 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
     passages = _passages(layout, files, cache)
     questions: list[Question] = []
     relevant: dict[str, dict[str, int]] = {}
+    rejected: dict[str, set[str]] = {}
+    ignored: dict[str, set[str]] = {}
     for code in wanted:
         texts = _queries(layout, folder, code, settings.split)
         judged = _judgements(layout, folder, code, settings.split, texts.keys())
@@ -71,9 +74,27 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
         prefix = "" if settings.protocol == "parallel" else f"{code}:"
         questions += [Question(f"{prefix}{id_}", code, texts[id_]) for id_ in sorted(kept[: settings.max_questions])]
         for judgement in judged:  # also of a question that only another language keeps: its translations are relevant
+            group, passage = f"{prefix}{judgement.query}", f"{code}:{judgement.passage}"
             if judgement.grade > 0:
-                relevant.setdefault(f"{prefix}{judgement.query}", {})[f"{code}:{judgement.passage}"] = judgement.grade
-    return benchmark(settings.name, wanted, questions, passages, relevant, settings.protocol, unanswered=True)
+                relevant.setdefault(group, {})[passage] = judgement.grade
+            else:
+                rejected.setdefault(group, set()).add(passage)
+            if settings.ignore_identical_ids:
+                ignored.setdefault(group, set()).add(f"{code}:{judgement.query}")
+    read = benchmark(settings.name, wanted, questions, passages, relevant, settings.protocol, unanswered=True)
+    read = replace(read, ignored_q=rows_by_question(read, ignored), rejected_q=rows_by_question(read, rejected))
+    return replace(read, notes=_ignored_note(read))
+
+
+def _ignored_note(read: Benchmark) -> tuple[str, ...]:
+    """How many questions have a passage of their own id."""
+    count = sum(len(rows) > 0 for rows in read.ignored_q)
+    if not count:
+        return ()
+    return (
+        f"{read.name}: {count:,} of {len(read.questions):,} questions have a passage of their own id, which is no "
+        "candidate for them (evaluation.ignore_identical_ids=true).",
+    )
 
 
 def _passages(layout: Layout, files: dict[str, list[Path]], cache: Path) -> Passages:

@@ -4,7 +4,7 @@ A cell is a question language ("en"), a pair question-passage ("en-de"), or for 
 pair in the benchmark's order of languages. Shapes: c = cells, g = translation groups, q = questions.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sweep.evaluation.families import POOLS
 from sweep.evaluation.metrics import Metric, metrics_of
 from sweep.evaluation.ranking import PAD, Ranking
-from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, PoolView, TranslationsView
+from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, PoolView, Size, TranslationsView
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -70,12 +70,13 @@ def pools_of(ranking: Ranking) -> dict[str, list[Pool]]:
     or in the others, and of all passages."""
     pools: dict[str, list[Pool]] = {family: [] for family in (POOLS if ranking.pooled is not None else POOLS[:1])}
     for asked, (asked_name, rows) in enumerate(zip(ranking.languages, _rows_by_language(ranking), strict=True)):
-        questions = _own_pool(ranking, rows, int(ranking.pool_size_l[asked]))
+        size_l = [_pool_size(ranking, rows, [language]) for language in range(len(ranking.languages))]
+        questions = _own_pool(ranking, rows, size_l[asked])
         for answered, answered_name in enumerate(ranking.languages):
             if asked != answered and ranking.pooled is None:
                 continue
             ranks_qr = np.where(questions.relevant_language_qr == answered, questions.ranks_qr, PAD)
-            view = replace(questions, ranks_qr=ranks_qr, pool_size=int(ranking.pool_size_l[answered]))
+            view = replace(questions, ranks_qr=ranks_qr, pool_size=size_l[answered])
             if asked == answered:
                 pools["mono"].append((asked_name, rows, view))
             else:
@@ -86,7 +87,16 @@ def pools_of(ranking: Ranking) -> dict[str, list[Pool]]:
     return pools
 
 
-def _own_pool(ranking: Ranking, rows: Rows, own_passages: int) -> PoolView:
+def _pool_size(ranking: Ranking, rows: Rows, languages: Sequence[int]) -> Size:
+    """Passages of the languages, less those that a question ignores."""
+    size = int(ranking.pool_size_l[languages].sum())
+    if ranking.ignored_ql is None:
+        return size
+    ignored_q = ranking.ignored_ql[rows][:, languages].sum(1)
+    return np.asarray(np.maximum(1, size - ignored_q))  # a pool without any passage has no relevant one either
+
+
+def _own_pool(ranking: Ranking, rows: Rows, own_passages: Size) -> PoolView:
     """Some questions, with each passage's rank in its own language."""
     top_language_q = np.full(len(rows), -1) if ranking.pooled is None else ranking.pooled.top_language_q[rows]
     return PoolView(
@@ -94,7 +104,7 @@ def _own_pool(ranking: Ranking, rows: Rows, own_passages: int) -> PoolView:
         grade_qr=ranking.grade_qr[rows],
         relevant_language_qr=ranking.relevant_language_qr[rows],
         question_language_q=ranking.language_q[rows],
-        pool_size=ranking.pool_size,
+        pool_size=_pool_size(ranking, rows, range(len(ranking.languages))),
         own_passages=own_passages,
         top_language_q=top_language_q,
     )

@@ -4,6 +4,7 @@ A question has R relevant passages among N. Shapes: q = questions, r = relevant 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from scipy.special import gammaln
 
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation.cells import Cells, CellTable, pools_of
-from sweep.evaluation.metrics import metrics_of
+from sweep.evaluation.metrics import Metric, metrics_of
 from sweep.evaluation.quality import unbiased_preference
 from sweep.evaluation.ranking import NO_UNIT, PAD, TOP_UNITS, Pooled, Ranking, Search, ranking, targets
 from sweep.evaluation.summarise import Members, Metrics, summarise
@@ -28,9 +29,22 @@ def expected_by_chance(benchmark: Benchmark, tiers: Members) -> Metrics:
         for metric in metrics_of(family) if pools else ():
             value_cg = np.full((len(pools), len(answered.groups)), np.nan)
             for place, (_, rows, view) in enumerate(pools):
-                value_cg[place, answered.group_q[rows]] = EXPECTED[metric.name](view, metric.depth)
+                value_cg[place, answered.group_q[rows]] = _expected(metric, view)
             table[family, metric.name] = Cells(tuple(name for name, _, _ in pools), value_cg)
     return summarise(benchmark.name, table, {}, {}, tiers).metrics
+
+
+def _expected(metric: Metric, view: PoolView) -> PerQuestion:
+    """A metric's expectation; questions with pools of several sizes are taken a size at a time."""
+    expected = EXPECTED[metric.name]
+    if isinstance(view.pool_size, int):
+        return expected(view, metric.depth)
+    value_q = np.full(len(view.ranks_qr), np.nan)
+    sizes_qs = np.stack([view.pool_size, np.broadcast_to(view.own_passages, len(value_q))], axis=1)
+    for size, own in np.unique(sizes_qs, axis=0).tolist():
+        here_q = (sizes_qs == (size, own)).all(1)
+        value_q[here_q] = expected(replace(view, pool_size=size, own_passages=own), metric.depth)[here_q]
+    return value_q
 
 
 def _without_order(benchmark: Benchmark) -> Ranking:
@@ -45,6 +59,12 @@ def _without_order(benchmark: Benchmark) -> Ranking:
     return ranking(benchmark, wanted, ranks_qr, pooled, Search())
 
 
+def _size(view: PoolView) -> int:
+    """N, the same for all questions (see `_expected`)."""
+    assert isinstance(view.pool_size, int)
+    return view.pool_size
+
+
 def _relevant(view: PoolView) -> PerQuestion:
     """R; NaN where it is 0, which leaves the question out."""
     count_q = (view.ranks_qr != PAD).sum(1).astype(float)
@@ -54,7 +74,7 @@ def _relevant(view: PoolView) -> PerQuestion:
 def _average_precision(view: PoolView, depth: int | None) -> PerQuestion:
     """(H_N + (R - 1) / (N - 1) * (N - H_N)) / N, with H_N = 1 + 1/2 + ... + 1/N: of the other relevant passages, each
     stands before rank k with probability (k - 1) / (N - 1)."""
-    size = view.pool_size
+    size = _size(view)
     harmonic = float((1 / np.arange(1, size + 1)).sum())
     return (harmonic + (_relevant(view) - 1) / max(size - 1, 1) * (size - harmonic)) / size
 
@@ -62,18 +82,16 @@ def _average_precision(view: PoolView, depth: int | None) -> PerQuestion:
 def _recall(view: PoolView, depth: int | None) -> PerQuestion:
     """k / N."""
     assert depth is not None
-    return np.where(np.isnan(_relevant(view)), np.nan, min(depth, view.pool_size) / view.pool_size)
+    return np.where(np.isnan(_relevant(view)), np.nan, min(depth, _size(view)) / _size(view))
 
 
 def _reciprocal_rank(view: PoolView, depth: int | None) -> PerQuestion:
     """Sum over i = 1..k of P(min = i) / i. The smallest rank is i or more if all R are among the last N - i + 1."""
     assert depth is not None
-    rank_i = np.arange(1, min(depth, view.pool_size) + 1)
+    rank_i = np.arange(1, min(depth, _size(view)) + 1)
 
     def expected(relevant: int) -> float:
-        at_least_i = _share_of_choices(
-            view.pool_size - np.append(rank_i, rank_i[-1] + 1) + 1, relevant, view.pool_size
-        )
+        at_least_i = _share_of_choices(_size(view) - np.append(rank_i, rank_i[-1] + 1) + 1, relevant, _size(view))
         return float((-np.diff(at_least_i) / rank_i).sum())
 
     return _by_count(view, expected)
@@ -83,28 +101,28 @@ def _discounted_gain(view: PoolView, depth: int | None) -> PerQuestion:
     """Every passage's gain is met at each rank with probability 1 / N; divided by the ideal order's gain."""
     assert depth is not None
     gain_qr = np.where(view.ranks_qr == PAD, 0, view.grade_qr)
-    discounts = 1 / np.log2(np.arange(2, min(depth, view.pool_size) + 2))
+    discounts = 1 / np.log2(np.arange(2, min(depth, _size(view)) + 2))
     ideal_qr = -np.sort(-gain_qr, axis=1)[:, :depth]
     ideal_q = (ideal_qr / np.log2(np.arange(2, ideal_qr.shape[1] + 2))).sum(1)
-    return np.asarray(gain_qr.sum(1) / view.pool_size * discounts.sum() / np.where(ideal_q > 0, ideal_q, np.nan))
+    return np.asarray(gain_qr.sum(1) / _size(view) * discounts.sum() / np.where(ideal_q > 0, ideal_q, np.nan))
 
 
 def _alignment(view: PoolView, depth: int | None) -> PerQuestion:
     """(ln N - E ln max) / (ln N - ln R). The largest rank is m or less if all R are among the first m."""
-    rank_m = np.arange(1, view.pool_size + 1)
+    rank_m = np.arange(1, _size(view) + 1)
 
     def expected(relevant: int) -> float:
-        up_to_m = _share_of_choices(rank_m, relevant, view.pool_size)
-        span = float(np.log(view.pool_size) - np.log(relevant))
+        up_to_m = _share_of_choices(rank_m, relevant, _size(view))
+        span = float(np.log(_size(view)) - np.log(relevant))
         worst = float((np.log(rank_m) * np.diff(up_to_m, prepend=0.0)).sum())
-        return 1.0 if span == 0 else (float(np.log(view.pool_size)) - worst) / span
+        return 1.0 if span == 0 else (float(np.log(_size(view))) - worst) / span
 
     return _by_count(view, expected)
 
 
 def _rank_distance(view: PoolView, depth: int | None) -> PerQuestion:
     """(R - 1)(N + 1) / (R + 1): R ranks cut the pool into R + 1 stretches of equal expected length."""
-    return (_relevant(view) - 1) * (view.pool_size + 1) / (_relevant(view) + 1)
+    return (_relevant(view) - 1) * (_size(view) + 1) / (_relevant(view) + 1)
 
 
 def _own_share(view: PoolView, depth: int | None) -> PerQuestion:
@@ -119,7 +137,7 @@ def _nothing(view: PoolView, depth: int | None) -> PerQuestion:
 
 def _language_share(view: PoolView, depth: int | None) -> PerQuestion:
     """Each passage is as likely as the others to be the first: the language's share of the pool."""
-    return 0 * _relevant(view) + view.own_passages / view.pool_size
+    return 0 * _relevant(view) + view.own_passages / _size(view)
 
 
 def _by_count(view: PoolView, expected: Callable[[int], float]) -> PerQuestion:

@@ -3,6 +3,8 @@
 Shapes: b = questions of a block, c = passages of a block (columns), r = relevant passages of a question.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +15,14 @@ CACHE_BYTES = 2**20  # of scores sorted at a time: they stay in a core's cache, 
 def rows_in_cache(columns: int) -> int:
     """How many questions' scores to take at a time."""
     return max(1, CACHE_BYTES // (4 * columns))
+
+
+def leave_out(scores_bc: NDArray[np.float32], places_b: Sequence[NDArray[np.int64]], low: int = 0) -> None:
+    """Give the lowest of all scores to the passages that are no candidates for a question. `places_b` are theirs,
+    `low` is the place of the first column; those outside of the block are passed over."""
+    for row, places in enumerate(places_b):
+        columns = places - low
+        scores_bc[row, columns[(columns >= 0) & (columns < scores_bc.shape[1])]] = -np.inf
 
 
 def count_ahead(

@@ -69,6 +69,7 @@ def _of_rows(ranking: Ranking, rows: NDArray[np.int64]) -> Ranking:
         grade_qr=ranking.grade_qr[rows],
         own_qr=ranking.own_qr[rows],
         pooled=pooled,
+        ignored_ql=None if ranking.ignored_ql is None else ranking.ignored_ql[rows],
     )
 
 

@@ -5,13 +5,14 @@ Shapes: q = questions of one language, d = passages of one language, c = passage
 a question (padded), u = distinct passage texts, h = hidden size, k = depth.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
-from sweep.evaluation.counting import count_ahead_in_order
+from sweep.evaluation.counting import count_ahead_in_order, leave_out
 from sweep.evaluation.passage_index import best_passages
 from sweep.evaluation.ranking import FAR, PAD, Ranking, Ranks2D, Search, ranking, targets
 from sweep.settings import SearchSettings
@@ -35,16 +36,19 @@ def rank_monolingual(
     wanted = targets(benchmark)
     own_qr = np.zeros(wanted.relevant_qr.shape, np.int32)
     for language, code in enumerate(benchmark.languages):
-        passages = np.flatnonzero(benchmark.passages.language_d == language)
+        passages = np.flatnonzero((benchmark.passages.language_d == language) & benchmark.candidate_d)
         rows = np.flatnonzero(benchmark.question_language_q == language)
         relevant_qr = wanted.relevant_qr[rows]
         place_qr = np.where(relevant_qr >= 0, np.searchsorted(passages, relevant_qr), -1)
+        ignored_q = [_places(passages, benchmark.ignored_q[row]) for row in rows] if benchmark.ignored_q else []
         texts = text_d[passages]
         if search.index == "exact":
-            own_qr[rows] = exact_ranks(query_qh[rows], passage_uh, texts, place_qr)
+            own_qr[rows] = exact_ranks(query_qh[rows], passage_uh, texts, place_qr, ignored_q)
         else:
-            best_qk = best_passages(query_qh[rows], passage_uh, texts, search, folder / code)
-            own_qr[rows] = ranks_among(best_qk, place_qr)
+            depth = search.depth + max(map(len, ignored_q), default=0)
+            deeper = search.model_copy(update={"depth": depth})
+            best_qk = best_passages(query_qh[rows], passage_uh, texts, deeper, folder / code)
+            own_qr[rows] = ranks_among(_without(best_qk, ignored_q)[:, : search.depth], place_qr)
     how = Search() if search.index == "exact" else Search(search.index, search.depth)
     return ranking(benchmark, wanted, own_qr, None, how)
 
@@ -54,8 +58,10 @@ def exact_ranks(
     passage_uh: NDArray[np.float32],
     text_d: NDArray[np.int64],
     relevant_qr: NDArray[np.int64],
+    ignored_q: Sequence[NDArray[np.int64]] = (),
 ) -> Ranks2D:
-    """Ranks of the relevant passages (rows of `text_d`, -1 in padding) in the whole pool, by counting."""
+    """Ranks of the relevant passages (rows of `text_d`, -1 in padding) in the whole pool, by counting. `ignored_q`:
+    rows that are no candidates for a question."""
     real_qr = relevant_qr >= 0
     key_qr = np.zeros(relevant_qr.shape, np.int64)
     score_qr = np.full(relevant_qr.shape, np.inf, np.float32)
@@ -72,6 +78,7 @@ def exact_ranks(
             rows = slice(start, start + QUESTIONS_PER_BLOCK)
             scores_bc = query_qh[rows] @ passage_ch.T
             _equal_scores(scores_bc, key_c, key_qr[rows], score_qr[rows], real_qr[rows])
+            leave_out(scores_bc, ignored_q[rows], low)
             ahead_qr[rows] += count_ahead_in_order(scores_bc, score_qr[rows], relevant_qr[rows] - low, real_qr[rows])
     return np.where(real_qr, 1 + ahead_qr, PAD).astype(np.int32)
 
@@ -101,6 +108,20 @@ def _equal_scores(
     high_br = np.searchsorted(sorted_key, key_br, side="right")
     for row, place in zip(*np.nonzero((high_br > low_br) & real_br), strict=True):
         scores_bc[row, columns[low_br[row, place] : high_br[row, place]]] = score_br[row, place]
+
+
+def _places(passages: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of those rows that are among the passages (ascending)."""
+    return np.flatnonzero(np.isin(passages, rows)) if len(rows) else rows
+
+
+def _without(best_qk: NDArray[np.int64], ignored_q: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The lists without what their questions ignore; what comes behind moves up."""
+    best_qk = best_qk.copy()
+    for best_k, ignored in zip(best_qk, ignored_q, strict=bool(ignored_q)):
+        kept = best_k[~np.isin(best_k, ignored)]
+        best_k[: len(kept)], best_k[len(kept) :] = kept, -1
+    return best_qk
 
 
 def ranks_among(best_qk: NDArray[np.int64], relevant_qr: NDArray[np.int64]) -> Ranks2D:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from sweep.data.benchmark import Benchmark
-from sweep.evaluation.counting import count_ahead, rows_in_cache
+from sweep.evaluation.counting import count_ahead, leave_out, rows_in_cache
 from sweep.evaluation.ranking import NO_UNIT, PAD, TOP_UNITS, Pooled, Ranking, Search, Targets, ranking, targets
 
 BLOCK_BYTES = 64 * 2**20  # of scores at a time
@@ -66,7 +66,9 @@ def _rank(benchmark: Benchmark, columns: _Columns, scores_of: Callable[[slice], 
     """Rank a block of questions at a time by their scores (b, c)."""
     wanted = targets(benchmark)
     passages = len(columns.passage_c)
-    place_d = np.argsort(columns.passage_c)
+    place_d = np.full(len(benchmark.passages), -1)
+    place_d[columns.passage_c] = np.arange(passages)
+    ignored_q = [place_d[rows] for rows in benchmark.ignored_q]
     column_qr = np.where(wanted.relevant_qr >= 0, place_d[wanted.relevant_qr], -1)
     size = len(column_qr)
     pooled = Pooled(
@@ -80,6 +82,7 @@ def _rank(benchmark: Benchmark, columns: _Columns, scores_of: Callable[[slice], 
     step = rows_in_cache(passages)
     for start in range(0, size, block):
         scores_bc = scores_of(slice(start, start + block))
+        leave_out(scores_bc, ignored_q[start : start + block])
         for low in range(0, len(scores_bc), step):
             part_bc = scores_bc[low : low + step]
             rows = slice(start + low, start + low + len(part_bc))
@@ -90,7 +93,9 @@ def _rank(benchmark: Benchmark, columns: _Columns, scores_of: Callable[[slice], 
 def _columns(benchmark: Benchmark) -> _Columns:
     language_d, unit_d = benchmark.passages.language_d, benchmark.passages.unit_d
     passage_c = np.argsort(language_d, kind="stable")
-    language_c, unit_c = language_d[passage_c], unit_d[passage_c]
+    passage_c = passage_c[benchmark.candidate_d[passage_c]]
+    language_c = language_d[passage_c]
+    _, unit_c = np.unique(unit_d[passage_c], return_inverse=True)  # numbers without gaps
     by_unit_c = np.argsort(unit_c, kind="stable")
     return _Columns(
         passage_c=passage_c,
@@ -153,7 +158,8 @@ def _best_passage(scores_bc: NDArray[np.float32], passage_c: NDArray[np.int64]) 
 
 
 def _best_units(scores_bc: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:
-    """The first 10 distinct units in the order of the ranking (fewer if there are fewer)."""
+    """The first 10 distinct units in the order of the ranking (fewer if there are fewer, NO_UNIT for one of which no
+    passage is a candidate)."""
     highest_bu = np.maximum.reduceat(np.take(scores_bc, columns.by_unit_c, axis=1), columns.unit_starts, axis=1)
     depth = min(TOP_UNITS, highest_bu.shape[1])
     beyond = min(depth + 1, highest_bu.shape[1])  # one more, to see whether the last one ties with it
@@ -166,7 +172,8 @@ def _best_units(scores_bc: NDArray[np.float32], columns: _Columns) -> NDArray[np
     top_bk = np.take_along_axis(highest_bu, units_bk, axis=1)
     for row in np.flatnonzero((top_bk[:, 1:] == top_bk[:, :-1]).any(1)):
         units_bk[row, :depth] = _best_units_of(scores_bc[row], columns)[:depth]
-    return units_bk[:, :depth]
+    units_bk = units_bk[:, :depth]
+    return np.where(np.take_along_axis(highest_bu, units_bk, axis=1) == -np.inf, NO_UNIT, units_bk)
 
 
 def _best_units_of(scores_c: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:

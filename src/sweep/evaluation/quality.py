@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.evaluation.ranking import PAD, Ranks2D
+from sweep.evaluation.views import Size
 
 PerQuestion = NDArray[np.float64]
 
@@ -79,7 +80,7 @@ def ndcg_at(ranks_qr: Ranks2D, grade_qr: NDArray[np.int32], depth: int) -> PerQu
     return np.asarray(reached_q / np.where(np.isnan(_relevant(ranks_qr)), np.nan, ideal_q))
 
 
-def alignment_consistency(ranks_qr: Ranks2D, pool_size: int) -> PerQuestion:
+def alignment_consistency(ranks_qr: Ranks2D, pool_size: Size) -> PerQuestion:
     """How near the worst-ranked parallel passage is to the top, on a logarithmic scale. The headline score.
 
     Formula: (ln|D| - ln max r_i) / (ln|D| - ln|R|); 1 where every passage of the pool is relevant

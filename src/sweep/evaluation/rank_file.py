@@ -1,7 +1,8 @@
 """The ranks of every question in one Parquet file, from which every rank metric can be computed without the model.
 
 A row is a question: its translation group, its language, and for each of its relevant passages the language, the
-grade and the ranks (0: not among the first `depth`, where a search had a depth). The schema's metadata has the rest.
+grade and the ranks (0: not among the first `depth`, where a search had a depth); where questions ignore passages, how
+many of each language. The schema's metadata has the rest.
 """
 
 import json
@@ -41,6 +42,10 @@ def write_ranking(file: Path, ranking: Ranking, tiers: dict[str, frozenset[str]]
             "top_relevant": pa.array(pooled.top_relevant_q),
             "top_units": pa.FixedSizeListArray.from_arrays(pa.array(pooled.units_qk.ravel()), TOP_UNITS),
         }
+    if ranking.ignored_ql is not None:
+        columns["ignored"] = pa.FixedSizeListArray.from_arrays(
+            pa.array(ranking.ignored_ql.ravel()), len(ranking.languages)
+        )
     meta = {
         "format": FORMAT,
         "benchmark": ranking.benchmark,
@@ -91,6 +96,10 @@ def read_ranking(file: Path) -> tuple[Ranking, dict[str, frozenset[str]]]:
             top_relevant_q=table["top_relevant"].to_numpy(),
             units_qk=units.astype(np.int32),
         )
+    ignored_ql = None
+    if "ignored" in table.column_names:
+        ignored = table["ignored"].combine_chunks().flatten().to_numpy()
+        ignored_ql = ignored.reshape(-1, len(languages)).astype(np.int32)
     ranking = Ranking(
         benchmark=meta["benchmark"],
         languages=languages,
@@ -103,6 +112,7 @@ def read_ranking(file: Path) -> tuple[Ranking, dict[str, frozenset[str]]]:
         pool_size_l=np.array(meta["pool_sizes"]),
         pooled=pooled,
         search=Search(**meta["search"]),
+        ignored_ql=ignored_ql,
     )
     return ranking, {name: frozenset(members) for name, members in meta["tiers"].items()}
 

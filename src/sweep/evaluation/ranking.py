@@ -47,8 +47,9 @@ class Ranking:
 
     `own_qr` counts only passages in the relevant passage's language: it is the rank in the monolingual or
     cross-lingual pool of that language. `relevant_language_qr` is that language (index; -1 in padding), `grade_qr`
-    how relevant the passage is. `pool_size_l` is the number of passages of each language. `group_q` numbers the
-    translation groups in `groups`.
+    how relevant the passage is. `pool_size_l` is the number of passages of each language, `ignored_ql` how many of
+    them are no candidates for a question (None: all are, for all questions). `group_q` numbers the translation groups
+    in `groups`.
     """
 
     benchmark: str
@@ -62,6 +63,7 @@ class Ranking:
     pool_size_l: NDArray[np.int64]
     pooled: Pooled | None
     search: Search
+    ignored_ql: NDArray[np.int32] | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -99,6 +101,12 @@ def ranking(benchmark: Benchmark, wanted: Targets, own_qr: Ranks2D, pooled: Pool
     """Put a benchmark's questions and their ranks together."""
     groups = tuple(sorted({question.group for question in benchmark.questions}))
     number = {group: place for place, group in enumerate(groups)}
+    language_d, size = benchmark.passages.language_d, len(benchmark.languages)
+    ignored_ql = None
+    if benchmark.ignored_q:
+        ignored_ql = np.array(
+            [np.bincount(language_d[rows], minlength=size) for rows in benchmark.ignored_q], np.int32
+        )
     return Ranking(
         benchmark=benchmark.name,
         languages=benchmark.languages,
@@ -108,7 +116,8 @@ def ranking(benchmark: Benchmark, wanted: Targets, own_qr: Ranks2D, pooled: Pool
         relevant_language_qr=wanted.language_qr,
         grade_qr=wanted.grade_qr,
         own_qr=own_qr,
-        pool_size_l=np.bincount(benchmark.passages.language_d, minlength=len(benchmark.languages)),
+        pool_size_l=np.bincount(language_d[benchmark.candidate_d], minlength=size),
         pooled=pooled,
         search=search,
+        ignored_ql=ignored_ql,
     )

@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 
 from sweep.evaluation.ranking import Ranks2D
 
+Size = int | NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class PoolView:
-    """Questions of one language in one pool. `top_language_q` is that of the best passage, relevant or not; only the
+    """Questions of one language in one pool. Sizes are of the whole pool, or of each question's (q) where questions
+    ignore some of its passages. `top_language_q` is that of the best passage, relevant or not; only the
     pool of all languages has it. `own_passages`: how many passages there are in the questions' language."""
 
     ranks_qr: Ranks2D
     grade_qr: NDArray[np.int32]
     relevant_language_qr: NDArray[np.int32]
     question_language_q: NDArray[np.int64]
-    pool_size: int
-    own_passages: int
+    pool_size: Size
+    own_passages: Size
     top_language_q: NDArray[np.int64]
 
 

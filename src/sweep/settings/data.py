@@ -191,12 +191,18 @@ class SearchSettings(Section):
 
 
 class JudgedEvaluation(CorpusEvaluation):
-    """Queries, a corpus and relevance judgements (qrels), in MIRACL's or BEIR's layout, one pool a language."""
+    """Queries, a corpus and relevance judgements (qrels), in MIRACL's or BEIR's layout, one pool a language.
+    `ignore_identical_ids`: a passage with the query's own id is no candidate for it, unless it is judged relevant."""
 
     kind: Literal["miracl", "beir"]
     split: Name
     protocol: Protocol
+    ignore_identical_ids: bool = True
     search: SearchSettings
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without `ignore_identical_ids: false`: studies were begun before there was a choice."""
+        return super().plain(but if self.ignore_identical_ids else but | {"ignore_identical_ids"})
 
     @model_validator(mode="after")
     def _parallel_or_not(self) -> "JudgedEvaluation":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.settings import Settings
+from sweep.settings import JudgedEvaluation, Settings
 from sweep.settings.base import flattened
 from sweep.settings.loss import DEFAULT_LOSS
 from sweep.settings.overrides import assignment
@@ -20,7 +20,9 @@ SINCE: dict[str, Any] = {
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at
+_JUDGED: dict[str, Any] = {"ignore_identical_ids": False}
 _PRETRAINED: dict[str, Any] = {"head": "none", "lower_case": False}  # of the model, where it is of kind hf
+_OF_KIND = {"cldr": _EMBEDDED, "squad": _SQUAD, "miracl": _JUDGED, "beir": _JUDGED, "hf": _PRETRAINED}
 _READ = ("pooling", "query_prefix", "passage_prefix")  # what was no matter of the model's folder
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 
@@ -48,7 +50,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_kind(section: Any) -> dict[str, Any]:
     kind = section.get("kind") if isinstance(section, Mapping) else None
-    return {"cldr": _EMBEDDED, "squad": _SQUAD, "hf": _PRETRAINED}.get(str(kind), {})
+    return _OF_KIND.get(str(kind), {})
 
 
 def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str | None) -> tuple[str, ...]:
@@ -65,6 +67,10 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
     for name in ("data", "evaluation"):
         if remembered.get(f"{name}.kind") == getattr(settings, name).kind == "cldr":
             since |= flattened(_EMBEDDED, f"{name}.")
+    if remembered.get("evaluation.kind") == settings.evaluation.kind and isinstance(
+        settings.evaluation, JudgedEvaluation
+    ):
+        since |= flattened(_JUDGED, "evaluation.")
     known = remembered.keys() | {path.removeprefix("study.space.") for path in remembered}
     study = settings.study
     lines = [f"{path}={value}" for path, value in since.items() if path not in known]
