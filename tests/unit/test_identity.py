@@ -245,13 +245,20 @@ def test_a_paused_training_goes_on_with_other_rounding(cache: Path, tmp_path: Pa
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
 
 
-@pytest.mark.parametrize("kind", ["miracl", "beir"])
-def test_a_judged_benchmark_that_does_not_say_ranks_the_query_itself(kind: str) -> None:
-    """Studies were begun before queries' own passages were left out, and go on with the figures that they have."""
+EARLIER = ("evaluation.ignore_identical_ids=False", "evaluation.twins=keep")
+
+
+@pytest.mark.parametrize(
+    ("kind", "earlier"), [("miracl", EARLIER), ("beir", EARLIER), ("xquad_r", EARLIER[1:]), ("mlqa_r", EARLIER[1:])]
+)
+def test_a_benchmark_of_files_that_does_not_say_has_its_passages_as_they_are(
+    kind: str, earlier: tuple[str, ...]
+) -> None:
+    """Studies were begun before queries' own passages and copies were seen to, and go on with what they have."""
     overrides = ["languages=cldr_6", f"evaluation={kind}", "evaluation.path=data"]
     overrides.append(f"study.objectives=[{{metric: {kind}/mono/map, direction: maximize}}]")
     now = load_settings(Composer("sweep", overrides))
-    old = load_settings(Composer("sweep", [*overrides, "evaluation.ignore_identical_ids=false"]))
-    assert "evaluation.ignore_identical_ids" not in result_settings(old)
-    assert overrides_of(result_settings(old), now, "0.2") == ("evaluation.ignore_identical_ids=False",)
+    old = load_settings(Composer("sweep", [*overrides, *earlier]))
+    assert not {line.partition("=")[0] for line in earlier} & result_settings(old).keys()
+    assert overrides_of(result_settings(old), now, "0.2") == earlier
     assert overrides_of(result_settings(now), now, "0.2") == ()

@@ -4,6 +4,7 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.languages import joshi_tiers
 from sweep.data.registry import BENCHMARKS, TRAINING
 from sweep.data.training_set import TrainingSet
+from sweep.data.twins import with_twins
 from sweep.settings import EvaluateSettings, Settings, Tiers
 from sweep.settings.cache import cache_folder
 
@@ -16,7 +17,8 @@ def load_training_set(settings: Settings) -> TrainingSet:
 def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:
     """The benchmark of a study, in `languages.evaluate` or in all of its languages. Raises InputError."""
     reader = BENCHMARKS[settings.evaluation.kind]
-    return reader.load(settings.evaluation, settings.languages.evaluate, cache_folder(settings.paths))
+    read = reader.load(settings.evaluation, settings.languages.evaluate, cache_folder(settings.paths))
+    return with_twins(read, settings.evaluation.twins)
 
 
 def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:

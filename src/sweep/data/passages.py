@@ -4,7 +4,7 @@ Rows are in ascending order of their ids, so the row number breaks ties.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, overload
@@ -71,6 +71,14 @@ class Passages(Sequence[Passage]):
     def texts_at(self, rows: NDArray[np.int64]) -> list[str]:
         """The texts of the given rows."""
         return list(self._table["text"].take(pa.array(rows)).to_pylist())
+
+    def with_text(self, texts: Collection[str]) -> Iterator[tuple[int, str]]:
+        """Row and text of every passage that has one of these texts; the corpus need not fit in memory."""
+        wanted, low = pa.array(list(texts), pa.large_string()), 0
+        for batch in self._table.select(["text"]).to_batches(max_chunksize=ROWS_PER_BATCH):
+            rows = np.flatnonzero(pc.is_in(batch.column(0), value_set=wanted).to_numpy(zero_copy_only=False))
+            yield from zip((low + rows).tolist(), batch.column(0).take(pa.array(rows)).to_pylist(), strict=True)
+            low += batch.num_rows
 
     @property
     def unit_d(self) -> NDArray[np.int64]:

@@ -40,6 +40,7 @@ from sweep.settings.data import (
     SquadData,
     SquadEvaluation,
     SquadReading,
+    Twins,
 )
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
@@ -124,6 +125,7 @@ __all__ = [
     "TinyModel",
     "TrackingSettings",
     "TrainSettings",
+    "Twins",
     "flattened",
     "pooling_modes",
 ]

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sweep.settings.base import Language, Name, Positive, Probability, Section, Tiers
 
+Twins = Literal["judged", "merge", "keep"]
 Debias = Literal["center", "shift", "lir"]
 Protocol = Literal["parallel", "monolingual"]  # every language's pool and all together, or each language's own alone
 
@@ -151,6 +152,7 @@ class CldrEvaluation(CldrShape, Debiasing):
     search: ClassVar[None] = None  # all ranks are exact
     corpus: ClassVar[None] = None
     path: ClassVar[None] = None
+    twins: ClassVar[Twins] = "keep"  # no two records are equal
 
     kind: Literal["cldr"]
     name: Name
@@ -159,13 +161,19 @@ class CldrEvaluation(CldrShape, Debiasing):
 
 
 class CorpusEvaluation(Debiasing):
-    """A benchmark read from files: `name` begins its metric keys; `path: null` downloads from the corpus' origin."""
+    """A benchmark read from files: `name` begins its metric keys; `path: null` downloads from the corpus' origin.
+    `twins`: what exact copies of a passage are (see `sweep.data.twins`)."""
 
     name: Name
     corpus: Corpus
     tiers: Tiers | None
     path: str | None
     max_questions: Positive | None
+    twins: Twins = "judged"
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without `twins: keep`: studies were begun before there was a choice."""
+        return super().plain(but | {"twins"} if self.twins == "keep" else but)
 
 
 class SquadEvaluation(CorpusEvaluation, SquadReading):

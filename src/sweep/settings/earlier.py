@@ -20,7 +20,7 @@ SINCE: dict[str, Any] = {
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at
-_JUDGED: dict[str, Any] = {"ignore_identical_ids": False}
+_JUDGED: dict[str, Any] = {"ignore_identical_ids": False, "twins": "keep"}
 _PRETRAINED: dict[str, Any] = {"head": "none", "lower_case": False}  # of the model, where it is of kind hf
 _OF_KIND = {"cldr": _EMBEDDED, "squad": _SQUAD, "miracl": _JUDGED, "beir": _JUDGED, "hf": _PRETRAINED}
 _READ = ("pooling", "query_prefix", "passage_prefix")  # what was no matter of the model's folder
@@ -31,6 +31,8 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """A study's configuration with the settings that its version did not have; those it has stay as they are."""
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
     of_kind = {name: _of_kind(config.get(name)) for name in ("data", "evaluation", "model")}
+    if of_kind["evaluation"] is _SQUAD:
+        of_kind["evaluation"] = {**_SQUAD, "twins": "keep"}
     whole = _over(_over(missing, of_kind), config)
     study = whole["study"]
     if isinstance(study, Mapping) and "baseline" in study:
@@ -67,10 +69,9 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
     for name in ("data", "evaluation"):
         if remembered.get(f"{name}.kind") == getattr(settings, name).kind == "cldr":
             since |= flattened(_EMBEDDED, f"{name}.")
-    if remembered.get("evaluation.kind") == settings.evaluation.kind and isinstance(
-        settings.evaluation, JudgedEvaluation
-    ):
-        since |= flattened(_JUDGED, "evaluation.")
+    if remembered.get("evaluation.kind") == settings.evaluation.kind and settings.evaluation.corpus is not None:
+        later = _JUDGED if isinstance(settings.evaluation, JudgedEvaluation) else {"twins": "keep"}
+        since |= flattened(later, "evaluation.")
     known = remembered.keys() | {path.removeprefix("study.space.") for path in remembered}
     study = settings.study
     lines = [f"{path}={value}" for path, value in since.items() if path not in known]
