@@ -52,7 +52,7 @@ def _unjudged_copies(read: Benchmark) -> list[tuple[Rows, Rows]]:
     }
     nothing: Sequence[Rows] = [np.empty(0, np.int64)] * len(read.questions)
     parts = read.relevant_q, read.grade_q, read.ignored_q or nothing, read.rejected_q or nothing
-    found = []
+    copies_q = []
     for relevant, grades, ignored, rejected in zip(*parts, strict=True):
         judged = {*relevant.tolist(), *ignored.tolist(), *rejected.tolist()}
         grade_of: dict[int, int] = {}
@@ -60,8 +60,8 @@ def _unjudged_copies(read: Benchmark) -> list[tuple[Rows, Rows]]:
             for copy in copies[row]:
                 if copy not in judged:
                     grade_of[copy] = max(grade, grade_of.get(copy, 0))
-        found.append((np.array(list(grade_of), np.int64), np.array(list(grade_of.values()), np.int64)))
-    return found
+        copies_q.append((np.array(list(grade_of), np.int64), np.array(list(grade_of.values()), np.int64)))
+    return copies_q
 
 
 def _with_relevant(read: Benchmark, more: Sequence[tuple[Rows, Rows]]) -> Benchmark:
