@@ -66,15 +66,19 @@ def alignment(pool: Pool, question: int, grades: dict[str, int]) -> dict[str, fl
     own = pool.questions[question][1]
     ranks = [rank for rank, id_ in enumerate(order, start=1) if id_ in grades]
     best, worst, size = min(ranks), max(ranks), len(order)
+    across: dict[str, float] = {}
+    if len({language for _, language, _ in pool.passages}) > 1:
+        across["same_language@1"] = float(language_of[order[0]] == own)
+    if len({language_of[id_] for id_ in grades}) == 1:
+        return across
     consistency = 1.0 if len(ranks) == size else (log(size) - log(worst)) / (log(size) - log(len(ranks)))
-    return {
+    return across | {
         "alignment_consistency": consistency,
         "rank_distance": worst - best,
         "language_preference": float(language_of[order[best - 1]] == own),
         "unbiased_preference": sum(language_of[id_] == own for id_ in grades) / len(grades),
         "language_bias": float(language_of[order[best - 1]] == own)
         - sum(language_of[id_] == own for id_ in grades) / len(grades),
-        "same_language@1": float(language_of[order[0]] == own),
     }
 
 

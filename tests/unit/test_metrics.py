@@ -25,6 +25,7 @@ from sweep.commands.score_encoder import main
 from sweep.evaluation import quality
 from sweep.evaluation.agreement import jaccard, rank_biased_overlap
 from sweep.evaluation.catalogue import FIELDS, descriptions, markdown, metric_problem
+from sweep.evaluation.chance import expected_by_chance
 from sweep.evaluation.families import COUNTS, FAMILIES, POOLS, families_of
 from sweep.evaluation.metrics import METRICS, metrics_of
 from sweep.evaluation.ranking import FAR
@@ -86,22 +87,23 @@ SECOND = 1 / math.log2(3)  # the discount of rank 2
         ("pooled/map/de", ((1 / 3 + 2 / 4) / 2 + 1 / 4) / 2),
         ("pooled/ndcg@10/en", ((SECOND + 1 / math.log2(5)) / (1 + SECOND) + 1) / 2),
         ("pooled/ndcg@10/de", ((1 / math.log2(4) + 1 / math.log2(5)) / (1 + SECOND) + 1 / math.log2(5)) / 2),
-        ("pooled/rank_distance/en", (2 + 0) / 2),
-        ("pooled/rank_distance/de", (1 + 0) / 2),
-        # consistency: g worst at 4 of 4 -> 0; h en at 1 -> 1; h de at 4 of 4 -> 0.
-        ("pooled/alignment_consistency/en", 0.5),
+        # h has a relevant passage in one language alone: there is nothing for it to agree with.
+        ("pooled/rank_distance/en", 2),
+        ("pooled/rank_distance/de", 1),
+        # consistency: g worst at 4 of 4 -> 0.
+        ("pooled/alignment_consistency/en", 0.0),
         ("pooled/alignment_consistency/de", 0.0),
         ("pooled/alignment_consistency/low", 0.0),
         ("pooled/alignment_consistency/unseen", 0.0),
-        ("pooled/alignment_consistency/seen", 0.5),
-        # best relevant: g en a2 (own), g de a2 (not own), h en a1 (own), h de a1 (not own).
+        ("pooled/alignment_consistency/seen", 0.0),
+        # best relevant: g en a2 (own), g de a2 (not own).
         ("pooled/language_preference/en", 1.0),
         ("pooled/language_preference/de", 0.0),
-        # own of all relevant ones: g en a2 of a2 b1, g de b1 of these, h en a1 of a1, h de none of a1.
-        ("pooled/unbiased_preference/en", 3 / 4),
-        ("pooled/unbiased_preference/de", 1 / 4),
-        ("pooled/language_bias/en", 1 / 4),
-        ("pooled/language_bias/de", -1 / 4),
+        # own of all relevant ones: g en a2 of a2 b1, g de b1 of these.
+        ("pooled/unbiased_preference/en", 1 / 2),
+        ("pooled/unbiased_preference/de", 1 / 2),
+        ("pooled/language_bias/en", 1 / 2),
+        ("pooled/language_bias/de", -1 / 2),
         ("pooled/language_bias", 0.0),
         ("pooled/same_language@1/en", 1.0),
         ("pooled/same_language@1/de", 1.0),
@@ -392,6 +394,35 @@ def test_a_monolingual_benchmark_has_no_figures_across_languages(family: str) ->
     key = f"miracl/{family}/{names_in(family)[0]}"
     found = metric_problem(key, "miracl", "monolingual", ("en", "de"), ())
     assert "second part must be one of mono, followed" in str(found)
+
+
+ACROSS = ("alignment_consistency", "rank_distance", "language_preference", "unbiased_preference", "language_bias")
+
+
+@pytest.mark.parametrize(
+    ("pools", "relevant"),
+    [
+        ({"en": ["a", "b"]}, {"g": {"a"}, "h": {"a", "b"}}),  # one language
+        ({"en": ["a", "b"], "de": ["c"]}, {"g": {"a"}, "h": {"a", "b"}}),  # no translation of either
+    ],
+)
+def test_where_nothing_is_parallel_nothing_is_aligned(
+    pools: dict[str, list[str]], relevant: dict[str, set[str]]
+) -> None:
+    questions = [("g", "en"), ("h", "en"), *(("i", code) for code in pools if code != "en")]
+    bench = make_benchmark(pools, questions, relevant | ({"i": {"c"}} if "de" in pools else {}))
+    scores_qd = np.arange(len(questions) * len(bench.passages), dtype=np.float32).reshape(len(questions), -1)
+    ranking = rank_scores(bench, scores_qd)
+    chance = {key.removeprefix("toy/") for key in expected_by_chance(bench, {"high": frozenset({"en"})})}
+    for keys in (rank_metrics(ranking, {"high": frozenset({"en"})}).keys(), chance):
+        assert {"mono/map", "pooled/map", "pooled/map/high"} <= keys
+        names = {key.split("/")[1] for key in keys}
+        assert not names & {*ACROSS, "rbo", "jaccard@10", "agree_correct@1"}
+        assert ("same_language@1" in names) == (len(pools) > 1)
+    assert not bench.is_parallel
+    for metric in ACROSS:
+        problem = metric_problem(f"toy/pooled/{metric}", "toy", "parallel", tuple(pools), (), is_parallel=False)
+        assert "no question has relevant passages in two languages" in str(problem)
 
 
 def test_a_single_language_has_no_pairs() -> None:

@@ -54,6 +54,11 @@ class Benchmark:
         return np.array([index[question.language] for question in self.questions])
 
     @property
+    def is_parallel(self) -> bool:
+        """Whether any question has relevant passages in two languages."""
+        return any(len(np.unique(self.passages.language_d[rows])) > 1 for rows in self.relevant_q)
+
+    @property
     def candidate_d(self) -> NDArray[np.bool_]:
         """Whether a passage is a candidate, of some question at least."""
         candidate_d = np.ones(len(self.passages), bool)

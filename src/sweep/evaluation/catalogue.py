@@ -65,9 +65,11 @@ def metric_problem(
     languages: Collection[str],
     tiers: Collection[str],
     depth: int | None = None,
+    is_parallel: bool = True,
 ) -> str | None:
     """What is wrong with a metric key for this benchmark in these languages and non-empty tiers, searched to this
-    depth (None: exact ranks; benchmarks with parallel questions always have these), or None."""
+    depth (None: exact ranks; benchmarks with parallel questions always have these), or None. `is_parallel`: whether
+    any question has relevant passages in two languages."""
     parsed, families = MetricKey.parse(key), families_of(protocol)
     if parsed.benchmark != benchmark:
         return f"'{key}' is not a metric of the benchmark '{benchmark}'; it must start with '{benchmark}/'"
@@ -81,6 +83,9 @@ def metric_problem(
         return (
             f"'{key}' needs more depth than evaluation.search.depth={depth}; evaluation.search.index=exact has it all"
         )
+    needs = metric_of(parsed).needs if parsed.metric in known else None
+    if needs is not None and (len(languages) < 2 or (needs == "translations" and not is_parallel)):
+        return f"'{key}': no question has relevant passages in two languages; {benchmark}/mono/map needs none"
     return _part_problem(parsed, languages, tiers)
 
 

@@ -50,7 +50,10 @@ def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
         counts[family] = _counts(pools)
         for metric in metrics_of(family):
             if metric.known_at(ranking.search.depth):
-                values = [(name, ranking.group_q[rows], metric.values(view)) for name, rows, view in pools]
+                values = [
+                    (name, ranking.group_q[rows], metric.among(view, metric.values(view)))
+                    for name, rows, view in pools
+                ]
                 table[family, metric.name] = _cells(ranking, values)
     if ranking.pooled is not None:
         table |= _agreement(ranking)

@@ -29,7 +29,7 @@ def expected_by_chance(benchmark: Benchmark, tiers: Members) -> Metrics:
         for metric in metrics_of(family) if pools else ():
             value_cg = np.full((len(pools), len(answered.groups)), np.nan)
             for place, (_, rows, view) in enumerate(pools):
-                value_cg[place, answered.group_q[rows]] = _expected(metric, view)
+                value_cg[place, answered.group_q[rows]] = metric.among(view, _expected(metric, view))
             table[family, metric.name] = Cells(tuple(name for name, _, _ in pools), value_cg)
     return summarise(benchmark.name, table, {}, {}, tiers).metrics
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sweep.evaluation import agreement, geometry, quality
 from sweep.evaluation.families import FAMILIES, POOLS, Cell
-from sweep.evaluation.views import View
+from sweep.evaluation.ranking import several_languages
+from sweep.evaluation.views import PoolView, View
 from sweep.settings.metric_key import MetricKey
 
 
@@ -33,6 +34,7 @@ class Metric:
         better: which way is better.
         digits: after the decimal point, in tables with room.
         cell: what has a figure of its own, if not what the family says.
+        needs: relevant passages in several languages, or candidates in several; a question without has no value.
     """
 
     name: str
@@ -45,6 +47,15 @@ class Metric:
     digits: int = 4
     cell: Cell | None = None
     is_mean: bool = True
+    needs: Literal["translations", "languages"] | None = None
+
+    def among(self, view: PoolView, value_q: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values, NaN where a question lacks what the metric needs."""
+        if self.needs == "translations":
+            return np.where(several_languages(view.ranks_qr, view.relevant_language_qr), value_q, np.nan)
+        if self.needs == "languages":
+            return np.where(np.asarray(view.own_passages) < view.pool_size, value_q, np.nan)
+        return value_q
 
     def values(self, view: View) -> NDArray[np.float64]:
         """What the function makes of a view (q or g), or a single figure."""
@@ -62,6 +73,7 @@ class Metric:
         return depth is None or (self.depth is not None and self.depth <= depth)
 
 
+PARALLEL: Literal["translations"] = "translations"
 POOLED, AGREEMENT, GEOMETRY = ("pooled",), ("agreement",), ("geometry",)
 METRICS = (
     Metric("map", POOLS, quality.average_precision, "mAP"),
@@ -70,14 +82,37 @@ METRICS = (
     Metric("recall@100", POOLS, quality.recall_at, "Recall@100", depth=100),
     Metric("mrr@10", POOLS, quality.reciprocal_rank_at, "MRR@10", depth=10),
     Metric("ndcg@10", POOLS, quality.ndcg_at, "nDCG@10", depth=10),
-    Metric("alignment_consistency", POOLED, quality.alignment_consistency, "alignment", short="align."),
     Metric(
-        "rank_distance", POOLED, quality.rank_distance, "rank distance", short="rank dist.", better="lower", digits=1
+        "alignment_consistency",
+        POOLED,
+        quality.alignment_consistency,
+        "alignment",
+        short="align.",
+        needs=PARALLEL,
     ),
-    Metric("language_preference", POOLED, quality.prefers_own_language, "own lang.", better="target"),
-    Metric("unbiased_preference", POOLED, quality.unbiased_preference, "unbiased", better="target"),
-    Metric("language_bias", POOLED, quality.language_bias, "lang. bias", better="target"),
-    Metric("same_language@1", POOLED, quality.same_language_first, "same lang.@1", better="target"),
+    Metric(
+        "rank_distance",
+        POOLED,
+        quality.rank_distance,
+        "rank distance",
+        short="rank dist.",
+        better="lower",
+        digits=1,
+        needs=PARALLEL,
+    ),
+    Metric(
+        "language_preference",
+        POOLED,
+        quality.prefers_own_language,
+        "own lang.",
+        better="target",
+        needs=PARALLEL,
+    ),
+    Metric("unbiased_preference", POOLED, quality.unbiased_preference, "unbiased", better="target", needs=PARALLEL),
+    Metric("language_bias", POOLED, quality.language_bias, "lang. bias", better="target", needs=PARALLEL),
+    Metric(
+        "same_language@1", POOLED, quality.same_language_first, "same lang.@1", better="target", needs="languages"
+    ),
     Metric("rbo", AGREEMENT, agreement.rank_biased_overlap, "RBO"),
     Metric("jaccard@10", AGREEMENT, agreement.jaccard, "Jaccard@10"),
     Metric("agree_correct@1", AGREEMENT, agreement.both_correct, "agree correct@1"),

@@ -76,6 +76,13 @@ class Ranking:
         return int(self.pool_size_l.sum())
 
 
+def several_languages(ranks_qr: Ranks2D, relevant_language_qr: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Questions whose relevant passages are in two languages or more: those of which something is parallel."""
+    real_qr = ranks_qr != PAD
+    highest_q = np.where(real_qr, relevant_language_qr, -1).max(1)
+    return np.asarray((real_qr & (relevant_language_qr != highest_q[:, None])).any(1))
+
+
 @dataclass(frozen=True, eq=False)
 class Targets:
     """The relevant passages of a benchmark as padded arrays: passage index (-1), language (-1) and grade (0)."""

@@ -73,7 +73,13 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: b
     for path in paths:
         table.add_column(path.replace(".", ".\n") if is_narrow else path, justify="right", no_wrap=True)
     table.add_column("seeds", justify="right")
-    columns = results_for(objective.metric for objective in answer.objectives)
+    shown = {key for row in answer.baselines for key in row.figures} | {key for row in points for key in row.figures}
+    objectives = [objective.metric for objective in answer.objectives]
+    columns = [
+        column
+        for column in results_for(objectives)
+        if {str(column.key(answer.benchmark))} & {*shown, *objectives}  # no column for what the data cannot tell
+    ]
     for column in columns:
         table.add_column(column.title, justify="right", overflow="fold", max_width=WIDEST)
     last = answer.baselines[-1] if answer.baselines else None

@@ -178,7 +178,7 @@ def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
     search = settings.evaluation.search
     depth = None if search is None or search.index == "exact" else search.depth
-    known = benchmark.name, benchmark.protocol, benchmark.languages, tiers, depth
+    known = benchmark.name, benchmark.protocol, benchmark.languages, tiers, depth, benchmark.is_parallel
     if settings.study.selects_on_half:
         _check_halves(benchmark)
     for objective in settings.study.objectives:
@@ -214,7 +214,9 @@ def _check_validation(settings: Settings, held_out: Benchmark) -> None:
             settings.study.objectives[0].metric
         )
     for name, metric in needed.items():
-        problem = metric_problem(metric, held_out.name, held_out.protocol, held_out.languages, tiers)
+        problem = metric_problem(
+            metric, held_out.name, held_out.protocol, held_out.languages, tiers, is_parallel=held_out.is_parallel
+        )
         part = MetricKey.parse(metric).part
         if problem is None and part not in ("", *tiers, *SCRIPT_GROUPS):
             problem = f"'{metric}': while a training runs there are no figures of single languages or pairs"
