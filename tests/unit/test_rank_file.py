@@ -244,3 +244,38 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
     newer = json.dumps({"format": FORMAT + 1}).encode()
     message = refused(with_meta(tmp_path / "ranks.parquet", newer))
     assert f"has format {FORMAT + 1}, this version reads {FORMAT}; evaluate again" in message
+
+
+def test_a_file_of_which_a_bit_is_another_gives_the_same_ranks_or_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "ranks.parquet"
+    write_ranking(file, PARALLEL, TIERS)
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    refusals = 0
+    for place, bit in zip(rng.integers(len(whole), size=400), rng.integers(8, size=400), strict=True):
+        broken = bytearray(whole)
+        broken[place] ^= 1 << int(bit)
+        file.write_bytes(broken)
+        try:
+            again, tiers = read_ranking(file)
+        except InputError:
+            refusals += 1
+        else:
+            assert_same(again, PARALLEL)
+            assert tiers == TIERS
+    assert refusals > 200
+
+
+@pytest.mark.parametrize("column", ["group", "own_rank", "top_units", "grade"])
+def test_a_column_that_is_gone_is_damage(tmp_path: Path, column: str) -> None:
+    file = tmp_path / "ranks.parquet"
+    write_ranking(file, PARALLEL, TIERS)
+    pq.write_table(pq.read_table(file).drop_columns([column]), file)
+    assert "is damaged" in refused(file)
+
+
+def test_a_file_of_an_earlier_version_has_no_checksum(tmp_path: Path) -> None:
+    file = tmp_path / "ranks.parquet"
+    write_ranking(file, PARALLEL, TIERS)
+    table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata({META: table.schema.metadata[META]}), file)
+    assert_same(read_ranking(file)[0], PARALLEL)

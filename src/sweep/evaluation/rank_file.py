@@ -5,9 +5,11 @@ grade and the ranks (0: not among the first `depth`, where a search had a depth)
 many of each language. The schema's metadata has the rest.
 """
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,9 @@ from sweep.evaluation.ranking import FAR, PAD, TOP_UNITS, Pooled, Ranking, Searc
 from sweep.records.files import replacing_file
 
 META = b"sweep.ranking"
+DIGEST = b"sweep.sha256"
 FORMAT = 1
+DAMAGE = (LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)  # what reading may run into
 NOT_FOUND = 0
 
 
@@ -54,9 +58,28 @@ def write_ranking(file: Path, ranking: Ranking, tiers: dict[str, frozenset[str]]
         "search": asdict(ranking.search),
         "tiers": {name: sorted(members) for name, members in tiers.items()},
     }
-    table = pa.table(columns).replace_schema_metadata({META: json.dumps(meta).encode()})
+    table = pa.table(columns)
+    text = json.dumps(meta).encode()
+    table = table.replace_schema_metadata({META: text, DIGEST: _digest(table, text)})
     with replacing_file(file) as draft:
-        pq.write_table(table, draft, compression="zstd")
+        pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+
+
+def _digest(table: pa.Table, meta: bytes) -> bytes:
+    """SHA-256 (hex) of what the table says, however it is encoded in the file."""
+    digest = hashlib.sha256(meta)
+    for name in sorted(table.column_names):
+        column = table[name].combine_chunks()
+        digest.update(f"\n{name}\n".encode())
+        if pa.types.is_list(column.type):
+            digest.update(column.value_lengths().to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+        if pa.types.is_nested(column.type):
+            column = column.flatten()
+        if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+            digest.update(json.dumps(column.to_pylist()).encode())
+        else:
+            digest.update(column.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+    return digest.hexdigest().encode()
 
 
 def _stored(ranks_qr: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -69,14 +92,22 @@ def _lists(value_qr: NDArray[np.generic], real_qr: NDArray[np.bool_]) -> pa.Arra
 
 
 def read_ranking(file: Path) -> tuple[Ranking, dict[str, frozenset[str]]]:
-    """The ranking and the tiers. Raises InputError if the file is not one of ours."""
+    """The ranking and the tiers. Raises InputError if the file is not one of ours, or if its content is not what its
+    checksum says; files of earlier versions have none."""
     try:
-        table = pq.read_table(file)
-        meta = json.loads((table.schema.metadata or {})[META])
+        table = pq.read_table(file, page_checksum_verification=True)
+        metadata = table.schema.metadata or {}
+        if metadata.get(DIGEST) not in (None, _digest(table, metadata[META])):
+            raise ValueError("its checksum is another")
+        return _ranking(file, table, json.loads(metadata[META]))
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise InputError(f"{file}: is no file of ranks, or is damaged ({str(error).splitlines()[0]})") from error
+    except (*DAMAGE, OSError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{file}: is no file of ranks, or is damaged ({reason})") from error
+
+
+def _ranking(file: Path, table: pa.Table, meta: dict[str, Any]) -> tuple[Ranking, dict[str, frozenset[str]]]:
     if meta["format"] != FORMAT:
         raise InputError(f"{file}: has format {meta['format']}, this version reads {FORMAT}; evaluate again")
     languages = tuple(meta["languages"])
