@@ -274,3 +274,16 @@ def test_a_point_whose_bad_seed_was_pruned_keeps_no_model_and_wins_nothing(tmp_p
     assert several is not None
     assert (several.lacking, several.breaking) == (1, 0)
     assert all(point.parameters != {"ratio.monolingual": 0.5} for point in several.points)
+
+
+def test_a_damaged_trial_is_run_again_if_that_is_asked_for(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *GRID)
+    damaged, *others = work(store)
+    folder = store.folder.trial(damaged)
+    (folder.path / "result.json").write_text("{")
+    assert work(store_of(tmp_path, *GRID)) == []
+    again = store_of(tmp_path, *GRID, "study.rerun_damaged=true")
+    assert not folder.path.exists()
+    assert work(again) == [damaged]
+    assert sorted(record.key for record in again.view.records()) == sorted([damaged, *others])
+    assert work(store_of(tmp_path, *GRID, "study.rerun_damaged=true")) == []

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable
-from sweep.records.trial_record import TrialRecord
+from sweep.records.trial_record import TrialRecord, damaged_trials
 from sweep.records.values import State, TrialResult
 
 MAP = "cldr/mono/map"
@@ -159,3 +160,71 @@ def test_metrics_are_read_when_they_are_asked_for(folder: StudyFolder) -> None:
     done = record(folder, 3)
     assert done.metrics == json.loads(folder.trial(done.key).metrics.read_text())
     assert record(folder, 4, "PRUNED").metrics == {}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda text: text.replace("0.14285714285714285", "0.99999"),
+        lambda text: text.replace("0.14285714285714285", "a word"),
+        lambda text: text.replace("COMPLETE", '"COMPLETE'),
+        lambda text: text.replace("COMPLETE", "COMP\0LETE"),
+        lambda text: text.replace(f"ratio.monolingual,{MAP}", f"{MAP},ratio.monolingual"),
+        lambda text: text.replace(MAP, "cldr/mono/other"),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode() + b"\xff\xfe\n",
+        lambda text: "".join(text.splitlines(keepends=True)[:2]),
+        lambda _: b"\xff\xfe\xfd",
+    ],
+    ids=["a figure", "text", "a quote", "NUL", "swapped", "renamed", "UTF-16", "bytes", "a row gone", "foreign"],
+)
+def test_whatever_anybody_else_wrote_is_made_anew(folder: StudyFolder, damaged: Callable[[str], str | bytes]) -> None:
+    records = [record(folder, number) for number in range(3)]
+    table = TrialsTable(folder.trials_csv)
+    table.update(records)
+    whole = folder.trials_csv.read_bytes()
+    for update_again in (lambda: update(folder, records), lambda: table.update(records)):  # later, and meanwhile
+        broken = damaged(whole.decode())
+        folder.trials_csv.write_bytes(broken if isinstance(broken, bytes) else broken.encode())
+        update_again()
+        assert folder.trials_csv.read_bytes() == whole
+
+
+def test_a_trial_whose_result_is_missing_has_no_row_until_it_is_back(folder: StudyFolder) -> None:
+    done = record(folder, 0)
+    result = folder.trial(done.key).path / "result.json"
+    text = result.read_bytes()
+    result.unlink()
+    update(folder, [done])
+    assert rows(folder.trials_csv) == []
+    result.write_bytes(text)
+    update(folder, [done])
+    assert len(rows(folder.trials_csv)) == 1
+
+
+@pytest.mark.parametrize("name", ["result.json", "metrics.json", "ranks.parquet", "exposure.csv", ""])
+def test_a_part_of_a_finished_trial_that_is_missing_or_changed_is_named(folder: StudyFolder, name: str) -> None:
+    done, others = record(folder, 0), record(folder, 1)
+    trial = folder.trial(done.key)
+    for file in (trial.ranks, trial.exposure):
+        file.write_bytes(b"something")
+    trial.write_result(TrialResult(done.key, "f", {MAP: 0.5}, 0.1, 1.0, {}, 0, {}))
+    assert damaged_trials([done, others]) == {}
+    if name:
+        file = trial.path / name
+        file.write_bytes(file.read_bytes()[:-1])
+        assert damaged_trials([done, others]) == {done.key: f"{name} is damaged"}
+        file.unlink()
+        assert damaged_trials([done, others]) == {done.key: f"{name} is missing"}
+    else:
+        shutil.rmtree(trial.path)
+        assert damaged_trials([done, others]) == {done.key: "its folder is missing"}
+    assert damaged_trials([record(folder, 2, "PRUNED"), record(folder, 3, "FAILED")]) == {}
+
+
+def test_a_trial_of_an_earlier_version_has_no_checksums(folder: StudyFolder) -> None:
+    done = record(folder, 0)
+    (folder.trial(done.key).path / "SHA256SUMS").unlink()
+    assert damaged_trials([done]) == {}
+    (folder.trial(done.key).path / "result.json").write_text('{"key": "cut sh')
+    assert damaged_trials([done]) == {done.key: "result.json is damaged"}

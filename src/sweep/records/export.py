@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.records.cells import as_texts
 from sweep.records.files import replacing_file
 from sweep.records.folder import StudyFolder
-from sweep.records.table import TrialsTable
+from sweep.records.table import TrialsTable, seal_of
 from sweep.records.trial_record import TrialRecord
 
 KNOWN = {
@@ -42,6 +42,8 @@ def export_trials(study: StudyFolder, records: Sequence[TrialRecord], file: Path
         table = Path(folder) / "trials.csv"
         if study.trials_csv.exists():
             shutil.copyfile(study.trials_csv, table)
+            if seal_of(study.trials_csv).exists():
+                shutil.copyfile(seal_of(study.trials_csv), seal_of(table))
         rows = TrialsTable(table).update(records)
         if file.suffix == ".parquet":
             _write_parquet(table, records, draft)

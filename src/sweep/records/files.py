@@ -4,13 +4,16 @@ Content is written under another name beside its place, synchronised to the disk
 run after a crash or a power cut, sees the old content or the new, never half of it.
 """
 
+import errno
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 NAME_BYTES = 100  # of a name that its draft repeats; a name may have 255 bytes with all that is added to it
 
 
@@ -68,7 +71,10 @@ def write_atomically(file: Path, text: str) -> None:
 
 def unwritable(folder: Path) -> str | None:
     """Why no file can be written to a folder, which may have yet to be created; None if one can. Creates nothing."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:  # its name is too long, say
+        return f"no folder can be there ({error.strerror})"
     if not there.is_dir():
         return f"{there} is no folder"
     for path in (there, *(there.glob("study.db*") if there == folder else ())):
@@ -77,6 +83,19 @@ def unwritable(folder: Path) -> str | None:
             return (
                 f"{path} cannot be written to: {'its file system is read-only' if is_read_only else 'no permission'}"
             )
+    return None
+
+
+def make_folder(folder: Path) -> str | None:
+    """Make a folder; why it, or a file in it, cannot be made, or None. Raises OSError if only its disk is full."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        return f"no folder can be made there ({error.strerror})"
     return None
 
 

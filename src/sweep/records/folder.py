@@ -2,12 +2,13 @@
 
 config.yaml  study.db  identity.json  trials.csv  notes.json  tracking.cursor
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
-              result.json}
+              result.json, SHA256SUMS}
 trials/<key>/exposure.csv                                           the batches and rows that training saw
 trials/<key>/validation.csv                                         if there is validation while training
 baselines/<name>-<digest>/{metrics.json, evaluation.json, ranks.parquet}     what needs no training
 
-`result.json` commits a trial: it is written last, and a trial that has one is never run again.
+`result.json` commits a trial: it is written last, and a trial that has one is never run again. `SHA256SUMS` has the
+checksums of all that does not change afterwards.
 """
 
 import hashlib
@@ -15,10 +16,13 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepError
+from sweep.records.checksums import damaged_file, digest_of, write_checksums
 from sweep.records.files import write_atomically
 from sweep.records.values import TrialResult
 from sweep.settings import BASELINES, OF_A_MODEL, UNTOUCHED, Section, Settings
+
+RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -199,20 +203,45 @@ class TrialFolder(ResultFolder):
         write_atomically(self.attempt, text)
 
     def started_ms(self) -> int | None:
-        """When the first attempt began, in unix milliseconds; None if nobody wrote it down."""
+        """When the first attempt began, in unix milliseconds; None if nobody wrote it down, or no one can read it."""
         try:
             return int(json.loads(self.attempt.read_text())["started_ms"])
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def write_result(self, result: TrialResult) -> None:
-        """Write metrics.json and then result.json, each atomically."""
+        """Write metrics.json, the checksums of all that belongs to the result, and then result.json, each
+        atomically."""
         write_atomically(self.metrics, json.dumps(result.metrics, indent=1))
-        write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=1))
+        text = json.dumps(asdict(result), indent=1)
+        files = (self.config, self.metrics, self.details, *sorted(self.path.glob("ranks*.parquet")), self.exposure)
+        digests = {file.name: digest_of(file) for file in files if file.exists()}
+        write_checksums(self.path, {**digests, RESULT: hashlib.sha256(text.encode()).hexdigest()})
+        write_atomically(self.path / RESULT, text)
 
     def read_result(self) -> TrialResult | None:
-        """The committed result, or None while there is none."""
+        """The committed result, or None while there is none. Raises SweepError if it is damaged."""
         try:
-            return TrialResult(**json.loads((self.path / "result.json").read_text()))
+            return TrialResult(**json.loads((self.path / RESULT).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            raise SweepError(
+                f"{self.path / RESULT} is damaged: study.rerun_damaged=true runs the trial again"
+            ) from error
+
+    def damage(self, every_byte: bool = True) -> str | None:
+        """What of a finished trial is missing or not as it was written, such as "ranks.parquet is damaged"; None if
+        all is well. A trial of an earlier version has no checksums: of it only result.json is looked at. Without
+        `every_byte` only that the files are there is."""
+        if not self.path.is_dir():
+            return "its folder is missing"
+        if not (self.path / RESULT).is_file():
+            return f"{RESULT} is missing"
+        problem = damaged_file(self.path, every_byte)
+        if problem is None and every_byte:
+            try:
+                self.read_result()
+            except SweepError:
+                return f"{RESULT} is damaged"
+        return problem

@@ -4,11 +4,14 @@
 
 Only the results of new trials are read, and their rows appended. Every row is one line, so what a kill cut short is
 found at the end of the file and written again. The whole file is rewritten, line by line, when a column is added or a
-row is no longer true (a FAILED trial that was retried); rows that are still true are copied.
+row is no longer true (a FAILED trial that was retried); rows that are still true are copied. Beside it lies the
+checksum of what was written, `.trials.csv.sha256`: a file that anybody else has changed is made anew of the results.
 """
 
 import csv
+import hashlib
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +21,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from sweep.records.cells import as_cell
-from sweep.records.files import replacing_file
-from sweep.records.lines import cut_torn_line
+from sweep.records.files import replacing_file, write_atomically
 from sweep.records.trial_record import TrialRecord
 
 FIRST = ("key", "number", "seed", "state")
@@ -40,13 +42,15 @@ class TrialsTable:
         self.file = file
         self._columns: list[str] = []
         self._rows: dict[str, Identity] | None = None  # by key; None: the file was not read yet
+        self._digest = hashlib.sha256()  # of the file as it was written
+        self._state: tuple[int, ...] = ()  # by which a file is known that nobody has changed since
 
     def update(self, records: Sequence[TrialRecord]) -> int:
         """Make the file hold the finished ones of `records`, which are all trials of the study; how many they are."""
         finished = {record.key: record for record in records if record.state in FINISHED}
         sound = True
-        if self._rows is None:
-            self._rows = {}
+        if self._rows is None or self._state != _state_of(self.file):
+            self._rows, self._columns = {}, []
             sound = self._read()
         paths = {path for record in finished.values() for path in record.parameters}
         columns = _columns(paths, self._columns[len(FIRST) : -len(LAST)])
@@ -62,9 +66,8 @@ class TrialsTable:
     def _read(self) -> bool:
         """Learn the file's columns and rows; whether it is whole but for a last line that was cut short."""
         assert self._rows is not None
-        if not self.file.exists():
+        if not self._is_sealed():
             return False
-        cut_torn_line(self.file)
         sound = True
         with self.file.open("rb") as lines:  # there may be hundreds of megabytes
             header = next(csv.reader([next(lines, b"").decode()]), [])
@@ -90,6 +93,30 @@ class TrialsTable:
                     new.write(_line(row.get(name, "") for name in columns))
                     kept[key] = identity
         self._columns, self._rows = columns, kept
+        with self.file.open("rb") as content:
+            self._digest = hashlib.file_digest(content, "sha256")
+        self._seal()
+
+    def _seal(self) -> None:
+        """Keep the checksum of the file as it is."""
+        self._state = _state_of(self.file)
+        size = self.file.stat().st_size
+        write_atomically(seal_of(self.file), json.dumps({"size": size, "sha256": self._digest.hexdigest()}))
+
+    def _is_sealed(self) -> bool:
+        """Whether the file is what was written; rows that a kill kept from being sealed are cut off."""
+        try:
+            seal = json.loads(seal_of(self.file).read_text(encoding="utf-8"))
+            size, digest = int(seal["size"]), str(seal["sha256"])
+            with self.file.open("rb+") as content:
+                if content.seek(0, os.SEEK_END) > size:
+                    content.truncate(size)
+                content.seek(0)
+                self._digest = hashlib.file_digest(content, "sha256")
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
+        self._state = _state_of(self.file)
+        return self._digest.hexdigest() == digest
 
     def _whole_rows(self) -> Iterator[dict[str, str]]:
         if self._columns:
@@ -103,15 +130,33 @@ class TrialsTable:
         assert self._rows is not None
         for start in range(0, len(records), ROWS_AT_ONCE):
             block = [(record, record.metrics) for record in records[start : start + ROWS_AT_ONCE]]
+            # One whose result is missing has no row yet: the files may come back.
+            block = [(record, metrics) for record, metrics in block if metrics or record.state != "COMPLETE"]
             names = {name for _, metrics in block for name in metrics}
             if not names <= set(self._columns):
                 middle = {*self._columns[len(FIRST) : -len(LAST)], *names}
                 self._rewrite(_columns(paths, middle), lambda *_: True)
-            with self.file.open("a", encoding="utf-8", newline="") as file:
-                file.writelines(_line(_cells(record, metrics, self._columns)) for record, metrics in block)
+            text = "".join(_line(_cells(record, metrics, self._columns)) for record, metrics in block).encode()
+            with self.file.open("ab") as file:
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+            self._digest.update(text)
+            self._seal()
             self._rows |= {record.key: _identity(record) for record, _ in block}
+
+
+def seal_of(file: Path) -> Path:
+    """Where the checksum of a table is kept."""
+    return file.with_name(f".{file.name}.sha256")
+
+
+def _state_of(file: Path) -> tuple[int, ...]:
+    """What tells a file from one that was changed; empty if there is none."""
+    if not file.exists():
+        return ()
+    state = file.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def read_metrics(file: Path, names: Iterable[str]) -> dict[str, dict[str, float]]:

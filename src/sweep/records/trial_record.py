@@ -1,10 +1,13 @@
 """One trial as its study knows it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sweep.records.folder import TrialFolder
 from sweep.records.values import State
+
+MOST_READ = 1000  # trials all of whose files are read to see whether they are damaged
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,12 @@ class TrialRecord:
         """All metrics by key, read anew at every call; empty without a committed result."""
         result = self.folder.read_result() if self.folder and self.state in ("COMPLETE", "PRUNED") else None
         return result.metrics if result else {}
+
+
+def damaged_trials(records: Sequence[TrialRecord]) -> dict[str, str]:
+    """What is missing or damaged of finished trials, by their keys. Of many thousands only that the files are there
+    is looked at: reading all of them would take longer than what is done with them."""
+    complete = [record for record in records if record.state == "COMPLETE" and record.folder is not None]
+    every_byte = len(complete) <= MOST_READ
+    problems = {record.key: record.folder.damage(every_byte) for record in complete if record.folder is not None}
+    return {key: problem for key, problem in problems.items() if problem is not None}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
 from sweep.evaluation.halves import figures_from_ranks, wanted_of
 from sweep.records.folder import ResultFolder, StudyFolder
@@ -65,6 +66,7 @@ def study_answer(
 
     Raises:
         InputError: a file of ranks is damaged.
+        SweepError: the figures of a baseline are.
     """
     half: Half | None = "report" if study is not None and study.selects_on_half else None
     reported = [
@@ -100,7 +102,12 @@ def study_answer(
 def _metrics_of(baseline: ResultFolder, benchmark: str, study: StudySettings | None) -> Mapping[str, float]:
     """All metrics of a baseline; on the half that is reported too. Chance has no ranks, and expects the same of any
     half."""
-    metrics: dict[str, float] = json.loads(baseline.metrics.read_text())
+    try:
+        metrics: dict[str, float] = json.loads(baseline.metrics.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SweepError(
+            f"{baseline.metrics} is damaged: delete its folder, and the next trial that runs makes it again"
+        ) from error
     wanted = {} if study is None else wanted_of(study, benchmark)
     if not wanted:
         return metrics
@@ -110,6 +117,7 @@ def _metrics_of(baseline: ResultFolder, benchmark: str, study: StudySettings | N
 
 
 def _figures(metrics: Sequence[Mapping[str, float]], keys: Iterable[str]) -> dict[str, Spread]:
-    """Figures by their keys from the metrics of each seed; without those that no seed has."""
-    spreads = {key: Spread.of([one[key] for one in metrics if key in one]) for key in keys}
+    """Figures by their keys from the metrics of each seed; without those that a seed lacks, since a figure of fewer
+    seeds would look like one of all."""
+    spreads = {key: Spread.of([one[key] for one in metrics]) for key in keys if all(key in one for one in metrics)}
     return {key: spread for key, spread in spreads.items() if spread is not None}

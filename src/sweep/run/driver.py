@@ -1,12 +1,9 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
-import errno
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from rich.console import Console
 
@@ -26,9 +23,9 @@ from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.launch.registry import make_launcher
 from sweep.model.resolution import resolved
-from sweep.records.files import unwritable
+from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
-from sweep.records.trial_record import TrialRecord
+from sweep.records.trial_record import TrialRecord, damaged_trials
 from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
@@ -48,7 +45,7 @@ from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror
 from sweep.tracking.registry import place_of
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+MOST_NAMED = 5  # trials in a message
 FEWEST_GROUPS = 2  # of a half: one has no variance
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
@@ -76,18 +73,14 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     started = time.monotonic()
     settings = resolved(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
-    if problem := unwritable(folder.path):
-        raise InputError(f"paths.sweeps={settings.paths.sweeps}: {problem}")
+    _refuse_folder(settings, unwritable(folder.path))
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)
     make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
-    with _as_input(settings.paths.sweeps):
-        folder.path.exists()  # which a name that is too long does not even answer
     checked_models(models_of(settings, composer))
     notes = _checked_inputs(settings, folder)
-    with _as_input(settings.paths.sweeps):
-        _make(folder)
+    _refuse_folder(settings, make_folder(folder.path))
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
         settings, composer = _as_begun(store, settings, composer, console)
@@ -111,30 +104,27 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         launcher = make_launcher(staffed.launcher, folder.workers, WORKER)
         complete = StudyRun(staffed, composer, folder, store, launcher, mirror, console).run(command)
         records = store.view.records()
+        _check_finished(records, command)
     _print_results(settings, folder, records, console)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
 
 
-@contextmanager
-def _as_input(sweeps: str) -> Iterator[None]:
-    """Raise InputError for what the system says against the folder of studies, but OSError if its disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        raise InputError(
-            f"paths.sweeps={shortened(sweeps)}: studies cannot be written there ({error.strerror}); "
-            "choose another folder: paths.sweeps=DIR"
-        ) from error
+def _refuse_folder(settings: Settings, problem: str | None) -> None:
+    if problem is not None:
+        raise InputError(f"paths.sweeps={shortened(settings.paths.sweeps)}: {shortened(problem, 300)}")
 
 
-def _make(folder: StudyFolder) -> None:
-    """Make the study's folder, and see that files can be written there. Raises OSError."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=folder.path) as probe:
-        probe.write(b"0")
+def _check_finished(records: Sequence[TrialRecord], command: str) -> None:
+    """Raise SweepError if files of finished trials are missing or damaged: no table says less than it seems to."""
+    damaged = damaged_trials(records)
+    if damaged:
+        shown = "; ".join(f"{key}: {problem}" for key, problem in list(damaged.items())[:MOST_NAMED])
+        more = f"; and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
+        raise SweepError(
+            f"finished trials are damaged, so there is no table ({shown}{more}). Put their files back, or run them "
+            f"again:\n  {command} study.rerun_damaged=true"
+        )
 
 
 def _staffed(settings: Settings) -> Settings:

@@ -16,7 +16,13 @@ SINCE: dict[str, Any] = {
     "report": DEFAULT_REPORT.model_dump(mode="json"),
     "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
     "ratio": {"draw": "independent"},
-    "study": {"near_copies": None, "select_on": "all", "confirm": None, "export_debias": None},
+    "study": {
+        "near_copies": None,
+        "select_on": "all",
+        "confirm": None,
+        "export_debias": None,
+        "rerun_damaged": False,
+    },
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at

@@ -95,6 +95,7 @@ class StudySettings(Section):
     warm_start: StudyName | None
     max_attempts: Positive
     retry_failed: bool
+    rerun_damaged: bool
     baselines: tuple[Baseline, ...]
     export: Literal["best", "all", "none"]
     export_debias: Literal["center", "lir"] | None

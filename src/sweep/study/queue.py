@@ -1,8 +1,10 @@
 """What is to be run and not there yet: it is enqueued as WAITING trials, or adopted from another study."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from sweep.records.trial_record import damaged_trials
 from sweep.records.values import TrialResult
 from sweep.study.constraints import means
 from sweep.study.outcomes import end_trial
@@ -22,7 +24,8 @@ class TrialQueue:
         self._search = search
 
     def fill(self) -> None:
-        """Enqueue what is known beforehand: grid points, new seeds of a search, and FAILED trials to be retried."""
+        """Enqueue what is known beforehand: grid points, new seeds of a search, FAILED trials to be retried, and
+        finished ones whose files are damaged, if those are to be run again."""
         known = self._view.trials()
         for key, point in self._view.wanted.among(known).items():
             if key not in known:
@@ -31,6 +34,10 @@ class TrialQueue:
             for trial in known.values():
                 if trial.state == "FAILED":
                     self._storage.add(trial.point, trial.attempts)
+        if self._view.settings.rerun_damaged:
+            for key in damaged_trials(self._view.records()):
+                shutil.rmtree(self._view.folder.trial(key).path, ignore_errors=True)
+                self._storage.add(known[key].point, known[key].attempts)
 
     def add_seeds(self, search: PointSearch, known: Mapping[str, StoredTrial]) -> None:
         """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed; and when the search

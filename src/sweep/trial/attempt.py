@@ -67,6 +67,8 @@ class TrialRun:
 
     def _committed_result(self) -> TrialResult | None:
         """The result of an earlier attempt that was killed after it had one."""
+        if self.folder.damage() is not None:
+            return None
         result = self.folder.read_result()
         return result if result is not None and has_fingerprint(self.settings, result.fingerprint) else None
 
@@ -78,7 +80,8 @@ class TrialRun:
         handler = logging.FileHandler(self.folder.log)
         handler.setFormatter(WithoutSecrets("%(asctime)s %(message)s"))
         log.addHandler(handler)
-        write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+        if self.committed is None:  # else its checksums have the file as it is
+            write_atomically(self.folder.config, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         try:
             self.folder.begin_attempt(self.claim.attempt, int(time.time() * 1000))
             log.info("attempt %d of %s", self.claim.attempt, self.key)
