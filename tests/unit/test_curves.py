@@ -71,3 +71,15 @@ def test_columns_may_be_added_and_values_need_not_be_numbers(file: Path) -> None
     curve.add(1, {"loss": float("nan")}, 11)
     curve.add(2, {"loss": 0.5, "more": 1.0}, 20)
     assert file.read_text() == "step,loss,more,timestamp_ms\n1,nan,,10\n2,0.5,1.0,20\n"
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"\0", b'"', b"x,y,z", b",,,,", b"nan nan"], ids=repr)
+def test_a_row_that_is_damaged_is_dropped(file: Path, damage: bytes) -> None:
+    add(Curve(file), (1, 0.5, 10))
+    whole = file.read_bytes()
+    file.write_bytes(whole + damage + b"\n")
+    add(Curve(file), (2, 0.25, 20))
+    assert file.read_text() == HEADER + "1,0.5,10\n2,0.25,20\n"
+    file.write_bytes(damage + b"\n" + whole)  # a header that is none
+    add(Curve(file), (2, 0.25, 20))
+    assert file.read_text() == HEADER + "2,0.25,20\n"

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from pyarrow import parquet
 
-from sweep.commands.manage_studies import main
+from sweep.commands.manage_studies import _changed, main
 from sweep.errors import SweepError
 from sweep.launch.driver_lock import driver_of, only_driver
 from sweep.launch.liveness import alive_in, hold, write_status
@@ -235,3 +235,23 @@ def test_export_to_other_files_is_refused(tmp_path: Path, capsys: Printed) -> No
     assert "ends in .csv or .parquet" in capsys.readouterr().err
     assert command("export", "grid", str(tmp_path / "no" / "all.csv"), "--sweeps", str(tmp_path)) == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_one_study_that_cannot_be_read_hides_no_other(tmp_path: Path, capsys: Printed) -> None:
+    make(tmp_path, "good")
+    (tmp_path / "bad").mkdir()
+    for content in (b"a: [1\n", b"\xff\xfe\0", b"study: 7\n", b"", b"a: ${oc.env:NOTHING_OF_THE_KIND}"):
+        (tmp_path / "bad" / "config.yaml").write_bytes(content)
+        assert command("--sweeps", tmp_path) == 0
+        output = capsys.readouterr()
+        assert line_of(output.out, "good")[1] == "stopped"
+        assert output.err.startswith("bad: cannot be read (")
+        assert output.err.count("\n") == 1
+
+
+def test_looking_at_a_study_is_no_change_of_it(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    for file in (folder.config, *folder.path.glob("study.db*")):
+        os.utime(file, (1000, 1000))
+    (folder.path / "study.db-shm").touch()  # as a reader of the log does
+    assert _changed(folder) == 1000

@@ -133,7 +133,9 @@ def _list(sweeps: Path, storage: str | None) -> None:
         try:
             with opened(_folder(sweeps, name), storage) as study:
                 rows.append(_row(study))
-        except SweepError as error:
+        except Exception as error:  # whatever is wrong with one of them, the others are shown
+            if not isinstance(error, SweepError):
+                error = SweepError(f"{type(error).__name__}: {error}")
             unreadable.append(f"{name}: cannot be read ({' '.join(str(error).split())})")
     console().print(studies_table(rows))
     for line in unreadable:
@@ -181,5 +183,7 @@ def _sync(study: Study, tracking: str | None) -> None:
 
 def _changed(folder: StudyFolder) -> float:
     """Unix time of the last sign of life: of its database, or of a worker."""
-    files = [folder.config, folder.trials_csv, *folder.path.glob("study.db*"), *folder.workers.glob("*.json")]
+    # Not the log's index, study.db-shm: whoever reads touches it.
+    databases = [folder.database, folder.path / "study.db-wal"]
+    files = [folder.config, folder.trials_csv, *databases, *folder.workers.glob("*.json")]
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)

@@ -1,6 +1,7 @@
 """What a reader should know of a study's data, found once and kept in its folder."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import combinations
@@ -78,9 +79,10 @@ def study_notes(
     parts = [part.fingerprint() for part in (settings.data, settings.evaluation, settings.languages)]
     fingerprint = sha256(f"{threshold}{''.join(parts)}".encode()).hexdigest()
     if folder.notes.exists():
-        kept = json.loads(folder.notes.read_text())
-        if kept["fingerprint"] == fingerprint:
-            return StudyNotes(fingerprint, tuple(kept.get("copies", kept["lines"])), remarks)
+        with suppress(ValueError, LookupError, TypeError):  # damaged: counted anew
+            kept = json.loads(folder.notes.read_text())
+            if kept["fingerprint"] == fingerprint:
+                return StudyNotes(fingerprint, tuple(kept.get("copies", kept["lines"])), remarks)
     if threshold is None:
         return StudyNotes(fingerprint, (), remarks)
     lines = (copies.sentence(benchmark.name, threshold) for copies in near_copies(training, benchmark, threshold))

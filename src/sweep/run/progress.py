@@ -49,7 +49,7 @@ class Display(Protocol):
 def display(console: Console, name: str, done: int, target: int) -> Display:
     """Bars if the console is a terminal, else plain lines."""
     left = TimeLeft(done, target)
-    return Bars(console, name, target, left) if console.is_terminal else Lines(console, target, left)
+    return Bars(console, name, done, target, left) if console.is_terminal else Lines(console, target, left)
 
 
 def _part(statuses: Sequence[Status]) -> float:
@@ -60,7 +60,7 @@ def _part(statuses: Sequence[Status]) -> float:
 class Bars:
     """One bar for the trials of the study, and one a worker for the steps of its trial."""
 
-    def __init__(self, console: Console, name: str, target: int, left: TimeLeft) -> None:
+    def __init__(self, console: Console, name: str, done: int, target: int, left: TimeLeft) -> None:
         self._left = left
         self._progress = Progress(
             PlainColumn("{task.description}"),
@@ -70,7 +70,7 @@ class Bars:
             TimeElapsedColumn(),
             console=console,
         )
-        self._trials = self._progress.add_task(f"{name}: trials", total=target, note="")
+        self._trials = self._progress.add_task(f"{name}: trials", completed=done, total=target, note="")
         self._workers: list[TaskID] = []
         self._keys: list[str] = []
 

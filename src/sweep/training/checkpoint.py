@@ -8,6 +8,7 @@ of the best validation is kept, too, where it is needed in the end.
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -27,6 +28,7 @@ from sweep.training.random_state import RandomState, seed_rank
 
 KEPT = 2
 MANIFEST = "manifest.json"
+CHECKPOINT = re.compile(r"step-[0-9]+\.[0-9]+")  # step and attempt; what else somebody puts there is none
 
 
 class Checkpoints:
@@ -95,7 +97,8 @@ class Checkpoints:
 
     def _committed(self) -> list[Path]:
         """Those of this attempt and of earlier ones, by step and then by attempt."""
-        folders = [folder for folder in self._folder.glob("step-*") if _attempt_of(folder) <= self._attempt]
+        named = [folder for folder in self._folder.glob("step-*") if CHECKPOINT.fullmatch(folder.name)]
+        folders = [folder for folder in named if _attempt_of(folder) <= self._attempt]
         return sorted(folders, key=lambda folder: (_step_of(folder), _attempt_of(folder)))
 
     def newest(self, step: int | None = None) -> tuple[Path | None, list[str]]:

@@ -5,6 +5,7 @@ import io
 import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sweep.evaluation.validation import Validation
 from sweep.records.files import write_atomically
@@ -21,7 +22,7 @@ class Curve:
     A training that goes on from a checkpoint reaches steps again. With the same values their rows stay as they are,
     timestamps included, so on a CPU a resumed trial leaves the rows of an uninterrupted one. With other values
     (another device, another number of ranks) these rows and all after them are of a training that is no more: they
-    are dropped.
+    are dropped. So is a row that is damaged, and a whole file that is: a curve is no figure, and keeps no trial back.
     """
 
     def __init__(self, file: Path) -> None:
@@ -29,21 +30,25 @@ class Curve:
         cut_torn_line(file)
         self._rows: dict[int, Cells] = {}  # by step, in increasing order
         self._columns: list[str] = []
+        self._is_damaged = False
         written = self._read()
         for cells in written:
             self._drop_from(int(cells["step"]))
             self._rows[int(cells["step"])] = cells
         self._size = file.stat().st_size if file.exists() else 0
-        if len(written) != len(self._rows):
+        if len(written) != len(self._rows) or self._is_damaged:
             self._rewrite()
 
     def _read(self) -> list[Cells]:
         if not self._file.exists():
             return []
-        with self._file.open(newline="", encoding="utf-8") as lines:
-            rows = csv.DictReader(lines)
+        with self._file.open(newline="", encoding="utf-8", errors="replace") as lines:
+            rows = csv.DictReader(line.replace("\0", "\ufffd") for line in lines)
             self._columns = list(rows.fieldnames or ())
-            return [{name: text for name, text in row.items() if text} for row in rows]
+            every = list(rows)
+        whole = [row for row in every if _is_whole(row)]
+        self._is_damaged = len(whole) < len(every)
+        return [{name: text for name, text in row.items() if text} for row in whole]
 
     def add(self, step: int, values: Mapping[str, float], timestamp_ms: int) -> None:
         """Keep the values of a step (counted from 1)."""
@@ -82,6 +87,16 @@ class Curve:
         rows = [[cells.get(name, "") for name in self._columns] for cells in self._rows.values()]
         write_atomically(self._file, "".join(f"{_line(cells)}\n" for cells in (self._columns, *rows)))
         self._size = self._file.stat().st_size
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    """Whether a row was written by a curve: all of its cells are numbers, and as many as there are columns."""
+    try:
+        int(row["step"]), int(row["timestamp_ms"])
+        [float(text) for text in row.values() if text]
+    except (KeyError, ValueError, TypeError):
+        return False
+    return True
 
 
 def _values(cells: Cells) -> Cells:
