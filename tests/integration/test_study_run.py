@@ -277,3 +277,20 @@ def test_bad_data_stops_the_study_before_it_starts(sweep: Sweep, tmp_path: Path)
     assert "no language 'xx'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "sweeps").exists()
+
+
+def test_no_table_is_made_of_a_trial_that_is_damaged(sweep: Sweep, tmp_path: Path) -> None:
+    study = (*TINY, "tracking=json_lines", "study.export=none")
+    assert sweep(*study).returncode == 0
+    folder = StudyFolder(tmp_path / "sweeps/tiny").trial("ratio.monolingual=1,seed=0")
+    whole = folder.ranks.read_bytes()
+    folder.ranks.write_bytes(whole[:-1])
+    refused = sweep(*study)
+    assert refused.returncode == 1
+    assert "ratio.monolingual=1,seed=0: ranks.parquet is damaged" in refused.stderr
+    assert "study.rerun_damaged=true" in refused.stderr
+    assert "mono mAP" not in refused.stdout
+    again = sweep(*study, "study.rerun_damaged=true")
+    assert again.returncode == 0
+    assert folder.ranks.read_bytes() == whole
+    assert "mono mAP" in again.stdout
