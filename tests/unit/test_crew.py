@@ -16,6 +16,7 @@ from sweep.launch.devices import devices_of_workers, visible_devices
 from sweep.launch.environment import rank_environment, threads_of_rank
 from sweep.launch.failures import first_reason, take_failures, write_failure
 from sweep.launch.interruption import Interruption
+from sweep.launch.liveness import LockFiles
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher, WorkerHandle
 from sweep.run.progress import Lines, TimeLeft, display
@@ -278,3 +279,16 @@ def test_time_left_counts_the_shares_of_all_running_trials(monkeypatch: pytest.M
     clock[0] = 30.0
     assert left.text(done=2, part=0.05) == "…"
     assert left.text(done=4, part=1.0) == "50 s"
+
+
+def test_a_lock_file_that_somebody_deleted_is_noticed(tmp_path: Path) -> None:
+    locks, files = LockFiles(), [tmp_path / "driver.lock", tmp_path / "w.lock"]
+    assert locks.first_deleted(files) is None  # not there yet
+    for file in files:
+        file.touch()
+    assert locks.first_deleted(files) is None
+    files[0].unlink()
+    assert locks.first_deleted(files) == files[0]
+    (tmp_path / "other").touch()  # keeps the number of the file's node
+    files[0].touch()
+    assert locks.first_deleted(files) == files[0]

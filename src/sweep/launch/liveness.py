@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,24 @@ def held(file: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+class LockFiles:
+    """Notices that somebody deletes lock files under those who hold them: a new file of the same name would be free,
+    and whoever asks would take the living for dead."""
+
+    def __init__(self) -> None:
+        self._inodes: dict[Path, int] = {}
+
+    def first_deleted(self, files: Iterable[Path]) -> Path | None:
+        """The first of these files that was there at an earlier call, and is gone or another one."""
+        for file in files:
+            inode = file.stat().st_ino if file.exists() else None
+            if file in self._inodes and inode != self._inodes[file]:
+                return file
+            if inode is not None:
+                self._inodes[file] = inode
+        return None
 
 
 def alive_in(workers: Path) -> Callable[[str], bool]:

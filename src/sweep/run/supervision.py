@@ -12,7 +12,7 @@ from sweep.errors import DatabaseUnusable, Interrupted, SweepError
 from sweep.launch.crew import PATIENCE_S, Crew, Member
 from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, first_reason, take_failures
 from sweep.launch.interruption import Interruption
-from sweep.launch.liveness import new_worker
+from sweep.launch.liveness import LockFiles, new_worker
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
@@ -62,6 +62,7 @@ class StudyRun:
         self._silent: set[str] = set()
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
         self._stillborn = 0
+        self._locks = LockFiles()
         self._looked_at = time.monotonic()  # for abandoned trials
 
     def run(self, command: str) -> bool:
@@ -138,8 +139,18 @@ class StudyRun:
                     self._staff(remaining, looks)
                 if not self._crew.members:
                     return
+                self._check_locks()
                 self._show(shown)
                 self._rest((time.monotonic() - began) / COUNTING_SHARE, interruption)
+
+    def _check_locks(self) -> None:
+        """Raise SweepError if the locks of this run or its workers are gone: else trials change hands for ever."""
+        workers = [self.folder.workers / f"{member.order.worker}.lock" for member in self._crew.members]
+        if deleted := self._locks.first_deleted([self.folder.driver_lock, *workers]):
+            raise SweepError(
+                f"{deleted} was deleted while the study ran, and only with it is a worker known to live; its workers "
+                "were ended, and the same command goes on with their trials"
+            )
 
     def _hear(self, interruption: Interruption) -> None:
         """Ask the workers, once, to stop if the user asks for it."""
