@@ -180,7 +180,7 @@ def _print(evaluation: "Evaluation", questions: int, passages: int, remarks: tup
         table.add_row(f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits))
     out.print(table)
     for note in (*remarks, *evaluation.notes()):
-        out.print(note)
+        out.print(note, soft_wrap=True)
 
 
 def _figure(value: float | None, digits: int) -> str:
