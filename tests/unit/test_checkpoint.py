@@ -8,7 +8,9 @@ import torch
 from tests.unit.test_training import prepared
 
 from sweep.errors import Fenced
+from sweep.training.checkpoint import Checkpoints
 from sweep.training.watch import TrainingPoint, Watch
+from sweep.trial.pipeline import make_accelerator
 
 STEPS = ("train.steps=9", "model.dropout=0.1", "train.checkpoint_steps=3", "train.log_every=2")
 
@@ -114,3 +116,9 @@ def test_an_attempt_that_lost_its_trial_commits_nothing(cache: Path, tmp_path: P
     with pytest.raises(Fenced, match="taken this trial over"):
         woken.run(Watch())
     assert [folder.name for folder in tmp_path.iterdir()] == ["step-00000003.1"]
+
+
+@pytest.mark.parametrize("name", ["step-zzz", "step-", "step-5", "step-00000005.x", "step-00000005.1.old"])
+def test_a_folder_of_somebody_else_is_no_checkpoint(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    assert Checkpoints(tmp_path, "a training", make_accelerator()).newest() == (None, [])
