@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -11,15 +12,32 @@ from typing import NoReturn
 from rich.console import Console
 
 from sweep import __version__
-from sweep.errors import SweepError
+from sweep.errors import SweepError, shortened
 from sweep.launch.interruption import SIGNALS
 from sweep.records.surroundings import fault_of_surroundings
 from sweep.report.plain_console import PlainConsole, say
+from sweep.settings.secrets import redact
+from sweep.settings.wording import excerpt, suggestion
+
+LONGEST_MESSAGE = 2000  # characters; what is longer quotes what was given
+_OPTIONS = ("--cfg", "--config-dir", "--traceback", "--version", "--help", "--list-metrics", "--markdown")
+
+
+class Arguments(argparse.ArgumentParser):
+    """A parser whose errors say what to write instead."""
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse. Raises SystemExit(2)."""
+        first = message.removeprefix("unrecognized arguments: ").split(" ")[0]
+        fix = suggestion(first.partition("=")[0], _OPTIONS) if first.startswith("-") else ""
+        if not fix and first.startswith("-") and "=" in first:
+            fix = f"; settings have no dashes before them: write {shlex.quote(excerpt(first.lstrip('-')))}"
+        self.exit(2, f"error: {excerpt(message)}{fix or f'; {self.prog} --help tells what there is'}\n")
 
 
 def arguments(program: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """A parser of `[options] [group=choice | key=value ...]`."""
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog=program,
         description=description,
         epilog=epilog,
@@ -80,7 +98,7 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
     except SweepError as error:
         if show_traceback:
             say(traceback.format_exc().rstrip(), sys.stderr)
-        say(f"{'' if error.exit_status == 130 else 'error: '}{error}", sys.stderr)
+        say(f"{'' if error.exit_status == 130 else 'error: '}{_message(str(error))}", sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -92,8 +110,12 @@ def run(command: Callable[[], int], show_traceback: bool) -> int:
         fault = fault_of_surroundings(error)
         if fault is None or show_traceback:
             raise
-        say(f"error: {fault}", sys.stderr)
+        say(f"error: {_message(str(fault))}", sys.stderr)
         return SweepError.exit_status
+
+
+def _message(text: str) -> str:
+    return shortened(redact(text), LONGEST_MESSAGE)
 
 
 def exit_with(main: Callable[[], int]) -> NoReturn:

@@ -8,10 +8,23 @@ from typing import Annotated, Any, ClassVar
 from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from sweep.errors import shortened
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+
+def matching(pattern: str, meaning: str) -> AfterValidator:
+    """Texts that match a pattern as a whole; a message has its meaning, in words, in its place."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text):
+            return text
+        raise PydanticCustomError("pattern", "{meaning}", {"meaning": meaning})
+
+    return AfterValidator(check)
+
+
+Language = Annotated[str, matching("[a-z]{2,3}", "a language code, of two or three small letters, such as en or ceb")]
 
 
 Positive = Annotated[int, Field(ge=1)]
@@ -20,7 +33,10 @@ Positive = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[
+    str,
+    matching("[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, '.', '_', '-', the first a letter or digit"),
+]
 
 
 LONGEST_NAME = 200  # bytes of a folder's name, with room for what is written beside it

@@ -17,12 +17,15 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from yaml import YAMLError
 
 from sweep.errors import InputError
-from sweep.settings.explain import explain_override, one_line
+from sweep.settings.explain import explain_file, explain_override, one_line
 from sweep.settings.overrides import assignment, check_choices, parsed, refuse_passwords, with_text, without_space
+from sweep.settings.references import explain_grammar, resolve
 from sweep.settings.secrets import redacted_leaves, without_passwords
+from sweep.settings.syntax import LONGEST_KEY, explain_syntax
 from sweep.settings.tree import config_folder, group_options
 
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
@@ -58,7 +61,7 @@ class Composer:
             for path, value in values.items():  # as Hydra does it, after all choices of groups
                 OmegaConf.update(config, path, value, merge=True)
             written = OmegaConf.to_container(config)
-            OmegaConf.resolve(config)
+            resolve(config)
             if study is not None:  # which stays what it is, whatever it refers to is in this point
                 config.study = study
         return config, written
@@ -85,7 +88,7 @@ class Composer:
             if space:
                 config.study.space = space[-1]
             resolved = deepcopy(config)
-            OmegaConf.resolve(resolved)
+            resolve(resolved)
             self._kept[choices] = config, resolved.get("study")
         return self._kept[choices]
 
@@ -104,7 +107,11 @@ class Composer:
         return without_passwords(str(resolved if "${" in _ENVIRONMENT.sub("", str(written)) else written))
 
     def _parsed(self, more: Sequence[str] = ()) -> list[Override]:
-        return parsed([*self.overrides, *more])
+        overrides = parsed([*self.overrides, *more])
+        for override in overrides:
+            if not 0 < len(override.key_or_group) <= LONGEST_KEY:
+                raise InputError(explain_syntax(str(override.input_line)))
+        return overrides
 
     @contextmanager
     def _explained(self, assignments: Sequence[str]) -> Iterator[None]:
@@ -112,8 +119,14 @@ class Composer:
         try:
             yield
         except OverrideParseException as error:
-            raise InputError(f"cannot read the override '{error.override}': {one_line(error)}") from error
+            raise InputError(explain_syntax(str(error.override))) from error
+        except GrammarParseError as error:
+            raise InputError(explain_grammar(error)) from error
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise InputError(explain_file(error, self.config_dir)) from error
         except (HydraException, OmegaConfBaseException) as error:
+            if isinstance(error.__cause__, GrammarParseError):
+                raise InputError(explain_grammar(error.__cause__)) from error
             overrides = self._parsed(assignments)
             lines = (explain_override(override, overrides, self._groups, self.config_name) for override in overrides)
             raise InputError(next(filter(None, lines), one_line(error))) from error

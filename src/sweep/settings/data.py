@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sweep.settings.base import Language, Name, Positive, Probability, Section, Tiers
+from sweep.settings.base import Language, Name, Positive, Probability, Section, Tiers, matching
 
 Twins = Literal["judged", "merge", "keep"]
 Debias = Literal["center", "shift", "lir"]
@@ -56,15 +56,15 @@ class HttpOrigin(Section):
     """One file a language, `<url><language>.json`, with its SHA-256 (hex)."""
 
     kind: Literal["http"]
-    url: Annotated[str, Field(pattern=r"^https?://.*/$")]
-    sha256: dict[Language, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    url: Annotated[str, matching("https?://.*/", "a URL that begins with https:// and ends in /")]
+    sha256: dict[Language, Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]]
 
 
 class HubRepository(Section):
     """A data set on the Hugging Face hub at a pinned commit; `files` are patterns with {language} and {split}."""
 
-    repository: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    repository: Annotated[str, matching("[^/]+/[^/]+", "OWNER/NAME")]
+    revision: Annotated[str, matching("[0-9a-f]{40}", "a commit, of 40 hex digits")]
     files: Annotated[tuple[str, ...], Field(min_length=1)]
 
 

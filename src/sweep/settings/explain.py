@@ -1,21 +1,32 @@
 """What is wrong with an override, in one line that names the key and what is allowed in its place."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from sweep.settings import Settings
+from sweep.settings.sections import kinds_with
 from sweep.settings.tree import config_folder
+from sweep.settings.wording import excerpt, listed, nearest
 
 
 def one_line(error: Exception) -> str:
-    """Hydra's message without its line breaks and its link."""
-    return " ".join(str(error).split()).split(" See https://hydra.cc")[0]
+    """Hydra's message without its line breaks, its link and its folders."""
+    return " ".join(str(error).split()).split(" See https://hydra.cc")[0].split(" Config search path:")[0]
+
+
+def explain_file(error: YAMLError | UnicodeDecodeError, config_dir: str | None) -> str:
+    """What is wrong with a file of the user's own groups and experiments."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"a file of --config-dir {config_dir} is not YAML in UTF-8"
+    return f"{mark.name}, line {mark.line + 1}: not YAML that can be read ({getattr(error, 'problem', error)})"
 
 
 def explain_override(
@@ -23,13 +34,11 @@ def explain_override(
 ) -> str | None:
     """What is wrong with one of the overrides, or None if it is another that is wrong."""
     key = override.key_or_group
-    if key in groups:
-        chosen = override.value()
-        if isinstance(chosen, str) and chosen not in groups[key]:
-            return f"{key}={chosen}: no such choice; {key} is one of: {', '.join(groups[key])}"
-    if override.is_add() or override.is_delete():
+    if key in groups and override.is_add() and sum(other.key_or_group == key for other in among) > 1:
+        return f"{key} is chosen twice: write one +{key}=NAME"
+    if override.is_delete() or override.is_force_add():
         return None
-    if key == "experiment":
+    if key == "experiment" and not override.is_add():
         return f"write +experiment={override.value()} (with a plus sign): an experiment is added to the defaults"
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
@@ -37,7 +46,24 @@ def explain_override(
             config = compose(config_name, overrides=choices)
         except (HydraException, OmegaConfBaseException):
             return None
-    return unknown_key(key, config)
+    if override.is_add():
+        present = key not in groups and unknown_key(key, config) is None
+        return (
+            f"{key} exists already: write {str(override.input_line).lstrip('+')}, without a plus sign" * present
+            or None
+        )
+    return unknown_key(key, config) or _other_kind(override, config)
+
+
+def _other_kind(override: Override, config: DictConfig) -> str | None:
+    """A list in the place of a section, or a section in that of a list."""
+    now = OmegaConf.select(config, override.key_or_group)
+    value = override.value()
+    if isinstance(now, DictConfig) and not isinstance(value, dict):
+        return f"{excerpt(str(override.input_line))}: must be a section, {{key: value}}; its keys: {listed(now)}"
+    if isinstance(now, ListConfig) and isinstance(value, dict):
+        return f"{excerpt(str(override.input_line))}: must be a list, such as [{next(iter(value), '')}]"
+    return None
 
 
 def unknown_key(key: str, config: DictConfig) -> str | None:
@@ -45,13 +71,29 @@ def unknown_key(key: str, config: DictConfig) -> str | None:
     node: Any = config
     parts = key.split(".")
     for depth, part in enumerate(parts):
+        before = ".".join(parts[:depth])
         if not isinstance(node, DictConfig):
-            return f"unknown key '{key}': '{'.'.join(parts[:depth])}' is a value, not a section"
+            return f"unknown key '{excerpt(key)}': '{before}' is a value, not a section"
         allowed = [str(name) for name in node]
         if part not in allowed:
-            where = ".".join(parts[:depth]) or "the configuration"
-            close = difflib.get_close_matches(part, allowed, n=1)
-            hint = f"; did you mean '{'.'.join([*parts[:depth], close[0]])}'?" if close else "."
-            return f"unknown key '{key}'{hint} Keys of {where}: {', '.join(allowed)}"
-        node = None if OmegaConf.is_missing(node, part) else node[part]
+            meant = _meant(parts, depth, node, config)
+            if meant:
+                return f"unknown key '{excerpt(key)}'; did you mean {meant}?"
+            kinds = kinds_with(Settings, parts) if depth == 1 else []
+            if kinds:
+                return f"unknown key '{key}': only {before} of kind {' or '.join(kinds)} has it; choose {before}=NAME"
+            return f"unknown key '{excerpt(key)}'. Keys of {before or 'the configuration'}: {listed(allowed)}"
+        node = None if OmegaConf.is_missing(node, part) or OmegaConf.is_interpolation(node, part) else node[part]
     return None
+
+
+def _meant(parts: Sequence[str], depth: int, node: DictConfig, config: DictConfig) -> str | None:
+    """The whole key that was probably meant: a neighbour that looks alike, or the same name in another section."""
+    close = nearest(parts[depth], node)
+    if close is not None:
+        whole = [*parts[:depth], close, *parts[depth + 1 :]]
+        exists = unknown_key(".".join(whole), config) is None
+        return f"'{'.'.join(whole if exists else whole[: depth + 1])}'"
+    sections = [section for section in map(str, config) if isinstance(config.get(section), DictConfig)]
+    elsewhere = [f"'{section}.{parts[-1]}'" for section in sections if parts[-1] in config[section]]
+    return " or ".join(elsewhere[:3]) if depth == 0 and elsewhere else None

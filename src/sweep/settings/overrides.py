@@ -1,6 +1,5 @@
 """Overrides of the command line: values as Hydra reads them, and what is refused before Hydra sees it."""
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -9,8 +8,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from sweep.errors import InputError, shortened
+from sweep.errors import InputError
 from sweep.settings.secrets import without_passwords
+from sweep.settings.wording import excerpt, listed, suggestion
 
 # What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
 _TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
@@ -53,12 +53,11 @@ def check_choices(overrides: Sequence[Override], groups: Mapping[str, Sequence[s
         chosen = value if isinstance(value, list) else [value]
         if isinstance(value, dict) or set(map(str, chosen)) <= set(groups[group]):
             continue
-        close = difflib.get_close_matches(str(value), groups[group], n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = suggestion(str(value), groups[group])
         if isinstance(value, (int, float)):
             hint = f"; a value of it is set by its key, as in {group}.KEY={value}"
         raise InputError(
-            f"{group}={shortened(str(value))}: no such choice; {group} is one of: {', '.join(groups[group])}{hint}"
+            f"{group}={excerpt(str(value))}: no such choice; {group} is one of: {listed(groups[group])}{hint}"
         )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sweep.settings.base import Positive, Probability, Section
+from sweep.settings.base import Positive, Probability, Section, matching
 
 AUTO: Literal["auto"] = "auto"  # what the model's own folder says
 POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len", "weightedmean", "lasttoken")
@@ -182,12 +182,18 @@ class ValidationSettings(Section):
     groups: Positive
 
 
+_STOPS_BY = matching(
+    "validation/((mono|cross|pooled)/map|pooled/alignment_consistency)(/.*)?",
+    "validation/mono/map, validation/cross/map, validation/pooled/map or validation/pooled/alignment_consistency",
+)
+
+
 class EarlyStoppingSettings(Section):
     """Training ends when `metric` has not grown by more than `min_delta` in `patience` validations (null: it never
     does); then, and at the regular end, the weights of the best validation are taken."""
 
     patience: Positive | None
-    metric: Annotated[str, Field(pattern=r"^validation/((mono|cross|pooled)/map|pooled/alignment_consistency)(/|$)")]
+    metric: Annotated[str, _STOPS_BY]
     min_delta: Annotated[float, Field(ge=0)]
 
 

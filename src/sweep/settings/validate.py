@@ -1,7 +1,7 @@
 """Typed settings from a composed configuration, and one line for every key that is wrong."""
 
 import json
-import re
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,7 +10,11 @@ from pydantic import ValidationError
 from sweep.errors import InputError
 from sweep.settings import Section, flattened
 from sweep.settings.secrets import redacted_leaves
+from sweep.settings.tree import group_options
+from sweep.settings.wording import listed
+from sweep.settings.wrong_value import Wrong, of_details
 
+MOST = 4  # wrong keys that are named at a time
 SettingsType = TypeVar("SettingsType", bound=Section)
 
 
@@ -31,7 +35,11 @@ def validated_plain(plain: Any, into: type[SettingsType]) -> SettingsType:
     except ValidationError as error:
         # A list whose item is wrong is reported a second time as too short: noise.
         details = [detail for detail in error.errors() if detail["type"] != "too_short"] or error.errors()
-        raise InputError("; ".join(map(_problem, details))) from error
+        problems = of_details(details, plain, into)
+        lines = [problem.line() for problem in problems]
+        if len(lines) > MOST:
+            lines[MOST:] = [f"and {len(lines) - MOST} more"]
+        raise InputError(_half_changed(problems) or "; ".join(lines)) from error
     for path, value in flattened(settings.model_dump(mode="json")).items():
         if redacted_leaves({path: value}) != {path: value}:
             raise InputError(
@@ -41,19 +49,13 @@ def validated_plain(plain: Any, into: type[SettingsType]) -> SettingsType:
     return settings
 
 
-def _problem(detail: Any) -> str:
-    """One pydantic error as '<key>: <what is allowed>, not <value>'."""
-    location = [str(part) for part in detail["loc"]]
-    # A tagged union puts its tag into the location: data.cldr.records -> data.records.
-    for section in ("data", "evaluation", "model", "tracking", "launcher"):
-        if len(location) > 1 and location[0] == section:
-            location = [section, *location[2:]]
-    key = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key '{key}'"
-    if detail["type"] == "value_error":
-        return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
-    if detail["type"] == "missing":
-        return f"{key} is missing"
-    wanted = re.sub(r"^(Input|String|Tuple|Dictionary) should ", "", str(detail["msg"])).replace("be a valid", "be a")
-    return f"{key}={detail['input']!r}: must {wanted}"
+def _half_changed(problems: Sequence[Wrong]) -> str | None:
+    """What to do where keys of one kind of a section have met the name of another kind."""
+    missing, unknown = (
+        {one.path[0] for one in problems if one.type == type and len(one.path) == 2 and "kind" in one.siblings()}
+        for type in ("missing", "extra_forbidden")
+    )
+    for name in missing & unknown & set(group_options()):
+        choices = listed(group_options()[str(name)])
+        return f"the keys of {name} are not those of its kind: choose a whole section with {name}=NAME: {choices}"
+    return None
