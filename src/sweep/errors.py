@@ -1,5 +1,10 @@
 """Errors that are meant for the user: one clear message that names the thing and the fix."""
 
+import errno
+
+OUT_OF_MEMORY = "out of memory; launcher.workers=1, a shorter model.max_passage_tokens or a smaller model needs less"
+ALLOCATION_FAILED = ("can't allocate memory", "cannot allocate memory", "out of memory", "std::bad_alloc")
+
 
 class SweepError(Exception):
     """Something the user can act on; printed without a traceback. Ends the command with `exit_status`."""
@@ -46,3 +51,13 @@ def shortened(text: str, length: int = QUOTED) -> str:
     """What a message quotes, cut in the middle if it is long."""
     half = (length - 1) // 2
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or what it came from, says that there was no memory left, whichever library it is of."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    text = str(error).lower()
+    if type(error).__name__ == "OutOfMemoryError" or any(words in text for words in ALLOCATION_FAILED):
+        return True
+    return error.__cause__ is not None and is_out_of_memory(error.__cause__)

@@ -53,6 +53,7 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
         "kind": "hf",
         "path": str(path),
         "revision": None,
+        "trust_remote_code": False,
         "dropout": None,
         "restrict_vocabulary": False,
         "lora": None,

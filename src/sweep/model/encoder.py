@@ -175,7 +175,15 @@ class Retriever:
         if not texts:
             return WholeTokenized([], [])
         encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
-        return WholeTokenized(encoded["input_ids"], [bool(encoding.overflowing) for encoding in encoded.encodings])
+        # An encoder takes at least one token, and not every tokenizer adds some to a text that has none.
+        ids = [sequence or [self._stand_in] for sequence in encoded["input_ids"]]
+        return WholeTokenized(ids, [bool(encoding.overflowing) for encoding in encoded.encodings])
+
+    @property
+    def _stand_in(self) -> int:
+        """A token for a text without any: the unknown one, or else one that is in no text."""
+        known = self.tokenizer.unk_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+        return int(next(token for token in known if token is not None))
 
     def places(self, ids: Sequence[TokenArray]) -> list[TokenArray]:
         """Token ids of the full vocabulary as rows of the word embeddings."""

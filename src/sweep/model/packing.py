@@ -39,8 +39,10 @@ class PackedBatch(NamedTuple):
 
 
 def can_pack(backbone: Any) -> bool:
-    """Whether this architecture can take packed batches."""
-    return backbone.config.model_type in PACKING_ARCHITECTURES
+    """Whether this architecture can take packed batches: as transformers has it, each token seeing all others."""
+    is_own = type(backbone).__module__.startswith("transformers.")  # not a model's own code of the same name
+    reads_forwards = getattr(backbone.config, "is_decoder", False)
+    return is_own and not reads_forwards and backbone.config.model_type in PACKING_ARCHITECTURES
 
 
 def pack(

@@ -1,20 +1,21 @@
 """A pretrained encoder from a Hugging Face folder or hub name."""
 
+import errno
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
-from sweep.errors import InputError
+from sweep.errors import OUT_OF_MEMORY, InputError, SweepError, is_out_of_memory
 from sweep.model.encoder import Encoder, Retriever
 from sweep.model.head import Head
 from sweep.model.lora import check_peft
+from sweep.model.requirements import auto_class, check_before_loading, check_parts, refuse_unasked_code, source
 from sweep.model.resolution import head_weights, resolved_model
 from sweep.model.sentence_transformers_folder import read_folder
 from sweep.model.tokenizer import lower_cased
@@ -24,8 +25,7 @@ from sweep.settings import HfModel
 logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
-# A wrong name or no network, a file that is no JSON or lacks a key, damaged weights, weights of another shape.
-LOAD_ERRORS = (OSError, ValueError, KeyError, SafetensorError, RuntimeError)
+FAULTS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 
 # What the architectures call the dropout of hidden states and of attention weights.
 DROPOUT_NAMES = (
@@ -34,6 +34,7 @@ DROPOUT_NAMES = (
     "attention_dropout",
     "embedding_dropout",
     "mlp_dropout",
+    "dropout_rate",
     "dropout",
 )
 
@@ -57,24 +58,24 @@ class Pretrained:
 
 def load_pretrained(settings: HfModel) -> Retriever:
     """Any `AutoModel` encoder, weights in float32. Raises InputError naming `model.path`."""
-    check_pretrained(settings)
-    settings = cast(HfModel, resolved_model(settings))
     try:
-        config = AutoConfig.from_pretrained(settings.path, revision=settings.revision)
+        _find(settings)
+        refuse_unasked_code(settings)
+        settings = cast(HfModel, resolved_model(settings))
+        config = AutoConfig.from_pretrained(settings.path, **source(settings))
         for name in DROPOUT_NAMES:
             if settings.dropout is not None and hasattr(config, name):
                 setattr(config, name, settings.dropout)
-        tokenizer = AutoTokenizer.from_pretrained(settings.path, revision=settings.revision)
-        backbone, report = AutoModel.from_pretrained(
-            settings.path, revision=settings.revision, config=config, dtype=torch.float32, output_loading_info=True
+        tokenizer = AutoTokenizer.from_pretrained(settings.path, **source(settings))
+        backbone, report = auto_class(config).from_pretrained(
+            settings.path, **source(settings), config=config, dtype=torch.float32, output_loading_info=True
         )
-    except LOAD_ERRORS as error:
+        check_parts(settings, tokenizer, backbone)
+    except SweepError:
+        raise
+    except Exception as error:
         raise _cannot_load(settings, error) from error
-    if not tokenizer.is_fast:
-        raise InputError(f"model.path={settings.path}: its tokenizer has no tokenizer.json, which is needed here")
-    if tokenizer.pad_token_id is None:
-        raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
-    _check_lengths(settings, config)
+    tokenizer.padding_side = "right"  # as batches are padded here: an exported copy must not do it otherwise
     pools = settings.pooling == "pooler"
     if pools and getattr(backbone, "pooler", None) is None:
         raise InputError(f"model.pooling=pooler: {settings.path} has no pooler; choose mean or cls")
@@ -99,22 +100,11 @@ def _load_head(settings: HfModel) -> Head:
                 file = head_weights(settings, layer.folder)
                 safe = file.suffix == ".safetensors"
                 module.load_state_dict(load_file(file) if safe else torch.load(file, "cpu", weights_only=True))
-    except (*LOAD_ERRORS, UnpicklingError, EOFError, IndexError) as error:
+    except SweepError:
+        raise
+    except Exception as error:
         raise _cannot_load(settings, error) from error
     return head
-
-
-def _check_lengths(settings: HfModel, config: Any) -> None:
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is None:
-        return
-    if "roberta" in config.model_type:  # positions start after the padding token's id
-        positions -= config.pad_token_id + 1
-    for name in ("max_query_tokens", "max_passage_tokens"):
-        if getattr(settings, name) > positions:
-            raise InputError(
-                f"model.{name}={getattr(settings, name)}: {settings.path} takes at most {positions} tokens"
-            )
 
 
 def _drop_pooler(backbone: Any) -> None:
@@ -124,7 +114,18 @@ def _drop_pooler(backbone: Any) -> None:
 
 
 def check_pretrained(settings: HfModel) -> None:
-    """A quick look, before any trial starts, at whether the model can be found. Raises InputError."""
+    """Look at everything but the weights, before any trial starts. Raises InputError."""
+    try:
+        _find(settings)
+        check_before_loading(settings)
+    except SweepError:
+        raise
+    except Exception as error:
+        raise _cannot_load(settings, error) from error
+
+
+def _find(settings: HfModel) -> None:
+    """Raises InputError if there is no such folder, or no library for what is asked for."""
     if settings.lora is not None:
         check_peft()
     folder = Path(settings.path)
@@ -133,17 +134,24 @@ def check_pretrained(settings: HfModel) -> None:
             raise InputError(
                 f"model.path={settings.path}: the folder has no config.json; is it a Hugging Face model?"
             )
-        return
-    if folder.is_absolute() or settings.path.startswith((".", "~")) or settings.path.count("/") > 1:
+    elif folder.is_absolute() or settings.path.startswith((".", "~")) or settings.path.count("/") > 1:
         raise InputError(f"model.path={settings.path}: no such folder")
-    try:
-        AutoConfig.from_pretrained(settings.path, revision=settings.revision)
-    except LOAD_ERRORS as error:
-        raise _cannot_load(settings, error) from error
 
 
-def _cannot_load(settings: HfModel, error: Exception) -> InputError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _cannot_load(settings: HfModel, error: Exception) -> Exception:
+    """Whatever transformers, its file formats or the model's own code raise, as one line; the error itself if it is
+    the disk's, which is no fault of the model."""
+    if isinstance(error, OSError) and error.errno in FAULTS_OF_DISKS:
+        return error
+    lines = str(error).strip().splitlines()
+    reason = lines[0] if lines else type(error).__name__
+    if is_out_of_memory(error):
+        return InputError(f"model.path={settings.path}: cannot be loaded: {OUT_OF_MEMORY} ({reason})")
+    if isinstance(error, UnpicklingError):
+        return InputError(
+            f"model.path={settings.path}: its weights are a pickle that holds more than weights, which is not run "
+            "here; convert them to safetensors"
+        )
     return InputError(
         f"model.path={settings.path}: cannot be loaded ({reason}). Give the folder of a Hugging Face encoder, "
         "or a hub name while the hub can be reached"

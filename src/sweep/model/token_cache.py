@@ -21,7 +21,7 @@ from sweep.model.encoder import Retriever, Role
 from sweep.model.tokenizer import tokenizer_fingerprint
 from sweep.records.files import replacing_file
 
-LAYOUT_VERSION = "1"  # part of the file's name: a change to the layout makes old files unused
+LAYOUT_VERSION = "2"  # part of the file's name: a change to the layout makes old files unused
 TEXTS_PER_BATCH = 4096
 DIGEST_BYTES = 32
 SCHEMA = pa.schema([("ids", pa.large_list(pa.field("id", pa.int32(), nullable=False))), ("cut", pa.bool_())])

@@ -83,8 +83,9 @@ def lower_cased(tokenizer: Any) -> None:
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """SHA-256 (hex) of all that a fast tokenizer does, but for the truncation and padding of its last call."""
+    """SHA-256 (hex) of all that a fast tokenizer does, but for the length and the padding of its last call."""
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()  # every call of the tokenizer sets them anew
     backend.no_padding()
-    return hashlib.sha256(backend.to_str().encode()).hexdigest()
+    cut = "" if tokenizer.truncation_side == "right" else f"\0cut on the {tokenizer.truncation_side}"
+    return hashlib.sha256((backend.to_str() + cut).encode()).hexdigest()

@@ -92,13 +92,16 @@ class HfModel(EncoderSettings):
 
     `auto` is what the folder says in the files of sentence-transformers (`sweep.model.resolution`): its pooling, the
     layers behind it (`head`), its prompts, and whether texts are lower-cased. What results depend on, and are named
-    by, is what that came to be."""
+    by, is what that came to be. `trust_remote_code`: run Python code that comes with the model, where it has any;
+    else such a model is refused."""
 
+    UNRELATED: ClassVar[frozenset[str]] = frozenset({"trust_remote_code"})
     pretrained: ClassVar[bool] = True
 
     kind: Literal["hf"]
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
+    trust_remote_code: bool
     head: Literal["auto", "folder", "none"]
     lower_case: Literal["auto"] | bool
     restrict_vocabulary: bool
