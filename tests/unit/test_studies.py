@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import signal
 import socket
 import time
 from pathlib import Path
@@ -75,6 +77,22 @@ def test_the_list_says_how_far_every_study_is(tmp_path: Path, capsys: Printed) -
     assert line_of(text, "busy")[:6] == ["busy", "running", "2", "of", "4", "0"]
     assert "0.7500 at ratio.monolingual=0.5" in " ".join(line_of(text, "done"))  # the mean of .7 and .8
     assert "4 min 00 s" in " ".join(line_of(text, "done"))
+
+
+@pytest.mark.parametrize("place", ["sweeps", "odd place's"])
+def test_the_commands_that_stop_a_study_name_its_folder(
+    tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "SIGINT", 0)  # asks whether the process is there
+    folder = make(Path(place), finish=0)
+    named = ["-m", "sweep.studies", "stop", "grid", *(["--sweeps", place] if place != "sweeps" else [])]
+    with only_driver(folder):
+        assert command("stop", "grid", "--sweeps", place) == 0
+        with pytest.raises(SweepError) as caught:
+            only_driver(folder).__enter__()
+    for text in (capsys.readouterr().out, str(caught.value)):
+        assert text.strip().endswith(shlex.join(named))
 
 
 def test_a_study_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, capsys: Printed) -> None:

@@ -1,7 +1,6 @@
 """`python -m sweep.studies`: the studies of a sweeps folder, whether they run or not."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from sweep.commands.command_line import console, run
 from sweep.commands.saved_study import Study, opened, tracked_at
 from sweep.errors import InputError, SweepError
-from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver
+from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver, stop_arguments
 from sweep.launch.liveness import alive_in, held, read_status
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
@@ -153,8 +152,9 @@ def _status(study: Study, every: bool) -> None:
 
 
 def _stop(sweeps: Path, name: str) -> None:
-    driver = ask_to_stop(_folder(sweeps, name))
-    again = f"{this_python()} -m sweep.studies stop {shlex.quote(name)}"
+    folder = _folder(sweeps, name)
+    driver = ask_to_stop(folder)
+    again = f"{this_python()} {stop_arguments(folder)}"
     say(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import time
@@ -29,6 +30,15 @@ class Driver:
     since: float
 
 
+def stop_arguments(folder: StudyFolder) -> str:
+    """What Python is given to stop the run of a study, as one would type it here."""
+    sweeps = os.path.relpath(folder.path.parent)
+    words = ["-m", "sweep.studies", "stop", folder.path.name]
+    if sweeps != "sweeps":
+        words += ["--sweeps", str(folder.path.parent) if sweeps.startswith("..") else sweeps]
+    return shlex.join(words)
+
+
 @contextmanager
 def only_driver(folder: StudyFolder) -> Iterator[None]:
     """Hold the lock of the one command that runs a study. Raises SweepError if another one does."""
@@ -39,7 +49,7 @@ def only_driver(folder: StudyFolder) -> Iterator[None]:
     except Timeout:
         raise SweepError(
             f"study '{folder.path.name}' is being run by another process; wait for it, or stop it first: "
-            f"python -m sweep.studies stop {folder.path.name}"
+            f"python {stop_arguments(folder)}"
         ) from None
     try:
         driver = Driver(os.getpid(), socket.gethostname(), time.time())

@@ -222,7 +222,7 @@ def _next_commands(
         f"Browse:  {place_of(settings.tracking, folder).browse(this_python())}",
         f"Resume:  {command}   (adds what is missing; finished trials stay)",
     ]
-    if not complete:
+    if not complete and not settings.study.retry_failed:
         lines.append(f"Retry failed trials:  {command} study.retry_failed=true")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
