@@ -79,6 +79,16 @@ def test_the_list_says_how_far_every_study_is(tmp_path: Path, capsys: Printed) -
     assert "4 min 00 s" in " ".join(line_of(text, "done"))
 
 
+def test_points_that_a_grid_does_not_have_are_counted_and_not_the_best(tmp_path: Path, capsys: Printed) -> None:
+    folder = make(tmp_path, finish=4)
+    folder.config.write_text(folder.config.read_text().replace("- 0\n      - 0.5\n", "- 0\n"))
+    assert command("status", "grid", "--sweeps", str(tmp_path)) == 0
+    text = capsys.readouterr().out
+    assert "grid: complete, 2 of 2 finished (2 COMPLETE)" in text
+    assert "at ratio.monolingual=0\n" in text
+    assert f"2 more of points that the grid does not have: {folder.trials_csv}" in text
+
+
 @pytest.mark.parametrize("place", ["sweeps", "odd place's"])
 def test_the_commands_that_stop_a_study_name_its_folder(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch, place: str

@@ -132,6 +132,20 @@ def test_removed_grid_values_are_not_run(tmp_path: Path) -> None:
     assert len(work(store_of(tmp_path, *GRID))) == 4
 
 
+def test_a_value_that_is_removed_from_a_grid_is_not_compared_and_keeps_its_model(tmp_path: Path) -> None:
+    work(store_of(tmp_path, *GRID), value=lambda values: values["ratio.monolingual"])
+    narrow = store_of(tmp_path, "study.space={ratio.monolingual: {grid: [0, 0.5]}}", "study.seeds=[0,1]").view
+    removed = {"ratio.monolingual=1,seed=0", "ratio.monolingual=1,seed=1"}
+    assert {record.key for record in narrow.records()} - {record.key for record in narrow.compared()} == removed
+    assert narrow.best_keys() == {"ratio.monolingual=0.5,seed=0", "ratio.monolingual=0.5,seed=1"}
+    assert narrow.would_be_kept(Point({"ratio.monolingual": 0.5}, 1), result("ratio.monolingual=0.5,seed=1", 0.9))
+    models = {"ratio.monolingual=0,seed=0", "ratio.monolingual=0.5,seed=0", "ratio.monolingual=1,seed=0"}
+    assert narrow.first_of_best(models) == models - {"ratio.monolingual=0,seed=0"}
+    assert store_of(tmp_path, *GRID).view.best_keys() == removed
+    fewer = store_of(tmp_path, GRID[0], "study.seeds=[0]").view
+    assert len(fewer.compared()) == 6  # every seed of a point that is there
+
+
 def test_a_grid_of_anything(tmp_path: Path) -> None:
     space = (
         "study.space={ratio.cross_batch: {grid: [pair, mixed]}, languages.train: {grid: [[en, de], [en, fr, de]]}}"

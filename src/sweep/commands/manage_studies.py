@@ -29,7 +29,7 @@ EXAMPLES = """examples:
 
 def _row(study: Study) -> StudyRow:
     """Its line in the list."""
-    records = study.view.records()
+    records = study.view.compared()
     finished, target = study.view.finished(), study.view.target
     if held(study.folder.driver_lock):
         state = "running"
@@ -147,6 +147,8 @@ def _status(study: Study, every: bool) -> None:
     statuses = {worker: read_status(study.folder.workers, worker) for worker in workers if alive(worker)}
     row, driver = _row(study), driver_of(study.folder)
     print_status(console(), row, {status["key"]: (worker, status) for worker, status in statuses.items()}, every)
+    if left_out := len(study.view.records()) - len(row.records):
+        say(f"{left_out} more of points that the grid does not have: {study.folder.trials_csv}")
     if driver is not None:
         say(f"run by process {driver.pid} on {driver.host}")
 

@@ -103,9 +103,14 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         staffed = _staffed(settings)
         launcher = make_launcher(staffed.launcher, folder.workers, WORKER)
         complete = StudyRun(staffed, composer, folder, store, launcher, mirror, console).run(command)
-        records = store.view.records()
+        records, compared = store.view.records(), store.view.compared()
         _check_finished(records, command)
-    _print_results(settings, folder, records, console)
+    _print_results(settings, folder, compared, console)
+    if left_out := len(records) - len(compared):
+        _say(
+            console,
+            f"Left out: {left_out} trials of points that the grid does not have; {folder.trials_csv} has them.",
+        )
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
 

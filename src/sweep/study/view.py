@@ -68,6 +68,11 @@ class StudyView:
             )
         return self._recorded[1]
 
+    def compared(self) -> list[TrialRecord]:
+        """The records of the points that are compared: without those of values that were removed from a grid."""
+        current = self.wanted.current(self.trials())
+        return [record for record in self.records() if record.key in current]
+
     def states(self) -> dict[str, State]:
         """State of every key, without reading results: cheap enough to poll."""
         return {key: trial.state for key, trial in self.trials().items()}
@@ -114,7 +119,7 @@ class StudyView:
         ended = given_up | {trials[0].point.without_seed for _, trials in whole} - unconfirmed
         return keys | {
             trial.key
-            for trial in self.goals.feasible(known)
+            for trial in self._feasible(known)
             if trial.point.without_seed not in ended
             if trial.point.without_seed in unconfirmed
             or not any(dominates(mean, trial.values, self.settings.objectives) for mean, _ in whole)
@@ -122,18 +127,24 @@ class StudyView:
 
     def first_of_best(self, candidates: Iterable[str]) -> set[str]:
         """Of the keys in `candidates`, those to keep: one trial of each best point, that of the first seed, and all
-        of points that may still become the best."""
-        known, best = self.trials(), self.best_keys()
+        of points that may still become the best, or were removed from the grid and may come back."""
+        known, candidates = self.trials(), set(candidates)
+        best = self.best_keys() | (candidates - self.wanted.current(known).keys())
         whole = {trial.key for _, trials in self._whole_points(known) for trial in trials}
         kept: dict[str, str] = {}
         for key in sorted(best.intersection(candidates), key=lambda key: known[key].point.seed):
             kept.setdefault(known[key].point.without_seed if key in whole else key, key)
         return set(kept.values())
 
+    def _feasible(self, known: Mapping[str, StoredTrial]) -> list[StoredTrial]:
+        """The COMPLETE trials of points that are compared, within the constraints."""
+        current = self.wanted.current(known)
+        return [trial for trial in self.goals.feasible(known) if trial.key in current]
+
     def _whole_points(self, known: Mapping[str, StoredTrial]) -> list[tuple[list[float], list[StoredTrial]]]:
         """The points within the constraints that may be the best: the confirmed ones, or before there are any those
         that have a COMPLETE trial with every seed. The means of the objectives, and the trials."""
-        feasible = self.goals.feasible(known)
+        feasible = self._feasible(known)
         confirmed = {point.without_seed for point in self.wanted.confirmed(known) or ()}
         own = [trial for trial in feasible if trial.point.without_seed in confirmed]
         return whole_points(own, self.settings.confirmed_seeds) or whole_points(feasible, self.settings.seeds)

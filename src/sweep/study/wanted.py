@@ -53,6 +53,16 @@ class WantedTrials:
         searched, confirming = self._searched(known), self.confirming(known)
         return {**searched, **confirming} if confirming else searched
 
+    def current(self, known: Known) -> Known:
+        """The trials of the points that are compared: of a grid those that it has as it is now, of a search all."""
+        if not self._settings.is_grid:
+            return known
+        return {key: trial for key, trial in known.items() if trial.point.without_seed in self._grid_points}
+
+    @cached_property
+    def _grid_points(self) -> set[str]:
+        return {point.without_seed for point in self._grid.values()}
+
     def _searched(self, known: Known) -> Mapping[str, Point]:
         begun: dict[str, Point] = {}
         for trial in known.values():
