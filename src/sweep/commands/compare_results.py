@@ -30,7 +30,7 @@ Seeds of one system are joined by commas; NAME= gives it a name.
 examples:
   python -m sweep.compare base.json tuned.json
   T=sweeps/ratio_grid/trials
-  python -m sweep.compare "mono=$T/ratio.monolingual=1.0,seed=0" "hybrid=$T/ratio.monolingual=0.5,seed=0" \\
+  python -m sweep.compare "mono=$T/ratio.monolingual=1,seed=0" "hybrid=$T/ratio.monolingual=0.5,seed=0" \\
       --metric pooled/alignment_consistency/low --metric mono/map --output comparison.csv
   python -m sweep.compare sweeps/reference/baselines/lir-* "hybrid=$T/ratio.monolingual=0.5,seed=0"
   python -m sweep.compare "alpha 0=A_seed0,A_seed1" "alpha 0.5=B_seed0,B_seed1"
