@@ -220,6 +220,7 @@ def two_parts(first: str, second: str) -> Fields:
 
 
 ONE, TWO, THREE = (json_lines([document]) for document in DOCUMENTS)
+OTHER = json_lines([{**DOCUMENTS[0], "text": "Another."}])
 
 
 @pytest.mark.parametrize(
@@ -229,15 +230,21 @@ ONE, TWO, THREE = (json_lines([document]) for document in DOCUMENTS)
         (two_parts(ONE, TWO + "[1]\n"), r"docs-1\.jsonl\.gz:2: "),
         (two_parts(ONE, TWO + '{"text": "x"}\n'), r"docs-1\.jsonl\.gz:2: docid: Field required"),
         (two_parts(ONE, '\n{"docid": "2#0"}\n'), r"docs-1\.jsonl\.gz:2: text: Field required"),
-        (two_parts(ONE + TWO + ONE, THREE), r"docs-0\.jsonl\.gz:3: passage id '1#0' occurs twice"),
-        (two_parts(ONE + TWO, THREE + ONE), r"docs-1\.jsonl\.gz:2: passage id '1#0' occurs twice"),
+        (two_parts(ONE + TWO + OTHER, THREE), r"docs-0\.jsonl\.gz:3: passage id '1#0' occurs twice"),
+        (two_parts(ONE + TWO, THREE + OTHER), r"docs-1\.jsonl\.gz:2: passage id '1#0' occurs twice"),
         ({"topics": TOPICS + "7\tTena?\n"}, r"topics\.miracl-v1\.0-sw-dev\.tsv:4: query id '7' occurs twice"),
         ({"topics": TOPICS + "11\n"}, r"topics\.miracl-v1\.0-sw-dev\.tsv:4: must be a query id, a tab"),
         ({"qrels": QRELS + "99\tQ0\t1#0\t1\n"}, r"qrels\.miracl-v1\.0-sw-dev\.tsv:5: names the unknown query '99'"),
         ({"qrels": "7\tQ0\t5#5\t1\n"}, r"qrels\.miracl-v1\.0-sw-dev\.tsv:1: names the unknown passage '5#5'"),
         ({"qrels": QRELS + "7\t1#0\t1\n"}, r"qrels\.miracl-v1\.0-sw-dev\.tsv:5: must have 4 fields .*, not 3"),
-        ({"qrels": QRELS + "7\tQ0\t1#0\tgood\n"}, r"-dev\.tsv:5: the grade must be a whole number, not 'good'"),
-        ({"qrels": "7\tQ0\t1#0\t0.5\n"}, r"-dev\.tsv:1: the grade must be a whole number, not '0\.5'"),
+        (
+            {"qrels": QRELS + "7\tQ0\t1#0\tgood\n"},
+            r"-dev\.tsv:5: the grade must be a whole number of at most 2147483647, not 'good'",
+        ),
+        (
+            {"qrels": "7\tQ0\t1#0\t0.5\n"},
+            r"-dev\.tsv:1: the grade must be a whole number of at most 2147483647, not '0\.5'",
+        ),
         ({"qrels": "\n"}, r"the dev split of 'sw' in .*data has no judgements"),
     ],
 )
@@ -253,10 +260,18 @@ def test_a_broken_miracl_line_is_named(tmp_path: Path, content: Fields, message:
     [
         ("corpus.jsonl", '{"_id": "a"}\n', r"en/corpus\.jsonl:1: text: Field required"),
         ("corpus.jsonl", '{"_id": "a", "text": "x"}\n{"id": "b", "text": "x"}\n', r"corpus\.jsonl:2: _id: Field req"),
-        ("corpus.jsonl", '{"_id": "a", "text": "x"}\n' * 2, r"corpus\.jsonl:2: passage id 'a' occurs twice"),
-        ("queries.jsonl", '{"_id": "q1", "text": "x"}\n' * 2, r"en/queries\.jsonl:2: query id 'q1' occurs twice"),
+        (
+            "corpus.jsonl",
+            '{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n',
+            r"corpus\.jsonl:2: passage id 'a' occurs twice",
+        ),
+        (
+            "queries.jsonl",
+            '{"_id": "q1", "text": "x"}\n{"_id": "q1", "text": "y"}\n',
+            r"en/queries\.jsonl:2: query id 'q1' occurs twice",
+        ),
         ("queries.jsonl", '{"_id": "q1"\n', r"en/queries\.jsonl:1: Invalid JSON"),
-        ("queries.jsonl", '{"_id": 1, "text": "x"}\n', r"en/queries\.jsonl:1: _id: Input should be a valid string"),
+        ("queries.jsonl", '{"_id": 1.5, "text": "x"}\n', r"en/queries\.jsonl:1: _id: Input should be a valid string"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\ta\n", r"en/qrels/test\.tsv:2: must have 3 .*, not 2"),
         ("qrels/test.tsv", "q1 a 1\n", r"en/qrels/test\.tsv:1: must have 3 fields .*, not 1"),
         ("qrels/test.tsv", "q9\ta\t1\n", r"en/qrels/test\.tsv:1: names the unknown query 'q9'"),
@@ -288,14 +303,22 @@ def other_encoding(packed: bytes) -> bytes:
     return gzip.compress(gzip.decompress(packed).replace(b"Nile", b"N\xe9le"))
 
 
-@pytest.mark.parametrize("damage", [cut, spoil, unpacked, other_encoding])
-def test_a_damaged_corpus_file_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, r": ends after line \d+: it is cut short; fetch it again"),
+        (spoil, r": cannot be read \(.+\)"),
+        (unpacked, r": is not gzipped or is damaged"),
+        (other_encoding, r":1: byte \d+ is not UTF-8; convert the file"),
+    ],
+)
+def test_a_damaged_corpus_file_is_named(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
     folder = miracl(tmp_path / "data")
     file = miracl_files(folder)[2] / "docs-1.jsonl.gz"
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
     for _ in range(2):
-        with pytest.raises(InputError, match=r"docs-1\.jsonl\.gz: cannot be read \(.+\)"):
+        with pytest.raises(InputError, match=r"docs-1\.jsonl\.gz" + message):
             load("miracl", folder, tmp_path / "cache")
     file.write_bytes(whole)
     assert len(load("miracl", folder, tmp_path / "cache").passages) == 3
@@ -353,3 +376,85 @@ def test_miracl_is_pinned_to_two_repositories() -> None:
     origin = settings.corpus.origin
     assert isinstance(origin, HubOrigin)
     assert [source.repository for source in origin.repositories] == ["miracl/miracl", "miracl/miracl-corpus"]
+
+
+# As files come -----------------------------------------------------------------------------------------------
+
+
+def test_real_files_read_alike(tmp_path: Path) -> None:
+    """A byte order mark, CRLF, blank lines, null titles, numbers for ids, and what occurs again unchanged."""
+    folder = beir(tmp_path / "data", "en", {"1": "Rome", "2": "Oslo"}, {"7": "Where?"}, "7\t1\t2\n7\t2\t0\n")
+    plain = load("beir", folder, tmp_path / "cache")
+    corpus = [{"_id": 2, "title": None, "text": "Oslo"}, {"_id": 1, "text": "Rome"}]
+    write(
+        folder / "en/corpus.jsonl", "\ufeff" + json_lines(corpus).replace("\n", "\r\n\r\n") + json_lines(corpus[:1])
+    )
+    write(folder / "en/queries.jsonl", "\ufeff" + json_lines([{"_id": 7, "text": "Where?"}]) * 3)
+    judged = ["query-id\tcorpus-id\tscore", "7\t1\t2", "", "7\t2\t0", "7\t1\t2", "7\t1\t2"]
+    write(folder / "en/qrels/test.tsv", "\ufeff" + "\r\n".join(judged))
+    for _ in range(2):  # the second time from the cache
+        bench = load("beir", folder, tmp_path / "cache")
+        assert [tuple(passage) for passage in bench.passages] == [tuple(passage) for passage in plain.passages]
+        assert bench.questions == plain.questions
+        assert relevant(bench) == relevant(plain)
+        queries, judgements, passages = bench.notes
+        assert queries.startswith("beir: queries that occur again, kept once: en 2 of 3; the first: ")
+        assert judgements.startswith("beir: judgements that occur again, kept once: en 2 of 4; the first: ")
+        assert judgements.endswith("en/qrels/test.tsv:5")
+        assert passages == "beir: passages that occur again, kept once: en 1 of 3; the first: 2"
+
+
+@pytest.mark.parametrize(
+    "grade", ["4294967297", "2147483648", "-99999999999", "1_0", "\uff11", " 1", "1 ", "1.0", "nan", "", "+1", "0x1"]
+)
+def test_a_grade_is_a_whole_number_in_plain_digits(tmp_path: Path, grade: str) -> None:
+    folder = beir(tmp_path / "data", "en", {"a": "Rome"}, {"q": "Where?"}, f"q\ta\t{grade}\n")
+    with pytest.raises(
+        InputError, match=r"test\.tsv:2: the grade must be a whole number of at most 2147483647, not "
+    ):
+        load("beir", folder, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("grade", "kept"), [("2147483647", 2147483647), ("1", 1), ("0", None), ("-2", None)])
+def test_grades_of_32_bits_are_kept_as_they_are(tmp_path: Path, grade: str, kept: int | None) -> None:
+    folder = beir(tmp_path / "data", "en", {"a": "Rome"}, {"q": "Where?"}, f"q\ta\t{grade}\n")
+    judged = relevant(load("beir", folder, tmp_path / "cache"))
+    assert judged == {("en", "Where?"): {} if kept is None else {"en:a": kept}}
+
+
+@pytest.mark.parametrize("kind", ["beir", "miracl"])
+def test_contradicting_judgements_name_both_lines(tmp_path: Path, kind: str) -> None:
+    if kind == "beir":
+        folder = beir(tmp_path / "data", "en", {"a": "Rome"}, {"q": "Where?"}, "q\ta\t1\nq\ta\t0\n")
+    else:
+        folder = miracl(tmp_path / "data", qrels="7\tQ0\t9#0\t0\n7\tQ0\t1#0\t1\n7\tQ0\t1#0\t2\n")
+    with pytest.raises(
+        InputError, match=r"tsv:3: gives passage '.+' of query '.' the grade ., and .*tsv:2 gives it "
+    ):
+        load(kind, folder, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"_id": "a", "text": "Rome"}]', r"corpus\.jsonl: is one JSON document, not JSON Lines"),
+        (b'{\n"a": {"text": "Rome"}\n}', r"corpus\.jsonl: is one JSON document, not JSON Lines"),
+        ('{"_id": "a", "text": "Rome"}'.encode("utf-16"), r"corpus\.jsonl: is in UTF-16 or UTF-32; convert it"),
+        ('{"_id": "a", "text": "Rome"}'.encode("utf-32-le"), r"corpus\.jsonl: is in UTF-16 or UTF-32; convert it"),
+        (b'{"_id": "a", "text": "Rom\xe9"}', r"corpus\.jsonl:1: byte 26 is not UTF-8; convert the file"),
+        (b'{"_id": true, "text": "Rome"}', r"corpus\.jsonl:1: _id: Input should be a valid string"),
+    ],
+)
+def test_other_kinds_of_files_are_told_what_to_do(tmp_path: Path, content: bytes, message: str) -> None:
+    folder = beir(tmp_path / "data", "en", {"a": "Rome"}, {"q": "Where?"}, "q\ta\t1\n")
+    (folder / "en/corpus.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load("beir", folder, tmp_path / "cache")
+
+
+def test_a_beir_folder_without_languages_is_told_where_its_files_belong(tmp_path: Path) -> None:
+    beir(tmp_path, "data", {"a": "Rome"}, {"q": "Where?"}, "q\ta\t1\n")  # data/corpus.jsonl
+    with pytest.raises(
+        InputError, match=r"its files need a folder of their language; move corpus, .* into .*data/en"
+    ):
+        load("beir", tmp_path / "data", tmp_path / "cache")

@@ -86,7 +86,7 @@ def check(table: Passages, expected: list[Passage]) -> None:
     numbers = table.unit_d.tolist()
     assert len(numbers) == len(expected)
     assert len(set(zip(names, numbers, strict=True))) == len(set(names)) == len(set(numbers))
-    assert table.twice() is None
+    assert not len(table.again())
 
 
 def test_rows_and_units_of_a_known_table() -> None:

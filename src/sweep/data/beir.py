@@ -5,13 +5,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from sweep.data.lines import Judgement, json_lines, judgement, lines
+from sweep.data.lines import Id, Judgement, OptionalText, json_lines, judgement, lines
 from sweep.errors import InputError
 
 
 class _Record(BaseModel):
-    id: str = Field(alias="_id")
-    title: str = ""
+    id: Id = Field(alias="_id")
+    title: OptionalText = ""
     text: str
 
 
@@ -21,6 +21,12 @@ class BeirLayout:
     def languages(self, folder: Path) -> tuple[str, ...]:
         """Languages with a corpus in the folder."""
         return tuple(sorted(file.parent.name for file in folder.glob("*/corpus.jsonl*")))
+
+    def advice(self, folder: Path) -> str:
+        """What to do about a folder without languages, if it is known, behind a colon."""
+        if not any(folder.glob("corpus.jsonl*")):
+            return ": it needs a folder for each language, <language>/corpus.jsonl"
+        return f": its files need a folder of their language; move corpus, queries and qrels into {folder}/en, say"
 
     def corpus_files(self, folder: Path, language: str) -> list[Path]:
         """The language's corpus."""

@@ -5,8 +5,9 @@ memory-mapped tables in the cache, so they may be larger than memory.
 """
 
 import hashlib
-from collections.abc import Container, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,9 @@ from sweep.data.benchmark import Benchmark, Question, benchmark, rows_by_questio
 from sweep.data.corpora import corpus_folder
 from sweep.data.lines import Judgement
 from sweep.data.miracl import MiraclLayout
+from sweep.data.once import check_ids, judgements_once, texts_by_id
 from sweep.data.passages import Passage, Passages, passages_on_disk
+from sweep.data.remarks import Remark, remark, remark_lines
 from sweep.errors import InputError
 from sweep.settings import JudgedEvaluation
 
@@ -24,6 +27,7 @@ class Layout(Protocol):
     """Where a collection's files lie and how they read. Texts come with their place, "file:line"."""
 
     def languages(self, folder: Path) -> tuple[str, ...]: ...
+    def advice(self, folder: Path) -> str: ...
     def corpus_files(self, folder: Path, language: str) -> list[Path]: ...
     def documents(self, file: Path) -> Iterator[tuple[str, str, str]]: ...
     def queries(self, folder: Path, language: str, split: str) -> Iterator[tuple[str, str, str]]: ...
@@ -51,7 +55,9 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
     wanted = languages or judged_languages(settings)
     folder = corpus_folder(settings.corpus, settings.path, wanted, cache, "evaluation", settings.split)
     if not wanted:
-        raise InputError(f"{settings.name}: {folder} holds no corpus in the layout of {settings.kind}")
+        raise InputError(
+            f"{settings.name}: {folder} holds no corpus in the layout of {settings.kind}{layout.advice(folder)}"
+        )
     files = {code: layout.corpus_files(folder, code) for code in wanted}
     for code, parts in files.items():
         missing = next((part for part in parts if not part.exists()), None)
@@ -60,30 +66,63 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
                 f"{settings.name}: no corpus of language '{code}' in {folder}{f' ({missing})' if missing else ''}"
             )
     passages = _passages(layout, files, cache)
-    questions: list[Question] = []
-    relevant: dict[str, dict[str, int]] = {}
-    rejected: dict[str, set[str]] = {}
-    ignored: dict[str, set[str]] = {}
+    read = _Read()
     for code in wanted:
-        texts = _queries(layout, folder, code, settings.split)
-        judged = _judgements(layout, folder, code, settings.split, texts.keys())
-        _check_passages(code, judged, passages)
-        kept = sorted(
-            {judgement.query for judgement in judged}, key=lambda id_: hashlib.sha256(id_.encode()).digest()
-        )
-        prefix = "" if settings.protocol == "parallel" else f"{code}:"
-        questions += [Question(f"{prefix}{id_}", code, texts[id_]) for id_ in sorted(kept[: settings.max_questions])]
-        for judgement in judged:  # also of a question that only another language keeps: its translations are relevant
-            group, passage = f"{prefix}{judgement.query}", f"{code}:{judgement.passage}"
-            if judgement.grade > 0:
-                relevant.setdefault(group, {})[passage] = judgement.grade
-            else:
-                rejected.setdefault(group, set()).add(passage)
-            if settings.ignore_identical_ids:
-                ignored.setdefault(group, set()).add(f"{code}:{judgement.query}")
-    read = benchmark(settings.name, wanted, questions, passages, relevant, settings.protocol, unanswered=True)
-    read = replace(read, ignored_q=rows_by_question(read, ignored), rejected_q=rows_by_question(read, rejected))
-    return replace(read, notes=_ignored_note(read))
+        _read_language(read, layout, folder, code, settings, passages)
+    bench = benchmark(
+        settings.name, wanted, read.questions, passages, read.relevant, settings.protocol, unanswered=True
+    )
+    bench = replace(
+        bench, ignored_q=rows_by_question(bench, read.ignored), rejected_q=rows_by_question(bench, read.rejected)
+    )
+    remarks = [*read.remarks, *_repeated(passages, wanted)]
+    return replace(bench, notes=(*remark_lines(bench.name, remarks), *_ignored_note(bench)))
+
+
+@dataclass
+class _Read:
+    """What is read, language by language: by translation group, ids of passages with the grades of those that are
+    relevant, of those that are not, and of those with the query's own id."""
+
+    questions: list[Question] = field(default_factory=list)
+    relevant: dict[str, dict[str, int]] = field(default_factory=dict)
+    rejected: dict[str, set[str]] = field(default_factory=dict)
+    ignored: dict[str, set[str]] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def _read_language(
+    read: _Read, layout: Layout, folder: Path, code: str, settings: JudgedEvaluation, passages: Passages
+) -> None:
+    texts, again = texts_by_id("query", layout.queries(folder, code, settings.split))
+    read.remarks += remark("queries that occur again, kept once", code, again, len(texts) + len(again))
+    judged, again = judgements_once(layout.judgements(folder, code, settings.split), texts.keys())
+    read.remarks += remark("judgements that occur again, kept once", code, again, len(judged) + len(again))
+    if not judged:
+        raise InputError(f"the {settings.split} split of '{code}' in {folder} has no judgements")
+    _check_passages(code, judged, passages)
+    kept = sorted({judgement.query for judgement in judged}, key=lambda id_: hashlib.sha256(id_.encode()).digest())
+    prefix = "" if settings.protocol == "parallel" else f"{code}:"
+    kept = sorted(kept[: settings.max_questions])
+    read.questions += [Question(f"{prefix}{id_}", code, texts[id_]) for id_ in kept]
+    for judgement in judged:  # also of a question that only another language keeps: its translations are relevant
+        group, passage = f"{prefix}{judgement.query}", f"{code}:{judgement.passage}"
+        if judgement.grade > 0:
+            read.relevant.setdefault(group, {})[passage] = judgement.grade
+        else:
+            read.rejected.setdefault(group, set()).add(passage)
+        if settings.ignore_identical_ids:
+            read.ignored.setdefault(group, set()).add(f"{code}:{judgement.query}")
+
+
+def _repeated(passages: Passages, languages: tuple[str, ...]) -> list[Remark]:
+    """Passages that the files have more than once, by language."""
+    remarks: list[Remark] = []
+    for place, code in enumerate(languages):
+        ids = [id_.removeprefix(f"{code}:") for id_ in passages.repeated if id_.startswith(f"{code}:")]
+        total = int((passages.language_d == place).sum()) + len(ids)
+        remarks += remark("passages that occur again, kept once", code, ids, total)
+    return remarks
 
 
 def _ignored_note(read: Benchmark) -> tuple[str, ...]:
@@ -109,38 +148,9 @@ def _passages(layout: Layout, files: dict[str, list[Path]], cache: Path) -> Pass
     try:
         return passages_on_disk(everything, tuple(files), sources, cache)
     except InputError:
-        _check_ids(layout, files)
+        for parts in files.values():
+            check_ids("passage", chain.from_iterable(map(layout.documents, parts)))
         raise
-
-
-def _check_ids(layout: Layout, files: dict[str, list[Path]]) -> None:
-    """Raise InputError at the line whose passage id an earlier line has."""
-    for parts in files.values():
-        seen: set[str] = set()
-        for file in parts:
-            for place, id_, _ in layout.documents(file):
-                if id_ in seen:
-                    raise InputError(f"{place}: passage id '{id_}' occurs twice")
-                seen.add(id_)
-
-
-def _queries(layout: Layout, folder: Path, language: str, split: str) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for place, id_, text in layout.queries(folder, language, split):
-        if id_ in texts:
-            raise InputError(f"{place}: query id '{id_}' occurs twice")
-        texts[id_] = text
-    return texts
-
-
-def _judgements(layout: Layout, folder: Path, language: str, split: str, queries: Container[str]) -> list[Judgement]:
-    judged = list(layout.judgements(folder, language, split))
-    for judgement in judged:
-        if judgement.query not in queries:
-            raise InputError(f"{judgement.place}: names the unknown query '{judgement.query}'")
-    if not judged:
-        raise InputError(f"the {split} split of '{language}' in {folder} has no judgements")
-    return judged
 
 
 def _check_passages(language: str, judged: list[Judgement], passages: Passages) -> None:

@@ -1,16 +1,30 @@
 """Lines of text files, plain or gzipped, with their place for messages."""
 
+import codecs
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from sweep.errors import InputError
 
+MOST_GRADE = 2**31 - 1  # ranks are kept with their grades in 32 bits
+_GRADE = re.compile(r"-?[0-9]{1,10}")
+_QUOTED = 60  # characters of a line in a message
+_OTHER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # those of UTF-32 begin with them, or with two zero bytes
 Record = TypeVar("Record", bound=BaseModel)
+
+
+def _plain_id(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_plain_id), Field(min_length=1)]  # 17 is the id "17"
+OptionalText = Annotated[str, BeforeValidator(lambda value: value or "")]  # null is no text
 
 
 class Line(NamedTuple):
@@ -30,34 +44,62 @@ class Judgement(NamedTuple):
 
 
 def lines(file: Path) -> Iterator[Line]:
-    """All lines that are not blank. Raises InputError if the file cannot be read."""
+    """All lines that are not blank, of a file in UTF-8 with or without a byte order mark. Raises InputError if the
+    file cannot be read."""
+    number = 0
     try:
-        with (
-            gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as source
-        ):
-            for number, text in enumerate(source, start=1):
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as source:
+            for number, raw in enumerate(source, start=1):
+                if number == 1 and (raw.startswith(_OTHER_MARKS) or b"\0" in raw[:4]):
+                    raise InputError(f"{file}: is in UTF-16 or UTF-32; convert it to UTF-8: iconv -f UTF-16 -t UTF-8")
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 if text.strip():
                     yield Line(f"{file}:{number}", text.rstrip("\r\n"))
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{file}: cannot be read ({error})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file}:{number}: byte {error.start + 1} is not UTF-8; convert the file, if it is in Latin-1 or "
+            "Windows-1252 with iconv -f CP1252 -t UTF-8"
+        ) from error
+    except EOFError as error:
+        raise InputError(f"{file}: ends after line {number}: it is cut short; fetch it again") from error
+    except gzip.BadGzipFile as error:
+        raise InputError(f"{file}: is not gzipped or is damaged ({error}); unpacked files end in .jsonl") from error
+    except (OSError, zlib.error) as error:
+        raise InputError(f"{file}: cannot be read ({error}); fetch it again if it is damaged") from error
 
 
 def json_lines(file: Path, into: type[Record]) -> Iterator[tuple[str, Record]]:
     """The place and the record of each line. Raises InputError for a line that is not JSON or lacks a field."""
-    for line in lines(file):
+    for number, line in enumerate(lines(file), start=1):
         try:
             yield line.place, into.model_validate_json(line.text)
         except ValidationError as error:
             detail = error.errors()[0]
+            if number == 1 and (line.text.lstrip().startswith("[") or detail["type"] == "json_invalid"):
+                _refuse_json(file, line)
             where = ".".join(map(str, detail["loc"]))
-            raise InputError(f"{line.place}: {where + ': ' if where else ''}{detail['msg']}") from error
+            raise InputError(
+                f"{line.place}: {where + ': ' if where else ''}{detail['msg']}: {line.text[:_QUOTED]}"
+            ) from error
+
+
+def _refuse_json(file: Path, first: Line) -> None:
+    """Raise InputError if the file is one JSON document where each line should be a record."""
+    if first.text.strip().startswith("[") or first.text.strip() == "{":
+        raise InputError(
+            f"{file}: is one JSON document, not JSON Lines, a record each line; convert it: jq -c '.[]' {file.name}"
+        )
 
 
 def judgement(line: Line, query: str, passage: str, grade: str) -> Judgement:
-    """A judgement from the fields of a line. Raises InputError if the grade is no whole number."""
-    try:
-        return Judgement(line.place, query, passage, int(grade))
-    except ValueError as error:
-        raise InputError(f"{line.place}: the grade must be a whole number, not {grade!r}") from error
+    """A judgement from the fields of a line. Raises InputError if the grade is no whole number of 32 bits in ASCII
+    digits, and if an id is empty."""
+    if not query.strip() or not passage.strip():
+        raise InputError(f"{line.place}: has no query or no passage id")
+    if not _GRADE.fullmatch(grade) or abs(int(grade)) > MOST_GRADE:
+        raise InputError(
+            f"{line.place}: the grade must be a whole number of at most {MOST_GRADE}, not {grade[:_QUOTED]!r}"
+        )
+    return Judgement(line.place, query, passage, int(grade))

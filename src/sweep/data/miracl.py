@@ -5,13 +5,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sweep.data.lines import Judgement, json_lines, judgement, lines
+from sweep.data.lines import Id, Judgement, OptionalText, json_lines, judgement, lines
 from sweep.errors import InputError
 
 
 class _Document(BaseModel):
-    docid: str
-    title: str = ""
+    docid: Id
+    title: OptionalText = ""
     text: str
 
 
@@ -21,6 +21,10 @@ class MiraclLayout:
     def languages(self, folder: Path) -> tuple[str, ...]:
         """Languages with a corpus in the folder."""
         return tuple(sorted(entry.name.rsplit("-", 1)[1] for entry in folder.glob("miracl-corpus-v1.0-*")))
+
+    def advice(self, folder: Path) -> str:
+        """What a folder without languages lacks, behind a colon."""
+        return ": it needs miracl-corpus-v1.0-<language> and miracl-v1.0-<language> for each language"
 
     def corpus_files(self, folder: Path, language: str) -> list[Path]:
         """All parts of a language's corpus, in order of their numbers."""

@@ -4,6 +4,7 @@ Rows are in ascending order of their ids, so the row number breaks ties.
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -95,13 +96,22 @@ class Passages(Sequence[Passage]):
         rows = np.flatnonzero(wanted.to_numpy())
         return {self.id(row): row for row in rows.tolist()}
 
-    def twice(self) -> str | None:
-        """An id that occurs more than once, or None."""
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """Ids of passages that the source files have more than once; here they are once."""
+        return tuple(json.loads((self._table.schema.metadata or {}).get(REPEATED, b"[]")))
+
+    def again(self) -> NDArray[np.int64]:
+        """Rows that repeat the row before. Raises InputError if only their ids are the same."""
         ids = self._table["id"]
-        same = pc.equal(ids[1:], ids[:-1]).to_numpy()
-        return self.id(int(np.flatnonzero(same)[0])) if same.any() else None
+        rows = 1 + np.flatnonzero(pc.equal(ids[1:], ids[:-1]).to_numpy())
+        for row in rows.tolist():
+            if self[row] != self[row - 1]:
+                raise InputError(f"passage id '{self.id(row)}' occurs twice")
+        return rows
 
 
+REPEATED = b"sweep.repeated"  # in the schema's metadata
 NAMES = ("id", "language", "unit", "text")
 SCHEMA = pa.schema(
     [("id", pa.large_string()), ("language", pa.int16()), ("unit", pa.large_string()), ("text", pa.large_string())]
@@ -135,7 +145,7 @@ def passages_on_disk(
     """A memory-mapped table in the cache, made once for the same source files (path, size and time of change).
 
     Safe when several processes ask for it at once; a killed build leaves nothing behind that a later one would use.
-    Raises InputError if an id occurs twice.
+    A passage that occurs again is kept once. Raises InputError if one id has two texts.
     """
     states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in sources]
     name = hashlib.sha256(repr((languages, states)).encode()).hexdigest()[:24]
@@ -151,12 +161,26 @@ def passages_on_disk(
             with replacing_file(final, sole_writer=True) as draft:
                 _write(draft, (batch for part in parts for batch in part.combine_chunks().to_batches()))
                 unsorted_file.unlink()
-                _checked(Passages(_mapped(draft), languages))
+                _write_once(draft, unsorted_file, languages)
     return Passages(_mapped(final), languages)
 
 
-def _write(file: Path, batches: Iterable[pa.RecordBatch]) -> None:
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+def _write_once(draft: Path, other: Path, languages: tuple[str, ...]) -> None:
+    """Leave each passage of the sorted draft there once, and the ids of those that were there again."""
+    passages = Passages(_mapped(draft), languages)
+    again = passages.again()
+    if not len(again):
+        return
+    kept = np.setdiff1d(np.arange(len(passages)), again)
+    schema = SCHEMA.with_metadata({REPEATED: json.dumps([passages.id(row) for row in again.tolist()])})
+    parts = (_mapped(draft).take(kept[low : low + ROWS_PER_BATCH]) for low in range(0, len(kept), ROWS_PER_BATCH))
+    batches = (batch for part in parts for batch in part.combine_chunks().to_batches())
+    _write(other, (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in batches), schema)
+    other.replace(draft)
+
+
+def _write(file: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema = SCHEMA) -> None:
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
 
@@ -166,7 +190,7 @@ def _mapped(file: Path) -> pa.Table:
 
 
 def _checked(passages: Passages) -> Passages:
-    twice = passages.twice()
-    if twice is not None:
-        raise InputError(f"passage id '{twice}' occurs twice")
+    again = passages.again()
+    if len(again):
+        raise InputError(f"passage id '{passages.id(int(again[0]))}' occurs twice")
     return passages
