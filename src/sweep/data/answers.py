@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sweep.data.paragraphs import Placed
 from sweep.data.qa_format import Qa
 from sweep.data.remarks import Remark, remark
-from sweep.errors import InputError
+from sweep.errors import InputError, shortened
 
 MISPLACED = "answers that do not stand where answer_start says, taken as it says"
 ABSENT = "answers that do not occur in their paragraph, taken to be answered by it"
@@ -85,12 +85,12 @@ def check_answers(
 
 
 def _named(question: Qa) -> str:
-    return f"question '{question.id}'"
+    return f"question {shortened(repr(question.id))}"
 
 
 def _shown(answer: _Answer) -> str:
     there = answer.context[answer.start :][: min(len(answer.text), _SHOWN)] if answer.start >= 0 else ""
-    return f"'{answer.text[:_SHOWN]}', where the context has '{there}'"
+    return f"{answer.text[:_SHOWN]!r}, where the context has {there!r}"
 
 
 def _looks(wrong: Sequence[_Answer]) -> str:

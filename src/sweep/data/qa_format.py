@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic_core
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, StrictInt, ValidationError, model_validator
 
 from sweep.data.utf8 import utf8_text
 from sweep.errors import InputError
@@ -23,7 +23,7 @@ _FAULTS = {  # what pydantic calls a fault, and what a reader does
 class Answer(BaseModel):
     """Where an answer begins in its context, in characters, and its text, which a file may leave out."""
 
-    answer_start: int
+    answer_start: StrictInt
     text: str | None = None
 
 

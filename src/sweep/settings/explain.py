@@ -68,6 +68,9 @@ def _other_kind(override: Override, config: DictConfig) -> str | None:
 
 def unknown_key(key: str, config: DictConfig) -> str | None:
     """A line that names the first part of a dotted key that does not exist, and its nearest neighbours."""
+    if key.startswith("study.space."):  # whose keys have dots themselves
+        path = excerpt(key.removeprefix("study.space."))
+        return f"unknown key '{excerpt(key)}': write the space as a whole, 'study.space={{{path}: {{grid: [...]}}}}'"
     node: Any = config
     parts = key.split(".")
     for depth, part in enumerate(parts):
@@ -87,13 +90,21 @@ def unknown_key(key: str, config: DictConfig) -> str | None:
     return None
 
 
+def _exists(parts: Sequence[str], config: DictConfig) -> bool:
+    node: Any = config
+    for part in parts:
+        if not isinstance(node, DictConfig) or part not in node:
+            return False
+        node = None if OmegaConf.is_missing(node, part) or OmegaConf.is_interpolation(node, part) else node[part]
+    return True
+
+
 def _meant(parts: Sequence[str], depth: int, node: DictConfig, config: DictConfig) -> str | None:
     """The whole key that was probably meant: a neighbour that looks alike, or the same name in another section."""
     close = nearest(parts[depth], node)
     if close is not None:
         whole = [*parts[:depth], close, *parts[depth + 1 :]]
-        exists = unknown_key(".".join(whole), config) is None
-        return f"'{'.'.join(whole if exists else whole[: depth + 1])}'"
+        return f"'{'.'.join(whole if _exists(whole, config) else whole[: depth + 1])}'"
     sections = [section for section in map(str, config) if isinstance(config.get(section), DictConfig)]
     elsewhere = [f"'{section}.{parts[-1]}'" for section in sections if parts[-1] in config[section]]
     return " or ".join(elsewhere[:3]) if depth == 0 and elsewhere else None

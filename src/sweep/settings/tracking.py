@@ -35,7 +35,7 @@ class JsonLinesTracking(Section):
 
 
 def _kind(value: Any) -> str:
-    return str(value.get("kind", "mlflow")) if isinstance(value, dict) else str(value.kind)
+    return str(value.get("kind", "mlflow") if isinstance(value, dict) else getattr(value, "kind", "mlflow"))
 
 
 TrackingSettings = Annotated[
