@@ -80,7 +80,7 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["ratio.monolingual=0,1"], "put them into the space"),
         (["a=b=["], "cannot read 'a=b=['"),
         (["~train"], "train is missing"),
-        (["languages.train=[en,English]"], "languages.train.1='English'"),
+        (["languages.train=[en,English]"], "languages.train.1: 'English' is no language"),
         (["languages.train=[en]"], "need at least 2 languages"),
         (["languages.train=[]"], "languages.train"),
         (["data=xquad_r", "evaluation=xquad_r"], "never trains on what it evaluates on"),

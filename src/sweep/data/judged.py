@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sweep.data.beir import BeirLayout
 from sweep.data.benchmark import Benchmark, Question, benchmark, rows_by_question
 from sweep.data.corpora import corpus_folder
+from sweep.data.language_files import by_language
 from sweep.data.lines import Judgement
 from sweep.data.miracl import MiraclLayout
 from sweep.data.once import check_ids, judgements_once, texts_by_id
@@ -42,7 +43,8 @@ def judged_languages(settings: JudgedEvaluation) -> tuple[str, ...]:
     """Languages in the collection's folder, or what its origin has."""
     if settings.path is None:
         return settings.corpus.languages
-    return LAYOUTS[settings.kind].languages(Path(settings.path))
+    folder = Path(settings.path)
+    return tuple(by_language(folder, LAYOUTS[settings.kind].languages(folder)))
 
 
 def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
@@ -58,7 +60,8 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
         raise InputError(
             f"{settings.name}: {folder} holds no corpus in the layout of {settings.kind}{layout.advice(folder)}"
         )
-    files = {code: layout.corpus_files(folder, code) for code in wanted}
+    written = by_language(folder, layout.languages(folder))
+    files = {code: layout.corpus_files(folder, written.get(code, code)) for code in wanted}
     for code, parts in files.items():
         missing = next((part for part in parts if not part.exists()), None)
         if not parts or missing:
@@ -68,7 +71,7 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
     passages = _passages(layout, files, cache)
     read = _Read()
     for code in wanted:
-        _read_language(read, layout, folder, code, settings, passages)
+        _read_language(read, _Folder(layout, folder, code, written[code]), settings, passages)
     bench = benchmark(
         settings.name, wanted, read.questions, passages, read.relevant, settings.protocol, unanswered=True
     )
@@ -91,12 +94,20 @@ class _Read:
     remarks: list[Remark] = field(default_factory=list)
 
 
-def _read_language(
-    read: _Read, layout: Layout, folder: Path, code: str, settings: JudgedEvaluation, passages: Passages
-) -> None:
-    texts, again = texts_by_id("query", layout.queries(folder, code, settings.split))
+class _Folder(NamedTuple):
+    """A language of a collection, and its name in the folder."""
+
+    layout: Layout
+    folder: Path
+    code: str
+    written: str
+
+
+def _read_language(read: _Read, source: _Folder, settings: JudgedEvaluation, passages: Passages) -> None:
+    layout, folder, code, written = source
+    texts, again = texts_by_id("query", layout.queries(folder, written, settings.split))
     read.remarks += remark("queries that occur again, kept once", code, again, len(texts) + len(again))
-    judged, again = judgements_once(layout.judgements(folder, code, settings.split), texts.keys())
+    judged, again = judgements_once(layout.judgements(folder, written, settings.split), texts.keys())
     read.remarks += remark("judgements that occur again, kept once", code, again, len(judged) + len(again))
     if not judged:
         raise InputError(f"the {settings.split} split of '{code}' in {folder} has no judgements")

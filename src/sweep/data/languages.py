@@ -17,9 +17,7 @@ CLASSES_3_4 = frozenset(
 
 def joshi_tiers(languages: tuple[str, ...]) -> Tiers:
     """Tiers by the classes of Joshi et al. 2020: 5 is high, 3 and 4 are mid, 0 to 2 are low."""
-    low = tuple(code for code in languages if code not in CLASS_5 and code not in CLASSES_3_4)
-    return Tiers(
-        high=tuple(code for code in languages if code in CLASS_5),
-        mid=tuple(code for code in languages if code in CLASSES_3_4),
-        low=low,
-    )
+    of_code = {code: code.split("_")[0] for code in languages}  # a script or a territory is of no matter
+    high = tuple(code for code, language in of_code.items() if language in CLASS_5)
+    mid = tuple(code for code, language in of_code.items() if language in CLASSES_3_4)
+    return Tiers(high=high, mid=mid, low=tuple(code for code in languages if code not in high and code not in mid))

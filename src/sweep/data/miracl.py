@@ -20,7 +20,8 @@ class MiraclLayout:
 
     def languages(self, folder: Path) -> tuple[str, ...]:
         """Languages with a corpus in the folder."""
-        return tuple(sorted(entry.name.rsplit("-", 1)[1] for entry in folder.glob("miracl-corpus-v1.0-*")))
+        prefix = "miracl-corpus-v1.0-"
+        return tuple(sorted(entry.name.removeprefix(prefix) for entry in folder.glob(f"{prefix}*")))
 
     def advice(self, folder: Path) -> str:
         """What a folder without languages lacks, behind a colon."""

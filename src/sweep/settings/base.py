@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 from unicodedata import normalize
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sweep.errors import shortened
+from sweep.settings.language import language_setting
 
 
 def matching(pattern: str, meaning: str) -> AfterValidator:
@@ -24,7 +25,7 @@ def matching(pattern: str, meaning: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Language = Annotated[str, matching("[a-z]{2,3}", "a language code, of two or three small letters, such as en or ceb")]
+Language = Annotated[str, BeforeValidator(language_setting)]  # "zh-Hant" and "zho_Hant" are both "zh_Hant"
 
 
 Positive = Annotated[int, Field(ge=1)]
