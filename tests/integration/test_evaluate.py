@@ -135,6 +135,32 @@ def test_parallel_queries_are_ranked_across_languages(sweep: Sweep, model: Path,
     assert "protocol=parallel ranks all languages together and needs search.index=exact" in refused.stderr
 
 
+def test_one_language_has_no_alignment_and_what_is_no_candidate_is_counted(
+    sweep: Sweep, model: Path, tmp_path: Path
+) -> None:
+    """Queries are passages of the corpus under their own ids, and two texts are there twice."""
+    folder = beir(tmp_path / "toy", ("sw",), passages=100) / "sw"
+    rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
+    rows += [{**rows[place], "_id": f"q{place}"} for place in range(20)]
+    rows += [{**rows[place], "_id": f"copy{place}"} for place in (50, 51)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = {}
+    for ignore in (True, False):
+        changed = ("evaluation.protocol=parallel", f"evaluation.ignore_identical_ids={ignore}", "output=all.json")
+        done = sweep(*options(model, folder.parent, *changed), module="sweep.evaluate")
+        assert done.returncode == 0, done.stderr
+        results[ignore] = done.stdout, json.loads((tmp_path / "all.json").read_text())
+    output, metrics = results[True]
+    assert "toy: 20 of 20 questions have a passage of their own id, which is no candidate for them" in output
+    assert "toy: 2 unjudged exact copies of relevant passages, of 2 of 20 questions; they count as" in output
+    assert "alignment" not in output
+    assert not {key.split("/")[2] for key in metrics} & {"alignment_consistency", "rank_distance", "same_language@1"}
+    assert not {key.split("/")[1] for key in metrics} & {"cross", "agreement"}
+    assert "own id" not in results[False][0]
+    # Where the query's own passage is a candidate, it is one more copy of the relevant passage.
+    assert "toy: 22 unjudged exact copies of relevant passages, of 20 of 20 questions" in results[False][0]
+
+
 def test_a_killed_evaluation_goes_on(model: Path, tmp_path: Path, cache: Path) -> None:
     """SIGKILL after the first finished shard of passages: those embeddings are not made again."""
     command = options(model, beir(tmp_path / "toy", ("sw",), passages=30_000), "output=all.json")
