@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.commands import score_encoder
 from sweep.commands.run_study import main
 from sweep.errors import InputError
 from sweep.settings import HttpOrigin, JudgedEvaluation, MlflowTracking, Settings
@@ -164,6 +165,21 @@ def test_help_shows_groups_experiments_and_examples(capsys: pytest.CaptureFixtur
         assert group in text
         assert all(choice in text for choice in choices)
     assert text.count("  python -m sweep +") == 3
+
+
+def test_help_shows_what_a_folder_of_the_users_own_adds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for group, name in (("experiment", "mine"), ("evaluation", "ours")):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / f"{name}.yaml").write_text("# @package _global_\n# Ratios of my own: and more.\n")
+    for command in (main, score_encoder.main):
+        for given in (["--help", "--config-dir", str(tmp_path)], [f"--config-dir={tmp_path}", "--help"]):
+            with pytest.raises(SystemExit, match="0"):
+                command(given)
+            text = capsys.readouterr().out
+            assert "beir, cldr, miracl, mlqa_r, ours" in text
+            assert ("  mine          Ratios of my own\n" in text) == (command is main)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--config-dir"])
 
 
 def test_cfg_job_prints_what_was_composed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,17 @@ def arguments(program: str, description: str, epilog: str) -> argparse.ArgumentP
     return parser
 
 
+def config_dir_of(given: Sequence[str]) -> str | None:
+    """The value of --config-dir, which the help itself depends on; None if there is none."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--config-dir")
+    try:
+        options, _ = early.parse_known_args(given)
+    except argparse.ArgumentError:  # which the whole parser tells
+        return None
+    return str(options.config_dir) if options.config_dir is not None else None
+
+
 def options_text(groups: dict[str, list[str]], hidden: Sequence[str] = ()) -> str:
     """The config groups and their choices, one line each."""
     rows = {group: names for group, names in groups.items() if group not in hidden}

@@ -3,8 +3,9 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from sweep.commands.command_line import arguments, console, options_text, run
+from sweep.commands.command_line import arguments, config_dir_of, console, options_text, run
 from sweep.report.text import this_python
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -25,8 +26,9 @@ Any key of the composed configuration can be set (--cfg job prints it)."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 target reached, 1 trials failed or the study could not go on, 2 bad input, 130 interrupted."""
     given = list(sys.argv[1:] if argv is None else argv)
-    groups = group_options()
-    experiments = "\n".join(f"  {name:<14}{_purpose(name)}" for name in groups["experiment"])
+    config_dir = config_dir_of(given)
+    groups = group_options(config_dir)
+    experiments = "\n".join(f"  {name:<14}{_purpose(name, config_dir)}" for name in groups["experiment"])
     epilog = (
         f"experiments (+experiment=NAME):\n{experiments}\n\n"
         f"config groups (group=choice):\n{options_text(groups, hidden=['experiment', 'corpus'])}\n\n{EXAMPLES}"
@@ -57,8 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(command, options.traceback)
 
 
-def _purpose(experiment: str) -> str:
+def _purpose(experiment: str, config_dir: str | None) -> str:
     """The first sentence of an experiment file's comment."""
-    lines = (config_folder() / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    folders = [config_folder(), *([Path(config_dir)] if config_dir else [])]
+    files = [folder / "experiment" / f"{experiment}.yaml" for folder in folders]
+    lines = next(file for file in files if file.is_file()).read_text(errors="replace").splitlines()
     comment = " ".join(line.removeprefix("#").strip() for line in lines[1:4] if line.startswith("#"))
     return comment.split(": ")[0].split(". ")[0]

@@ -1,6 +1,7 @@
 """`python -m sweep.evaluate`: score any encoder on a benchmark, without training."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sweep.commands.command_line import arguments, console, options_text, run
+from sweep.commands.command_line import arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError, SweepError
 from sweep.report.plain_console import PlainConsole, say
 from sweep.settings import EvaluateSettings
@@ -31,9 +32,9 @@ Repeat a command that was interrupted: embeddings that are finished are kept in 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, or 2 for bad input."""
-    groups = {
-        name: choices for name, choices in group_options().items() if name in ("model", "evaluation", "languages")
-    }
+    given = list(sys.argv[1:] if argv is None else argv)
+    known = group_options(config_dir_of(given))
+    groups = {name: choices for name, choices in known.items() if name in ("model", "evaluation", "languages")}
     parser = arguments(
         "python -m sweep.evaluate",
         "Score an encoder on a benchmark: retrieval within, across and over all languages, and its alignment.",
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--list-metrics", action="store_true", help="describe every metric and stop")
     parser.add_argument("--markdown", action="store_true", help="with --list-metrics: as docs/metrics.md has them")
-    options = parser.parse_intermixed_args(argv)
+    options = parser.parse_intermixed_args(given)
 
     def command() -> int:
         if options.list_metrics:
