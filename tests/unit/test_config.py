@@ -202,6 +202,15 @@ def test_a_folder_of_the_users_own_adds_choices(tmp_path: Path) -> None:
         load_settings(Composer("sweep", ["+experiment=other"], str(tmp_path)))
 
 
+def test_a_file_of_the_users_own_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "smoke.yaml").write_bytes((config_folder() / "experiment" / "smoke.yaml").read_bytes())
+    assert load_settings(Composer("sweep", ["+experiment=smoke"], str(tmp_path))).study.name == "smoke"
+    (tmp_path / "experiment" / "smoke.yaml").write_text("# @package _global_\nstudy:\n  name: mine\n")
+    with pytest.raises(InputError, match=r"experiment/smoke\.yaml would not be read"):
+        Composer("sweep", ["+experiment=smoke"], str(tmp_path))
+
+
 @pytest.mark.parametrize(
     "value", ["it's", "a b", "x/y", "1", "true", "null", "", "ü,{}[]", 'q"q', "back\\slash", "a=b"]
 )

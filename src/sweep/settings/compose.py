@@ -26,7 +26,8 @@ from sweep.settings.overrides import assignment, check_choices, parsed, refuse_p
 from sweep.settings.references import explain_grammar, resolve
 from sweep.settings.secrets import redacted_leaves, without_passwords
 from sweep.settings.syntax import LONGEST_KEY, explain_syntax
-from sweep.settings.tree import config_folder, group_options
+from sweep.settings.tree import config_folder, group_options, hidden_files
+from sweep.settings.wording import excerpt, listed
 
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 
@@ -45,7 +46,12 @@ class Composer:
         self._kept: dict[tuple[str, ...], tuple[DictConfig, Any]] = {}
         refuse_passwords(overrides)
         if config_dir and not Path(config_dir).is_dir():
-            raise InputError(f"--config-dir: no such folder: {config_dir}")
+            raise InputError(f"--config-dir: no such folder: {excerpt(config_dir)}")
+        if config_dir and (hidden := hidden_files(config_dir)):
+            raise InputError(
+                f"--config-dir {excerpt(config_dir)}: {listed(hidden)} would not be read, since files of that name "
+                "come with the program: give it another name"
+            )
 
     def compose(self, point: dict[str, Any] | None = None) -> DictConfig:
         """The composed configuration, with a point's values (by config path) laid over the overrides."""
