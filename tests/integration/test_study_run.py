@@ -250,7 +250,7 @@ def test_a_study_goes_on_with_the_draw_that_it_began_with(sweep: Sweep, tmp_path
     assert sweep(*study, "ratio.draw=independent").returncode == 0
     refused = sweep(*study, "ratio.draw=even")
     assert refused.returncode == 2
-    assert "ratio.draw: None in the study, 'even' now" in refused.stderr
+    assert "ratio.draw: null in the study, 'even' now" in refused.stderr
     again = sweep(*study, "study.seeds=[0,1]")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "This study was begun with ratio.draw=independent, and goes on with it." in again.stdout

@@ -366,7 +366,7 @@ def test_a_parallel_pool_takes_no_index() -> None:
 
 
 def test_a_language_that_the_hub_lacks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="miracl has no language 'sv'; it has: ar bn en"):
+    with pytest.raises(InputError, match="miracl has no language 'sv'; it has: ar, bn, en"):
         load("miracl", None, tmp_path, "sv")
 
 

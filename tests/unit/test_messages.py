@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from sweep.commands import compare_results, run_study, score_encoder
+from sweep.data.lexicon import check_languages
 from sweep.errors import InputError
+from sweep.evaluation.catalogue import metric_problem
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings, load_settings
 from sweep.settings.search import check_space
@@ -196,3 +198,23 @@ def test_words_for_lists_and_guesses() -> None:
     assert nearest("GRID", ["grid"]) == "grid"
     assert nearest("xyz", ["grid"]) is None
     assert written({"a": [None, True, 1.5, "b"]}) == "{a: [null, true, 1.5, 'b']}"
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [
+        ("cldr/pooled/mpa", "did you mean 'map'?"),
+        ("cldr/poled/map", "did you mean 'pooled'?"),
+        ("cldr/pooled/map/lwo", "did you mean 'low'?"),
+    ],
+)
+def test_a_metric_that_there_is_not_is_told_with_a_guess(key: str, wanted: str) -> None:
+    assert str(metric_problem(key, "cldr", "parallel", ("de", "en"), ("high", "low"))).endswith(wanted)
+
+
+def test_of_two_hundred_languages_thirty_are_named() -> None:
+    with pytest.raises(
+        InputError, match=r"data=cldr has no language 'xx' .* choose among ab, af, .* in all\)"
+    ) as caught:
+        check_languages(("en", "xx"))
+    assert len(str(caught.value)) < 300

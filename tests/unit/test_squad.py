@@ -581,7 +581,7 @@ def test_missing_languages_and_folders_are_named(tmp_path: Path) -> None:
         squad_benchmark(evaluation(tmp_path), ("en", "th"), Path())
     with pytest.raises(InputError, match="no such folder"):
         squad_benchmark(evaluation(tmp_path / "absent"), ("en",), Path())
-    with pytest.raises(InputError, match="xquad_r has no language 'xx'; it has: ar de el"):
+    with pytest.raises(InputError, match="xquad_r has no language 'xx'; it has: ar, de, el"):
         squad_training_set(training(tmp_path, corpus=declared("xquad_r"), path=None), ("xx",), Path())
     with pytest.raises(InputError, match=r"toy has no public origin: .*data\.path=FOLDER"):
         squad_training_set(training(tmp_path, path=None), ("en",), Path())

@@ -7,6 +7,7 @@ from sweep.data.hub_origin import HubRepositories
 from sweep.data.origin import Origin
 from sweep.errors import InputError
 from sweep.settings import Corpus
+from sweep.settings.wording import listed
 
 # Which origin a `kind` names. A new one: its module, its settings, and a line here.
 ORIGINS: dict[str, Origin] = {
@@ -31,6 +32,6 @@ def corpus_folder(
         raise InputError(f"{corpus.name} has no public origin: give the folder of its files with {key}.path=FOLDER")
     unknown = [code for code in languages if code not in corpus.languages]
     if unknown:
-        raise InputError(f"{corpus.name} has no language '{unknown[0]}'; it has: {' '.join(corpus.languages)}")
+        raise InputError(f"{corpus.name} has no language '{unknown[0]}'; it has: {listed(corpus.languages)}")
     fix = f"with the files in a local folder, add {key}.path=FOLDER"
     return ORIGINS[corpus.origin.kind].fetch(corpus, corpus.origin, languages, split, cache, fix)

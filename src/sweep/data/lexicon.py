@@ -9,6 +9,7 @@ from babel.core import get_global
 
 from sweep.data.scripts import script_of
 from sweep.errors import InputError
+from sweep.settings.wording import listed
 
 Concept = tuple[str, str]  # kind, CLDR's code
 Relation = Literal["names", "places"]
@@ -46,7 +47,7 @@ def check_languages(languages: tuple[str, ...]) -> None:
     if unknown:
         raise InputError(
             f"data=cldr has no language '{unknown[0]}' (no such code, or too few names of its own); "
-            f"the {len(available_languages())} available ones: {' '.join(available_languages())}"
+            f"choose among {listed(available_languages())}"
         )
 
 

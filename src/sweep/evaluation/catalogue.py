@@ -9,6 +9,7 @@ from sweep.evaluation.metrics import METRICS, Metric, metric_of, metrics_of
 from sweep.evaluation.script_groups import SCRIPT_GROUPS, script_group
 from sweep.settings import Protocol
 from sweep.settings.metric_key import MetricKey
+from sweep.settings.wording import excerpt, suggestion
 
 FIELDS = ("Formula", "Range", "Better", "Source", "Pitfall")
 
@@ -72,13 +73,15 @@ def metric_problem(
     any question has relevant passages in two languages."""
     parsed, families = MetricKey.parse(key), families_of(protocol)
     if parsed.benchmark != benchmark:
-        return f"'{key}' is not a metric of the benchmark '{benchmark}'; it must start with '{benchmark}/'"
+        return f"'{excerpt(key)}' is not a metric of the benchmark '{benchmark}'; it must start with '{benchmark}/'"
     if parsed.family not in families or not parsed.metric:
-        return f"'{key}': the second part must be one of {', '.join(families)}, followed by a metric"
+        hint = suggestion(parsed.family, families)
+        return f"'{excerpt(key)}': the second part must be one of {', '.join(families)}, followed by a metric{hint}"
     known = [metric.name for metric in metrics_of(parsed.family)]
     counts = COUNTS if FAMILIES[parsed.family].has_pools else ()
     if parsed.metric not in (*known, *counts):
-        return f"'{key}': metrics of {parsed.family} are {', '.join([*known, *counts])}"
+        hint = suggestion(parsed.metric, [*known, *counts])
+        return f"'{excerpt(key)}': metrics of {parsed.family} are {', '.join([*known, *counts])}{hint}"
     if protocol == "monolingual" and parsed.metric in known and not metric_of(parsed).known_at(depth):
         return (
             f"'{key}' needs more depth than evaluation.search.depth={depth}; evaluation.search.index=exact has it all"
@@ -102,7 +105,8 @@ def _part_problem(key: MetricKey, languages: Collection[str], tiers: Collection[
     if key.part and key.part not in (*cells, *tiers, *groups):
         noun = "language" if kind == "language" else "pair"
         examples, known = ", ".join(cells[:3]), ", ".join([*tiers, *groups])
-        return f"'{key}': there is no tier or {noun} '{key.part}'; tiers are {known}; {noun}s {examples} ..."
+        hint = suggestion(key.part, [*tiers, *groups])
+        return f"'{key}': there is no tier or {noun} '{key.part}'; tiers are {known}; {noun}s {examples} ...{hint}"
     return None
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.settings.base import Section, flattened
 from sweep.settings.loss import DEFAULT_LOSS
 from sweep.settings.study import StudySettings
+from sweep.settings.wording import written
 
 if TYPE_CHECKING:
     from sweep.settings import Settings
@@ -122,7 +123,11 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         path: tuple(one.get(path, UNNAMED.get(path)) for one in (then, now))
         for path in sorted(now.keys() | then.keys())
     }
-    return [f"  {path}: {old!r} in the study, {new!r} now" for path, (old, new) in pairs.items() if old != new]
+    return [
+        f"  {path}: {written(old)} in the study, {written(new)} now"
+        for path, (old, new) in pairs.items()
+        if old != new
+    ]
 
 
 def outside(settings: Mapping[str, Any], *searched: set[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator
 
 from sweep.settings.base import Positive, Section
+from sweep.settings.wording import written
 
 
 def _workers(value: Any) -> int | Literal["auto"]:
@@ -12,7 +13,7 @@ def _workers(value: Any) -> int | Literal["auto"]:
         return "auto"
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
-    raise ValueError(f"must be auto, or a whole number of at least 1, not {value!r}")
+    raise ValueError(f"must be auto, or a whole number of at least 1, not {written(value)}")
 
 
 Workers = Annotated[int | Literal["auto"], PlainValidator(_workers)]  # a union would tell of both its halves

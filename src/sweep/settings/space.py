@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from sweep.settings.base import Section
+from sweep.settings.wording import written
 
 
 def exact(number: float) -> Decimal:
@@ -123,7 +124,7 @@ def condition_problem(space: Mapping[str, Dimension]) -> str | None:
                 return f"space.{path}.when: '{other}' is not a searched path before '{path}' (there: {known})"
             for value in wanted:
                 if not earlier[other].holds(value):
-                    return f"space.{path}.when: '{other}' cannot be {value!r}"
+                    return f"space.{path}.when: '{other}' cannot be {written(value)}"
         earlier[path] = dimension
     return None
 
@@ -147,5 +148,5 @@ def point_problem(space: Mapping[str, Dimension], points: Sequence[Mapping[str, 
                 known = ", ".join(space) or "nothing"
                 return f"first_points: '{path}' is not searched (space: {known}); {fix}"
             if not space[path].holds(value):
-                return f"first_points: {path}={value!r} is not in the space; {fix}"
+                return f"first_points: {path}={written(value)} is not in the space; {fix}"
     return None
