@@ -93,7 +93,7 @@ def test_a_new_study_draws_evenly_whatever_it_searches() -> None:
 def test_a_study_has_the_embedded_data_that_it_was_begun_with() -> None:
     old, now = previous("settings.json"), composed("launcher.threads=1")
     assert differences(old, result_settings(composed(DRAW))) == [
-        f"  {section}.relation: None in the study, 'places' now" for section in ("data", "evaluation")
+        f"  {section}.relation: null in the study, 'places' now" for section in ("data", "evaluation")
     ]
     new = result_settings(composed(DRAW))
     assert (new["data.relation"], new["evaluation.relation"]) == ("places", "places")
@@ -105,7 +105,7 @@ def test_a_study_has_the_embedded_data_that_it_was_begun_with() -> None:
     searched = result_settings(composed("study.space={data: {grid: [cldr]}}"))
     then = {path: value for path, value in searched.items() if path != "data.relation"}
     assert overrides_of(then, now, None) == ()
-    assert differences(then, searched) == ["  data.relation: None in the study, 'places' now"]
+    assert differences(then, searched) == ["  data.relation: null in the study, 'places' now"]
 
 
 def test_a_study_on_files_is_the_one_it_was_before_there_were_candidates_to_choose() -> None:
@@ -165,8 +165,8 @@ def test_a_study_that_never_looked_into_its_models_folder_goes_on_without() -> N
 
 def test_a_study_with_masks_or_held_out_groups_of_the_previous_version_is_refused() -> None:
     for setting, line in (
-        ("ratio.cross_batch=mixed", "ratio.masks: None in the study, 'any language' now"),
-        ("train.validation.every_steps=2", "train.validation.held_out: None in the study, 'components' now"),
+        ("ratio.cross_batch=mixed", "ratio.masks: null in the study, 'any language' now"),
+        ("train.validation.every_steps=2", "train.validation.held_out: null in the study, 'components' now"),
     ):
         now = result_settings(composed(*THEN, setting))
         then = {path: value for path, value in now.items() if path not in line}
