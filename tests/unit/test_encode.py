@@ -247,6 +247,27 @@ def test_marks_without_embeddings_start_anew(retriever: Retriever, tmp_path: Pat
     assert_same_bits(run(retriever, tmp_path).embedding_uh, expected)
 
 
+@pytest.mark.parametrize(("place", "again"), [(-1, len(TEXTS) % SHARD), (200, SHARD), (None, len(TEXTS))])
+def test_damaged_embeddings_are_encoded_again(
+    retriever: Retriever, tmp_path: Path, place: int | None, again: int
+) -> None:
+    """Those of the shard alone; of a file that was cut short, all."""
+    first = run(retriever, tmp_path)
+    expected, truncated = np.array(first.embedding_uh), first.truncated
+    file = tmp_path / "passage/embeddings.npy"
+    content = bytearray(file.read_bytes())
+    if place is None:
+        del content[len(content) // 2 :]
+    else:
+        content[place] ^= 1
+    file.write_bytes(content)
+    counter = Counter(retriever)
+    encoded = run(retriever, tmp_path)
+    assert counter.texts == again
+    assert_same_bits(encoded.embedding_uh, expected)
+    assert encoded.truncated == truncated
+
+
 def test_only_the_embeddings_and_the_marks_are_left(retriever: Retriever, tmp_path: Path) -> None:
     run(retriever, tmp_path)
     assert {path.name for path in (tmp_path / "passage").iterdir()} == {"embeddings.npy", "shards.json"}

@@ -78,7 +78,7 @@ def test_the_umask_decides_about_permissions(umask: int, wanted: int, tmp_path: 
 def test_what_a_killed_sole_writer_left_is_replaced(tmp_path: Path) -> None:
     file, elsewhere = tmp_path / "figures.json", tmp_path / "elsewhere"
     elsewhere.write_text("not ours")
-    draft_of(file).symlink_to(elsewhere)  # the link goes, what it points to stays
+    (tmp_path / f".{file.name}.0123.draft").symlink_to(elsewhere)  # the link goes, what it points to stays
     with replacing_file(file, sole_writer=True) as draft:
         draft.write_text("new")
     assert (file.read_text(), elsewhere.read_text()) == ("new", "not ours")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from sweep.commands.command_line import arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError, SweepError
+from sweep.records.caching import usable_cache
 from sweep.report.plain_console import PlainConsole, say
 from sweep.settings import EvaluateSettings
 from sweep.settings.compose import Composer
@@ -86,6 +87,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     output = Path(settings.output) if settings.output is not None else None
     if output is not None and (output.is_dir() or not output.resolve().parent.is_dir()):
         raise InputError(f"output={output}: must be a file in a folder that exists")
+    cache = usable_cache(settings.paths)
     threads = settings.threads or os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the cores to others
@@ -98,7 +100,6 @@ def _evaluate(settings: EvaluateSettings) -> int:
     from sweep.evaluation.tiers import tier_members
     from sweep.model.registry import build_retriever
     from sweep.model.resolution import model_lines, resolved
-    from sweep.settings.cache import cache_folder
     from sweep.trial.pipeline import make_accelerator
 
     torch.set_num_threads(threads)
@@ -107,10 +108,10 @@ def _evaluate(settings: EvaluateSettings) -> int:
     removals = removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages)
     tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
     accelerator = make_accelerator()
-    retriever = build_retriever(settings.model, (), cache_folder(settings.paths), seed=0)
+    retriever = build_retriever(settings.model, (), cache, seed=0)
     for line in model_lines(asked.model):
         console().print(line, markup=False, highlight=False, soft_wrap=True)
-    folder = cache_folder(settings.paths) / "embeddings"
+    folder = cache / "embeddings"
     with _bar() as bar:
         task = bar.add_task("passages", total=len(benchmark.passages), visible=accelerator.is_main_process)
         evaluation = evaluate(

@@ -5,9 +5,12 @@ Rows are in ascending order of their ids, so the row number breaks ties.
 
 import hashlib
 import json
+import logging
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -18,8 +21,12 @@ from numpy.typing import NDArray
 
 from sweep.errors import InputError
 from sweep.records.files import replacing_file
+from sweep.records.sealed import seal, sealed_content
 
 ROWS_PER_BATCH = 50_000
+LAYOUT_VERSION = "2"  # part of the file's name: a change to the layout makes old files unused
+
+log = logging.getLogger("sweep")
 
 
 class Passage(NamedTuple):
@@ -148,21 +155,36 @@ def passages_on_disk(
     A passage that occurs again is kept once. Raises InputError if one id has two texts.
     """
     states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in sources]
-    name = hashlib.sha256(repr((languages, states)).encode()).hexdigest()[:24]
+    name = hashlib.sha256(repr((LAYOUT_VERSION, languages, states)).encode()).hexdigest()[:24]
     folder = cache / "passages"
     folder.mkdir(parents=True, exist_ok=True)
-    final, unsorted_file = folder / f"{name}.arrow", folder / f"{name}.draft"
+    final = folder / f"{name}.arrow"
     with FileLock(folder / f"{name}.lock"):
-        if not final.exists():
-            _write(unsorted_file, _batches(passages, languages))
-            unsorted = _mapped(unsorted_file)
-            order = _order(unsorted).to_numpy()
-            parts = (unsorted.take(order[low : low + ROWS_PER_BATCH]) for low in range(0, len(order), ROWS_PER_BATCH))
-            with replacing_file(final, sole_writer=True) as draft:
-                _write(draft, (batch for part in parts for batch in part.combine_chunks().to_batches()))
-                unsorted_file.unlink()
-                _write_once(draft, unsorted_file, languages)
-    return Passages(_mapped(final), languages)
+        table = _sealed_table(final)
+        if table is None:
+            if final.exists():
+                log.warning("the passages in %s are damaged; reading them again", final)
+            _make(final, passages, languages)
+            table = _sealed_table(final)
+            assert table is not None
+    return Passages(table, languages)
+
+
+def _make(final: Path, passages: Iterable[Passage], languages: tuple[str, ...]) -> None:
+    """Write the passages in ascending order of their ids, each once."""
+    for leftover in final.parent.glob(f"{final.stem}-*"):  # of a build that was killed
+        shutil.rmtree(leftover)
+    beside_it = TemporaryDirectory(dir=final.parent, prefix=f"{final.stem}-")
+    with replacing_file(final, sole_writer=True) as draft, beside_it as beside:
+        other = Path(beside, "passages.arrow")
+        _write(other, _batches(passages, languages))
+        unsorted = _mapped(other)
+        order = _order(unsorted).to_numpy()
+        parts = (unsorted.take(order[low : low + ROWS_PER_BATCH]) for low in range(0, len(order), ROWS_PER_BATCH))
+        _write(draft, (batch for part in parts for batch in part.combine_chunks().to_batches()))
+        other.unlink()
+        _write_once(draft, other, languages)
+        seal(draft)
 
 
 def _write_once(draft: Path, other: Path, languages: tuple[str, ...]) -> None:
@@ -187,6 +209,11 @@ def _write(file: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema = SC
 
 def _mapped(file: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+
+
+def _sealed_table(file: Path) -> pa.Table | None:
+    content = sealed_content(file)
+    return None if content is None else pa.ipc.open_file(pa.BufferReader(content)).read_all()
 
 
 def _checked(passages: Passages) -> Passages:

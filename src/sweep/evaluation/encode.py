@@ -5,7 +5,9 @@ marked there, and a run that was killed goes on with the first one that is not.
 Shapes: u = distinct texts, b = texts of a batch, h = hidden size.
 """
 
+import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from sweep.records.files import write_atomically
 
 TOKENS_PER_BATCH = 4096  # padding included if there is any; keeps memory flat whatever the lengths
 TEXTS_PER_SHARD = 4096  # what a kill can cost
+
+log = logging.getLogger("sweep")
 
 Progress = Callable[[int, int], None]  # texts done, texts in all
 
@@ -133,9 +137,11 @@ class _OnDisk:
         self._accelerator = accelerator
         self._identity = {"digest": digest, "shape": list(shape), "texts_per_shard": TEXTS_PER_SHARD}
         self._truncated: dict[str, int] = {}  # shard -> texts that were cut
+        self._digests: dict[str, str] = {}  # shard -> SHA-256 (hex) of its embeddings
         if accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
-            if not self._read_marks():
+            if not self._read_marks() or not self._drop_damaged(shape):
+                self._truncated, self._digests = {}, {}
                 np.lib.format.open_memmap(self._file, "w+", np.float32, shape).flush()
                 _reserve(self._file)
                 self._write_marks()
@@ -157,11 +163,29 @@ class _OnDisk:
             return False
         if not isinstance(marks, dict) or marks.get("identity") != self._identity or not self._file.exists():
             return False
-        self._truncated = marks["truncated"]
+        self._digests = {shard: digest for shard, digest in dict(marks.get("digests", {})).items()}
+        self._truncated = {shard: cut for shard, cut in marks["truncated"].items() if shard in self._digests}
+        return True
+
+    def _drop_damaged(self, shape: tuple[int, int]) -> bool:
+        """Forget shards that do not verify; whether the file can be used at all."""
+        try:
+            kept_uh = np.load(self._file, mmap_mode="r")
+        except (ValueError, EOFError):  # cut short
+            return False
+        if kept_uh.shape != shape or kept_uh.dtype != np.float32:
+            return False
+        damaged = {shard for shard, digest in self._digests.items() if _digest(kept_uh[_rows(shard)]) != digest}
+        if damaged:
+            log.warning("%d shards of embeddings in %s are damaged; encoding them again", len(damaged), self._file)
+            for shard in damaged:
+                del self._digests[shard], self._truncated[shard]
+            self._write_marks()
         return True
 
     def _write_marks(self) -> None:
-        write_atomically(self._marks, json.dumps({"identity": self._identity, "truncated": self._truncated}))
+        marks = {"identity": self._identity, "truncated": self._truncated, "digests": self._digests}
+        write_atomically(self._marks, json.dumps(marks))
 
     def has(self, shard: int) -> bool:
         """Whether this run or an earlier one finished the shard."""
@@ -170,11 +194,20 @@ class _OnDisk:
     def put(self, shard: int, rows: slice, part_bh: NDArray[np.float32], truncated: int) -> None:
         """Mark a shard as finished, once its rows are on the disk."""
         self._truncated[str(shard)] = truncated
+        self._digests[str(shard)] = _digest(part_bh)
         if self._accelerator.is_main_process:
             self._map_uh[rows] = part_bh
             self._map_uh.flush()
             self._write_marks()
         self._accelerator.wait_for_everyone()
+
+
+def _rows(shard: str) -> slice:
+    return slice(int(shard) * TEXTS_PER_SHARD, (int(shard) + 1) * TEXTS_PER_SHARD)
+
+
+def _digest(part_bh: NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(part_bh).data).hexdigest()
 
 
 def _reserve(file: Path) -> None:

@@ -1,12 +1,11 @@
 """Token ids in memory-mapped Arrow files: a text is tokenised once, for all trials, workers and ranks.
 
-A file's name is the SHA-256 of all that the ids depend on, so it can never be stale. It is an Arrow stream of batches
-of texts with the SHA-256 of the stream behind it (readers of Arrow streams stop before that).
+A file's name is the SHA-256 of all that the ids depend on, so it can never be stale. It is a sealed Arrow stream of
+batches of texts.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from sweep.data.texts import Texts
 from sweep.model.encoder import Retriever, Role
 from sweep.model.tokenizer import tokenizer_fingerprint
 from sweep.records.files import replacing_file
+from sweep.records.sealed import seal, sealed_content
 
 LAYOUT_VERSION = "2"  # part of the file's name: a change to the layout makes old files unused
 TEXTS_PER_BATCH = 4096
-DIGEST_BYTES = 32
 SCHEMA = pa.schema([("ids", pa.large_list(pa.field("id", pa.int32(), nullable=False))), ("cut", pa.bool_())])
 
 
@@ -100,12 +99,8 @@ class TokenCache:
     @staticmethod
     def _read(file: Path, size: int) -> TokenIds | None:
         """The ids in the file; None if it is not there or damaged."""
-        try:
-            content = pa.memory_map(str(file)).read_buffer()
-        except (FileNotFoundError, pa.ArrowInvalid):  # an empty file cannot be mapped
-            return None
-        stream = content.slice(0, max(0, content.size - DIGEST_BYTES))
-        if hashlib.sha256(memoryview(stream)).digest() != content[len(stream) :].to_pybytes():
+        stream = sealed_content(file)
+        if stream is None:
             return None
         ids = TokenIds(list(pa.ipc.open_stream(stream)))
         return ids if len(ids) == size else None
@@ -117,7 +112,4 @@ def _write(file: Path, batches: Iterator[pa.RecordBatch]) -> None:
         with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
             for batch in batches:
                 writer.write_batch(batch)
-        with draft.open("rb+") as content:
-            digest = hashlib.file_digest(content, "sha256").digest()
-            content.seek(0, os.SEEK_END)
-            content.write(digest)
+        seal(draft)

@@ -2,32 +2,43 @@
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from sweep.records.files import write_atomically
+from sweep.records.files import replacing_file
+from sweep.records.sealed import seal, sealed_content
+
+log = logging.getLogger("sweep")
 
 SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
-LAYOUT_VERSION = "1"  # part of the cache key: a change to `train_tokenizer` makes old files unused
+LAYOUT_VERSION = "2"  # part of the cache key: a change to `train_tokenizer` makes old files unused
 
 
 def unigram_tokenizer(texts: tuple[str, ...], vocabulary_size: int, cache: Path) -> PreTrainedTokenizerFast:
     """Train a Unigram tokenizer (Kudo 2018, arXiv 1804.10959) on the texts, or read it from the cache.
 
     The cache file's name is the SHA-256 of the texts and the settings, so it can never be stale; it is written
-    under a temporary name and moved, so two processes may build it at once.
+    under a temporary name and moved, so two processes may build it at once. One that is damaged is made again.
     """
     digest = hashlib.sha256(f"{LAYOUT_VERSION}\0{vocabulary_size}\0".encode())
     for text in texts:
         digest.update(text.encode() + b"\0")
     file = cache / "tokenizers" / f"{digest.hexdigest()}.json"
-    if not file.exists():
-        write_atomically(file, train_tokenizer(texts, vocabulary_size).to_str())
+    layout = sealed_content(file)
+    if layout is None:
+        if file.exists():
+            log.warning("the tokenizer in %s is damaged; training it again", file)
+        with replacing_file(file) as draft:
+            draft.write_text(train_tokenizer(texts, vocabulary_size).to_str(), encoding="utf-8")
+            seal(draft)
+        layout = sealed_content(file)
+        assert layout is not None
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=Tokenizer.from_file(str(file)),
+        tokenizer_object=Tokenizer.from_str(layout.to_pybytes().decode()),
         bos_token="<s>",
         cls_token="<s>",
         eos_token="</s>",

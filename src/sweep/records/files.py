@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -21,12 +22,15 @@ NAME_BYTES = 100  # of a name that its draft repeats; a name may have 255 bytes 
 def replacing_file(file: Path, sole_writer: bool = False) -> Iterator[Path]:
     """A path to write to, which takes the place of `file` at the end, or is removed after an error.
 
-    Folders are created as needed, and the umask decides about permissions. With `sole_writer` (a lock sees to it that
-    nobody else writes this file now) the draft has a fixed name, so that a killed writer's is not left behind.
+    Folders are created as needed, and the umask decides about permissions. Nobody can guess the draft's name, and put
+    a link there first. With `sole_writer` (a lock sees to it that nobody else writes this file now) the drafts of
+    killed writers are removed.
     """
-    draft = draft_of(file) if sole_writer else _beside(file, f".{os.getpid()}-{uuid.uuid4().hex[:8]}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft.unlink(missing_ok=True)
+    if sole_writer:
+        for leftover in file.parent.glob(f"{escape(_beside(file, '').name)}.*.draft*"):
+            leftover.unlink()
+    draft = _beside(file, f".{uuid.uuid4().hex}.draft")
     draft.touch()
     permissions = draft.stat().st_mode & 0o777
     draft.unlink()
@@ -99,9 +103,9 @@ def make_folder(folder: Path) -> str | None:
     return None
 
 
-def draft_of(path: Path) -> Path:
-    """Where a file's sole writer, or the writer of a folder, writes before the rename."""
-    return _beside(path, ".draft")
+def draft_of(folder: Path) -> Path:
+    """Where the writer of a folder writes before the rename."""
+    return _beside(folder, ".draft")
 
 
 def synchronise(path: Path) -> None:

@@ -23,6 +23,7 @@ from sweep.launch.driver_lock import only_driver
 from sweep.launch.liveness import alive_in
 from sweep.launch.registry import make_launcher
 from sweep.model.resolution import resolved
+from sweep.records.caching import usable_cache
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord, damaged_trials
@@ -74,6 +75,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     settings = resolved(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
     _refuse_folder(settings, unwritable(folder.path))
+    usable_cache(settings.paths)
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)
