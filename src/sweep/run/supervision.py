@@ -1,7 +1,6 @@
 """One run of a study: keeps its workers at work, shows progress, and stops them when it is asked to."""
 
 import os
-import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep.errors import DatabaseUnusable, Interrupted, SweepError
-from sweep.launch.crew import PATIENCE_S, Crew, Member
-from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, first_reason, take_failures
+from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles, new_worker
 from sweep.launch.order import WorkOrder
@@ -18,20 +16,22 @@ from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
+from sweep.run.deaths import Deaths
 from sweep.run.orphans import await_orphans
 from sweep.run.progress import Display, display
 from sweep.run.silence import Silence
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.study.store import StudyStore
+from sweep.study.trials import UNFINISHED
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.protocol import Status
 
 POLL_S = 0.4
+MOST_NAMED = 8  # trials in a message
 COUNTING_SHARE = 0.2  # of the time: counting many thousands of trials takes a while
 LONGEST_REST_S = 3.0  # all the same: a count that had to wait for the database asks for no longer rest
 AT_ONCE_S = 1.0  # for each of workers, database and tracker, when the user wants to stop at once
-MOST_STILLBORN = 10  # workers in a row that are killed before they have a trial
 
 
 class StudyRun:
@@ -61,7 +61,7 @@ class StudyRun:
         self._silence = Silence(settings.study.grace_s)
         self._silent: set[str] = set()
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
-        self._stillborn = 0
+        self._deaths = Deaths(folder, store, self._say)
         self._locks = LockFiles()
         self._looked_at = time.monotonic()  # for abandoned trials
 
@@ -82,8 +82,7 @@ class StudyRun:
             except KeyboardInterrupt:
                 self._count_if_there(AT_ONCE_S)
                 if not self._is_complete:
-                    done = f": {self._counts[0]} of {self._target} trials are done and saved" if self._target else ""
-                    raise Interrupted(f"Interrupted{done}. The same command resumes:\n  {command}") from None
+                    raise Interrupted(f"Interrupted{self._saved()}. The same command resumes:\n  {command}") from None
                 status = "FINISHED"
             finally:
                 interruption.in_order = False
@@ -100,6 +99,19 @@ class StudyRun:
     def _is_complete(self) -> bool:
         """Whether the last count reached the target."""
         return self._counts[0] >= self._target
+
+    def _saved(self) -> str:
+        """What a resumed study begins with, as the end of a sentence; nothing if that is not known."""
+        if not self._target:
+            return ""
+        begun = [
+            f"{record.key} at step {step}"
+            for record in self.store.view.records()
+            if record.state in UNFINISHED
+            and (step := _saved_step(self.folder.trial(record.key).checkpoint)) is not None
+        ]
+        more = f", and {', '.join(begun[:MOST_NAMED])}{' …' if len(begun) > MOST_NAMED else ''}" if begun else ""
+        return f": {self._counts[0]} of {self._target} trials are done and saved{more}"
 
     def _count_if_there(self, patience_s: float) -> None:
         """Count once more; without the database the last count stands."""
@@ -125,7 +137,7 @@ class StudyRun:
                 began = time.monotonic()
                 ended = self._crew.collect()
                 for member, status in ended:
-                    self._ended(member, status, interruption.asked)
+                    self._deaths.account_for(member, status, interruption.asked)
                 remaining = self._count()
                 if ended:  # what a dead worker leaves is somebody's to take
                     self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
@@ -207,7 +219,7 @@ class StudyRun:
         self._target = self.store.view.target
         if counts != self._counts:
             self._counts = counts
-            self._stillborn = 0
+            self._deaths.forget()
             self._table.update(self.store.view.records())
         self.mirror.update(self.store.view.records())
         return self.store.view.remaining()
@@ -216,40 +228,11 @@ class StudyRun:
         statuses = [member.status(self.folder.workers) for member in self._crew.members]
         shown.update(*self._counts, [{} if "error" in status else status for status in statuses])
 
-    def _ended(self, member: Member, exit_status: int, stopping: bool) -> None:
-        """Charge a death to the worker's trial. Raises SweepError if the next worker would fare no better."""
-        if exit_status == 0:
-            return
-        worker, log, status = member.order.worker, member.worker.log, member.status(self.folder.workers)
-        failures = take_failures(self.folder.workers, worker)
-        if "error" in status:
-            raise SweepError(f"a worker stopped: {status['error']} (details: {log})")
-        if exit_status in (CANNOT_WRITE, -signal.SIGBUS):  # the signal: a mapped file that the disk has no room for
-            raise SweepError(
-                f"a worker stopped: it could not write to the disk, full or failing (study: {self.folder.path}, "
-                f"details: {log}); the same command goes on when there is room"
-            )
-        if exit_status == GROUP_BROKEN and failures:  # else a rank was killed, and broke the others
-            reason = first_reason(failures)
-            if not failures[0].of_trial:
-                raise SweepError(f"a worker stopped: {reason} (details: {log})")
-            self._say(f"a worker ended: {reason}{'' if stopping else '; another one goes on'}")
-            self.store.worker_failed(worker, reason)
-        else:
-            if not status:
-                self._check_stillborn(exit_status, log, stopping)
-            self._say(f"a worker died (status {exit_status}){'' if stopping else '; another one goes on'}")
-            self.store.worker_died(worker, exit_status)
-
-    def _check_stillborn(self, exit_status: int, log: Path, stopping: bool) -> None:
-        """Raise SweepError if workers that end before their first trial are no coincidence."""
-        self._stillborn += 1
-        # One that ends by itself has a reason, which the next one would have too; a kill may be chance.
-        if (exit_status > 0 or self._stillborn >= MOST_STILLBORN) and not stopping:
-            tail = "\n".join(log.read_text(errors="replace").strip().splitlines()[-5:])
-            raise SweepError(
-                f"a worker ended with status {exit_status} before its first trial; {log} ends with:\n{tail}"
-            )
-
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
+
+
+def _saved_step(checkpoints: Path) -> int | None:
+    """The last step that a checkpoint has of a training; None if there is none."""
+    steps = [folder.name.removeprefix("step-").partition(".")[0] for folder in checkpoints.glob("step-*.*")]
+    return max((int(step) for step in steps if step.isdecimal()), default=None)

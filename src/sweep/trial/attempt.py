@@ -11,7 +11,7 @@ import yaml
 from accelerate import Accelerator
 
 from sweep.data.holdout import validation_key
-from sweep.errors import DatabaseUnusable, Fenced, SweepError, TrialFailed
+from sweep.errors import OUT_OF_MEMORY, DatabaseUnusable, Fenced, SweepError, TrialFailed, is_out_of_memory
 from sweep.evaluation.validation import Validation
 from sweep.launch.failures import GROUP_BROKEN, write_failure
 from sweep.launch.liveness import write_status
@@ -238,4 +238,6 @@ class TrialRun:
 
 def reason_of(error: Exception) -> str:
     """An exception as a trial's reason: what is meant for users as it is, anything else with its type."""
+    if not isinstance(error, SweepError) and is_out_of_memory(error):
+        return f"{OUT_OF_MEMORY} ({type(error).__name__})"
     return redact(str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}")
