@@ -106,6 +106,9 @@ def _check_mlflow(sweeps: Path, metrics: dict[str, float]) -> None:
         "metrics.json",
         "evaluation.json",
         "ranks.parquet",
+        "losses.csv",
+        "exposure.csv",
+        "log.txt",
     }
 
 

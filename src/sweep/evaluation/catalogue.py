@@ -14,6 +14,19 @@ from sweep.settings.wording import excerpt, suggestion
 FIELDS = ("Formula", "Range", "Better", "Source", "Pitfall")
 
 
+COUNTED = {
+    "questions": "How many questions count: those with a relevant passage in the pool.",
+    "left_out": "How many questions are left out of the means, since no passage of the pool is relevant to them.",
+}
+COUNT_FIELDS = {
+    "Formula": "a sum over languages or pairs, where other figures are means",
+    "Range": "0 to all questions",
+    "Better": "neither",
+    "Source": "this tool",
+    "Pitfall": "figures of pools with different questions are not compared",
+}
+
+
 @dataclass(frozen=True)
 class Description:
     """What a metric's docstring says; of several metrics, if they differ by their depth alone."""
@@ -31,7 +44,9 @@ def descriptions() -> list[Description]:
         metrics = list(alike)
         names = tuple(metric.name for metric in metrics)
         described.append(Description(metrics[0].families, names, *_parsed(metrics[0])))
-    return described
+    pools = tuple(name for name, family in FAMILIES.items() if family.has_pools)
+    counts = (Description(pools, (name,), COUNTED[name], COUNT_FIELDS) for name in COUNTS)
+    return [*described, *counts]
 
 
 def _parsed(metric: Metric) -> tuple[str, dict[str, str]]:
