@@ -1,6 +1,7 @@
 # make sweep   install into .venv and run the main job     (ARGS="..." adds overrides)
 # make test    install into .venv and run all checks       (ARGS="..." goes to pytest)
 # make test-fast   after it: the tests that start no process, and those of the architecture
+# make fuzz   after it: 25 times as many damaged files and odd settings as make test tries (SWEEP_FUZZ=...)
 # make ui      MLflow's pages of all studies, on http://127.0.0.1:5000
 # make dashboard STUDY=ratio_grid    optuna-dashboard of one study, running or not, on http://127.0.0.1:8080
 #              (a database elsewhere: export STORAGE=URL first; what stands after make, everyone on the machine can read)
@@ -29,13 +30,16 @@ ifneq ($(words $(VENV)),1)
 $(error VENV must be the path of one folder, without spaces)
 endif
 
-.PHONY: sweep test test-fast lint ui dashboard clean
+.PHONY: sweep test test-fast fuzz lint ui dashboard clean
 
 sweep: $(VENV)/.run
 	$(WITH_ARGS) -m sweep +experiment=ratio_grid
 
 test: $(VENV)/.dev lint
 	$(WITH_ARGS) -m pytest --numprocesses 2 --dist worksteal
+
+fuzz: $(VENV)/.dev
+	SWEEP_FUZZ=$${SWEEP_FUZZ:-25} $(WITH_ARGS) -m pytest --numprocesses 2 tests/fuzz
 
 test-fast: $(VENV)/.dev
 	$(WITH_ARGS) -m pytest --numprocesses 2 tests/unit tests/architecture
