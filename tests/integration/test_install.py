@@ -51,7 +51,7 @@ def test_the_command_line_reports_bad_input_before_anything_heavy_is_imported(tm
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "2 set()\n"
-    assert done.stderr == "error: ratio.monolingual=1.2: must be less than or equal to 1\n"
+    assert done.stderr == "error: ratio.monolingual=1.2: must be at most 1\n"
 
 
 def test_no_command_sends_home_what_it_is_used_for(tmp_path: Path) -> None:

@@ -297,3 +297,6 @@ def test_no_table_is_made_of_a_trial_that_is_damaged(sweep: Sweep, tmp_path: Pat
     assert again.returncode == 0
     assert folder.ranks.read_bytes() == whole
     assert "mono mAP" in again.stdout
+    kept = sweep(*study, "study.export=all")  # of trials that are finished
+    assert kept.returncode == 0
+    assert "study.export=all: 2 finished trials were run without keeping their models" in kept.stdout

@@ -245,7 +245,7 @@ def test_a_full_disk_of_one_rank_stops_the_study(tmp_path: Path, cache: Path, sh
     """It is no fault of the trial, which goes on when the command is repeated."""
     done = run_with_a_fault(tmp_path, cache, "OSError(28, 'No space left on device')", shared_mlflow)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "error: a worker stopped: rank 1: OSError: [Errno 28] No space left on device (details:" in done.stderr
+    assert "error: a worker stopped: rank 1: the disk is full (No space left on device) (details:" in done.stderr
     assert rows(tmp_path / "sweeps" / "tiny") == []
 
 

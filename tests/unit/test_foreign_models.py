@@ -97,7 +97,7 @@ def check(folder: Path, **changes: Any) -> None:
     """What is done before any trial starts; there are no weights to look at."""
     (folder / "model.safetensors").unlink(missing_ok=True)
     fields = {"kind": "hf", "path": str(folder), "revision": None, "dropout": None, "lora": None}
-    own = {"restrict_vocabulary": False, "trust_remote_code": False}
+    own = {"restrict_vocabulary": False, "trust_remote_code": False, "head": "none", "lower_case": False}
     check_encoder(HfModel.model_validate({**fields, **own, **COMMON, **changes}))
 
 

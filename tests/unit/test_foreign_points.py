@@ -83,7 +83,7 @@ def test_a_worker_runs_no_point_that_the_study_does_not_search(
     ],
 )
 def test_every_point_of_a_search_is_one(space: str, values: dict[str, Any]) -> None:
-    settings = load_settings(Composer("sweep", [space, "study.points=3"])).study
+    settings = load_settings(Composer("sweep", [space, "study.points=2"])).study
     check_point(Point.from_json(Point(values, 1).to_json()), settings)
     with pytest.raises(InputError, match=r"which the study does not search"):
         check_point(Point({**values, "model.path": "x"}, 1), settings)

@@ -119,4 +119,4 @@ def test_errors(capsys: Printed) -> None:
     from sweep.commands.run_study import main as run
 
     assert run(["study.name='[/x]\x1b[31m'"]) == 2
-    assert r"study.name='[/x]\x1b[31m'" in capsys.readouterr().err
+    assert r"study.name: '[/x]\x1b[31m'" in capsys.readouterr().err

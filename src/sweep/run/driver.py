@@ -1,7 +1,7 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -108,13 +108,24 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         records, compared = store.view.records(), store.view.compared()
         _check_finished(records, command)
     _print_results(settings, folder, compared, console)
-    if left_out := len(records) - len(compared):
-        _say(
-            console,
-            f"Left out: {left_out} trials of points that the grid does not have; {folder.trials_csv} has them.",
-        )
+    for line in _remarks(settings, folder, records, compared):
+        _say(console, line)
     _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
     return 0 if complete else 1
+
+
+def _remarks(
+    settings: Settings, folder: StudyFolder, records: Sequence[TrialRecord], compared: Sequence[TrialRecord]
+) -> Iterator[str]:
+    """What the tables do not have, and what was asked for and is not there."""
+    if left_out := len(records) - len(compared):
+        yield f"Left out: {left_out} trials of points that the grid does not have; {folder.trials_csv} has them."
+    without = [one for one in compared if one.state == "COMPLETE" and not folder.trial(one.key).model.exists()]
+    if settings.study.export == "all" and without:
+        yield (
+            f"study.export=all: {len(without)} finished trials were run without keeping their models; it counts for "
+            "those that run from now on. For all models, run the study under another study.name."
+        )
 
 
 def _refuse_folder(settings: Settings, problem: str | None) -> None:

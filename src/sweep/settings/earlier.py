@@ -27,8 +27,14 @@ SINCE: dict[str, Any] = {
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at
 _JUDGED: dict[str, Any] = {"ignore_identical_ids": False, "twins": "keep"}
-_PRETRAINED: dict[str, Any] = {"head": "none", "lower_case": False, "trust_remote_code": False}
-_OF_KIND = {"cldr": _EMBEDDED, "squad": _SQUAD, "miracl": _JUDGED, "beir": _JUDGED, "hf": _PRETRAINED}
+_PRETRAINED: dict[str, Any] = {"head": "none", "lower_case": False}
+_OF_KIND = {
+    "cldr": _EMBEDDED,
+    "squad": _SQUAD,
+    "miracl": _JUDGED,
+    "beir": _JUDGED,
+    "hf": {**_PRETRAINED, "trust_remote_code": False},
+}
 _READ = ("pooling", "query_prefix", "passage_prefix")  # what was no matter of the model's folder
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
 

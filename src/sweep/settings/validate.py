@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
-from sweep.errors import InputError
+from sweep.errors import InputError, shortened
 from sweep.settings import Section, flattened
 from sweep.settings.secrets import redacted_leaves
 from sweep.settings.tree import group_options
@@ -15,6 +15,7 @@ from sweep.settings.wording import listed
 from sweep.settings.wrong_value import Wrong, of_details
 
 MOST = 4  # wrong keys that are named at a time
+LONGEST = 250  # characters about each
 SettingsType = TypeVar("SettingsType", bound=Section)
 
 
@@ -36,7 +37,7 @@ def validated_plain(plain: Any, into: type[SettingsType]) -> SettingsType:
         # A list whose item is wrong is reported a second time as too short: noise.
         details = [detail for detail in error.errors() if detail["type"] != "too_short"] or error.errors()
         problems = of_details(details, plain, into)
-        lines = [problem.line() for problem in problems]
+        lines = [shortened(problem.line(), LONGEST) for problem in problems]
         if len(lines) > MOST:
             lines[MOST:] = [f"and {len(lines) - MOST} more"]
         raise InputError(_half_changed(problems) or "; ".join(lines)) from error
