@@ -106,6 +106,10 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["+experiment=1"], "no such choice; experiment is one of"),
         (["ratio=hybird"], "did you mean 'hybrid'?"),
         (["study.space={ratio: {grid: [1.5]}}"], "study.space: ratio=1.5: no such choice"),
+        (
+            ["tracking=json_lines", "ratio=hybrid", "train.stepz=5"],
+            "unknown key 'train.stepz'; did you mean 'train.steps'?",
+        ),
         (["study.space={seed: {grid: [0]}}"], "list seeds in study.seeds"),
         (
             ["study.space={evaluation.records: {grid: [12, 24]}}"],

@@ -40,6 +40,8 @@ def explain_override(
         return None
     if key == "experiment" and not override.is_add():
         return f"write +experiment={override.value()} (with a plus sign): an experiment is added to the defaults"
+    if key in groups:  # and the choice is one of them, or `check_choices` would have said so
+        return None
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
             choices = [str(other.input_line) for other in among if other.key_or_group in groups]
@@ -47,7 +49,7 @@ def explain_override(
         except (HydraException, OmegaConfBaseException):
             return None
     if override.is_add():
-        present = key not in groups and unknown_key(key, config) is None
+        present = unknown_key(key, config) is None
         return (
             f"{key} exists already: write {str(override.input_line).lstrip('+')}, without a plus sign" * present
             or None
