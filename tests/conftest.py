@@ -97,6 +97,15 @@ def same_threads() -> Iterator[None]:
         torch.set_num_threads(before or 1)
 
 
+@pytest.fixture(autouse=True)
+def no_secrets() -> Iterator[None]:
+    """Forget the passwords of a test: the next one may have a study of that name."""
+    yield
+    secrets = sys.modules.get("sweep.settings.secrets")
+    if secrets:
+        secrets._KNOWN.clear()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test run's own."""

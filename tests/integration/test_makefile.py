@@ -15,6 +15,7 @@ VARIABLES = (
     "STUDY", "STORAGE", "PORT", "DASHBOARD_PORT", "ARGS", "PYTHON", "PIP", "BIN", "VENV",
     "TEXTS", "GIVEN", "UNUSABLE",
 )  # fmt: skip
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # of the make that runs the tests
 HARMFUL = """x';touch harm1;'";touch harm2;"$(touch harm3)`touch harm4`$(shell touch harm5);touch harm6 #"""
 PROGRAMS = ("ruff", "mypy", "mlflow")
 
@@ -46,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(checkout: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, "MAKEFLAGS")}
+    kept = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *OF_MAKE)}
     return subprocess.run(
         ["make", *arguments],
         cwd=checkout,

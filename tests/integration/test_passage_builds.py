@@ -62,7 +62,7 @@ def test_a_killed_build_is_not_used(tmp_path: Path, source: Path) -> None:
     builder.send_signal(signal.SIGKILL)
     builder.communicate(timeout=60)
     assert builder.returncode == -signal.SIGKILL
-    (left,) = (tmp_path / "passages").glob("*.draft")
+    (left,) = (tmp_path / "passages").glob("*/passages.arrow")
     assert left.stat().st_size > 0  # it was killed in the middle of its work
     assert arrow_files(tmp_path) == []
     assert list(passages_on_disk(thousand(), ("sw",), [source], tmp_path)) == thousand()

@@ -224,11 +224,11 @@ def test_artifacts_are_where_the_sweeps_folder_is(folder: StudyFolder, move: Cal
     finished = BackgroundMirror(mirror_of(there), print, "")  # nothing is left to send
     finished.update([trial(there, state="COMPLETE")])
     finished.finish("FINISHED", 30)
-    assert artifacts_shown(there) == {"study": {"config.yaml"}, "a": {"config.yaml", "metrics.json"}}
+    files = {"config.yaml", "metrics.json", "losses.csv"}
+    assert artifacts_shown(there) == {"study": {"config.yaml"}, "a": files}
     mirror_of(there).send(Snapshot([trial(there, state="COMPLETE"), trial(there, "b", state="COMPLETE")], "FINISHED"))
     assert {file: file.read_bytes() for file in old.rglob("*") if file.is_file()} == before
     shutil.rmtree(old, ignore_errors=True)
-    files = {"config.yaml", "metrics.json"}
     assert artifacts_shown(there) == {"study": {"config.yaml"}, "a": files, "b": files}
     assert not old.exists()
 

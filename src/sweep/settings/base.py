@@ -68,7 +68,10 @@ StudyName = Annotated[str, AfterValidator(_checked_name)]
 class Section(BaseModel):
     """Base of all settings: immutable, strict about types, unknown keys refused, no NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # Inputs may have passwords, of which pydantic's own messages would show a part that nothing recognises.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
     UNRELATED: ClassVar[frozenset[str]] = frozenset()  # fields that no result depends on
     ROUNDING: ClassVar[frozenset[str]] = frozenset()  # fields that change only how a result is rounded
 
