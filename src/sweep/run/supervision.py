@@ -16,6 +16,7 @@ from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
+from sweep.records.trial_record import TrialRecord
 from sweep.run.deaths import Deaths
 from sweep.run.orphans import await_orphans
 from sweep.run.progress import Display, display
@@ -57,6 +58,7 @@ class StudyRun:
         self._table = TrialsTable(folder.trials_csv)
         self._counts = (-1, -1)  # finished and FAILED trials
         self._target = 0
+        self._records: list[TrialRecord] = []  # as they were counted last
         self._asked_workers = False
         self._silence = Silence(settings.study.grace_s)
         self._silent: set[str] = set()
@@ -106,7 +108,7 @@ class StudyRun:
             return ""
         begun = [
             f"{record.key} at step {step}"
-            for record in self.store.view.records()
+            for record in self._records
             if record.state in UNFINISHED
             and (step := _saved_step(self.folder.trial(record.key).checkpoint)) is not None
         ]
@@ -221,7 +223,8 @@ class StudyRun:
             self._counts = counts
             self._deaths.forget()
             self._table.update(self.store.view.records())
-        self.mirror.update(self.store.view.records())
+        self._records = self.store.view.records()
+        self.mirror.update(self._records)
         return self.store.view.remaining()
 
     def _show(self, shown: Display) -> None:
