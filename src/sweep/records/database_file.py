@@ -16,10 +16,10 @@ LOGS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file while it 
 
 
 @contextmanager
-def replacing_database(file: Path, sole_writer: bool = False) -> Iterator[Path]:
-    """A path to write a database to, which takes the place of `file` at the end: `replacing_file`, without logs of a
-    database that was there before. SQLite would apply them to this one."""
-    with replacing_file(file, sole_writer) as draft:
+def replacing_database(file: Path) -> Iterator[Path]:
+    """A path to write a database to, which takes the place of `file` at the end: `replacing_file` for a sole writer,
+    without logs of a database that was there before. SQLite would apply them to this one."""
+    with replacing_file(file, sole_writer=True) as draft:
         yield draft
         for log in LOGS:
             Path(f"{file}{log}").unlink(missing_ok=True)

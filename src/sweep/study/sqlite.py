@@ -74,7 +74,7 @@ class SqliteDatabase(Database):
         """Make all tables at once: in memory, and then the file of them, so that no kill leaves half of them."""
         memory = RDBStorage(ANY_FILE)
         connection: Any = engine_of(memory).raw_connection().driver_connection
-        with replacing_database(self._file, sole_writer=True) as draft:
+        with replacing_database(self._file) as draft:
             draft.write_bytes(connection.serialize())
 
     def _connect(self) -> sqlite3.Connection:

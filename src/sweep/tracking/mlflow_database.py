@@ -9,8 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sweep.records.database_file import replacing_database
-
 REVISION = re.compile(r"^(down_)?revision\b[^=]*=\s*[\"'](\w+)[\"']", re.MULTILINE)
 PATIENCE_S = 20.0  # for another writer's transaction, as MLflow has it
 OF_EVERY_ONE = {"alembic_version", "workspaces"}  # tables that have rows before anything is tracked
@@ -76,19 +74,6 @@ def has_run(file: Path, run_id: str) -> bool:
             return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", [run_id]).fetchone() is not None
     except sqlite3.Error as error:
         return "no such table" not in str(error)  # locked, say: nothing tells that it is gone
-
-
-@contextmanager
-def building(file: Path) -> Iterator[Path]:
-    """Another file to make the tables in, which takes this one's place at the end. One process at a time.
-
-    It has a new name every time: MLflow keeps the connections to a database for as long as the process lives.
-    """
-    for leftover in file.parent.iterdir():
-        if leftover.name.startswith(f".{file.name}."):  # of a process that was killed
-            leftover.unlink()
-    with replacing_database(file) as draft:
-        yield draft
 
 
 def move_artifacts(file: Path, root: Path, name: str | None = None) -> None:

@@ -33,10 +33,10 @@ from mlflow.utils.mlflow_tags import (
 from requests import RequestException
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
-from sweep.records.database_file import sqlite_uri
+from sweep.records.database_file import replacing_database, sqlite_uri
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
-from sweep.tracking.mlflow_database import building, is_empty
+from sweep.tracking.mlflow_database import is_empty
 from sweep.tracking.protocol import STUDY_KEY, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 
 MAX_TEXT_LENGTH = 6000
@@ -183,7 +183,7 @@ class MlflowTracker(Tracker):
 
 def _build(file: Path) -> None:
     """Make a database of MLflow that is there as a whole or not at all."""
-    with building(file) as draft:
+    with replacing_database(file) as draft:  # of a new name: MLflow keeps its connections to each
         MlflowClient(sqlite_uri(draft))
 
 
