@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import load_benchmark
-from sweep.data.squad import squad_benchmark, squad_training_set
+from sweep.data.squad import squad_benchmark
 from sweep.data.training_set import ABSENT, TrainingSet
 from sweep.errors import InputError, SweepError
 from sweep.settings.compose import Composer
@@ -23,7 +23,7 @@ from sweep.settings.load import load_evaluate_settings
 from sweep.settings.overrides import assignment
 from tests.fuzz.damage import damaged, edited, refused, tries
 from tests.unit.test_judged import DOCUMENTS, QRELS, TOPICS, json_lines, miracl_files
-from tests.unit.test_squad import evaluation, training
+from tests.unit.test_squad import evaluation, squad_training_set, training
 
 ENGLISH, GERMAN = "Rome is old. Oslo is cold. Bern is small.", "Rom ist alt. Oslo ist kalt. Bern ist klein."
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.cldr import cldr_benchmark, cldr_training_set
+from sweep.data.cldr import cldr_benchmark, cldr_rows
 from sweep.data.leakage import check_zero_shot, near_copies
 from sweep.data.lexicon import available_languages, concept_names, terms
-from sweep.data.training_set import ABSENT
+from sweep.data.training_set import ABSENT, TrainingSet, training_set_of
 from sweep.errors import InputError
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.parallel_ranks import rank_parallel
@@ -23,6 +23,10 @@ from sweep.model.tokenizer import train_tokenizer, unigram_tokenizer
 from sweep.settings import CldrData, CldrEvaluation, Settings, Tiers
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
+
+
+def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tiers) -> TrainingSet:
+    return training_set_of(cldr_rows(settings, languages, tiers), languages)
 
 
 @pytest.fixture(scope="module")

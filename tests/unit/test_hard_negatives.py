@@ -10,10 +10,10 @@ from accelerate import Accelerator
 from tests.unit.test_loss import slow_info_nce, slow_mask
 from tests.unit.test_model import tiny
 from tests.unit.test_plan import ratio, same
-from tests.unit.test_squad import squad, training, write
+from tests.unit.test_squad import squad, squad_training_set, training, write
 
-from sweep.data.squad import squad_training_set
-from sweep.data.training_set import TrainingRow, TrainingSet, training_set
+from sweep.data.training_row import TrainingRow
+from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache

@@ -6,7 +6,8 @@ import pytest
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.leakage import check_zero_shot, near_copies
-from sweep.data.training_set import TrainingRow, TrainingSet, training_set
+from sweep.data.training_row import TrainingRow
+from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
 
 QUESTION, PASSAGE = "Où se trouve le café de la gare ?", "Le café se trouve à côté de la gare du Nord."

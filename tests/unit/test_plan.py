@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
 
-from sweep.data.training_set import TrainingRow, TrainingSet, training_set
+from sweep.data.training_row import TrainingRow
+from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.settings import RatioSettings
 from sweep.training.draw import BLOCK, EvenDraw

@@ -18,7 +18,8 @@ from sweep.data.benchmark import Benchmark, Question
 from sweep.data.corpora import corpus_folder
 from sweep.data.leakage import check_zero_shot
 from sweep.data.splitting import sentence_spans
-from sweep.data.squad import squad_benchmark, squad_languages, squad_training_set
+from sweep.data.squad import squad_benchmark, squad_languages, squad_rows
+from sweep.data.training_set import TrainingSet, training_set_of
 from sweep.errors import InputError
 from sweep.settings import Corpus, HttpOrigin, SquadData, SquadEvaluation
 from sweep.settings.compose import Composer
@@ -69,6 +70,10 @@ def evaluation(folder: Path, **changes: Any) -> SquadEvaluation:
         "max_questions": None,
     }
     return SquadEvaluation.model_validate({**fields, **changes})
+
+
+def squad_training_set(settings: SquadData, languages: tuple[str, ...], cache: Path) -> TrainingSet:
+    return training_set_of(squad_rows(settings, languages, cache), languages)
 
 
 def training(folder: Path, **changes: Any) -> SquadData:

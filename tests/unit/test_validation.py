@@ -9,7 +9,8 @@ from tests.unit.test_training import SMALL, prepared
 
 from sweep.data.holdout import hold_out
 from sweep.data.load import load_training_set
-from sweep.data.training_set import ABSENT, TrainingRow, training_set
+from sweep.data.training_row import TrainingRow
+from sweep.data.training_set import ABSENT, training_set
 from sweep.errors import InputError
 from sweep.evaluation.validation import Validation
 from sweep.model.encoder import Retriever

@@ -7,7 +7,8 @@ import torch
 from accelerate import Accelerator
 from tests.unit.test_model import TEXTS, hf, of_family
 
-from sweep.data.training_set import TrainingRow, training_set
+from sweep.data.training_row import TrainingRow
+from sweep.data.training_set import training_set
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary

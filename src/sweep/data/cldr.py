@@ -20,7 +20,7 @@ import numpy as np
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.languages import joshi_tiers
 from sweep.data.lexicon import Concept, Terms, terms
-from sweep.data.training_set import TrainingRow, TrainingSet, training_set
+from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
 from sweep.settings import CldrData, CldrEvaluation, LanguageSettings, Tiers
 
@@ -79,7 +79,7 @@ def _texts(record: Record, named: Mapping[Concept, Terms], code: str, salt: str)
     )
 
 
-def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tiers) -> TrainingSet:
+def cldr_rows(settings: CldrData, languages: tuple[str, ...], tiers: Tiers) -> TrainingRows:
     """Training records; record i exists in a language if the language's tier has more than i records.
 
     Raises InputError for an unknown language or one without a tier.
@@ -106,7 +106,7 @@ def cldr_training_set(settings: CldrData, languages: tuple[str, ...], tiers: Tie
         for code in languages
         if number < counts[code]
     ]
-    return training_set(rows, languages)
+    return TrainingRows("data 'cldr'", (), lambda remarks: iter(rows))
 
 
 def _unambiguous(drawn: Iterator[Record], size: int) -> list[Record]:
@@ -151,9 +151,9 @@ def cldr_benchmark(settings: CldrEvaluation, languages: tuple[str, ...]) -> Benc
 class CldrTraining:
     """Reader of `data.kind=cldr`."""
 
-    def load(self, settings: CldrData, languages: LanguageSettings, cache: Path) -> TrainingSet:
+    def open(self, settings: CldrData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """Records drawn anew; nothing is read or kept. Raises InputError."""
-        return cldr_training_set(settings, languages.train, languages.tiers or joshi_tiers(languages.train))
+        return cldr_rows(settings, languages.train, languages.tiers or joshi_tiers(languages.train))
 
 
 class CldrBenchmark:

@@ -3,7 +3,7 @@
 from sweep.data.benchmark import Benchmark
 from sweep.data.languages import joshi_tiers
 from sweep.data.registry import BENCHMARKS, TRAINING
-from sweep.data.training_set import TrainingSet
+from sweep.data.training_set import TrainingSet, training_set_of
 from sweep.data.twins import with_twins
 from sweep.settings import EvaluateSettings, Settings, Tiers
 from sweep.settings.cache import cache_folder
@@ -11,7 +11,8 @@ from sweep.settings.cache import cache_folder
 
 def load_training_set(settings: Settings) -> TrainingSet:
     """The training data of a study. Raises InputError."""
-    return TRAINING[settings.data.kind].load(settings.data, settings.languages, cache_folder(settings.paths))
+    rows = TRAINING[settings.data.kind].open(settings.data, settings.languages, cache_folder(settings.paths))
+    return training_set_of(rows, settings.languages.train)
 
 
 def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.training_set import TrainingSet
+from sweep.data.training_row import TrainingRows
 from sweep.settings import LanguageSettings
 
 
 class TrainingReader(Protocol):
     """Reads training data of one `kind`."""
 
-    def load(self, settings: Any, languages: LanguageSettings, cache: Path) -> TrainingSet:
-        """The data in `languages.train`, downloaded into the cache where needed. Raises InputError."""
+    def open(self, settings: Any, languages: LanguageSettings, cache: Path) -> TrainingRows:
+        """The rows in `languages.train`, downloaded into the cache where needed. Raises InputError."""
         ...
 
 

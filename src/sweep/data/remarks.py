@@ -7,11 +7,12 @@ _SHOWN = 8  # languages in a line
 
 
 class Remark(NamedTuple):
-    """What is so in a language's file, how much of it, and the name of the first such thing, if one is named."""
+    """What is so in a language's file, how much of it, and the name of the first such thing, if one is named. Without
+    a language it is so of all files."""
 
     text: str
-    language: str
-    amount: str
+    language: str = ""
+    amount: str = ""
     first: str = ""
 
 
@@ -25,6 +26,9 @@ def remark_lines(title: str, remarks: Sequence[Remark]) -> tuple[str, ...]:
     lines = []
     for text in dict.fromkeys(remark.text for remark in remarks):
         alike = [remark for remark in remarks if remark.text == text]
+        if not alike[0].language:
+            lines.append(f"{title}: {text}")
+            continue
         counts = [f"{one.language} {one.amount}" for one in alike[:_SHOWN]]
         if len(alike) > _SHOWN:
             counts.append(f"and {len(alike) - _SHOWN} languages more")

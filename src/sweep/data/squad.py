@@ -7,7 +7,7 @@ sentence; the one where the first answer begins is relevant (LAReQA, arXiv 2004.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,8 @@ from sweep.data.candidates import Sentence, candidates, whole_paragraphs
 from sweep.data.corpora import corpus_folder
 from sweep.data.language_files import language_files, what_is_there
 from sweep.data.qa_format import parsed
-from sweep.data.remarks import remark_lines
-from sweep.data.training_set import TrainingRow, TrainingSet, training_set
+from sweep.data.remarks import Remark, remark_lines
+from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
 from sweep.settings import Corpus, LanguageSettings, SquadData, SquadEvaluation
 
@@ -43,29 +43,37 @@ class _Corpus(NamedTuple):
     """The candidates of each language, and what a reader should know of its files."""
 
     sentences: dict[str, list[Sentence]]
-    notes: tuple[str, ...]
+    remarks: list[Remark]
 
 
-def _read(settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | None, cache: Path, key: str) -> _Corpus:
-    """A corpus in the given languages or in all that there are. `key` is the section of its settings. Raises
-    InputError."""
+def _files(
+    settings: SquadData | SquadEvaluation, languages: tuple[str, ...] | None, cache: Path, key: str
+) -> dict[str, Path]:
+    """The file of each given language or of all that there are, downloaded where needed. Raises InputError."""
     folder = corpus_folder(settings.corpus, settings.path, languages or settings.corpus.languages, cache, key)
     available = squad_languages(settings.corpus, settings.path)
     files = language_files(folder)
     unknown = [code for code in languages or available if code not in files]
     if unknown:
         raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(files)}")
-    contents = {files[code]: parsed(files[code]) for code in languages or available}
+    return {code: files[code] for code in languages or available}
+
+
+def _read(files: dict[str, Path], settings: SquadData | SquadEvaluation, key: str) -> _Corpus:
+    """The candidates of all files. `key` is the section of the settings. Raises InputError."""
+    contents = {file: parsed(file) for file in files.values()}
     whole = whole_paragraphs(contents, settings, key)
     sentences, remarks = {}, []
-    for code in languages or available:
-        sentences[code], of_file = candidates(contents[files[code]], files[code], code, settings, key, whole)
-        remarks += of_file
-    title = f"{key} '{settings.corpus.name}'"
-    notes = remark_lines(title, remarks)
     if whole and settings.candidates == "auto":
-        notes = (f"{title}: {WHOLE} {key}.candidates=sentence", *notes)
-    return _Corpus(sentences, notes)
+        remarks.append(Remark(f"{WHOLE} {key}.candidates=sentence"))
+    for code, file in files.items():
+        sentences[code], of_file = candidates(contents[file], file, code, settings, key, whole)
+        remarks += of_file
+    return _Corpus(sentences, remarks)
+
+
+def _title(settings: SquadData | SquadEvaluation, key: str) -> str:
+    return f"{key} '{settings.corpus.name}'"
 
 
 def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> set[str]:
@@ -74,18 +82,25 @@ def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> 
     return set(sorted(ids, key=lambda id_: hashlib.sha256(id_.encode()).digest())[:limit])
 
 
-def squad_training_set(settings: SquadData, languages: tuple[str, ...], cache: Path) -> TrainingSet:
-    """A training row for every question and its answer-bearing sentence. Raises InputError."""
-    sentences, notes = _read(settings, languages, cache, "data")
-    kept = _kept_questions(sentences, settings.max_questions)
-    rows = [
-        TrainingRow(id_, code, question, sentence.text, negatives)
-        for code in languages
-        for sentence in sentences[code]
-        for (id_, question), negatives in zip(sentence.questions, sentence.negatives, strict=True)
-        if id_ in kept
-    ]
-    return replace(training_set(sorted(rows, key=lambda row: row.group), languages), notes=notes)
+def squad_rows(settings: SquadData, languages: tuple[str, ...], cache: Path) -> TrainingRows:
+    """A training row for every question and its answer-bearing sentence, in the order of their ids. Raises
+    InputError."""
+    files = _files(settings, languages, cache, "data")
+
+    def read(remarks: list[Remark]) -> Iterator[TrainingRow]:
+        sentences, of_files = _read(files, settings, "data")
+        remarks += of_files
+        kept = _kept_questions(sentences, settings.max_questions)
+        rows = [
+            TrainingRow(id_, code, question, sentence.text, negatives)
+            for code in languages
+            for sentence in sentences[code]
+            for (id_, question), negatives in zip(sentence.questions, sentence.negatives, strict=True)
+            if id_ in kept
+        ]
+        yield from sorted(rows, key=lambda row: row.group)
+
+    return TrainingRows(_title(settings, "data"), tuple(files.values()), read)
 
 
 def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None, cache: Path) -> Benchmark:
@@ -93,7 +108,7 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
 
     Raises InputError.
     """
-    sentences, notes = _read(settings, languages, cache, "evaluation")
+    sentences, remarks = _read(_files(settings, languages, cache, "evaluation"), settings, "evaluation")
     kept = _kept_questions(sentences, settings.max_questions)
     unit_of = _paragraph_units if settings.unit == "paragraph" else _group_units(sentences)
     questions, passages = [], []
@@ -111,6 +126,7 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
                 if group in kept:
                     questions.append(Question(group, code, question))
                     relevant.setdefault(group, {})[id_] = 1
+    notes = remark_lines(_title(settings, "evaluation"), remarks)
     return replace(benchmark(settings.name, tuple(sentences), questions, passages, relevant), notes=notes)
 
 
@@ -137,9 +153,9 @@ def _group_units(sentences: dict[str, list[Sentence]]) -> Callable[[Sentence], s
 class SquadTraining:
     """Reader of `data.kind=squad`."""
 
-    def load(self, settings: SquadData, languages: LanguageSettings, cache: Path) -> TrainingSet:
+    def open(self, settings: SquadData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
-        return squad_training_set(settings, languages.train, cache)
+        return squad_rows(settings, languages.train, cache)
 
 
 class SquadBenchmark:

@@ -1,12 +1,14 @@
 """The training data of a study, as one table of translation groups by languages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.remarks import Remark, remark_lines
+from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
 
 ABSENT = -1
@@ -52,16 +54,6 @@ class TrainingSet:
         return relevant_bn
 
 
-class TrainingRow(NamedTuple):
-    """One question with its relevant passage and, if there are any, hard negatives, all in one language."""
-
-    group: str
-    language: str
-    question: str
-    passage: str
-    negatives: tuple[str, ...] = ()
-
-
 def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> TrainingSet:
     """Tabulate rows; groups keep the order of their first row. Raises InputError if a language has no row."""
     group_index: dict[str, int] = {}
@@ -76,8 +68,9 @@ def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> Trainin
     columns = {code: column for column, code in enumerate(languages)}
     negatives: dict[tuple[int, int], NDArray[np.int32]] = {}
     for row in rows:
-        cell = group_index[row.group], columns[row.language]
-        question_gl[cell] = text_index[row.question]
+        group = group_index[row.group]
+        question_gl[group, columns[row.language]] = text_index[row.question]
+        cell = group, columns[row.passage_language or row.language]
         passage_gl[cell] = text_index[row.passage]
         if row.negatives:
             distinct = dict.fromkeys(row.negatives)
@@ -86,3 +79,10 @@ def training_set(rows: list[TrainingRow], languages: tuple[str, ...]) -> Trainin
         if not (question_gl[:, column] != ABSENT).any():
             raise InputError(f"language '{code}' has no training question; remove it from languages.train")
     return TrainingSet(languages, tuple(group_index), tuple(text_index), question_gl, passage_gl, negatives)
+
+
+def training_set_of(rows: TrainingRows, languages: tuple[str, ...]) -> TrainingSet:
+    """The rows of training data, tabulated, with what a reader should know of their files. Raises InputError."""
+    remarks: list[Remark] = []
+    data = training_set(list(rows.read(remarks)), languages)
+    return replace(data, notes=remark_lines(rows.title, remarks))

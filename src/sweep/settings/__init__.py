@@ -20,26 +20,19 @@ from sweep.settings.base import (
     Tiers,
     flattened,
 )
-from sweep.settings.data import (
-    CldrData,
+from sweep.settings.cldr import CldrShape
+from sweep.settings.corpus import Corpus, HttpOrigin, HubOrigin, HubRepository
+from sweep.settings.data import CldrData, CldrRecords, DataSettings, SquadData
+from sweep.settings.evaluation import (
     CldrEvaluation,
-    CldrRecords,
-    CldrShape,
-    Corpus,
     CorpusEvaluation,
-    DataSettings,
     Debias,
     Debiasing,
     EvaluationSettings,
-    HttpOrigin,
-    HubOrigin,
-    HubRepository,
     JudgedEvaluation,
     Protocol,
     SearchSettings,
-    SquadData,
     SquadEvaluation,
-    SquadReading,
     Twins,
 )
 from sweep.settings.goals import Constraint, Objective
@@ -47,6 +40,7 @@ from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLaunch
 from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.reporting import ReportSettings
 from sweep.settings.space import Dimension
+from sweep.settings.squad import SquadReading
 from sweep.settings.storage import StorageUrl
 from sweep.settings.study import Confirmation, PrunerSettings, StudySettings
 from sweep.settings.tracking import JsonLinesTracking, MlflowTracking, TrackingSettings

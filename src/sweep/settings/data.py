@@ -1,14 +1,13 @@
-"""Training data and benchmarks: which corpus, how it is read, how its pools are searched."""
+"""Training data: which corpus, and how it is read."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from sweep.settings.base import Language, Name, Positive, Probability, Section, Tiers, matching
-
-Twins = Literal["judged", "merge", "keep"]
-Debias = Literal["center", "shift", "lir"]
-Protocol = Literal["parallel", "monolingual"]  # every language's pool and all together, or each language's own alone
+from sweep.settings.base import Positive, Section
+from sweep.settings.cldr import CldrShape
+from sweep.settings.corpus import Corpus
+from sweep.settings.squad import SquadReading
 
 
 class CldrRecords(Section):
@@ -17,28 +16,6 @@ class CldrRecords(Section):
     high: Positive
     mid: Positive
     low: Positive
-
-
-class CldrShape(Section):
-    """What CLDR records look like, and the seed that draws them.
-
-    `relation`: what a passage says about the concepts of a question, see `sweep.data.lexicon.terms`.
-    """
-
-    relation: Literal["names", "places"]
-    concepts_per_passage: Annotated[int, Field(ge=2, le=32)]
-    concepts_per_question: Annotated[int, Field(ge=1, le=32)]
-    seed: Annotated[int, Field(ge=0)]
-
-    @model_validator(mode="after")
-    def _question_within_passage(self) -> "CldrShape":
-        if self.concepts_per_question >= self.concepts_per_passage:
-            raise ValueError("concepts_per_question must be smaller than concepts_per_passage")
-        return self
-
-    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without `relation: names`: studies were begun before there was a choice."""
-        return super().plain(but | {"relation"} if self.relation == "names" else but)
 
 
 class CldrData(CldrShape):
@@ -50,57 +27,6 @@ class CldrData(CldrShape):
 
     kind: Literal["cldr"]
     records: CldrRecords
-
-
-class HttpOrigin(Section):
-    """One file a language, `<url><language>.json`, with its SHA-256 (hex)."""
-
-    kind: Literal["http"]
-    url: Annotated[str, matching("https?://.*/", "a URL that begins with https:// and ends in /")]
-    sha256: dict[Language, Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]]
-
-
-class HubRepository(Section):
-    """A data set on the Hugging Face hub at a pinned commit; `files` are patterns with {language} and {split}."""
-
-    repository: Annotated[str, matching("[^/]+/[^/]+", "OWNER/NAME")]
-    revision: Annotated[str, matching("[0-9a-f]{40}", "a commit, of 40 hex digits")]
-    files: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class HubOrigin(Section):
-    """Repositories that together make up the folder which the corpus' reader expects."""
-
-    kind: Literal["hub"]
-    repositories: Annotated[tuple[HubRepository, ...], Field(min_length=1)]
-
-
-class Corpus(Section):
-    """The declaration of a corpus. `languages`: all that its origin has; empty for a folder of the user's own, which
-    has no origin. Licence and citation do not change results and are no part of the fingerprint."""
-
-    name: Name
-    languages: tuple[Language, ...]
-    licence: str | None = Field(exclude=True)
-    citation: str | None = Field(exclude=True)
-    origin: Annotated[HttpOrigin | HubOrigin, Field(discriminator="kind")] | None
-
-
-class SquadReading(Section):
-    """How files in SQuAD's format are read. `candidates`: sentences, by the file's sentence_breaks or else by a
-    splitter that knows the language; or whole paragraphs; `auto`: sentences if the files have sentence_breaks,
-    paragraphs if none does. `context`: a sentence is followed by its paragraph. A file is refused if the text of more
-    than the share `misplaced_answers` of its answers is not where its offset says; no result depends on that."""
-
-    UNRELATED: ClassVar[frozenset[str]] = frozenset({"misplaced_answers"})
-
-    candidates: Literal["auto", "sentence", "paragraph"]
-    context: bool
-    misplaced_answers: Probability
-
-    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without `candidates: auto`: studies were begun before there was a choice."""
-        return super().plain(but | {"candidates"} if self.candidates == "auto" else but)
 
 
 class SquadData(SquadReading):
@@ -118,107 +44,3 @@ class SquadData(SquadReading):
 
 
 DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
-
-
-class Debiasing(Section):
-    """How the language is removed from embeddings without training (see `sweep.evaluation.language_removal`).
-
-    `debias`: what an encoder is evaluated with besides as it is. `debias_on`: what is estimated from, the passages of
-    the benchmark's `pool` or those of the training set (`train`), without labels either way. `debias_pivot`: the
-    language that `shift` moves the others to; null: English, or the first language without it.
-    """
-
-    debias: tuple[Debias, ...]
-    debias_on: Literal["pool", "train"]
-    debias_pivot: Language | None
-
-    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without what changes nothing: studies were begun before there was a choice."""
-        return super().plain(but if self.debias else but | DEBIASING)
-
-    @model_validator(mode="after")
-    def _each_once(self) -> "Debiasing":
-        if len(set(self.debias)) < len(self.debias):
-            raise ValueError("debias lists a method twice")
-        return self
-
-
-DEBIASING = frozenset(Debiasing.model_fields)
-
-
-class CldrEvaluation(CldrShape, Debiasing):
-    """Held-out CLDR records as a benchmark."""
-
-    search: ClassVar[None] = None  # all ranks are exact
-    corpus: ClassVar[None] = None
-    path: ClassVar[None] = None
-    twins: ClassVar[Twins] = "keep"  # no two records are equal
-
-    kind: Literal["cldr"]
-    name: Name
-    tiers: Tiers | None
-    records: Positive
-
-
-class CorpusEvaluation(Debiasing):
-    """A benchmark read from files: `name` begins its metric keys; `path: null` downloads from the corpus' origin.
-    `twins`: what exact copies of a passage are (see `sweep.data.twins`)."""
-
-    name: Name
-    corpus: Corpus
-    tiers: Tiers | None
-    path: str | None
-    max_questions: Positive | None
-    twins: Twins = "judged"
-
-    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without `twins: keep`: studies were begun before there was a choice."""
-        return super().plain(but | {"twins"} if self.twins == "keep" else but)
-
-
-class SquadEvaluation(CorpusEvaluation, SquadReading):
-    """A LAReQA benchmark: one candidate a sentence or paragraph. `unit`: what is
-    parallel across languages, the paragraph or the translation group that a sentence answers."""
-
-    search: ClassVar[None] = None  # all ranks are exact
-
-    kind: Literal["squad"]
-    unit: Literal["paragraph", "group"]
-
-
-class SearchSettings(Section):
-    """How a monolingual pool is searched. `exact`: every relevant passage's rank in the whole pool. Otherwise a FAISS
-    index finds the best `depth` passages: `flat` compares all of them, `ivf` those of `probes` of `lists` clusters
-    (null: 4 * sqrt(passages)), `hnsw` walks a graph of `neighbours` links looking at `probes` candidates or more."""
-
-    index: Literal["exact", "flat", "ivf", "hnsw"]
-    depth: Positive
-    lists: Positive | None
-    probes: Positive
-    neighbours: Annotated[int, Field(ge=4, le=128)]
-
-
-class JudgedEvaluation(CorpusEvaluation):
-    """Queries, a corpus and relevance judgements (qrels), in MIRACL's or BEIR's layout, one pool a language.
-    `ignore_identical_ids`: a passage with the query's own id is no candidate for it, unless it is judged relevant."""
-
-    kind: Literal["miracl", "beir"]
-    split: Name
-    protocol: Protocol
-    ignore_identical_ids: bool = True
-    search: SearchSettings
-
-    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without `ignore_identical_ids: false`: studies were begun before there was a choice."""
-        return super().plain(but if self.ignore_identical_ids else but | {"ignore_identical_ids"})
-
-    @model_validator(mode="after")
-    def _parallel_or_not(self) -> "JudgedEvaluation":
-        if self.protocol != "parallel" and self.debias:
-            raise ValueError("debias needs protocol=parallel: languages are not ranked together here")
-        if self.protocol == "parallel" and self.search.index != "exact":
-            raise ValueError("protocol=parallel ranks all languages together and needs search.index=exact")
-        return self
-
-
-EvaluationSettings = Annotated[CldrEvaluation | SquadEvaluation | JudgedEvaluation, Field(discriminator="kind")]

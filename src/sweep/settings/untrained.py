@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from sweep.settings.data import Debias
+from sweep.settings.evaluation import Debias
 
 Baseline = Literal["chance", "n-grams", "untouched", "center", "shift", "lir"]
 
