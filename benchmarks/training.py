@@ -96,7 +96,7 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
     retriever = build_retriever(settings.model, data.texts, cache_folder(settings.paths), 0)
     tokens = TokenCache(retriever, cache_folder(settings.paths) / "tokens", lambda note: None)
     if restrict:
-        ids = [training_tokens(data, role, tokens).ids.distinct() for role in ("query", "passage")]
+        ids = [training_tokens(data, role, tokens).distinct() for role in ("query", "passage")]
         retriever = restrict_vocabulary(retriever, ids)
     torch.manual_seed(0)
     accelerator = Accelerator(cpu=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import load_benchmark
 from sweep.data.squad import squad_benchmark
-from sweep.data.training_set import ABSENT, TrainingSet
+from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError, SweepError
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings
@@ -130,12 +130,10 @@ def test_edited_training_files(breaks: bool, data: st.DataObject) -> None:
     if trained is None:
         return
     known, column = questions_in(content), trained.languages.index("en")
-    for group, question, passage in zip(
-        trained.groups, trained.question_gl[:, column], trained.passage_gl[:, column], strict=True
-    ):
-        if question != ABSENT:
+    for number, group in enumerate(trained.groups):
+        for question in trained.questions.of(number, column):
             assert trained.texts[question] == known[group]["question"]
-        if passage != ABSENT:
+        for passage in trained.passages.of(number, column):
             assert trained.texts[passage] in known[group]["context"]
 
 

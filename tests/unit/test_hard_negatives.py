@@ -71,7 +71,7 @@ def test_a_row_brings_negatives_of_its_question_in_its_passages_language(hard: i
         allowed = {
             text
             for group, (_, answered) in zip(batch.group_b, batch.pairs, strict=True)
-            for text in texts(DATA.negatives.get((int(group), LANGUAGES.index(answered)), ()))
+            for text in texts(DATA.negatives.of(int(group), LANGUAGES.index(answered)))
         }
         found = texts(batch.hard_n)
         assert set(found) <= allowed
@@ -120,9 +120,8 @@ def test_they_are_read_from_squad_files(tmp_path: Path) -> None:
     content = squad(question={"negatives": ["Rome is cold.", "Oslo is warm.", "Rome is cold."]})
     write(tmp_path, en=content, de=squad())
     data = squad_training_set(training(tmp_path), ("en", "de"), Path())
-    assert {cell: [data.texts[text] for text in found] for cell, found in data.negatives.items()} == {
-        (0, 0): ["Rome is cold.", "Oslo is warm."]
-    }
+    assert data.texts.read(data.negatives.of(0, 0)) == ["Rome is cold.", "Oslo is warm."]
+    assert len(data.negatives.text_n) == 2
     for wrong in ([""], "Rome is cold.", [3]):
         write(tmp_path, en=squad(question={"negatives": wrong}))
         with pytest.raises(InputError, match=r"en\.json: .*question 'q1': .*negatives"):

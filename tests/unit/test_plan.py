@@ -28,7 +28,8 @@ def toy(sizes: dict[str, int]) -> TrainingSet:
 def ratio(
     alpha: float, sampling: str = "uniform", cross: str = "pair", temperature: float = 2.0, **schedule: Any
 ) -> RatioSettings:
-    fields = {"schedule": "constant", "monolingual_end": None, "stairs": 4, "draw": "even", **schedule}
+    fields = {"schedule": "constant", "monolingual_end": None, "stairs": 4, "draw": "even", "few_rows": "smaller"}
+    fields |= {"language_weights": {}, "pair_weights": {}, "source_weights": {}, **schedule}
     return RatioSettings.model_validate(
         {
             "monolingual": alpha,
@@ -320,7 +321,8 @@ def test_an_independent_plan_is_that_of_the_previous_version(sampling: str, cros
         rng, batch = np.random.default_rng([6, step]), plan.batch(step)
         monolingual = rng.random() < 0.4
         units = [(code, code) for code in DATA.languages] if monolingual else pairs(DATA)
-        rows = [DATA.rows(*unit) for unit in units]
+        sets = [DATA.rows(*unit) for unit in units]
+        rows = [groups.at(np.arange(len(groups))) for groups in sets]
         weight = np.array([len(groups) for groups in rows], float) ** exponent
         if monolingual or cross == "pair":
             unit = rng.choice(len(units), p=weight / weight.sum())

@@ -10,10 +10,10 @@ from tests.unit.test_training import SMALL, prepared
 from sweep.data.holdout import hold_out
 from sweep.data.load import load_training_set
 from sweep.data.training_row import TrainingRow
-from sweep.data.training_set import ABSENT, training_set
+from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.evaluation.validation import Validation
-from sweep.model.encoder import Retriever
+from sweep.model.encoder import ROLES, Retriever
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training.watch import Paused, Pruned, Watch
@@ -38,23 +38,27 @@ def validated(cache: Path, folder: Path | None, *overrides: str, **watch: Any) -
     return retriever, found
 
 
+def kept(data: TrainingSet) -> list[str]:
+    return [name for name, is_kept in zip(data.groups, data.kept_g, strict=True) if is_kept]
+
+
 def test_groups_in_most_languages_are_held_out_and_no_language_loses_more_than_half() -> None:
     settings = load_settings(Composer("sweep", SMALL))
     whole = load_training_set(settings)
     left, pool = hold_out(whole, 8)
     groups = {question.group for question in pool.questions}
     assert len(groups) == 8
-    assert groups.isdisjoint(left.groups)
-    assert len(left.groups) == len(whole.groups) - 8
+    assert groups.isdisjoint(kept(left))
+    assert len(kept(left)) == len(whole.groups) - 8
     # Each of these records exists in every language, for there are records enough that do.
     assert len(pool.questions) == len(pool.passages) == 8 * len(whole.languages)
     assert all(len(rows) == len(whole.languages) for rows in pool.relevant_q)
-    asked = {whole.texts[index] for index in left.question_gl.ravel() if index != ABSENT}
+    asked = {whole.texts[index] for index in left.texts_of("query")}
     assert asked.isdisjoint(question.text for question in pool.questions)
     many, _ = hold_out(whole, 1000)
     for code in whole.languages:
         assert len(many.rows(code, code)) * 2 >= len(whole.rows(code, code))
-    assert [group for group in hold_out(whole, 8).training.groups] == list(left.groups)  # the same every time
+    assert kept(hold_out(whole, 8).training) == kept(left)  # the same every time
 
 
 def test_groups_that_share_a_text_are_held_out_together() -> None:
@@ -74,7 +78,7 @@ def test_groups_that_share_a_text_are_held_out_together() -> None:
     held_out = {int(question.group[1:]) for question in pool.questions}
     assert len(held_out) == 6  # the third three would be too many
     assert all({group // 3 * 3 + place for place in range(3)} <= held_out for group in held_out)
-    trained = {left.texts[index].casefold() for index in (*left.question_gl.ravel(), *left.passage_gl.ravel())}
+    trained = {left.texts[index].casefold() for role in ROLES for index in left.texts_of(role)}
     assert trained.isdisjoint(item.text.casefold() for item in (*pool.questions, *pool.passages))
 
 

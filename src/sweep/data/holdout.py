@@ -9,7 +9,8 @@ from scipy.sparse.csgraph import connected_components
 
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.leakage import normalised
-from sweep.data.training_set import ABSENT, TrainingSet
+from sweep.data.texts import distinct
+from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.settings.metric_key import MetricKey
 
@@ -36,7 +37,8 @@ def hold_out(training: TrainingSet, groups: int) -> Split:
     held-out text is trained on. Every language keeps at least half of its rows. Raises InputError if there is
     nothing that may be held out.
     """
-    present_gl = (training.question_gl != ABSENT) & (training.passage_gl != ABSENT)
+    languages = len(training.languages)
+    present_gl = (training.questions.present_lg(languages) & training.passages.present_lg(languages)).T
     chosen = _chosen(present_gl, _components(training), groups)
     if not len(chosen):
         raise InputError(
@@ -44,39 +46,20 @@ def hold_out(training: TrainingSet, groups: int) -> Split:
             f"with more than {groups - 1} others (train.validation.groups); "
             "set train.validation.every_steps=null"
         )
-    keep_g = np.ones(len(training.groups), bool)
-    keep_g[chosen] = False
-    left = TrainingSet(
-        training.languages,
-        tuple(group for group, kept in zip(training.groups, keep_g, strict=True) if kept),
-        training.texts,
-        training.question_gl[keep_g],
-        training.passage_gl[keep_g],
-        _without(training, keep_g),
-    )
-    return Split(left, _benchmark(training, np.sort(chosen)))
-
-
-def _without(training: TrainingSet, keep_g: NDArray[np.bool_]) -> dict[tuple[int, int], NDArray[np.int32]]:
-    """Hard negatives of the groups that are kept, by their new numbers."""
-    number_g = np.cumsum(keep_g) - 1
-    return {
-        (int(number_g[group]), column): texts
-        for (group, column), texts in training.negatives.items()
-        if keep_g[group]
-    }
+    return Split(training.without(chosen), _benchmark(training, np.sort(chosen)))
 
 
 def _components(training: TrainingSet) -> NDArray[np.int64]:
     """Number of the component of each group: groups that have a question or a passage in common, but for case and
     whitespace, or that such groups join."""
-    _, number_t = np.unique([normalised(text) for text in training.texts], return_inverse=True)
-    cells_gc = np.concatenate([training.question_gl, training.passage_gl], axis=1)
-    group, cell = np.nonzero(cells_gc != ABSENT)
-    text = number_t[cells_gc[group, cell]] + len(cells_gc)  # groups and texts are the nodes of one graph
-    nodes = len(cells_gc) + len(training.texts)
+    number_t = distinct(map(normalised, training.texts))[1]
+    parts = training.questions, training.passages
+    group = np.concatenate([cells.group_n for cells in parts])
+    groups = len(training.groups)
+    text = number_t[np.concatenate([cells.text_n for cells in parts])] + groups  # groups and texts: one graph's nodes
+    nodes = groups + len(number_t)
     edges = coo_array((np.ones(len(group), np.int8), (group, text)), shape=(nodes, nodes))
-    component: NDArray[np.int64] = connected_components(edges, directed=False)[1][: len(cells_gc)]
+    component: NDArray[np.int64] = connected_components(edges, directed=False)[1][:groups]
     return component
 
 
@@ -111,13 +94,14 @@ def _benchmark(training: TrainingSet, chosen: NDArray[np.int64]) -> Benchmark:
     for row in chosen:
         group = training.groups[row]
         for place, code in enumerate(training.languages):
-            asked, answered = int(training.question_gl[row, place]), int(training.passage_gl[row, place])
-            if ABSENT in (asked, answered):
+            asked, answered = training.questions.of(row, place), training.passages.of(row, place)
+            if not len(asked) or not len(answered):
                 continue
-            id_ = f"{answered:09d}:{code}"
-            questions.append(Question(group, code, training.texts[asked]))
-            passages.setdefault(id_, Passage(id_, code, training.texts[answered], unit=group))
-            relevant.setdefault(group, {})[id_] = 1
+            questions.append(Question(group, code, training.texts[asked[0]]))
+            for text in answered.tolist():
+                id_ = f"{text:09d}:{code}"
+                passages.setdefault(id_, Passage(id_, code, training.texts[text], unit=group))
+                relevant.setdefault(group, {})[id_] = 1
     asked_in = {question.language for question in questions}
     languages = tuple(code for code in training.languages if code in asked_in)
     return benchmark(NAME, languages, questions, passages.values(), relevant)

@@ -1,6 +1,7 @@
 """From settings to data."""
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.corpus_cache import kept_training_set
 from sweep.data.languages import joshi_tiers
 from sweep.data.registry import BENCHMARKS, TRAINING
 from sweep.data.training_set import TrainingSet, training_set_of
@@ -11,8 +12,11 @@ from sweep.settings.cache import cache_folder
 
 def load_training_set(settings: Settings) -> TrainingSet:
     """The training data of a study. Raises InputError."""
-    rows = TRAINING[settings.data.kind].open(settings.data, settings.languages, cache_folder(settings.paths))
-    return training_set_of(rows, settings.languages.train)
+    cache, languages = cache_folder(settings.paths), settings.languages.train
+    rows = TRAINING[settings.data.kind].open(settings.data, settings.languages, cache)
+    if not rows.files:  # made, not read
+        return training_set_of(rows, languages)
+    return kept_training_set(rows, languages, settings.data, cache)
 
 
 def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:

@@ -8,12 +8,13 @@ from sweep.data.remarks import Remark
 
 
 class TrainingRow(NamedTuple):
-    """One question with a relevant passage and, if there are any, hard negatives in the passage's language.
+    """One question with a relevant passage and, if there are any, hard negatives, mostly in the passage's language.
 
     All rows of a translation group belong together: each of its questions, in whatever language, is answered by each
     of its passages. A group may have several questions and several passages in a language, a row each. What a row
     repeats of its group counts once. `passage_language` is empty if it is the question's. `weight` is what the row's
-    loss is multiplied by. `place` ("file:line") is for messages.
+    loss is multiplied by. `place` ("file:line") is for messages; `source` names which of several sources of a study
+    it comes from.
     """
 
     group: str
@@ -24,6 +25,7 @@ class TrainingRow(NamedTuple):
     passage_language: str = ""
     weight: float = 1.0
     place: str = ""
+    source: str = ""
 
 
 class TrainingRows(NamedTuple):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.texts import Texts, texts_in_memory
-from sweep.data.training_set import ABSENT, TrainingSet
+from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.settings import Debias, Debiasing
 
@@ -84,9 +84,8 @@ def _sample_of(training: TrainingSet, languages: Sequence[str]) -> SampleTexts:
     rows, places = [], []
     for place, code in enumerate(languages):
         if code in training.languages:
-            passage_g = training.passage_gl[:, training.languages.index(code)]
-            kept = np.unique(passage_g[passage_g != ABSENT])[:SAMPLE_PASSAGES]
-            rows += [training.texts[row] for row in kept]
+            kept = training.passages_in(code)[:SAMPLE_PASSAGES]
+            rows += training.texts.read(kept)
             places += [place] * len(kept)
     texts, text_n = texts_in_memory(rows)
     return SampleTexts(texts, text_n, np.array(places, np.int64))

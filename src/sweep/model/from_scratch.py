@@ -1,5 +1,6 @@
 """The encoder that is trained from scratch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,6 +11,8 @@ from sweep.model.encoder import Encoder, Retriever
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import TinyModel
 
+MOST_TEXTS = 1_000_000  # that a tokenizer is trained on, spread over all of them
+
 
 class FromScratch:
     """A small Transformer; its tokenizer is trained on the training text, and `seed` draws its weights."""
@@ -17,9 +20,11 @@ class FromScratch:
     def check(self, settings: TinyModel) -> None:
         """There is nothing to find."""
 
-    def build(self, settings: TinyModel, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+    def build(self, settings: TinyModel, training_texts: Sequence[str], cache: Path, seed: int) -> Retriever:
         """A retriever ready to train."""
-        tokenizer = unigram_tokenizer(training_texts, settings.vocabulary_size, cache)
+        every = -(-len(training_texts) // MOST_TEXTS)
+        texts = training_texts if every <= 1 else training_texts[::every]
+        tokenizer = unigram_tokenizer(texts, settings.vocabulary_size, cache)
         config = BertConfig(
             vocab_size=len(tokenizer),
             hidden_size=settings.hidden_size,

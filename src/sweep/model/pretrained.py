@@ -1,6 +1,7 @@
 """A pretrained encoder from a Hugging Face folder or hub name."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -46,7 +47,7 @@ class Pretrained:
         """A quick look, before any trial starts, at whether the model can be found. Raises InputError."""
         check_pretrained(settings)
 
-    def build(self, settings: HfModel, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+    def build(self, settings: HfModel, training_texts: Sequence[str], cache: Path, seed: int) -> Retriever:
         """The model as it is published. Raises InputError naming `model.path`."""
         return load_pretrained(settings)
 

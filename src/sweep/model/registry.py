@@ -1,5 +1,6 @@
 """Which family of encoders a `kind` names. A new one: its module, its settings, and a line here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ class Family(Protocol):
         """Whether the encoder can be built, before any trial starts. Raises InputError."""
         ...
 
-    def build(self, settings: Any, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+    def build(self, settings: Any, training_texts: Sequence[str], cache: Path, seed: int) -> Retriever:
         """A retriever ready to train. Raises InputError."""
         ...
 
@@ -39,7 +40,7 @@ def check_encoder(settings: ModelSettings) -> None:
     FAMILIES[settings.kind].check(settings)
 
 
-def build_retriever(settings: ModelSettings, training_texts: tuple[str, ...], cache: Path, seed: int) -> Retriever:
+def build_retriever(settings: ModelSettings, training_texts: Sequence[str], cache: Path, seed: int) -> Retriever:
     """A retriever ready to train. `training_texts` train the tokenizer of a from-scratch model; `seed` its weights.
 
     Raises InputError if a pretrained model cannot be loaded.

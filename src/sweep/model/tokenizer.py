@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
 LAYOUT_VERSION = "2"  # part of the cache key: a change to `train_tokenizer` makes old files unused
 
 
-def unigram_tokenizer(texts: tuple[str, ...], vocabulary_size: int, cache: Path) -> PreTrainedTokenizerFast:
+def unigram_tokenizer(texts: Sequence[str], vocabulary_size: int, cache: Path) -> PreTrainedTokenizerFast:
     """Train a Unigram tokenizer (Kudo 2018, arXiv 1804.10959) on the texts, or read it from the cache.
 
     The cache file's name is the SHA-256 of the texts and the settings, so it can never be stale; it is written
@@ -48,7 +49,7 @@ def unigram_tokenizer(texts: tuple[str, ...], vocabulary_size: int, cache: Path)
     )
 
 
-def train_tokenizer(texts: tuple[str, ...], vocabulary_size: int) -> Tokenizer:
+def train_tokenizer(texts: Sequence[str], vocabulary_size: int) -> Tokenizer:
     """A new Unigram tokenizer with XLM-R's special tokens and layout `<s> text </s>`."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()

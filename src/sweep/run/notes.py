@@ -37,7 +37,8 @@ class StudyNotes:
 
 
 def small_batches(settings: Settings, training: TrainingSet) -> str:
-    """Which languages and pairs have too few groups to fill a batch, in one line; empty if all have enough.
+    """Which languages and pairs have too few groups to fill a batch, in one line; empty if all have enough. What is
+    done about them is `ratio.few_rows`.
 
     Smaller batches have fewer negatives: what is put down to a language's resources may come of that. A batch of
     mixed pairs is filled up with others.
@@ -60,6 +61,11 @@ def small_batches(settings: Settings, training: TrainingSet) -> str:
             listed.append(f"{len(few)} of {len(pairs)} {noun} ({', '.join(few[:SHOWN])}{more})")
     if not listed:
         return ""
+    if ratio.few_rows == "leave_out" and not searched:
+        return (
+            f"Not trained on, having fewer translation groups than train.batch_size={size}: {' and '.join(listed)} "
+            "(ratio.few_rows=leave_out). exposure.csv names them."
+        )
     return (
         f"Batches are smaller than train.batch_size={size}, and have fewer negatives, for {' and '.join(listed)}: "
         "they have no more translation groups. exposure.csv counts these batches."

@@ -38,6 +38,7 @@ from sweep.settings.evaluation import (
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
+from sweep.settings.ratio import RatioSettings
 from sweep.settings.reporting import ReportSettings
 from sweep.settings.space import Dimension
 from sweep.settings.squad import SquadReading
@@ -51,7 +52,6 @@ from sweep.settings.training import (
     HfModel,
     LoraSettings,
     ModelSettings,
-    RatioSettings,
     TinyModel,
     TrainSettings,
     pooling_modes,

@@ -1,9 +1,11 @@
 """Settings that are valid alone and not together."""
 
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 from sweep.settings import Settings
+from sweep.settings.wording import listed
 
 
 def _zero_shot(settings: Settings) -> str | None:
@@ -29,6 +31,22 @@ def _cross_needs_two_languages(settings: Settings) -> str | None:
             f"languages.train, not {len(settings.languages.train)}"
         )
     return None if settings.languages.train else "languages.train is empty: name at least one language"
+
+
+def _weights_name_languages(settings: Settings) -> str | None:
+    ratio, trained = settings.ratio, settings.languages.train
+    sources = getattr(settings.data, "names", ())
+    for name, weights, known in (
+        ("language_weights", ratio.language_weights, set(trained)),
+        ("pair_weights", ratio.pair_weights, {f"{one}-{other}" for one, other in permutations(trained, 2)}),
+        ("source_weights", ratio.source_weights, set(sources)),
+    ):
+        unknown = sorted(weights.keys() - known)
+        if unknown:
+            there = "the sources of data=mix" if name == "source_weights" else "languages.train"
+            has = listed(sources if name == "source_weights" else trained) or "none"
+            return f"ratio.{name} weighs '{unknown[0]}', which is not of {there}: {has}"
+    return None
 
 
 def _batch_covers_ranks(settings: Settings) -> str | None:
@@ -71,6 +89,7 @@ def _exported_removal_is_measured(settings: Settings) -> str | None:
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _zero_shot,
     _cross_needs_two_languages,
+    _weights_name_languages,
     _batch_covers_ranks,
     _warmup_fits,
     _pruning_needs_validations,

@@ -15,7 +15,13 @@ SINCE: dict[str, Any] = {
     "loss": DEFAULT_LOSS.model_dump(mode="json"),
     "report": DEFAULT_REPORT.model_dump(mode="json"),
     "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
-    "ratio": {"draw": "independent"},
+    "ratio": {
+        "draw": "independent",
+        "language_weights": {},
+        "pair_weights": {},
+        "source_weights": {},
+        "few_rows": "smaller",
+    },
     "study": {
         "near_copies": None,
         "select_on": "all",

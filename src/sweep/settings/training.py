@@ -1,11 +1,10 @@
-"""The encoder, the mix of batches, and the training."""
+"""The encoder, and the training."""
 
-import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sweep.settings.base import Positive, Probability, Section, matching
+from sweep.settings.base import Positive, Section, matching
 
 AUTO: Literal["auto"] = "auto"  # what the model's own folder says
 POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len", "weightedmean", "lasttoken")
@@ -120,54 +119,6 @@ class HfModel(EncoderSettings):
 
 
 ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]
-
-
-class RatioSettings(Section):
-    """The hybrid mix: how often a batch is monolingual, and how languages are drawn.
-
-    With a `schedule` other than constant the probability goes from `monolingual` to `monolingual_end` over training:
-    `linear`, `cosine` (slow at both ends), or in `stairs` equal stretches (`steps`).
-    `draw: even` spreads kinds and languages evenly over the steps, so that the shares of a training are the expected
-    ones but for rounding; with `independent`, as in version 0.1, every step is drawn on its own.
-    """
-
-    monolingual: Probability
-    schedule: Literal["constant", "linear", "cosine", "steps"]
-    monolingual_end: Probability | None
-    stairs: Annotated[int, Field(ge=2)]
-    language_sampling: Literal["uniform", "size", "temperature"]
-    temperature: Annotated[float, Field(gt=0)]
-    cross_batch: Literal["pair", "mixed"]
-    draw: Literal["even", "independent"]
-
-    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without `draw: independent`: studies were begun before there was a choice."""
-        return super().plain(but | {"draw"} if self.draw == "independent" else but)
-
-    def monolingual_at(self, step: int, steps: int) -> float:
-        """The probability that the batch of a step (from 0, of so many) is monolingual."""
-        if self.monolingual_end is None or steps == 1:
-            return self.monolingual
-        done = step / (steps - 1)
-        if self.schedule == "cosine":
-            done = (1 - math.cos(math.pi * done)) / 2
-        elif self.schedule == "steps":
-            done = (step * self.stairs // steps) / (self.stairs - 1)
-        return self.monolingual + done * (self.monolingual_end - self.monolingual)
-
-    @property
-    def kinds(self) -> tuple[bool, bool]:
-        """Whether there are monolingual and cross-lingual batches at all."""
-        ends = (self.monolingual, self.monolingual if self.monolingual_end is None else self.monolingual_end)
-        return max(ends) > 0, min(ends) < 1
-
-    @model_validator(mode="after")
-    def _end_belongs_to_a_schedule(self) -> "RatioSettings":
-        if (self.schedule == "constant") != (self.monolingual_end is None):
-            raise ValueError(
-                "monolingual_end says where a schedule ends: null for schedule=constant, a number for the others"
-            )
-        return self
 
 
 class FrozenSettings(Section):

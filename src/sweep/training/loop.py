@@ -22,6 +22,7 @@ from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
 from sweep.training.progress import Progress
 from sweep.training.step import ContrastiveStep
+from sweep.training.units import Unit
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 
 SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int, int], Any]] = {
@@ -42,12 +43,14 @@ class Verdict(IntFlag):
 
 @dataclass(frozen=True)
 class Trained:
-    """The last step's loss, how many steps were done, what they were exposed to, and what a reader should know."""
+    """The last step's loss, how many steps were done, what they were exposed to, and what a reader should know.
+    `left_out` are languages and pairs with too few rows for a batch, if these are not drawn."""
 
     loss: float
     steps: int
     exposure: Exposure = NOTHING
     notes: tuple[str, ...] = ()
+    left_out: tuple[Unit, ...] = ()
 
 
 class Training:
@@ -101,7 +104,7 @@ class Training:
         if progress.ended:
             watch.on_note(f"training ended after step {progress.step} of {self._settings.steps}")
         self._take_best(progress, watch)
-        return Trained(progress.last_loss, progress.step, progress.exposure, progress.notes)
+        return Trained(progress.last_loss, progress.step, progress.exposure, progress.notes, self._plan.left_out)
 
     def _resume(self, watch: Watch) -> Progress:
         """Set everything to the newest checkpoint, if there is one."""

@@ -4,23 +4,26 @@ The plan of a step is a pure function of (seed, step): there is no sampler state
 all ranks compute the same global batch and take disjoint slices of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, permutations
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.data.cells import Cells, GroupSet
 from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.settings import RatioSettings
 from sweep.training.draw import Draw, EvenDraw, IndependentDraw, Kind
+from sweep.training.units import Pair, Unit, Units, units_of
 
 __all__ = ["Batch", "BatchPlan", "Kind", "Pair", "rank_slice"]
 
-Pair = tuple[str, str]  # language of the question, language of the passage
+KINDS: tuple[Kind, Kind] = ("monolingual", "cross-lingual")
+MOST_ORDERED = 100_000  # groups of a pair whose whole order is drawn for a row of a mixed batch
+# What sets generators here apart from that of a step's rows, [seed, step]; 2 to 4 belong to `sweep.training.draw`.
+_HARD, _SEVERAL = 1, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class Batch:
     """One global batch, b rows: distinct translation groups, each with a question and its relevant passage.
 
     `kind` is "monolingual" or "cross-lingual"; `pairs` the (question, passage) languages of each row.
-    `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups.
+    `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups. `weight_b` is
+    what the loss of each row is multiplied by; None for 1.
     `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch. `negative_bc`
     says which candidate, the passages of the batch and then its hard negatives, may be a negative of which question:
     any but the relevant passages of the question's group, in whatever language.
@@ -41,23 +45,7 @@ class Batch:
     passage_b: NDArray[np.int32]
     hard_n: NDArray[np.int32]
     negative_bc: NDArray[np.bool_]
-
-
-class Shares(NamedTuple):
-    """The probabilities of languages or pairs: their cumulated sums, and `edges`, the sums where the pairs of each
-    question language begin, and 1."""
-
-    cumulated_u: NDArray[np.float64]
-    edges: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, pairs: Sequence[Pair], probability_u: NDArray[np.float64]) -> "Shares":
-        """The sums are those of numpy's Generator.choice, so that the same number draws the same pair."""
-        cumulated_u = probability_u.cumsum()
-        cumulated_u = cumulated_u / cumulated_u[-1:]
-        sizes = [len(list(alike)) for _, alike in groupby(pairs, lambda pair: pair[0])]
-        last = np.cumsum(sizes, dtype=np.int64) - 1
-        return cls(cumulated_u, np.concatenate([[0.0], cumulated_u[last]]))
+    weight_b: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +53,15 @@ class BatchPlan:
     """Draws the batch of any of `steps` steps (with accumulation: of any batch of these, `steps` being their number).
 
     With probability `ratio.monolingual` (or what `ratio.schedule` makes of it in this step) a batch is monolingual:
-    one language, drawn by `ratio.language_sampling` over the languages' numbers of rows n (`uniform`: equal; `size`:
-    p ~ n; `temperature`: p ~ n^(1/T), Conneau et al. 2020, arXiv 1911.02116). Otherwise it is cross-lingual: one
-    ordered pair of different languages, drawn likewise over the pairs' numbers of rows (`cross_batch: pair`), or a
-    pair drawn anew for each row (`mixed`). `ratio.draw: even` spreads kinds, languages and pairs evenly over the
-    steps (see `sweep.training.draw`), `independent` draws them anew in every step; the probabilities of each step
-    are the same, and so are the rows of a step that has the same kind and languages.
-    Within a batch no translation group occurs twice; a language or pair with fewer groups than `batch_size` gives a
-    smaller batch. A row brings up to `hard_negatives` of its question's hard negatives, in its passage's language.
-    Raises InputError if a kind that the ratio asks for has no rows, or if there are no hard negatives at all.
+    one language. Otherwise it is cross-lingual: one ordered pair of different languages (`cross_batch: pair`), or a
+    pair drawn anew for each row (`mixed`). How often which is drawn: see `sweep.training.units`. `ratio.draw: even`
+    spreads kinds, languages and pairs evenly over the steps (see `sweep.training.draw`), `independent` draws them
+    anew in every step; the probabilities of each step are the same, and so are the rows of a step that has the same
+    kind and languages.
+    Within a batch no translation group occurs twice. Where a group has several questions or passages in a language,
+    one is drawn. A row brings up to `hard_negatives` of its question's hard negatives.
+    Raises InputError if a kind that the ratio asks for has no rows, if a language or pair has too few and
+    `ratio.few_rows` refuses that, or if there are no hard negatives at all.
     """
 
     data: TrainingSet
@@ -84,51 +72,30 @@ class BatchPlan:
     hard_negatives: int = 0
 
     def __post_init__(self) -> None:
-        if self.hard_negatives and not self.data.negatives:
+        if self.hard_negatives and not len(self.data.negatives.text_n):
             raise InputError(
                 f"train.hard_negatives={self.hard_negatives}, but no question of the training data has negatives"
             )
-        for kind, wanted, units in zip(
-            ("monolingual", "cross-lingual"),
-            self.ratio.kinds,
-            (self._monolingual_units, self._cross_lingual_units),
-            strict=True,
-        ):
-            if wanted and not units[0]:
+        for kind, units in self._units.items():
+            if not units.drawn:
+                left = " that ratio.few_rows=leave_out leaves" if units.left_out else ""
                 raise InputError(
                     f"ratio.monolingual={self.ratio.monolingual} asks for {kind} batches, but the training data has "
-                    f"no two parallel rows for one; languages: {' '.join(self.data.languages)}"
+                    f"no two parallel rows for one{left}; languages: {' '.join(self.data.languages)}"
                 )
 
     @cached_property
-    def _monolingual_units(self) -> tuple[list[Pair], list[NDArray[np.int64]]]:
-        return self._units([(code, code) for code in self.data.languages])
-
-    @cached_property
-    def _cross_lingual_units(self) -> tuple[list[Pair], list[NDArray[np.int64]]]:
-        return self._units(list(permutations(self.data.languages, 2)))
-
-    def _units(self, pairs: list[Pair]) -> tuple[list[Pair], list[NDArray[np.int64]]]:
-        """Pairs with at least two rows (one row has no in-batch negative) and the groups of each."""
-        rows = {pair: self.data.rows(*pair) for pair in pairs}
-        return [pair for pair in pairs if len(rows[pair]) > 1], [rows[pair] for pair in pairs if len(rows[pair]) > 1]
-
-    def _weights(self, sizes: list[int]) -> NDArray[np.float64]:
-        exponent = {"uniform": 0.0, "size": 1.0, "temperature": 1 / self.ratio.temperature}
-        weight = np.array(sizes, np.float64) ** exponent[self.ratio.language_sampling]
-        normalised: NDArray[np.float64] = weight / weight.sum()
-        return normalised
-
-    @cached_property
-    def _shares(self) -> dict[Kind, "Shares"]:
-        units: dict[Kind, tuple[list[Pair], list[NDArray[np.int64]]]] = {
-            "monolingual": self._monolingual_units,
-            "cross-lingual": self._cross_lingual_units,
-        }
+    def _units(self) -> dict[Kind, Units]:
         return {
-            kind: Shares.of(pairs, self._weights([len(groups) for groups in rows]))
-            for kind, (pairs, rows) in units.items()
+            kind: units_of(self.data, self.ratio, self.batch_size, kind)
+            for kind, wanted in zip(KINDS, self.ratio.kinds, strict=True)
+            if wanted
         }
+
+    @property
+    def left_out(self) -> tuple[Unit, ...]:
+        """Languages and pairs that have rows and are not drawn, as `ratio.few_rows` asks for."""
+        return tuple(unit for units in self._units.values() for unit in units.left_out)
 
     @cached_property
     def _draw(self) -> Draw:
@@ -139,60 +106,79 @@ class BatchPlan:
         rng = np.random.default_rng([self.seed, step])
         # An even draw has numbers of its own, but the step's are taken all the same: the rows come after them.
         if self._draw.of_kind(step, rng.random()) < self.ratio.monolingual_at(step, self.steps):
-            return self._batch_of_unit(rng, step, "monolingual", *self._monolingual_units)
+            return self._batch_of_unit(rng, step, "monolingual")
         if self.ratio.cross_batch == "pair":
-            return self._batch_of_unit(rng, step, "cross-lingual", *self._cross_lingual_units)
-        return self._mixed_batch(rng, step, *self._cross_lingual_units)
+            return self._batch_of_unit(rng, step, "cross-lingual")
+        return self._mixed_batch(rng, step)
 
-    def _units_drawn(self, rng: np.random.Generator, step: int, kind: Kind, size: int) -> NDArray[np.int64]:
-        """So many languages or pairs, as indices."""
-        cumulated_u, edges = self._shares[kind]
-        uniform = self._draw.of_units(step, kind, edges, rng.random(size))
-        drawn: NDArray[np.int64] = cumulated_u.searchsorted(uniform, side="right")
-        return drawn
+    def _units_drawn(self, rng: np.random.Generator, step: int, kind: Kind, size: int) -> list[Unit]:
+        """So many languages or pairs."""
+        units = self._units[kind]
+        uniform = self._draw.of_units(step, kind, units.shares.edges, rng.random(size))
+        return [units.drawn[place] for place in units.shares.cumulated_u.searchsorted(uniform, side="right")]
 
-    def _batch_of_unit(
-        self,
-        rng: np.random.Generator,
-        step: int,
-        kind: Kind,
-        pairs: list[Pair],
-        rows: list[NDArray[np.int64]],
-    ) -> Batch:
+    def _batch_of_unit(self, rng: np.random.Generator, step: int, kind: Kind) -> Batch:
         (unit,) = self._units_drawn(rng, step, kind, 1)
-        size = min(self.batch_size, len(rows[unit]))
-        return self._assemble(step, kind, [pairs[unit]] * size, rng.choice(rows[unit], size, replace=False))
+        size = min(self.batch_size, unit.size)
+        group_b = self._groups(unit).at(rng.choice(unit.size, size, replace=False))
+        return self._assemble(step, kind, [unit.pair] * size, group_b)
 
-    def _mixed_batch(
-        self, rng: np.random.Generator, step: int, pairs: list[Pair], rows: list[NDArray[np.int64]]
-    ) -> Batch:
+    def _mixed_batch(self, rng: np.random.Generator, step: int) -> Batch:
         """A pair drawn per row; a row whose pair has no unused group left is left out."""
         chosen: dict[int, Pair] = {}
         for unit in self._units_drawn(rng, step, "cross-lingual", self.batch_size):
-            # A random order of the unit's groups; the first unused one is a uniform draw among the unused.
-            unused = next((group for group in rng.permutation(rows[unit]) if group not in chosen), None)
-            if unused is not None:
-                chosen[int(unused)] = pairs[unit]
+            group = _unused(rng, self._groups(unit), chosen)
+            if group is not None:
+                chosen[group] = unit.pair
         return self._assemble(step, "cross-lingual", list(chosen.values()), np.array(list(chosen)))
+
+    def _groups(self, unit: Unit) -> GroupSet:
+        return self.data.rows(*unit.pair, unit.source)
 
     def _assemble(self, step: int, kind: Kind, pairs: list[Pair], group_b: NDArray[np.int64]) -> Batch:
         column = {code: index for index, code in enumerate(self.data.languages)}
-        column_b = [column[answered] for _, answered in pairs]
-        question_b = self.data.question_gl[group_b, [column[asked] for asked, _ in pairs]]
-        passage_b = self.data.passage_gl[group_b, column_b]
-        hard_n = np.setdiff1d(self._hard_negatives(step, group_b, column_b), passage_b)
+        asked_b, answered_b = ([column[pair[side]] for pair in pairs] for side in (0, 1))
+        rng = np.random.default_rng([self.seed, step, _SEVERAL])  # its own: most data have one text in a cell
+        questions = _one_each(rng, self.data.questions, group_b, asked_b)
+        passages = _one_each(rng, self.data.passages, group_b, answered_b)
+        question_b, passage_b = self.data.questions.text_n[questions], self.data.passages.text_n[passages]
+        hard_n = np.setdiff1d(self._hard_negatives(step, group_b, answered_b), passage_b)
         negative_bc = ~self.data.relevant_bn(group_b, np.concatenate([passage_b, hard_n]))
-        return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, negative_bc)
+        weight_n = self.data.passages.weight_n
+        weight_b = None if weight_n is None else weight_n[passages]
+        return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, negative_bc, weight_b)
 
     def _hard_negatives(self, step: int, group_b: NDArray[np.int64], column_b: list[int]) -> NDArray[np.int32]:
         """Texts drawn from the hard negatives of each row's passage cell."""
         drawn = [np.zeros(0, np.int32)]
         if self.hard_negatives:
-            rng = np.random.default_rng([self.seed, step, 1])  # its own: the rows are those of a plan without them
-            for cell in zip(group_b.tolist(), column_b, strict=True):
-                texts = self.data.negatives.get(cell, drawn[0])
+            rng = np.random.default_rng([self.seed, step, _HARD])  # its own: rows are as without negatives
+            for group, column in zip(group_b.tolist(), column_b, strict=True):
+                texts = self.data.negatives.of(group, column)
                 drawn.append(rng.choice(texts, min(self.hard_negatives, len(texts)), replace=False))
         return np.concatenate(drawn)
+
+
+def _unused(rng: np.random.Generator, groups: GroupSet, used: Container[int]) -> int | None:
+    """A uniform draw among the groups that are not used yet; None if all are."""
+    if len(groups) > MOST_ORDERED:  # a batch uses few of them: what is drawn is hardly ever used
+        while (group := int(groups.at(rng.integers(len(groups), size=1))[0])) in used:
+            pass
+        return group
+    # In a random order of all groups the first unused one is a uniform draw among the unused.
+    order = groups.at(rng.permutation(len(groups)))
+    return next((group for group in order.tolist() if group not in used), None)
+
+
+def _one_each(
+    rng: np.random.Generator, cells: Cells, group_b: NDArray[np.int64], column_b: list[int]
+) -> NDArray[np.int64]:
+    """An item of each row's cell, drawn where there are several."""
+    low_b, high_b = np.array(
+        [cells.within(group, column) for group, column in zip(group_b.tolist(), column_b, strict=True)]
+    ).T
+    place_b: NDArray[np.int64] = low_b + (rng.random(len(low_b)) * (high_b - low_b)).astype(np.int64)
+    return place_b
 
 
 def rank_slice(size: int, rank: int, world_size: int) -> NDArray[np.int64]:

@@ -57,12 +57,13 @@ class ContrastiveStep:
         self._loss = loss
 
     def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
-        """Loss of every row of the global batch, float32 (b), detached; gradients are those of `share` x its mean."""
+        """Loss of every row of the global batch, float32 (b), detached; gradients are those of `share` x the mean of
+        the losses, each times the weight of its row."""
         subs = self._sub_batches(batch)
         if not self._settings.gradient_cache:
             embedding_nh = self._joined([self._embed(sub) for sub in subs], subs)
             loss_b = self._loss_of(embedding_nh, batch)
-            (share * loss_b.mean()).backward()  # type: ignore[no-untyped-call]
+            (share * self._weighted(loss_b, batch).mean()).backward()  # type: ignore[no-untyped-call]
             return loss_b.detach()
         states, parts = [], []
         with torch.no_grad():
@@ -71,12 +72,17 @@ class ContrastiveStep:
                 parts.append(self._embed(sub))
         embedding_nh = self._joined(parts, subs).requires_grad_()
         loss_b = self._loss_of(embedding_nh, batch)
-        (share * loss_b.mean()).backward()  # type: ignore[no-untyped-call]
+        (share * self._weighted(loss_b, batch).mean()).backward()  # type: ignore[no-untyped-call]
         assert embedding_nh.grad is not None
         for sub, state in zip(subs, states, strict=True):
             state.restore(self._accelerator.device)
             self._embed(sub).backward(embedding_nh.grad[sub.places])  # type: ignore[no-untyped-call]
         return loss_b.detach()
+
+    @staticmethod
+    def _weighted(loss_b: Tensor, batch: Batch) -> Tensor:
+        """The losses times the weights of their rows (b)."""
+        return loss_b if batch.weight_b is None else loss_b * torch.from_numpy(batch.weight_b).to(loss_b.device)
 
     def _sub_batches(self, batch: Batch) -> list[_SubBatch]:
         """This rank's rows, in the order of their lengths."""

@@ -1,37 +1,32 @@
-"""Token ids of the training texts, tokenised once a study."""
+"""Token ids of the training texts: tokenised once a study, or, of very many texts, when a step needs them."""
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.data.texts import texts_in_memory
-from sweep.data.training_set import ABSENT, TrainingSet
+from sweep.data.texts import Texts
+from sweep.data.training_set import TrainingSet
 from sweep.model.encoder import ROLES, Retriever, Role
 from sweep.model.token_cache import TokenCache, TokenIds
 
-
-class RoleTokens(NamedTuple):
-    """Token ids of all training texts of a role, and the row that each text of the training set has in them."""
-
-    ids: TokenIds
-    row_of_text: NDArray[np.int64]
+MOST_BEFOREHAND = 1_000_000  # texts; of more, a training sees but a few
 
 
-def training_tokens(data: TrainingSet, role: Role, cache: TokenCache) -> RoleTokens:
-    """Token ids of the questions, or of the passages and hard negatives, of the full vocabulary."""
+def training_tokens(data: TrainingSet, role: Role, cache: TokenCache) -> TokenIds:
+    """Token ids of the questions, or of the passages and hard negatives, of the full vocabulary, in the order of
+    `TrainingSet.texts_of`."""
     used = data.texts_of(role)
-    texts, row_of_used = texts_in_memory([data.texts[index] for index in used])
-    row_of_text = np.full(len(data.texts), ABSENT, np.int64)
-    row_of_text[used] = row_of_used
-    return RoleTokens(cache.of(texts, role), row_of_text)
+    digest = hashlib.sha256(data.digest.encode() + used.tobytes()).hexdigest()
+    return cache.of(Texts(len(used), lambda rows: data.texts.read(used[rows]), digest), role)
 
 
 class TokenTable:
     """Token ids of the training texts by text index and role, as rows of the retriever's word embeddings.
 
-    `on_note` gets a line on how many texts are longer than the model's limit.
+    `on_note` gets a line on how many texts are longer than the model's limit, if all are tokenised beforehand.
     """
 
     def __init__(
@@ -42,10 +37,15 @@ class TokenTable:
         on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._retriever = retriever
-        self._tokens: dict[Role, RoleTokens] = {}
+        self._data = data
+        self._beforehand: dict[Role, tuple[TokenIds, NDArray[np.int32]]] = {}
+        if len(data.texts) > MOST_BEFOREHAND and retriever.vocabulary is None:
+            on_note(f"{len(data.texts):,} training texts: each is tokenised when a step needs it")
+            return
         for role in ROLES:
-            self._tokens[role] = training_tokens(data, role, cache)
-            cut = self._tokens[role].ids.truncated()
+            ids = training_tokens(data, role, cache)
+            self._beforehand[role] = ids, data.texts_of(role)
+            cut = ids.truncated()
             if cut:
                 on_note(
                     f"{cut:,} distinct training {role} texts are longer than model.max_{role}_tokens and were cut"
@@ -53,5 +53,7 @@ class TokenTable:
 
     def of(self, role: Role, indices: Any) -> list[NDArray[np.integer[Any]]]:
         """Token ids of the texts with these indices."""
-        ids, row_of_text = self._tokens[role]
-        return self._retriever.places(ids.of(row_of_text[indices]))
+        if role not in self._beforehand:
+            return list(self._retriever.tokenize(self._data.texts.read(indices), role).ids)
+        ids, used = self._beforehand[role]
+        return self._retriever.places(ids.of(used.searchsorted(indices)))

@@ -127,7 +127,7 @@ class TrialRun:
             assert outcome is not None  # on rank 0
             result = outcome.result
             outcome.evaluation.write(self.folder.metrics, self.folder.details, self.folder.ranks)
-            write_atomically(self.folder.exposure, exposure_table(outcome.exposure))
+            write_atomically(self.folder.exposure, exposure_table(outcome.trained.exposure, outcome.trained.left_out))
             for remark in outcome.evaluation.notes():
                 log.info("%s", remark)
             self.store.view.goals.objectives(result)  # raise if one is missing, before the result is committed

@@ -19,7 +19,6 @@ from sweep.model.encoder import Retriever
 from sweep.model.registry import untrained_word_embeddings
 from sweep.model.vocabulary import with_full_vocabulary
 from sweep.records.values import TrialResult
-from sweep.training.exposure import Exposure
 from sweep.training.loop import Trained
 from sweep.training.watch import Watch
 from sweep.trial.fitting import train
@@ -40,12 +39,12 @@ def make_accelerator() -> Accelerator:
 
 @dataclass(frozen=True, eq=False)
 class TrialOutcome:
-    """The result of a trial, its evaluation, and what the training was exposed to."""
+    """The result of a trial, its evaluation, and its training."""
 
     result: TrialResult
     retriever: Retriever
     evaluation: Evaluation
-    exposure: Exposure
+    trained: Trained
 
 
 def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Watch) -> TrialOutcome | None:
@@ -66,7 +65,7 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     prepared.baselines.without_model(watch.on_note)
     result = _result(trial, trained, evaluation, times)
     retriever = _whole(prepared.retriever, trial)
-    return TrialOutcome(result, retriever, evaluation, trained.exposure)
+    return TrialOutcome(result, retriever, evaluation, trained)
 
 
 def _evaluate(trial: Trial, prepared: Prepared, accelerator: Accelerator) -> Evaluation | None:

@@ -69,7 +69,7 @@ def _restrict(
     """The retriever with the word embeddings of all texts of this trial alone, if that is asked for."""
     if not settings.model.restrict_vocabulary:
         return retriever
-    token_ids = [training_tokens(texts.training, role, tokens).ids for role in ROLES]
+    token_ids = [training_tokens(texts.training, role, tokens) for role in ROLES]
     for benchmark in (texts.benchmark, texts.validation):
         if benchmark is not None:
             token_ids.append(tokens.of(question_texts(benchmark)[0], "query"))
