@@ -22,7 +22,15 @@ from yaml import YAMLError
 
 from sweep.errors import InputError
 from sweep.settings.explain import explain_file, explain_override, one_line
-from sweep.settings.overrides import assignment, check_choices, parsed, refuse_passwords, with_text, without_space
+from sweep.settings.overrides import (
+    MAPS,
+    assignment,
+    check_choices,
+    parsed,
+    refuse_passwords,
+    with_text,
+    without_maps,
+)
 from sweep.settings.references import explain_grammar, resolve
 from sweep.settings.secrets import redacted_leaves, without_passwords
 from sweep.settings.syntax import LONGEST_KEY, explain_syntax
@@ -65,7 +73,7 @@ class Composer:
             composed, study = self._chosen(tuple(choices))
             config = deepcopy(composed)
             for path, value in values.items():  # as Hydra does it, after all choices of groups
-                OmegaConf.update(config, path, value, merge=True)
+                OmegaConf.update(config, path, value, merge=path not in MAPS)
             written = OmegaConf.to_container(config)
             resolve(config)
             if study is not None:  # which stays what it is, whatever it refers to is in this point
@@ -87,12 +95,12 @@ class Composer:
             if self.config_dir:
                 search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
             GlobalHydra.instance().clear()
-            given, space = without_space(self._parsed())
+            given, maps = without_maps(self._parsed())
             check_choices(self._parsed(choices), self._groups)
             with initialize_config_dir(str(config_folder()), version_base="1.3"):
                 config = compose(self.config_name, overrides=[*search, *given, *choices])
-            if space:
-                config.study.space = space[-1]
+            for path, value in maps.items():
+                OmegaConf.update(config, path, value, merge=False)
             resolved = deepcopy(config)
             resolve(resolved)
             self._kept[choices] = config, resolved.get("study")

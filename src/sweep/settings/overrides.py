@@ -14,6 +14,7 @@ from sweep.settings.wording import excerpt, listed, suggestion
 
 # What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
 _TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
+MAPS = ("study.space", "ratio.language_weights", "ratio.pair_weights", "ratio.source_weights")  # keys are the user's
 _REFERENCE = re.compile(r"\$\{[\w.:]+\}")  # without a default, which is a literal
 
 
@@ -61,25 +62,25 @@ def check_choices(overrides: Sequence[Override], groups: Mapping[str, Sequence[s
         )
 
 
-def without_space(overrides: Sequence[Override]) -> tuple[list[str], list[Any]]:
-    """The overrides for Hydra, and every `study.space={...}`: the last one replaces the space, where Hydra would
-    merge it into the old one and leave a dimension with both a grid and a range.
+def without_maps(overrides: Sequence[Override]) -> tuple[list[str], dict[str, Any]]:
+    """The overrides for Hydra, and the value of every map that is replaced as a whole (`MAPS`). Hydra would merge it
+    into the old one, which leaves a dimension with both a grid and a range, or refuse its keys as unknown.
 
     Raises InputError for a list of values (`key=a,b`), which asks Hydra to sweep.
     """
     given: list[str] = []
-    space: list[Any] = []
+    maps: dict[str, Any] = {}
     for override in overrides:
         if override.is_sweep_override():
             raise InputError(
                 f"'{override.input_line}' lists several values; to search them, put them into the space: "
                 f"'study.space={{{override.key_or_group}: {{grid: [...]}}}}'"
             )
-        if override.key_or_group == "study.space" and not override.is_delete():
-            space.append(override.value())
+        if override.key_or_group in MAPS and not override.is_delete():
+            maps[override.key_or_group] = override.value()
         else:
             given.append(str(override.input_line))
-    return given, space
+    return given, maps
 
 
 def assignment(path: str, value: Any) -> str:
