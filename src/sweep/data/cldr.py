@@ -155,6 +155,10 @@ class CldrTraining:
         """Records drawn anew; nothing is read or kept. Raises InputError."""
         return cldr_rows(settings, languages.train, languages.tiers or joshi_tiers(languages.train))
 
+    def languages(self, settings: CldrData) -> tuple[str, ...] | None:
+        """Any that CLDR names can be asked for."""
+        return None
+
 
 class CldrBenchmark:
     """Reader of `evaluation.kind=cldr`."""

@@ -20,7 +20,7 @@ def language_files(folder: Path) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     for file in sorted(folder.glob("*.json")):
-        code = None if file.name.startswith(".") or file.is_dir() else _language(file.stem)
+        code = None if file.name.startswith(".") or file.is_dir() else language_of_name(file.stem)
         if code is not None and code in files:
             raise InputError(
                 f"{folder}: language '{code}' has two files, {files[code].name} and {file.name}; leave one there"
@@ -48,7 +48,8 @@ def what_is_there(folder: Path) -> str:
     return ", ".join(names[:_SHOWN]) + more if names else "nothing"
 
 
-def _language(stem: str) -> str | None:
+def language_of_name(stem: str) -> str | None:
+    """The language that a file's name without its ending is of; None if it is of none, or of two."""
     pair = _MLQA.search(stem)
     if pair is not None:
         return named_language(pair[1]) if pair[1] == pair[2] else None

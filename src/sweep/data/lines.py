@@ -43,18 +43,16 @@ class Judgement(NamedTuple):
     grade: int
 
 
-def lines(file: Path) -> Iterator[Line]:
-    """All lines that are not blank, of a file in UTF-8 with or without a byte order mark. Raises InputError if the
-    file cannot be read."""
+def numbered(file: Path) -> Iterator[tuple[int, str]]:
+    """All lines with their numbers, from 1, and their ends, of a file in UTF-8 with or without a byte order mark.
+    Raises InputError if the file cannot be read."""
     number = 0
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as source:
             for number, raw in enumerate(source, start=1):
                 if number == 1 and (raw.startswith(_OTHER_MARKS) or b"\0" in raw[:4]):
                     raise InputError(f"{file}: is in UTF-16 or UTF-32; convert it to UTF-8: iconv -f UTF-16 -t UTF-8")
-                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                if text.strip():
-                    yield Line(f"{file}:{number}", text.rstrip("\r\n"))
+                yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
     except UnicodeDecodeError as error:
@@ -68,6 +66,14 @@ def lines(file: Path) -> Iterator[Line]:
         raise InputError(f"{file}: is not gzipped or is damaged ({error}); unpacked files end in .jsonl") from error
     except (OSError, zlib.error) as error:
         raise InputError(f"{file}: cannot be read ({error}); fetch it again if it is damaged") from error
+
+
+def lines(file: Path) -> Iterator[Line]:
+    """All lines that are not blank, of a file in UTF-8 with or without a byte order mark. Raises InputError if the
+    file cannot be read."""
+    for number, text in numbered(file):
+        if text.strip():
+            yield Line(f"{file}:{number}", text.rstrip("\r\n"))
 
 
 def json_lines(file: Path, into: type[Record]) -> Iterator[tuple[str, Record]]:

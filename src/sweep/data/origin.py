@@ -23,8 +23,9 @@ class Origin(Protocol):
 
 
 def announce(corpus: Corpus) -> None:
-    """Say what is downloaded, and under which licence."""
-    print(f"Downloading {corpus.name} ({corpus.licence}; {corpus.citation})", file=sys.stderr)
+    """Say what is downloaded, and under which licence, if it is declared."""
+    declared = "; ".join(filter(None, (corpus.licence, corpus.citation)))
+    print(f"Downloading {corpus.name}{f' ({declared})' if declared else ''}", file=sys.stderr)
 
 
 def reason(error: Exception) -> str:

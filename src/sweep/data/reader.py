@@ -18,6 +18,10 @@ class TrainingReader(Protocol):
         """The rows in `languages.train`, downloaded into the cache where needed. Raises InputError."""
         ...
 
+    def languages(self, settings: Any) -> tuple[str, ...] | None:
+        """All languages that there are; None if any can be asked for, or if only the rows say. Raises InputError."""
+        ...
+
 
 class BenchmarkReader(Protocol):
     """Reads benchmarks of one `kind`."""

@@ -2,13 +2,17 @@
 
 from sweep.data.cldr import CldrBenchmark, CldrTraining
 from sweep.data.judged import JudgedBenchmark
+from sweep.data.mix import MixTraining
 from sweep.data.reader import BenchmarkReader, TrainingReader
+from sweep.data.rows import RowsTraining
 from sweep.data.squad import SquadBenchmark, SquadTraining
 
 TRAINING: dict[str, TrainingReader] = {
     "cldr": CldrTraining(),
     "squad": SquadTraining(),
+    "rows": RowsTraining(),
 }
+TRAINING["mix"] = MixTraining(TRAINING)
 BENCHMARKS: dict[str, BenchmarkReader] = {
     "cldr": CldrBenchmark(),
     "squad": SquadBenchmark(),

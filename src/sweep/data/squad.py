@@ -157,6 +157,10 @@ class SquadTraining:
         """From the user's folder or the corpus' origin. Raises InputError."""
         return squad_rows(settings, languages.train, cache)
 
+    def languages(self, settings: SquadData) -> tuple[str, ...]:
+        """Those of the folder or the origin. Raises InputError."""
+        return squad_languages(settings.corpus, settings.path)
+
 
 class SquadBenchmark:
     """Reader of `evaluation.kind=squad`."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweep.data.remarks import Remark
+from sweep.errors import InputError
 
 
 class TrainingRow(NamedTuple):
@@ -39,3 +40,8 @@ class TrainingRows(NamedTuple):
     title: str
     files: tuple[Path, ...]
     read: Callable[[list[Remark]], Iterator[TrainingRow]]
+
+
+class LanguagesLacking(InputError):
+    """Languages that were asked for have no row. Raised after the last row, so that a mix can go on: another of its
+    sources may have them."""

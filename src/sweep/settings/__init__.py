@@ -22,7 +22,7 @@ from sweep.settings.base import (
 )
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus, HttpOrigin, HubOrigin, HubRepository
-from sweep.settings.data import CldrData, CldrRecords, DataSettings, SquadData
+from sweep.settings.data import CldrData, CldrRecords, SourceSettings, SquadData
 from sweep.settings.evaluation import (
     CldrEvaluation,
     CorpusEvaluation,
@@ -38,8 +38,10 @@ from sweep.settings.evaluation import (
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
+from sweep.settings.mix import DataSettings, MixData
 from sweep.settings.ratio import RatioSettings
 from sweep.settings.reporting import ReportSettings
+from sweep.settings.rows import RowsColumns, RowsData
 from sweep.settings.space import Dimension
 from sweep.settings.squad import SquadReading
 from sweep.settings.storage import StorageUrl
@@ -95,6 +97,7 @@ __all__ = [
     "LocalLauncher",
     "LoraSettings",
     "LossSettings",
+    "MixData",
     "MlflowTracking",
     "ModelSettings",
     "Name",
@@ -106,9 +109,12 @@ __all__ = [
     "PrunerSettings",
     "RatioSettings",
     "ReportSettings",
+    "RowsColumns",
+    "RowsData",
     "SearchSettings",
     "Section",
     "Settings",
+    "SourceSettings",
     "SpawnLauncher",
     "SquadData",
     "SquadEvaluation",

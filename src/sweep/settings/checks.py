@@ -4,12 +4,17 @@ from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 
-from sweep.settings import Settings
+from sweep.settings import EvaluationSettings, Settings, SourceSettings
 from sweep.settings.wording import listed
 
 
 def _zero_shot(settings: Settings) -> str | None:
     data, evaluation = settings.data, settings.evaluation
+    sources = data.sources.values() if data.kind == "mix" else (data,)
+    return next(filter(None, (_same_corpus(source, evaluation) for source in sources)), None)
+
+
+def _same_corpus(data: SourceSettings, evaluation: EvaluationSettings) -> str | None:
     if data.kind == evaluation.kind and data.corpus is not None and evaluation.corpus is not None:
         folders = [section.path and str(Path(section.path).resolve()) for section in (data, evaluation)]
         same_folder = None not in folders and folders[0] == folders[1]

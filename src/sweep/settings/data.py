@@ -7,6 +7,7 @@ from pydantic import Field
 from sweep.settings.base import Positive, Section
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus
+from sweep.settings.rows import RowsData
 from sweep.settings.squad import SquadReading
 
 
@@ -43,4 +44,5 @@ class SquadData(SquadReading):
         return self.corpus.name
 
 
-DataSettings = Annotated[CldrData | SquadData, Field(discriminator="kind")]
+# All but a mix of them (see `sweep.settings.mix`).
+SourceSettings = Annotated[CldrData | SquadData | RowsData, Field(discriminator="kind")]

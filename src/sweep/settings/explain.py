@@ -34,8 +34,11 @@ def explain_override(
 ) -> str | None:
     """What is wrong with one of the overrides, or None if it is another that is wrong."""
     key = override.key_or_group
-    if key in groups and override.is_add() and sum(other.key_or_group == key for other in among) > 1:
-        return f"{key} is chosen twice: write one +{key}=NAME"
+    if key in groups and override.is_add():
+        alike = [other for other in among if (other.key_or_group, other.package) == (key, override.package)]
+        if len(alike) > 1:
+            place = f"@{override.package}" if override.package else ""
+            return f"{key}{place} is chosen twice: write one +{key}{place}=NAME"
     if override.is_delete() or override.is_force_add():
         return None
     if key == "experiment" and not override.is_add():

@@ -1,0 +1,150 @@
+"""The training rows of a table's record: its questions with its passages, which are one translation group's."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sweep.data.columns import Columns
+from sweep.data.training_row import TrainingRow
+from sweep.errors import InputError, shortened
+from sweep.settings.wording import excerpt
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+Record = Mapping[str, Any]
+LanguageOf = Callable[[Any, str], str]  # the name of a language as it is written, and where that is
+
+
+class Text(NamedTuple):
+    """A question or a passage of a record: its language and column, and hard negatives in its language."""
+
+    language: str
+    text: str
+    column: str
+    negatives: tuple[str, ...] = ()
+
+
+class RecordReader:
+    """The training rows of records. `language` is that of the file, for tables without a column for it, "" if it has
+    none; `language_of` gives the name of a language, "" for one that is not trained on."""
+
+    def __init__(self, columns: Columns, language: str, language_of: LanguageOf) -> None:
+        self.columns, self.language, self.language_of = columns, language, language_of
+        self.one_language = columns.passage_language == columns.query_language and "" in columns.query
+
+    def rows(self, record: Record, place: str, group: str) -> list[TrainingRow]:
+        """The rows of a record, of `group` if it names none of its own: each question with a passage in its language
+        if there is one, and each passage with a question. None if its languages are not trained on. Raises InputError
+        for a value of the wrong type."""
+        columns = self.columns
+        if columns.group is not None:
+            group = _id(record[columns.group], columns.group, place)
+        weight = 1.0 if columns.weight is None else _weight(record[columns.weight], columns.weight, place)
+        asked = self._language(record, columns.query_language, place, "") if "" in columns.query else ""
+        answered = asked
+        if not self.one_language and "" in columns.passage:
+            answered = self._language(record, columns.passage_language, place, asked)
+        questions = self._side(record, columns.query, asked, place)
+        passages = self._side(record, columns.passage, answered, place, True)
+        return [
+            TrainingRow(
+                group,
+                question.language,
+                question.text,
+                passage.text,
+                passage.negatives,
+                "" if passage.language == question.language else passage.language,
+                weight,
+                place,
+            )
+            for question, passage in _pairs(questions, passages)
+        ]
+
+    def _language(self, record: Record, column: str | None, place: str, otherwise: str) -> str:
+        """The language in a column; without one that of the file; or another where nothing says which."""
+        if column is None:
+            return self.language_of(self.language, place) if self.language else otherwise
+        written = record[column]
+        return otherwise if otherwise and written in (None, "") else self.language_of(written, place)
+
+    def _side(
+        self, record: Record, columns: Mapping[str, str], of_row: str, place: str, answers: bool = False
+    ) -> list[Text]:
+        """The questions or the passages of a record in languages that are trained on."""
+        texts = []
+        for code, column in columns.items():
+            value = record[column]
+            language = of_row if not code else "" if value in (None, "") else self.language_of(code, place)
+            if language:
+                hard = self._hard(record, code, place) if answers else ()
+                texts += [Text(language, text, column, hard) for text in _texts(value, column, place)]
+        return texts
+
+    def _hard(self, record: Record, code: str, place: str) -> tuple[str, ...]:
+        """The hard negatives of the passages in a language."""
+        names = self.columns.negatives.get(code, ())
+        lists = [_texts(record[name], name, place, empty=True) for name in names if record[name] not in (None, "")]
+        return tuple(text for texts in lists for text in texts)
+
+
+def _pairs(questions: list[Text], passages: list[Text]) -> list[tuple[Text, Text]]:
+    """Each question with a passage, and each passage with a question: in one language where there is one. What is in
+    one column is no answer to itself."""
+    pairs = []
+    used = set()
+    for question in questions:
+        fit = [number for number, passage in enumerate(passages) if passage.column != question.column]
+        same = [number for number in fit if passages[number].language == question.language]
+        for number in (same or fit)[:1]:
+            used.add(number)
+            pairs.append((question, passages[number]))
+    for number, passage in enumerate(passages):
+        fitting = [question for question in questions if question.column != passage.column]
+        if number not in used and fitting:
+            same_language = (one for one in fitting if one.language == passage.language)
+            pairs.append((next(same_language, fitting[0]), passage))
+    return pairs
+
+
+def _texts(value: Any, column: str, place: str, empty: bool = False) -> list[str]:
+    """A text, or those of a list, which must not be empty."""
+    if type(value) is str:
+        return [value]
+    if isinstance(value, list) and (value or empty):
+        for number, text in enumerate(value, start=1):
+            if not isinstance(text, str):
+                raise InputError(f"{place}: {_name(column)} must be a list of texts; item {number} is {_what(text)}")
+        return value
+    raise InputError(f"{place}: {_name(column)} must be a text or a list of texts, not {_what(value)}")
+
+
+def _id(value: Any, column: str, place: str) -> str:
+    if type(value) is str and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"{place}: {_name(column)} must name a group, by a text or a whole number, not {_what(value)}")
+
+
+def _weight(value: Any, column: str, place: str) -> float:
+    if value in (None, ""):
+        return 1.0
+    number = value
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        number = float(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
+        raise InputError(f"{place}: {_name(column)} must be a number of at least 0, not {_what(value)}")
+    return float(number)
+
+
+def _name(column: str) -> str:
+    return f"column '{excerpt(column)}'"
+
+
+def _what(value: Any) -> str:
+    """A wrong value as a message quotes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, (list, dict)) and not value:
+        return "an empty list" if isinstance(value, list) else "{}"
+    return f"{shortened(repr(value), 40)} ({type(value).__name__})"

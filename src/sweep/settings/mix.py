@@ -1,0 +1,40 @@
+"""Training data of several sources, and the union of all training data."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from sweep.settings.base import Section, matching
+from sweep.settings.data import SourceSettings
+
+SourceName = Annotated[str, matching("[A-Za-z0-9_]+", "a name of letters, digits and '_'")]
+
+
+class MixData(Section):
+    """Training data of several sources, read one after another. Their names begin those of their groups."""
+
+    corpus: ClassVar[None] = None
+    path: ClassVar[None] = None
+
+    kind: Literal["mix"]
+    sources: dict[SourceName, SourceSettings]
+
+    @field_validator("sources")
+    @classmethod
+    def _at_least_one(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        if not sources:
+            raise ValueError("a mix needs sources; add one or more, such as +data@data.sources.mlqa=mlqa_r")
+        return sources
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources' names, in the order of their rows."""
+        return tuple(self.sources)
+
+    @property
+    def title(self) -> str:
+        """What a model card calls it."""
+        return " + ".join(source.title for source in self.sources.values())
+
+
+DataSettings = Annotated[SourceSettings | MixData, Field(discriminator="kind")]
