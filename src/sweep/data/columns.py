@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sweep.errors import InputError
 from sweep.settings import RowsColumns
 from sweep.settings.rows import AUTO
-from sweep.settings.wording import excerpt, listed, suggestion
+from sweep.settings.wording import excerpt, listed, nearest, suggestion
 
 # What a column is usually called, by what is in it.
 USUAL = {
@@ -77,9 +77,10 @@ def _column(names: tuple[str, ...], settings: RowsColumns, field: str, place: st
     if len(usual) > 1:
         raise InputError(f"{place}: {' and '.join(usual)} could both be the {field}; set data.columns.{field}=NAME")
     if not usual and field in _REQUIRED:
+        meant = next(filter(None, (nearest(name, names) for name in USUAL[field])), "NAME")
         raise InputError(
             f"{place}: no column is called {' or '.join(USUAL[field])}; it has: {listed(map(excerpt, names))}; say "
-            f"which is the {field}: data.columns.{field}=NAME"
+            f"which is the {field}: data.columns.{field}={excerpt(meant)}"
         )
     return usual[0] if usual else None
 

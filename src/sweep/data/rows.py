@@ -34,7 +34,7 @@ class _Reading:
         self.names: dict[object, str] = {}  # of languages as they are written; "" if it is not trained on
         self.rows_in: Counter[str] = Counter()  # by the question's language
         self.passages_in: Counter[str] = Counter()  # of other languages than the question's
-        self.untrained: object = None  # a language of the record that is read, as it is written
+        self.untrained: set[str] = set()  # languages of the record that is read, as they are written
         self.passed_over: Counter[str] = Counter()  # by a language that is not trained on
         self.incomplete = 0
         self.quoted = 0
@@ -47,7 +47,7 @@ class _Reading:
         except (KeyError, TypeError):
             name = self._named(written, place)
         if not name:
-            self.untrained = written
+            self.untrained.add(str(written))
         return name
 
     def _named(self, written: object, place: str) -> str:
@@ -65,8 +65,8 @@ class _Reading:
         before = file.path.stat() if file.path.exists() else None
         readers: dict[tuple[str, ...], RecordReader] = {}
 
-        def needed(names: tuple[str, ...]) -> list[str]:
-            reader = readers[names] = self._reader(names, file, str(file.path))
+        def needed(names: tuple[str, ...], place: str) -> list[str]:
+            reader = readers[names] = self._reader(names, file, place)
             readers[tuple(name for name in names if name in reader.columns.all)] = reader
             return [name for name in names if name in reader.columns.all]
 
@@ -93,13 +93,12 @@ class _Reading:
         return RecordReader(columns, language, self.language_of)
 
     def _of_record(self, reader: RecordReader, placed: Placed, file: RowsFile) -> Iterator[TrainingRow]:
-        self.untrained = None
         rows = reader.rows(placed.record, placed.place, f"{file.name}:{placed.number}")
-        if not rows:
-            if isinstance(self.untrained, str):
-                self.passed_over[language_name(self.untrained.strip())] += 1
-            else:
-                self.incomplete += 1
+        if self.untrained:
+            self.passed_over.update(language_name(written.strip()) for written in self.untrained)
+            self.untrained.clear()
+        elif not rows:
+            self.incomplete += 1
         for row in rows:
             self.rows_in[row.language] += 1
             if row.passage_language:

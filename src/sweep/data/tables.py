@@ -33,7 +33,8 @@ BATCH = 1024  # records
 LONGEST_FIELD = 4 * 2**20  # characters; a quotation mark that is not closed would take all that follows
 _FEATHER_1 = b"FEA1"
 Record = dict[str, Any]
-Needed = Callable[[tuple[str, ...]], Sequence[str]]  # of a table's columns those that are read; raises InputError
+# Of the columns of a table, which are named at a place, those that are read; raises InputError.
+Needed = Callable[[tuple[str, ...], str], Sequence[str]]
 
 
 class Placed(NamedTuple):
@@ -75,7 +76,7 @@ def _json_records(file: Path) -> Iterator[Placed]:
         if text.isspace():
             continue
         try:
-            record = from_json(text, allow_inf_nan=False)
+            record = from_json(text)  # NaN is what pandas writes for nothing
         except ValueError as error:
             _refuse_document(file, number, text)
             problem = str(error).replace("at line 1 column", "at character")
@@ -112,7 +113,7 @@ def _delimited(file: Path, format: str, settings: RowsData, needed: Needed) -> I
             place, number = f"{file}:{number}", fields.line_num + 1
             if not names:
                 names = _header(row, place, delimiter)
-                needed(tuple(names)) if names else ()
+                needed(tuple(names), place) if names else ()
             elif len(row) == len(names):
                 yield Placed(place, number - 1, dict(zip(names, row, strict=True)))
             elif row:
@@ -164,6 +165,7 @@ def _arrow_batches(file: Path, needed: Needed) -> Iterator[pa.RecordBatch]:
             batches = table = pa.ipc.open_stream(source)
         chosen = _chosen(table.schema, file, needed)
         for batch in batches:
+            batch.validate(full=True)  # which reading Arrow does not, and a damaged one may end the process
             for start in range(0, batch.num_rows, BATCH):
                 yield batch.slice(start, BATCH).select(chosen)
 
@@ -172,7 +174,7 @@ def _chosen(schema: pa.Schema, file: Path, needed: Needed) -> list[str]:
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
         raise InputError(f"{file}: two columns are called {excerpt(twice[0])!r}; rename one")
-    return list(needed(tuple(schema.names)))
+    return list(needed(tuple(schema.names), str(file)))
 
 
 def _rows(file: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Placed]:

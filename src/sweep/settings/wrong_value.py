@@ -166,7 +166,9 @@ def _section(wrong: Wrong) -> str:
 
 def _kind(wrong: Wrong) -> str:
     kinds, value = kinds_at(wrong.into, wrong.path), wrong.value
-    whole = f"choose a whole section with {wrong.key}=NAME: {listed(group_options().get(wrong.key, ['...']))}"
+    group = wrong.key if wrong.key in group_options() else str(wrong.path[0])
+    package = "" if group == wrong.key else f"@{wrong.key}"
+    whole = f"choose a whole section with {group}{package}=NAME: {listed(group_options().get(group, ['...']))}"
     if isinstance(value, Mapping) and "kind" in value:
         return f"{wrong.key}.kind={written(value['kind'])}: must be one of: {listed(kinds)}; {whole}"
     return f"{wrong.key}={written(value)}: must be a section with a kind; {whole}"
