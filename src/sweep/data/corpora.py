@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sweep.data.http_origin import HttpFiles
+from sweep.data.http_origin import DeclaredFiles, HttpFiles
 from sweep.data.hub_origin import HubRepositories
 from sweep.data.origin import Origin
 from sweep.errors import InputError
@@ -12,6 +12,7 @@ from sweep.settings.wording import listed
 # Which origin a `kind` names. A new one: its module, its settings, and a line here.
 ORIGINS: dict[str, Origin] = {
     "http": HttpFiles(),
+    "files": DeclaredFiles(),
     "hub": HubRepositories(),
 }
 

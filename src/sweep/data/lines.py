@@ -69,11 +69,14 @@ def numbered(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def lines(file: Path) -> Iterator[Line]:
-    """All lines that are not blank, of a file in UTF-8 with or without a byte order mark. Raises InputError if the
-    file cannot be read."""
+    """All lines that are not blank. Raises InputError as `numbered` does."""
+    return (line for line in every_line(file) if line.text.strip())
+
+
+def every_line(file: Path) -> Iterator[Line]:
+    """All lines, blank ones too. Raises InputError as `numbered` does."""
     for number, text in numbered(file):
-        if text.strip():
-            yield Line(f"{file}:{number}", text.rstrip("\r\n"))
+        yield Line(f"{file}:{number}", text.rstrip("\r\n"))
 
 
 def json_lines(file: Path, into: type[Record]) -> Iterator[tuple[str, Record]]:

@@ -1,8 +1,10 @@
 """Which reader a `kind` names. A new one: its module, its settings, and a line here."""
 
+from sweep.data.bitext import BitextTraining
 from sweep.data.cldr import CldrBenchmark, CldrTraining
 from sweep.data.judged import JudgedBenchmark
 from sweep.data.mix import MixTraining
+from sweep.data.next_sentences import NextSentences
 from sweep.data.reader import BenchmarkReader, TrainingReader
 from sweep.data.rows import RowsTraining
 from sweep.data.squad import SquadBenchmark, SquadTraining
@@ -11,6 +13,7 @@ TRAINING: dict[str, TrainingReader] = {
     "cldr": CldrTraining(),
     "squad": SquadTraining(),
     "rows": RowsTraining(),
+    "bitext": BitextTraining(),
 }
 TRAINING["mix"] = MixTraining(TRAINING)
 BENCHMARKS: dict[str, BenchmarkReader] = {
@@ -18,4 +21,5 @@ BENCHMARKS: dict[str, BenchmarkReader] = {
     "squad": SquadBenchmark(),
     "miracl": JudgedBenchmark(),
     "beir": JudgedBenchmark(),
+    "lines": NextSentences(),
 }

@@ -20,9 +20,11 @@ from sweep.settings.base import (
     Tiers,
     flattened,
 )
+from sweep.settings.bitext import BitextData
 from sweep.settings.cldr import CldrShape
-from sweep.settings.corpus import Corpus, HttpOrigin, HubOrigin, HubRepository
+from sweep.settings.corpus import Corpus, FilesOrigin, HttpFile, HttpOrigin, HubOrigin, HubRepository
 from sweep.settings.data import CldrData, CldrRecords, SourceSettings, SquadData
+from sweep.settings.documents import DocumentSplit
 from sweep.settings.evaluation import (
     CldrEvaluation,
     CorpusEvaluation,
@@ -30,6 +32,7 @@ from sweep.settings.evaluation import (
     Debiasing,
     EvaluationSettings,
     JudgedEvaluation,
+    LinesEvaluation,
     Protocol,
     SearchSettings,
     SquadEvaluation,
@@ -69,6 +72,7 @@ __all__ = [
     "UNTOUCHED",
     "WITHOUT_MODEL",
     "Baseline",
+    "BitextData",
     "CldrData",
     "CldrEvaluation",
     "CldrRecords",
@@ -81,10 +85,13 @@ __all__ = [
     "Debias",
     "Debiasing",
     "Dimension",
+    "DocumentSplit",
     "EncoderSettings",
     "EvaluateSettings",
     "EvaluationSettings",
+    "FilesOrigin",
     "HfModel",
+    "HttpFile",
     "HttpOrigin",
     "HubOrigin",
     "HubRepository",
@@ -94,6 +101,7 @@ __all__ = [
     "Language",
     "LanguageSettings",
     "LauncherSettings",
+    "LinesEvaluation",
     "LocalLauncher",
     "LoraSettings",
     "LossSettings",

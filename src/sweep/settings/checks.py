@@ -5,7 +5,7 @@ from itertools import permutations
 from pathlib import Path
 
 from sweep.settings import EvaluationSettings, Settings, SourceSettings
-from sweep.settings.wording import listed
+from sweep.settings.wording import listed, written
 
 
 def _zero_shot(settings: Settings) -> str | None:
@@ -16,7 +16,7 @@ def _zero_shot(settings: Settings) -> str | None:
 
 def _same_corpus(data: SourceSettings, evaluation: EvaluationSettings) -> str | None:
     if data.kind == evaluation.kind and data.corpus is not None and evaluation.corpus is not None:
-        folders = [section.path and str(Path(section.path).resolve()) for section in (data, evaluation)]
+        folders = [_folder(section.path) for section in (data, evaluation)]
         same_folder = None not in folders and folders[0] == folders[1]
         # Files of one's own have no name but their folder's; their texts are compared when they are read.
         declared = data.corpus.origin is not None or evaluation.corpus.origin is not None
@@ -27,6 +27,41 @@ def _same_corpus(data: SourceSettings, evaluation: EvaluationSettings) -> str | 
                 "data= or evaluation=, or another folder for data.path or evaluation.path"
             )
     return None
+
+
+def _folder(path: str | None) -> str | None:
+    return path and str(Path(path).resolve())
+
+
+def _documents_are_divided_alike(settings: Settings) -> str | None:
+    data, evaluation = settings.data, settings.evaluation
+    if data.kind != "bitext" or evaluation.kind != "lines":
+        return None
+    declared = data.corpus.origin is not None and data.corpus.name == evaluation.corpus.name
+    if not declared and (data.path is None or _folder(data.path) != _folder(evaluation.path)):
+        return None
+    for name in ("train_share", "documents"):
+        ours, theirs = getattr(data, name), getattr(evaluation, name)
+        if ours != theirs:
+            return (
+                f"data.{name}={written(ours)} and evaluation.{name}={written(theirs)}: the documents of one corpus "
+                "have to be divided alike, or a study trains on what it evaluates on; set both to the same value"
+            )
+    return None
+
+
+def _translations_are_cross_lingual(settings: Settings) -> str | None:
+    if settings.data.kind != "bitext" or settings.data.pairs != "translation":
+        return None
+    searched = settings.study.space.get("ratio.monolingual")
+    shares = (searched.listed or searched.float_range or (0,)) if searched else (settings.ratio.monolingual,)
+    if not any(shares) and not settings.ratio.monolingual_end:
+        return None
+    return (
+        "data.pairs=translation has no monolingual rows, since a sentence would be its own passage, and "
+        f"ratio.monolingual={written(next(filter(None, shares), 0))} asks for them: set ratio=crosslingual, or "
+        "data.pairs=neighbour, which pairs a sentence with the next one of its document in any language"
+    )
 
 
 def _cross_needs_two_languages(settings: Settings) -> str | None:
@@ -93,6 +128,8 @@ def _exported_removal_is_measured(settings: Settings) -> str | None:
 
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _zero_shot,
+    _documents_are_divided_alike,
+    _translations_are_cross_lingual,
     _cross_needs_two_languages,
     _weights_name_languages,
     _batch_covers_ranks,

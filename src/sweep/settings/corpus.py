@@ -15,6 +15,22 @@ class HttpOrigin(Section):
     sha256: dict[Language, Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]]
 
 
+class HttpFile(Section):
+    """A file of an origin: its path behind the URL, its language (null: every language needs it), its SHA-256."""
+
+    path: Annotated[str, matching(r"[^/.][^/]*(/[^/.][^/]*)*", "a relative path of plain names")]
+    language: Language | None
+    sha256: Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]
+
+
+class FilesOrigin(Section):
+    """Files of whatever names behind a URL, `<url><path>`, each declared; they keep their paths in the cache."""
+
+    kind: Literal["files"]
+    url: Annotated[str, matching("https?://.*/", "a URL that begins with https:// and ends in /")]
+    files: Annotated[tuple[HttpFile, ...], Field(min_length=1)]
+
+
 class HubRepository(Section):
     """A data set on the Hugging Face hub at a pinned commit; `files` are patterns with {language} and {split}."""
 
@@ -38,4 +54,4 @@ class Corpus(Section):
     languages: tuple[Language, ...]
     licence: str | None = Field(exclude=True)
     citation: str | None = Field(exclude=True)
-    origin: Annotated[HttpOrigin | HubOrigin, Field(discriminator="kind")] | None
+    origin: Annotated[HttpOrigin | FilesOrigin | HubOrigin, Field(discriminator="kind")] | None

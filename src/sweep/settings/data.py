@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from sweep.settings.base import Positive, Section
+from sweep.settings.bitext import BitextData
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus
 from sweep.settings.rows import RowsData
@@ -45,4 +46,7 @@ class SquadData(SquadReading):
 
 
 # All but a mix of them (see `sweep.settings.mix`).
-SourceSettings = Annotated[CldrData | SquadData | RowsData, Field(discriminator="kind")]
+SourceSettings = Annotated[
+    CldrData | SquadData | RowsData | BitextData,
+    Field(discriminator="kind"),
+]

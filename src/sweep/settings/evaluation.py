@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from sweep.settings.base import Language, Name, Positive, Section, Tiers
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus
+from sweep.settings.documents import DocumentSplit
 from sweep.settings.squad import SquadReading
 
 Twins = Literal["judged", "merge", "keep"]
@@ -80,6 +81,16 @@ class SquadEvaluation(CorpusEvaluation, SquadReading):
     unit: Literal["paragraph", "group"]
 
 
+class LinesEvaluation(CorpusEvaluation, DocumentSplit):
+    """Line-parallel documents: a question is a sentence, and the next one of its document answers it, in every
+    language. `max_documents` and `max_questions` keep so many, and only their documents' sentences as candidates."""
+
+    search: ClassVar[None] = None  # all ranks are exact
+
+    kind: Literal["lines"]
+    max_documents: Positive | None
+
+
 class SearchSettings(Section):
     """How a monolingual pool is searched. `exact`: every relevant passage's rank in the whole pool. Otherwise a FAISS
     index finds the best `depth` passages: `flat` compares all of them, `ivf` those of `probes` of `lists` clusters
@@ -115,4 +126,6 @@ class JudgedEvaluation(CorpusEvaluation):
         return self
 
 
-EvaluationSettings = Annotated[CldrEvaluation | SquadEvaluation | JudgedEvaluation, Field(discriminator="kind")]
+EvaluationSettings = Annotated[
+    CldrEvaluation | SquadEvaluation | JudgedEvaluation | LinesEvaluation, Field(discriminator="kind")
+]

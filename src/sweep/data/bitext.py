@@ -1,0 +1,225 @@
+"""Bitext as training data: a sentence and its translation, or a sentence and the next one of its document.
+
+A translation group is a line of parallel files (`sweep.data.parallel_files`) or a unit of a translation memory
+(`sweep.data.tmx`). All questions of a group are answered by all its passages, so a group of translations has each
+language in one role alone, by a hash of both: half of its languages ask, half answer. No row then has a sentence as
+its own passage; none is monolingual, and over many lines every ordered pair of languages occurs as often. A group of
+neighbours has the sentence as its question and the next one as its passage in every language.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from sweep.data.corpora import corpus_folder
+from sweep.data.document_split import is_for_training
+from sweep.data.leakage import normalised
+from sweep.data.parallel_files import no_files, parallel_files
+from sweep.data.parallel_lines import Source, Unit, line_source
+from sweep.data.remarks import Remark
+from sweep.data.tmx import tmx_files, tmx_source
+from sweep.data.training_row import TrainingRow, TrainingRows
+from sweep.errors import InputError
+from sweep.settings import BitextData, LanguageSettings
+
+BLANK = "lines or units that are blank in the language or lack it, left out of it"
+
+
+class BitextTraining:
+    """Reader of `data.kind=bitext`."""
+
+    def open(self, settings: BitextData, languages: LanguageSettings, cache: Path) -> TrainingRows:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        declared = settings.corpus.languages
+        wanted = languages.train
+        if settings.path is None and settings.train_share < 1:  # what is evaluated on is read, too
+            wanted = tuple(dict.fromkeys((*wanted, *_among(declared, languages.evaluate))))
+        folder = corpus_folder(settings.corpus, settings.path, wanted, cache, "data")
+        sources = _sources(folder, settings)
+        _check_languages(folder, sources, languages.train)
+
+        def read(remarks: list[Remark]) -> Iterator[TrainingRow]:
+            reading = _Reading(settings, sources, languages)
+            yield from reading.rows()
+            remarks += reading.remarks()
+
+        files = tuple(chain.from_iterable(source.files for source in sources))
+        return TrainingRows(f"data '{settings.corpus.name}'", files, read)
+
+
+def _among(languages: Collection[str], wanted: Collection[str] | None) -> tuple[str, ...]:
+    """Those of the wanted ones that there are; all that there are, if none in particular are wanted."""
+    return tuple(code for code in languages if wanted is None or code in wanted)
+
+
+def _sources(folder: Path, settings: BitextData) -> list[Source]:
+    """What a folder holds, in one format. Raises InputError."""
+    needed = settings.pairs == "neighbour" or settings.train_share < 1
+    memories = tmx_files(folder)
+    lines = [] if memories else parallel_files(folder, settings.documents)
+    if not memories and not lines:
+        raise InputError(no_files(folder))
+    if not needed or settings.documents is None:
+        return [*map(tmx_source, memories), *(line_source(one, with_documents=False) for one in lines)]
+    nameless = [*memories, *(next(iter(one.files.values())) for one in lines if one.documents is None)]
+    if nameless:
+        why = f"data.train_share={settings.train_share:g}" if settings.pairs == "translation" else "pairs=neighbour"
+        raise InputError(
+            f"{nameless[0]}: the documents of its lines are not known, which {why} needs: there is no "
+            f"{settings.documents} with a name a line beside it; or take each file as one document with "
+            "data.documents=null"
+        )
+    return [line_source(one, with_documents=True) for one in lines]
+
+
+def _check_languages(folder: Path, sources: list[Source], wanted: tuple[str, ...]) -> None:
+    """Raise InputError for a language that no file is in, if the files' names tell."""
+    known = {code for source in sources for code in source.languages or ()}
+    unknown = [code for code in wanted if code not in known]
+    if unknown and all(source.languages is not None for source in sources):
+        raise InputError(f"{folder}: has no file of the language '{unknown[0]}'; it has: {' '.join(sorted(known))}")
+
+
+@dataclass
+class _Reading:
+    """One reading of all sources, and what it counts."""
+
+    settings: BitextData
+    sources: list[Source]
+    languages: LanguageSettings
+    units: int = 0
+    groups: int = 0
+    alone: int = 0
+    held_out: int = 0
+    shared: int = 0
+    of_language: Counter[str] = field(default_factory=Counter)
+    blank: Counter[str] = field(default_factory=Counter)
+    first_blank: dict[str, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[TrainingRow]:
+        held_out = self._held_out_texts()
+        for source in self.sources:
+            codes = [code for code in self.languages.train if code in (source.languages or self.languages.train)]
+            for name, asked, answered in self._groups(source, codes):
+                if held_out and not held_out.isdisjoint(_keys((*asked.texts.values(), *answered.texts.values()))):
+                    self.shared += 1
+                    continue
+                self.groups += 1
+                yield from _rows(name, asked, answered)
+        self._check()
+
+    def _groups(self, source: Source, codes: list[str]) -> Iterator[tuple[str, Unit, Unit]]:
+        """The name of each group, and its questions and passages, with those languages alone that the group has."""
+        begin = f"{self.settings.corpus.name}:{source.name}:" if source.name else f"{self.settings.corpus.name}:"
+        previous = None
+        for unit in source.read(codes):
+            training = is_for_training(unit.document, self.settings.train_share)
+            self._count(unit, codes, training)
+            if self.settings.pairs == "translation":
+                asked, answered = (unit, unit) if training else (None, None)
+            else:
+                asked, answered = previous, unit
+                previous = unit if training else None
+            if asked is None or answered is None or asked.document != answered.document:
+                continue
+            divide = _roles if asked is answered else _both
+            questions, passages = divide(begin, asked, answered)
+            if questions and passages:
+                yield f"{begin}{asked.number}", _only(asked, questions), _only(answered, passages)
+            else:
+                self.alone += 1
+
+    def _count(self, unit: Unit, codes: list[str], training: bool) -> None:
+        self.units += 1
+        self.held_out += not training
+        for code in codes:
+            self.of_language[code] += 1
+            if code not in unit.texts:
+                self.blank[code] += 1
+                self.first_blank.setdefault(code, unit.places[code])
+
+    def _held_out_texts(self) -> set[int]:
+        """Keys of the texts of documents that are not for training, in all languages that are read of them: a
+        sentence that both kinds of documents have must not be trained on."""
+        keys: set[int] = set()
+        if self.settings.train_share < 1:
+            for source in self.sources:
+                evaluated = _among(source.languages or self.languages.evaluate or (), self.languages.evaluate)
+                for unit in source.read({*self.languages.train, *evaluated}):
+                    if not is_for_training(unit.document, self.settings.train_share):
+                        keys.update(_keys(unit.texts.values()))
+        return keys
+
+    def _check(self) -> None:
+        files = ", ".join(str(source.files[0]) for source in self.sources[:3])
+        absent = [code for code in self.languages.train if self.of_language[code] == self.blank[code]]
+        if absent and self.units:
+            raise InputError(f"{files}: no line or unit has a text in '{absent[0]}', which languages.train lists")
+        if not self.groups:
+            what = "two languages" if self.settings.pairs == "translation" else "a next one in its document"
+            raise InputError(
+                f"{files}: of {self.units:,} lines or units none can be trained on: {self.held_out:,} are held out "
+                f"(data.train_share={self.settings.train_share:g}), and no other has {what} in languages.train"
+            )
+
+    def remarks(self) -> list[Remark]:
+        """What is no error and should be known."""
+        counted = [
+            Remark(BLANK, code, f"{self.blank[code]:,} of {self.of_language[code]:,}", self.first_blank[code])
+            for code in self.languages.train
+            if self.blank[code]
+        ]
+        if self.held_out:
+            counted.append(Remark(f"{self.held_out:,} of {self.units:,} lines are in documents that are held out"))
+        if self.shared:
+            counted.append(Remark(f"{self.shared:,} groups with a text that held-out documents have are left out"))
+        if self.alone:
+            counted.append(Remark(f"{self.alone:,} of {self.units:,} lines or units have too few languages"))
+        return counted
+
+
+def _both(begin: str, asked: Unit, answered: Unit) -> tuple[list[str], list[str]]:
+    """Every language that has the sentence and the next one asks and answers."""
+    codes = [code for code in asked.texts if code in answered.texts]
+    return codes, codes
+
+
+def _roles(begin: str, asked: Unit, answered: Unit) -> tuple[list[str], list[str]]:
+    """The languages that ask and those that answer: halves, drawn by a hash; the larger one by another."""
+
+    def key(code: str) -> bytes:
+        return hashlib.sha256(f"{begin}{asked.number} {code}".encode()).digest()
+
+    codes = sorted(asked.texts, key=key)
+    half = (len(codes) + key("")[0] % 2) // 2
+    return codes[:half], codes[half:]
+
+
+def _only(unit: Unit, codes: Collection[str]) -> Unit:
+    return unit._replace(texts={code: unit.texts[code] for code in codes})
+
+
+def _rows(group: str, asked: Unit, answered: Unit) -> Iterator[TrainingRow]:
+    """Rows with every question and every passage of a group, in one language where both have it."""
+    spare = next(iter(asked.texts)), next(iter(answered.texts))
+    for code in dict.fromkeys((*asked.texts, *answered.texts)):
+        question = code if code in asked.texts else spare[0]
+        passage = code if code in answered.texts else spare[1]
+        yield TrainingRow(
+            group,
+            question,
+            asked.texts[question],
+            answered.texts[passage],
+            passage_language=passage,
+            place=asked.places[question],
+        )
+
+
+def _keys(texts: Collection[str]) -> Iterator[int]:
+    """64 bits of each text as the benchmark's texts are compared."""
+    for text in texts:
+        digest = hashlib.blake2b(normalised(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        yield int.from_bytes(digest, "big")
