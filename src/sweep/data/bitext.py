@@ -203,11 +203,11 @@ def _only(unit: Unit, codes: Collection[str]) -> Unit:
 
 
 def _rows(group: str, asked: Unit, answered: Unit) -> Iterator[TrainingRow]:
-    """Rows with every question and every passage of a group, in one language where both have it."""
-    spare = next(iter(asked.texts)), next(iter(answered.texts))
-    for code in dict.fromkeys((*asked.texts, *answered.texts)):
-        question = code if code in asked.texts else spare[0]
-        passage = code if code in answered.texts else spare[1]
+    """As few rows as have every question and every passage of a group."""
+    asking, answering = list(asked.texts), list(answered.texts)
+    for number in range(max(len(asking), len(answering))):
+        question = asking[min(number, len(asking) - 1)]
+        passage = answering[min(number, len(answering) - 1)]
         yield TrainingRow(
             group,
             question,

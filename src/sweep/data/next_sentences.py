@@ -118,30 +118,17 @@ def _with_its_text(candidates: list[Unit], asked: list[tuple[str, Unit]]) -> dic
         for code, text in unit.texts.items():
             alike.setdefault((code, text), []).append(unit)
     return {
-        group: {
-            id_
-            for code, text in one.texts.items()
-            for other in alike[code, text]
-            for id_ in _same_line(other, one, code)
-        }
+        group: {*_ids(one), *(_id(code, other) for code, text in one.texts.items() for other in alike[code, text])}
         for group, one in asked
     }
-
-
-def _same_line(other: Unit, one: Unit, code: str) -> Iterator[str]:
-    """Ids of all of a question's line; of another line the one that has the question's text."""
-    return _ids(other) if other is one else iter([_id(code, other)])
 
 
 def _remarks(
     candidates: list[Unit], languages: tuple[str, ...], documents: int, of_documents: int, lines: int
 ) -> list[Remark]:
     """How much is evaluated on, and what is blank."""
-    remarks = [
-        Remark(
-            f"{len(candidates):,} of {lines:,} lines are candidates, of {documents:,} of {of_documents:,} documents"
-        )
-    ]
+    of_lines = f"{len(candidates):,} of {lines:,} lines are candidates"
+    remarks = [Remark(f"{of_lines}, those of {documents:,} of {of_documents:,} documents")]
     for code in languages:
         blank = [unit.places[code] for unit in candidates if code not in unit.texts]
         remarks += remark(BLANK, code, blank, len(candidates))

@@ -9,7 +9,6 @@ Each may be gzipped. Hidden files, and names that end in no language, are passed
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +40,7 @@ def parallel_files(folder: Path, documents: str | None) -> list[ParallelFiles]:
     sets = _sets(folder)
     if sets:
         return [_with_documents(one, len(sets) == 1, documents, (folder, folder.parent)) for one in sets]
-    below = [entry for entry in _visible(folder) if entry.is_dir() and _sets(entry)]
+    below = [entry for entry in visible(folder) if entry.is_dir() and _sets(entry)]
     if len(below) > 1:
         raise InputError(
             f"{folder}: its folders {below[0].name} and {below[1].name} both have parallel files; name one of them"
@@ -67,8 +66,12 @@ def _sets(folder: Path) -> list[ParallelFiles]:
     return [ParallelFiles("", texts, None)] if texts else moses
 
 
-def _visible(folder: Path) -> Iterator[Path]:
-    return (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith("."))
+def visible(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden, in order of the names. Raises InputError if it cannot be looked into."""
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
 def _plain(file: Path) -> str:
@@ -77,7 +80,7 @@ def _plain(file: Path) -> str:
 
 def _text_files(folder: Path) -> dict[str, Path]:
     """The `.txt` file of each language."""
-    candidates = [file for file in _visible(folder) if _plain(file).endswith(".txt") and not file.is_dir()]
+    candidates = [file for file in visible(folder) if _plain(file).endswith(".txt") and not file.is_dir()]
     stems = {file: _plain(file).removesuffix(".txt") for file in candidates}
     published = any(_NTREX.fullmatch(stem) for stem in stems.values())
     files: dict[str, Path] = {}
@@ -91,7 +94,7 @@ def _text_files(folder: Path) -> dict[str, Path]:
 def _moses_files(folder: Path) -> list[ParallelFiles]:
     """The sets of files whose names differ in their last part, a language, alone."""
     by_stem: dict[str, list[tuple[str, Path]]] = {}
-    for file in _visible(folder):
+    for file in visible(folder):
         stem, dot, last = _plain(file).rpartition(".")
         if dot and not file.is_dir():
             by_stem.setdefault(stem, []).append((last, file))

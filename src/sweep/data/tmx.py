@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
+from sweep.data.parallel_files import visible
 from sweep.data.parallel_lines import Source, Unit
 from sweep.errors import InputError
 from sweep.settings.language import named_language
@@ -22,11 +23,7 @@ _TEXT_INSIDE = ("hi", "sub")  # the other elements of a segment hold codes of th
 
 def tmx_files(folder: Path) -> list[Path]:
     """The `.tmx` and `.tmx.gz` files of a folder."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.name.lower().endswith((".tmx", ".tmx.gz")) and not file.name.startswith(".") and file.is_file()
-    )
+    return [file for file in visible(folder) if file.name.lower().endswith((".tmx", ".tmx.gz")) and not file.is_dir()]
 
 
 def tmx_source(file: Path) -> Source:
@@ -36,7 +33,7 @@ def tmx_source(file: Path) -> Source:
 
 def tmx_units(file: Path, languages: Collection[str]) -> Iterator[Unit]:
     """Units with their segments in these languages. A segment in a territory's form of a language is one in the
-    language (`EN-GB` in `en`), unless that very form is asked for. Of several segments in a language the first counts.
+    language (`EN-GB` in `en`), unless that very form is asked for. Of several in one language the first counts.
 
     Raises InputError if the file is no TMX, is cut short, or declares entities.
     """
@@ -51,7 +48,7 @@ def tmx_units(file: Path, languages: Collection[str]) -> Iterator[Unit]:
 def _ended(file: Path) -> Iterator[Element]:
     """Each child of the body, when it is complete; it is forgotten afterwards."""
     try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as source:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as source:
             way: list[Element] = []
             for event, element in iterparse(source, events=("start", "end"), forbid_dtd=False):
                 if event == "start":
