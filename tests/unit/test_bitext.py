@@ -33,12 +33,12 @@ def settings(folder: Path, **changes: Any) -> BitextData:
     return BitextData.model_validate({**fields, **changes})
 
 
-def languages(*train: str, evaluate: tuple[str, ...] | None = None) -> LanguageSettings:
-    return LanguageSettings(train=train, evaluate=evaluate, tiers=None)
+def languages(*train: str) -> LanguageSettings:
+    return LanguageSettings(train=train, evaluate=None, tiers=None)
 
 
-def read(folder: Path, *train: str, evaluate: tuple[str, ...] | None = None, **changes: Any) -> list[TrainingRow]:
-    return read_all(folder, languages(*train, evaluate=evaluate), **changes)[0]
+def read(folder: Path, *train: str, **changes: Any) -> list[TrainingRow]:
+    return read_all(folder, languages(*train), **changes)[0]
 
 
 def read_all(folder: Path, grid: LanguageSettings, **changes: Any) -> tuple[list[TrainingRow], tuple[str, ...]]:
@@ -199,6 +199,18 @@ def test_a_file_as_one_document_must_be_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"am\.txt: the documents .* pairs=neighbour .* data\.documents=null"):
         neighbours(tmp_path, None)
     assert len(neighbours(tmp_path, None, documents=None)) == 6
+
+
+def test_only_what_is_read_is_named(tmp_path: Path) -> None:
+    """A training set is made anew when one of its files changes, and no sooner."""
+    write(folder_of(tmp_path, TXT) / "DOCUMENT_IDS.tsv", ["a", "a", "b", "c"])
+    for changes, names in (
+        ({}, {"en.txt", "sw.txt"}),
+        ({"pairs": "neighbour"}, {"en.txt", "sw.txt", "DOCUMENT_IDS.tsv"}),
+        ({"train_share": 0.9}, {*TXT.values(), "DOCUMENT_IDS.tsv"}),  # held-out texts, in whatever language
+    ):
+        rows = BitextTraining().open(settings(tmp_path, **changes), languages("en", "sw"), tmp_path)
+        assert {file.name for file in rows.files} == names
 
 
 def test_documents_of_opus(tmp_path: Path) -> None:

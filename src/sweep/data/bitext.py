@@ -33,26 +33,19 @@ class BitextTraining:
 
     def open(self, settings: BitextData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
-        declared = settings.corpus.languages
-        wanted = languages.train
-        if settings.path is None and settings.train_share < 1:  # what is evaluated on is read, too
-            wanted = tuple(dict.fromkeys((*wanted, *_among(declared, languages.evaluate))))
+        every = settings.train_share < 1  # languages: see `_held_out_texts`
+        wanted = settings.corpus.languages if every else languages.train
         folder = corpus_folder(settings.corpus, settings.path, wanted, cache, "data")
         sources = _sources(folder, settings)
         _check_languages(folder, sources, languages.train)
 
         def read(remarks: list[Remark]) -> Iterator[TrainingRow]:
-            reading = _Reading(settings, sources, languages)
+            reading = _Reading(settings, sources, languages.train)
             yield from reading.rows()
             remarks += reading.remarks()
 
-        files = tuple(chain.from_iterable(source.files for source in sources))
+        files = tuple(chain.from_iterable(source.files(None if every else languages.train) for source in sources))
         return TrainingRows(f"data '{settings.corpus.name}'", files, read)
-
-
-def _among(languages: Collection[str], wanted: Collection[str] | None) -> tuple[str, ...]:
-    """Those of the wanted ones that there are; all that there are, if none in particular are wanted."""
-    return tuple(code for code in languages if wanted is None or code in wanted)
 
 
 def _sources(folder: Path, settings: BitextData) -> list[Source]:
@@ -77,9 +70,9 @@ def _sources(folder: Path, settings: BitextData) -> list[Source]:
 
 def _check_languages(folder: Path, sources: list[Source], wanted: tuple[str, ...]) -> None:
     """Raise InputError for a language that no file is in, if the files' names tell."""
-    known = {code for source in sources for code in source.languages or ()}
+    known = {code for source in sources for code in source.by_language}
     unknown = [code for code in wanted if code not in known]
-    if unknown and all(source.languages is not None for source in sources):
+    if unknown and all(source.by_language for source in sources):
         raise InputError(f"{folder}: has no file of the language '{unknown[0]}'; it has: {' '.join(sorted(known))}")
 
 
@@ -89,7 +82,7 @@ class _Reading:
 
     settings: BitextData
     sources: list[Source]
-    languages: LanguageSettings
+    languages: tuple[str, ...]
     units: int = 0
     groups: int = 0
     alone: int = 0
@@ -102,7 +95,7 @@ class _Reading:
     def rows(self) -> Iterator[TrainingRow]:
         held_out = self._held_out_texts()
         for source in self.sources:
-            codes = [code for code in self.languages.train if code in (source.languages or self.languages.train)]
+            codes = [code for code in self.languages if code in (source.by_language or self.languages)]
             for name, asked, answered in self._groups(source, codes):
                 if held_out and not held_out.isdisjoint(_keys((*asked.texts.values(), *answered.texts.values()))):
                     self.shared += 1
@@ -142,20 +135,18 @@ class _Reading:
                 self.first_blank.setdefault(code, unit.places[code])
 
     def _held_out_texts(self) -> set[int]:
-        """Keys of the texts of documents that are not for training, in all languages that are read of them: a
-        sentence that both kinds of documents have must not be trained on."""
+        """Keys of the texts of documents that are not for training: a sentence that both kinds of documents have must
+        not be trained on. In all languages, so that the training data is the same whatever is evaluated on."""
         keys: set[int] = set()
-        if self.settings.train_share < 1:
-            for source in self.sources:
-                evaluated = _among(source.languages or self.languages.evaluate or (), self.languages.evaluate)
-                for unit in source.read({*self.languages.train, *evaluated}):
-                    if not is_for_training(unit.document, self.settings.train_share):
-                        keys.update(_keys(unit.texts.values()))
+        for source in self.sources if self.settings.train_share < 1 else ():
+            for unit in source.read(None):
+                if not is_for_training(unit.document, self.settings.train_share):
+                    keys.update(_keys(unit.texts.values()))
         return keys
 
     def _check(self) -> None:
-        files = ", ".join(str(source.files[0]) for source in self.sources[:3])
-        absent = [code for code in self.languages.train if self.of_language[code] == self.blank[code]]
+        files = ", ".join(str(source.files(None)[0]) for source in self.sources[:3])
+        absent = [code for code in self.languages if self.of_language[code] == self.blank[code]]
         if absent and self.units:
             raise InputError(f"{files}: no line or unit has a text in '{absent[0]}', which languages.train lists")
         if not self.groups:
@@ -169,7 +160,7 @@ class _Reading:
         """What is no error and should be known."""
         counted = [
             Remark(BLANK, code, f"{self.blank[code]:,} of {self.of_language[code]:,}", self.first_blank[code])
-            for code in self.languages.train
+            for code in self.languages
             if self.blank[code]
         ]
         if self.held_out:

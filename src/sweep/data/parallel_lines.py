@@ -21,25 +21,31 @@ class Unit(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Units that can be read again and again. `name` tells the sources of a folder apart; `languages` are all that it
-    has, or None if only reading it tells. `read` takes the languages to read."""
+    """Units that can be read again and again. `name` tells the sources of a folder apart; `by_language` are its files
+    of one language each, `others` those of all. `read` takes the languages to read; None: all that there are."""
 
     name: str
-    languages: tuple[str, ...] | None
-    files: tuple[Path, ...]
-    read: Callable[[Collection[str]], Iterator[Unit]]
+    by_language: Mapping[str, Path]
+    others: tuple[Path, ...]
+    read: Callable[[Collection[str] | None], Iterator[Unit]]
+
+    def files(self, languages: Collection[str] | None) -> tuple[Path, ...]:
+        """The files that are read for these languages."""
+        return (
+            *(file for code, file in self.by_language.items() if languages is None or code in languages),
+            *self.others,
+        )
 
 
 def line_source(given: ParallelFiles, with_documents: bool) -> Source:
     """Units from line-parallel files: line n of each. Without documents, they are one."""
     documents = given.documents if with_documents else None
 
-    def read(languages: Collection[str]) -> Iterator[Unit]:
-        files = {code: file for code, file in given.files.items() if code in languages}
+    def read(languages: Collection[str] | None) -> Iterator[Unit]:
+        files = {code: file for code, file in given.files.items() if languages is None or code in languages}
         return _units(given.name, files, documents)
 
-    every = (*given.files.values(), *((documents,) if documents else ()))
-    return Source(given.name, tuple(given.files), every, read)
+    return Source(given.name, given.files, (documents,) if documents else (), read)
 
 
 def _units(name: str, files: Mapping[str, Path], documents: Path | None) -> Iterator[Unit]:

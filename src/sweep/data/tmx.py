@@ -28,13 +28,14 @@ def tmx_files(folder: Path) -> list[Path]:
 
 def tmx_source(file: Path) -> Source:
     """The units of a file, which is one document."""
-    return Source(file.name, None, (file,), lambda languages: tmx_units(file, languages))
+    return Source(file.name, {}, (file,), lambda languages: tmx_units(file, languages))
 
 
-def tmx_units(file: Path, languages: Collection[str]) -> Iterator[Unit]:
-    """Units with their segments in these languages. A segment in a territory's form of a language is one in the
-    language (`EN-GB` in `en`), unless that very form is asked for. Of several in one language the first counts.
+def tmx_units(file: Path, languages: Collection[str] | None) -> Iterator[Unit]:
+    """Units with their segments in these languages, or in all (None).
 
+    A segment in a territory's form of a language is one in the language (`EN-GB` in `en`), unless that very form is
+    asked for. Of several in one language the first counts.
     Raises InputError if the file is no TMX, is cut short, or declares entities.
     """
     number = 0
@@ -42,7 +43,7 @@ def tmx_units(file: Path, languages: Collection[str]) -> Iterator[Unit]:
         if element.tag == "tu":
             number += 1
             texts = _texts(element, file, number, languages)
-            yield Unit(number, file.name, texts, dict.fromkeys(languages, f"{file}: unit {number}"))
+            yield Unit(number, file.name, texts, dict.fromkeys(languages or texts, f"{file}: unit {number}"))
 
 
 def _ended(file: Path) -> Iterator[Element]:
@@ -79,7 +80,7 @@ def _ended(file: Path) -> Iterator[Element]:
         raise InputError(f"{file}: cannot be read ({error}); fetch it again if it is damaged") from error
 
 
-def _texts(unit: Element, file: Path, number: int, languages: Collection[str]) -> dict[str, str]:
+def _texts(unit: Element, file: Path, number: int, languages: Collection[str] | None) -> dict[str, str]:
     exact: dict[str, str] = {}
     of_territory: dict[str, str] = {}
     for variant in unit.iter("tuv"):
@@ -91,7 +92,7 @@ def _texts(unit: Element, file: Path, number: int, languages: Collection[str]) -
         text = " ".join(_text(segment).split()) if segment is not None else ""
         if code is None or not text:
             continue
-        if code in languages:
+        if languages is None or code in languages:
             exact.setdefault(code, text)
         elif (general := _general(code)) in languages:
             of_territory.setdefault(general, text)
