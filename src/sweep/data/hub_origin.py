@@ -6,7 +6,7 @@ from huggingface_hub import snapshot_download
 
 from sweep.data.origin import announce, reason
 from sweep.errors import InputError
-from sweep.settings import Corpus, HubOrigin
+from sweep.settings import Corpus, HubOrigin, HubRepository
 
 
 class HubRepositories:
@@ -20,7 +20,7 @@ class HubRepositories:
         folder = cache / corpus.name
         announce(corpus)
         for source in origin.repositories:
-            patterns = [file.format(language=code, split=split) for code in languages for file in source.files]
+            patterns = _patterns(source, corpus, languages, split)
             try:
                 snapshot_download(
                     source.repository,
@@ -38,3 +38,10 @@ class HubRepositories:
             if missing:
                 raise InputError(f"{source.repository}: the hub gave no {missing[0]}; {fix}")
         return folder
+
+
+def _patterns(source: HubRepository, corpus: Corpus, languages: tuple[str, ...], split: str) -> list[str]:
+    """The files of all languages; one that is of no language is named once."""
+    named = [(code, corpus.names.get(code, code)) for code in languages]
+    patterns = [file.format(language=code, name=name, split=split) for code, name in named for file in source.files]
+    return list(dict.fromkeys(patterns))

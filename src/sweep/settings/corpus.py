@@ -32,7 +32,8 @@ class FilesOrigin(Section):
 
 
 class HubRepository(Section):
-    """A data set on the Hugging Face hub at a pinned commit; `files` are patterns with {language} and {split}."""
+    """A data set on the Hugging Face hub at a pinned commit; `files` are patterns with {language}, {split} and
+    {name}, which is what the corpus' files call the language."""
 
     repository: Annotated[str, matching("[^/]+/[^/]+", "OWNER/NAME")]
     revision: Annotated[str, matching("[0-9a-f]{40}", "a commit, of 40 hex digits")]
@@ -48,10 +49,12 @@ class HubOrigin(Section):
 
 class Corpus(Section):
     """The declaration of a corpus. `languages`: all that its origin has; empty for a folder of the user's own, which
-    has no origin. Licence and citation do not change results and are no part of the fingerprint."""
+    has no origin. `names`: what its files call a language, where that is no code ("arabic"). Names, licence and
+    citation do not change results and are no part of the fingerprint."""
 
     name: Name
     languages: tuple[Language, ...]
     licence: str | None = Field(exclude=True)
     citation: str | None = Field(exclude=True)
+    names: dict[Language, str] = Field(default={}, exclude=True)
     origin: Annotated[HttpOrigin | FilesOrigin | HubOrigin, Field(discriminator="kind")] | None
