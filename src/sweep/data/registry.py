@@ -4,6 +4,7 @@ from sweep.data.bitext import BitextTraining
 from sweep.data.cldr import CldrBenchmark, CldrTraining
 from sweep.data.judged import JudgedBenchmark
 from sweep.data.mix import MixTraining
+from sweep.data.msmarco import MsMarcoTraining
 from sweep.data.next_sentences import NextSentences
 from sweep.data.reader import BenchmarkReader, TrainingReader
 from sweep.data.rows import RowsTraining
@@ -14,6 +15,7 @@ TRAINING: dict[str, TrainingReader] = {
     "squad": SquadTraining(),
     "rows": RowsTraining(),
     "bitext": BitextTraining(),
+    "msmarco": MsMarcoTraining(),
 }
 TRAINING["mix"] = MixTraining(TRAINING)
 BENCHMARKS: dict[str, BenchmarkReader] = {

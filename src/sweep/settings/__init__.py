@@ -42,6 +42,7 @@ from sweep.settings.goals import Constraint, Objective
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.mix import DataSettings, MixData
+from sweep.settings.msmarco import LANGUAGE, MsMarcoData
 from sweep.settings.ratio import RatioSettings
 from sweep.settings.reporting import ReportSettings
 from sweep.settings.rows import RowsColumns, RowsData
@@ -66,6 +67,7 @@ from sweep.settings.untrained import BASELINES, OF_A_MODEL, REMOVALS, UNTOUCHED,
 __all__ = [
     "AUTO",
     "BASELINES",
+    "LANGUAGE",
     "OF_A_MODEL",
     "POOLING_MODES",
     "REMOVALS",
@@ -108,6 +110,7 @@ __all__ = [
     "MixData",
     "MlflowTracking",
     "ModelSettings",
+    "MsMarcoData",
     "Name",
     "Objective",
     "PathSettings",

@@ -9,6 +9,7 @@ from sweep.settings.bitext import BitextData
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus
 from sweep.settings.rows import RowsData
+from sweep.settings.msmarco import MsMarcoData
 from sweep.settings.squad import SquadReading
 
 
@@ -47,6 +48,8 @@ class SquadData(SquadReading):
 
 # All but a mix of them (see `sweep.settings.mix`).
 SourceSettings = Annotated[
-    CldrData | SquadData | RowsData | BitextData,
+    ,
+    Field(discriminator="kind"),
+]
     Field(discriminator="kind"),
 ]
