@@ -37,14 +37,18 @@ class BeirLayout:
         for place, record in json_lines(file, _Record):
             yield place, record.id, f"{record.title} {record.text}".strip()
 
+    def topic_files(self, folder: Path, language: str, split: str) -> tuple[Path, Path]:
+        """The queries of all splits, and the split's qrels."""
+        return _either(folder / language / "queries.jsonl"), folder / language / "qrels" / f"{split}.tsv"
+
     def queries(self, folder: Path, language: str, split: str) -> Iterator[tuple[str, str, str]]:
         """(place, id, text) of each query of any split."""
-        for place, record in json_lines(_either(folder / language / "queries.jsonl"), _Record):
+        for place, record in json_lines(self.topic_files(folder, language, split)[0], _Record):
             yield place, record.id, record.text
 
     def judgements(self, folder: Path, language: str, split: str) -> Iterator[Judgement]:
         """The qrels: query-id, corpus-id, score, after a line with these names."""
-        for number, line in enumerate(lines(folder / language / "qrels" / f"{split}.tsv")):
+        for number, line in enumerate(lines(self.topic_files(folder, language, split)[1])):
             fields = line.text.split("\t")
             if len(fields) != 3:
                 raise InputError(f"{line.place}: must have 3 fields (query-id, corpus-id, score), not {len(fields)}")

@@ -31,6 +31,7 @@ class Layout(Protocol):
     def advice(self, folder: Path) -> str: ...
     def corpus_files(self, folder: Path, language: str) -> list[Path]: ...
     def documents(self, file: Path) -> Iterator[tuple[str, str, str]]: ...
+    def topic_files(self, folder: Path, language: str, split: str) -> tuple[Path, Path]: ...
     def queries(self, folder: Path, language: str, split: str) -> Iterator[tuple[str, str, str]]: ...
     def judgements(self, folder: Path, language: str, split: str) -> Iterator[Judgement]: ...
 
@@ -60,14 +61,7 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
         raise InputError(
             f"{settings.name}: {folder} holds no corpus in the layout of {settings.kind}{layout.advice(folder)}"
         )
-    written = by_language(folder, layout.languages(folder))
-    files = {code: layout.corpus_files(folder, written.get(code, code)) for code in wanted}
-    for code, parts in files.items():
-        missing = next((part for part in parts if not part.exists()), None)
-        if not parts or missing:
-            raise InputError(
-                f"{settings.name}: no corpus of language '{code}' in {folder}{f' ({missing})' if missing else ''}"
-            )
+    written, files = corpus_files(settings.name, layout, folder, wanted)
     passages = _passages(layout, files, cache)
     read = _Read()
     for code in wanted:
@@ -80,6 +74,22 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
     )
     remarks = [*read.remarks, *_repeated(passages, wanted)]
     return replace(bench, notes=(*remark_lines(bench.name, remarks), *_ignored_note(bench)))
+
+
+def corpus_files(
+    name: str, layout: Layout, folder: Path, languages: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, list[Path]]]:
+    """What the folder calls each of its languages, and the corpus of each given one. Raises InputError for a language
+    without a corpus."""
+    written = by_language(folder, layout.languages(folder))
+    files = {code: layout.corpus_files(folder, written.get(code, code)) for code in languages}
+    for code, parts in files.items():
+        missing = next((part for part in parts if not part.exists()), None)
+        if not parts or missing:
+            raise InputError(
+                f"{name}: no corpus of language '{code}' in {folder}{f' ({missing})' if missing else ''}"
+            )
+    return written, files
 
 
 @dataclass

@@ -37,10 +37,16 @@ class MiraclLayout:
         for place, document in json_lines(file, _Document):
             yield place, document.docid, f"{document.title} {document.text}".strip()
 
+    def topic_files(self, folder: Path, language: str, split: str) -> tuple[Path, Path]:
+        """The split's topics and its qrels."""
+        name = f"miracl-v1.0-{language}"
+        parts = (("topics", f"topics.{name}-{split}.tsv"), ("qrels", f"qrels.{name}-{split}.tsv"))
+        topics, qrels = (folder / name / part / file for part, file in parts)
+        return topics, qrels
+
     def queries(self, folder: Path, language: str, split: str) -> Iterator[tuple[str, str, str]]:
         """(place, id, text) of each topic."""
-        name = f"miracl-v1.0-{language}"
-        for line in lines(folder / name / "topics" / f"topics.{name}-{split}.tsv"):
+        for line in lines(self.topic_files(folder, language, split)[0]):
             id_, tab, text = line.text.partition("\t")
             if not tab or not text.strip():
                 raise InputError(f"{line.place}: must be a query id, a tab and the query")
@@ -48,8 +54,7 @@ class MiraclLayout:
 
     def judgements(self, folder: Path, language: str, split: str) -> Iterator[Judgement]:
         """The qrels: query, Q0, passage, grade."""
-        name = f"miracl-v1.0-{language}"
-        for line in lines(folder / name / "qrels" / f"qrels.{name}-{split}.tsv"):
+        for line in lines(self.topic_files(folder, language, split)[1]):
             fields = line.text.split()
             if len(fields) != 4:
                 raise InputError(f"{line.place}: must have 4 fields (query, Q0, passage, grade), not {len(fields)}")

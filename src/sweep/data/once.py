@@ -22,14 +22,28 @@ def texts_by_id(noun: str, texts: Texts) -> tuple[dict[str, str], list[str]]:
     return text_of, again
 
 
-def check_ids(noun: str, texts: Texts) -> None:
-    """Raise InputError at the line whose id has another text in an earlier line. Only hashes of texts are kept."""
-    seen: dict[str, tuple[str, bytes]] = {}
-    for place, id_, text in texts:
+class OneText:
+    """Sees to it that each id has one text; only hashes of texts are kept."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._seen: dict[str, tuple[str, bytes]] = {}
+
+    def is_new(self, place: str, id_: str, text: str) -> bool:
+        """Whether the id occurs for the first time. Raises InputError if it had another text then."""
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        first, other = seen.setdefault(id_, (place, digest))
+        is_new = id_ not in self._seen
+        first, other = self._seen.setdefault(id_, (place, digest))
         if digest != other:
-            raise InputError(f"{place}: {noun} id '{id_}' occurs twice, with another text at {first}")
+            raise InputError(f"{place}: {self._noun} id '{id_}' occurs twice, with another text at {first}")
+        return is_new
+
+
+def check_ids(noun: str, texts: Texts) -> None:
+    """Raise InputError at the line whose id has another text in an earlier line."""
+    one_text = OneText(noun)
+    for place, id_, text in texts:
+        one_text.is_new(place, id_, text)
 
 
 def judgements_once(judged: Iterable[Judgement], queries: Container[str]) -> tuple[list[Judgement], list[str]]:

@@ -4,11 +4,13 @@ from sweep.data.bitext import BitextTraining
 from sweep.data.cldr import CldrBenchmark, CldrTraining
 from sweep.data.judged import JudgedBenchmark
 from sweep.data.mix import MixTraining
+from sweep.data.mr_tydi import MrTydiTraining
 from sweep.data.msmarco import MsMarcoTraining
 from sweep.data.next_sentences import NextSentences
 from sweep.data.reader import BenchmarkReader, TrainingReader
 from sweep.data.rows import RowsTraining
 from sweep.data.squad import SquadBenchmark, SquadTraining
+from sweep.data.topics import JudgedTraining
 
 TRAINING: dict[str, TrainingReader] = {
     "cldr": CldrTraining(),
@@ -16,6 +18,8 @@ TRAINING: dict[str, TrainingReader] = {
     "rows": RowsTraining(),
     "bitext": BitextTraining(),
     "msmarco": MsMarcoTraining(),
+    "judged": JudgedTraining(),
+    "mr_tydi": MrTydiTraining(),
 }
 TRAINING["mix"] = MixTraining(TRAINING)
 BENCHMARKS: dict[str, BenchmarkReader] = {

@@ -50,6 +50,7 @@ from sweep.settings.space import Dimension
 from sweep.settings.squad import SquadReading
 from sweep.settings.storage import StorageUrl
 from sweep.settings.study import Confirmation, PrunerSettings, StudySettings
+from sweep.settings.topics import JudgedData, MrTydiData, TopicData
 from sweep.settings.tracking import JsonLinesTracking, MlflowTracking, TrackingSettings
 from sweep.settings.training import (
     AUTO,
@@ -99,6 +100,7 @@ __all__ = [
     "HubRepository",
     "InfoNceSettings",
     "JsonLinesTracking",
+    "JudgedData",
     "JudgedEvaluation",
     "Language",
     "LanguageSettings",
@@ -110,6 +112,7 @@ __all__ = [
     "MixData",
     "MlflowTracking",
     "ModelSettings",
+    "MrTydiData",
     "MsMarcoData",
     "Name",
     "Objective",
@@ -134,6 +137,7 @@ __all__ = [
     "StudySettings",
     "Tiers",
     "TinyModel",
+    "TopicData",
     "TrackingSettings",
     "TrainSettings",
     "Twins",

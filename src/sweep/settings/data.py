@@ -11,6 +11,7 @@ from sweep.settings.corpus import Corpus
 from sweep.settings.rows import RowsData
 from sweep.settings.msmarco import MsMarcoData
 from sweep.settings.squad import SquadReading
+from sweep.settings.topics import JudgedData, MrTydiData
 
 
 class CldrRecords(Section):

@@ -1,0 +1,95 @@
+"""Mr. TyDi's training files (arXiv 2108.08787): in each line a question, its passages and BM25's hard negatives.
+
+A group is of one language: such data take part in monolingual batches only.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from sweep.data.corpora import corpus_folder
+from sweep.data.file_patterns import matching_files
+from sweep.data.lines import Id, OptionalText, json_lines
+from sweep.data.once import OneText
+from sweep.data.remarks import Remark, remark
+from sweep.data.training_row import TrainingRow, TrainingRows
+from sweep.errors import InputError
+from sweep.settings import LANGUAGE, LanguageSettings, MrTydiData
+
+
+class _Passage(BaseModel):
+    docid: Id
+    title: OptionalText = ""
+    text: str
+
+    @property
+    def whole(self) -> str:
+        """The article's title stands before the text."""
+        return f"{self.title} {self.text}".strip()
+
+
+class _Question(BaseModel):
+    query_id: Id
+    query: str
+    positive_passages: list[_Passage]
+    negative_passages: list[_Passage]
+
+
+class MrTydiTraining:
+    """Reader of `data.kind=mr_tydi`."""
+
+    def open(self, settings: MrTydiData, languages: LanguageSettings, cache: Path) -> TrainingRows:
+        """From the user's folder or the corpus' origin. Raises InputError."""
+        corpus = settings.corpus
+        folder = corpus_folder(corpus, settings.path, languages.train, cache, "data", settings.split)
+        pattern = f"mrtydi-v1.1-{LANGUAGE}/{settings.split}.jsonl.gz"
+        files = matching_files(folder, pattern, languages.train, corpus, f"data.split={settings.split}")
+
+        def read(remarks: list[Remark]) -> Iterator[TrainingRow]:
+            for code, file in files.items():
+                yield from _rows(code, file, settings, remarks)
+
+        return TrainingRows(f"data '{settings.title}'", tuple(files.values()), read)
+
+
+def _rows(code: str, file: Path, settings: MrTydiData, remarks: list[Remark]) -> Iterator[TrainingRow]:
+    """A row for each question and passage of a language; the first one of a question has its hard negatives.
+
+    Raises InputError naming file and line.
+    """
+    kept = None if settings.max_queries is None else _kept(file, settings.max_queries)
+    questions, passages = OneText("query"), OneText("passage")
+    again, unanswered, total = [], [], 0
+    for place, one in json_lines(file, _Question):
+        if kept is not None and one.query_id not in kept:
+            continue
+        total += 1
+        for passage in (*one.positive_passages, *one.negative_passages):
+            passages.is_new(place, passage.docid, passage.whole)
+        answers = "\n".join(sorted(passage.docid for passage in one.positive_passages))
+        if not questions.is_new(place, one.query_id, f"{one.query}\n{answers}"):
+            again.append(one.query_id)
+        elif not one.positive_passages:
+            unanswered.append(one.query_id)
+        else:
+            yield from _question_rows(code, place, one, settings)
+    if not total:
+        raise InputError(f"{file}: has no question")
+    remarks += remark("queries that occur again, kept once", code, again, total)
+    remarks += remark("questions without a relevant passage, left out", code, unanswered, total)
+
+
+def _question_rows(code: str, place: str, one: _Question, settings: MrTydiData) -> Iterator[TrainingRow]:
+    negatives = tuple(passage.whole for passage in one.negative_passages[: settings.max_negatives])
+    for passage in one.positive_passages:
+        group = f"{code}:{settings.split}:{one.query_id}"
+        yield TrainingRow(group, code, one.query, passage.whole, negatives, place=place)
+        negatives = ()
+
+
+def _kept(file: Path, limit: int) -> set[str]:
+    """As many questions with a relevant passage, the same ones in whatever order they come."""
+    ids = {one.query_id for _, one in json_lines(file, _Question) if one.positive_passages}
+    return set(sorted(ids, key=lambda id_: hashlib.sha256(id_.encode()).digest())[:limit])
