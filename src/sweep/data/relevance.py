@@ -19,14 +19,14 @@ from sweep.errors import InputError, shortened
 
 LINES_PER_BLOCK = 100_000
 ROWS_PER_MERGE = 2_000_000  # 64 MB of numbers
-QRELS, TRIPLES = 0, 1  # which file a pair is from
+OF_TRIPLES = 1 << 60  # added to the number of a line, so that pairs of the qrels come first
 
 Numbers = NDArray[np.int64]
 
 
 class Pairs(NamedTuple):
-    """Pairs of a query and a passage (p), and where each stands: twice the number of its line, and one more if that
-    is a line of the triples."""
+    """Pairs of a query and a passage (p), and where each stands: the number of its line, and OF_TRIPLES more if
+    that is a line of the triples."""
 
     query_p: Numbers
     passage_p: Numbers
@@ -63,7 +63,7 @@ class RelevanceFiles(NamedTuple):
 
     def place(self, where: int) -> str:
         """The file and line of a pair."""
-        return f"{self.triples if where & 1 == TRIPLES else self.qrels}:{where >> 1}"
+        return f"{self.triples if where >= OF_TRIPLES else self.qrels}:{where % OF_TRIPLES}"
 
 
 def relevance(
@@ -179,7 +179,7 @@ def _triples(file: Path, queries: IdNumbers, passages: IdNumbers) -> Iterator[tu
 def _triple_block(
     block: list[list[str]], number_n: list[int], queries: IdNumbers, passages: IdNumbers
 ) -> tuple[Pairs, Pairs]:
-    where_n = 2 * np.array(number_n, np.int64) + TRIPLES
+    where_n = np.array(number_n, np.int64) + OF_TRIPLES
     query_n = queries.of([fields[0] for fields in block])
     relevant_n, negative_n = (passages.of([fields[column] for fields in block]) for column in (1, 2))
     return Pairs(query_n, relevant_n, where_n), Pairs(query_n, negative_n, where_n)
@@ -195,7 +195,7 @@ def _qrels(file: Path, queries: IdNumbers, passages: IdNumbers) -> tuple[Pairs, 
         pairs = Pairs(
             queries.of([one.query for one in judged]),
             passages.of([one.passage for one in judged]),
-            2 * np.array(number_n, np.int64) + QRELS,
+            np.array(number_n, np.int64),
         )
         relevant_p = np.array([one.grade > 0 for one in judged])
         relevant.add(pairs.at(relevant_p))
@@ -204,7 +204,7 @@ def _qrels(file: Path, queries: IdNumbers, passages: IdNumbers) -> tuple[Pairs, 
     for row in np.flatnonzero(_is_among(rejected, answered)).tolist():
         query, passage = queries.id(int(rejected.query_p[row])), passages.id(int(rejected.passage_p[row]))
         raise InputError(
-            f"{file}:{rejected.where_p[row] >> 1}: passage '{passage}' is not relevant to query '{query}', and in "
+            f"{file}:{rejected.where_p[row]}: passage '{passage}' is not relevant to query '{query}', and in "
             "another line it is; leave one of them"
         )
     return answered, rejected
