@@ -63,7 +63,7 @@ def message(*overrides: str) -> str:
         ),
         ("train.early_stopping.metric=map", "must be validation/mono/map, validation/cross/map"),
         ("evaluation.kind=squda", "evaluation.kind='squda': must be one of: cldr, squad, miracl, beir"),
-        ("data.kind=squad", "choose a whole section with data=NAME: cldr, mlqa_r, "),
+        ("data.kind=squad", "choose a whole section with data=NAME: "),
         ("~train", "train is missing; choose one with train=NAME: finetune, tiny"),
         ("evaluation.tiers={hihg: [en]}", "did you mean 'evaluation.tiers.high'?"),
         (SPACE.replace("float", "flaot"), "did you mean 'study.space.ratio.monolingual.float'?"),

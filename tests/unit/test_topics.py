@@ -258,8 +258,26 @@ def test_what_the_hub_is_asked_for() -> None:
     assert (settings.title, settings.split) == ("mr_tydi", "train")
 
 
+BOTH = ["data=miracl", "evaluation=miracl", "languages.train=[sw,te]"]
+
+
 def test_miracl_may_be_trained_and_evaluated_on() -> None:
-    """Of other corpora a study may not; here its texts decide, split by split."""
-    settings = load_settings(Composer("sweep", ["data=miracl", "evaluation=miracl", "languages.train=[sw,te]"]))
+    """Of other corpora a study may not."""
+    settings = load_settings(Composer("sweep", [*BOTH, "data.apart_from=[dev]"]))
     assert isinstance(settings.data, JudgedData)
     assert settings.data.corpus == settings.evaluation.corpus
+    load_settings(Composer("sweep", [*BOTH, "data.path=/a", "evaluation.path=/b"]))  # their texts will tell
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "are splits of 'miracl', which share passages; add data.apart_from=[dev], which leaves out of training"),
+        (["data.split=dev"], "data and evaluation are both the split 'dev' of 'miracl': train on another one"),
+        (["data.path=/a", "evaluation.path=/a"], "data and evaluation are splits of '/a', which share passages"),
+    ],
+)
+def test_splits_of_one_collection(more: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_settings(Composer("sweep", [*BOTH, *more]))
+    assert message in str(error.value)

@@ -2,52 +2,10 @@
 
 from collections.abc import Callable
 from itertools import permutations
-from pathlib import Path
 
-from sweep.settings import EvaluationSettings, Settings, SourceSettings
+from sweep.settings import Settings
 from sweep.settings.wording import listed, written
-
-
-def _zero_shot(settings: Settings) -> str | None:
-    data, evaluation = settings.data, settings.evaluation
-    sources = data.sources.values() if data.kind == "mix" else (data,)
-    return next(filter(None, (_same_corpus(source, evaluation) for source in sources)), None)
-
-
-def _same_corpus(data: SourceSettings, evaluation: EvaluationSettings) -> str | None:
-    if data.kind == evaluation.kind and data.corpus is not None and evaluation.corpus is not None:
-        folders = [_folder(section.path) for section in (data, evaluation)]
-        same_folder = None not in folders and folders[0] == folders[1]
-        # Files of one's own have no name but their folder's; their texts are compared when they are read.
-        declared = data.corpus.origin is not None or evaluation.corpus.origin is not None
-        if same_folder or (declared and data.corpus.name == evaluation.corpus.name):
-            both = f"in the folder {folders[0]}" if same_folder else f"'{data.corpus.name}'"
-            return (
-                f"data and evaluation are both {both}: a study never trains on what it evaluates on; choose another "
-                "data= or evaluation=, or another folder for data.path or evaluation.path"
-            )
-    return None
-
-
-def _folder(path: str | None) -> str | None:
-    return path and str(Path(path).resolve())
-
-
-def _documents_are_divided_alike(settings: Settings) -> str | None:
-    data, evaluation = settings.data, settings.evaluation
-    if data.kind != "bitext" or evaluation.kind != "lines":
-        return None
-    declared = data.corpus.origin is not None and data.corpus.name == evaluation.corpus.name
-    if not declared and (data.path is None or _folder(data.path) != _folder(evaluation.path)):
-        return None
-    for name in ("train_share", "documents"):
-        ours, theirs = getattr(data, name), getattr(evaluation, name)
-        if ours != theirs:
-            return (
-                f"data.{name}={written(ours)} and evaluation.{name}={written(theirs)}: the documents of one corpus "
-                "have to be divided alike, or a study trains on what it evaluates on; set both to the same value"
-            )
-    return None
+from sweep.settings.zero_shot import zero_shot_problem
 
 
 def _translations_are_cross_lingual(settings: Settings) -> str | None:
@@ -127,8 +85,7 @@ def _exported_removal_is_measured(settings: Settings) -> str | None:
 
 
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
-    _zero_shot,
-    _documents_are_divided_alike,
+    zero_shot_problem,
     _translations_are_cross_lingual,
     _cross_needs_two_languages,
     _weights_name_languages,

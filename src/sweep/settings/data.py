@@ -8,8 +8,8 @@ from sweep.settings.base import Positive, Section
 from sweep.settings.bitext import BitextData
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus
-from sweep.settings.rows import RowsData
 from sweep.settings.msmarco import MsMarcoData
+from sweep.settings.rows import RowsData
 from sweep.settings.squad import SquadReading
 from sweep.settings.topics import JudgedData, MrTydiData
 
@@ -49,8 +49,6 @@ class SquadData(SquadReading):
 
 # All but a mix of them (see `sweep.settings.mix`).
 SourceSettings = Annotated[
-    ,
-    Field(discriminator="kind"),
-]
+    CldrData | SquadData | RowsData | BitextData | MsMarcoData | JudgedData | MrTydiData,
     Field(discriminator="kind"),
 ]

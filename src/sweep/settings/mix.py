@@ -32,6 +32,11 @@ class MixData(Section):
         return tuple(self.sources)
 
     @property
+    def sections(self) -> dict[str, SourceSettings]:
+        """The sources by their places in the configuration."""
+        return {f"data.sources.{name}": source for name, source in self.sources.items()}
+
+    @property
     def title(self) -> str:
         """What a model card calls it."""
         return " + ".join(source.title for source in self.sources.values())
