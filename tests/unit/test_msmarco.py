@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import random
+import resource
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -372,6 +373,20 @@ def test_a_missing_file_names_what_is_there(tmp_path: Path) -> None:
     (folder / "qrels.train.tsv").unlink()
     there = f"in {folder}: collection.tsv, queries.train.tsv"
     assert refused("msmarco", folder, "en") == f"qrels.train.tsv: no such file; {there}"
+
+
+def test_a_disk_that_is_full_is_named(tmp_path: Path) -> None:
+    folder = msmarco(tmp_path)
+    write(folder / "collection.tsv", tsv({id_: text * 5000 for id_, text in PASSAGES["en"].items()}))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            rows("msmarco", folder, "en")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert error.value.filename == str(folder / "cache")
+    assert not list((folder / "cache").iterdir())
 
 
 def test_a_file_that_vanishes_while_it_is_read(tmp_path: Path) -> None:

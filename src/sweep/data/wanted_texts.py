@@ -31,10 +31,17 @@ class Located(NamedTuple):
 
 @contextmanager
 def wanted_texts(wanted_w: NDArray[np.int64], numbers: IdNumbers, folder: Path) -> Iterator["WantedTexts"]:
-    """None of the texts yet, and a file without a name for them: it is gone with the process, however that ends."""
+    """None of the texts yet, and a file without a name for them: it is gone with the process, however that ends.
+
+    Raises OSError naming the folder, if its disk is full, say.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=folder, buffering=1 << 20) as file:
-        yield WantedTexts(wanted_w, numbers, file)
+    try:
+        with TemporaryFile(dir=folder, buffering=1 << 20) as file:
+            yield WantedTexts(wanted_w, numbers, file)
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
 
 
 class WantedTexts:
