@@ -31,6 +31,15 @@ BLANK = "lines or units that are blank in the language or lack it, left out of i
 class BitextTraining:
     """Reader of `data.kind=bitext`."""
 
+    def languages(self, settings: BitextData) -> tuple[str, ...] | None:
+        """Those of the files' names, or of the origin; None if only the files say. Raises InputError."""
+        if settings.path is None:
+            return settings.corpus.languages
+        sources = _sources(Path(settings.path), settings)
+        if not all(source.by_language for source in sources):
+            return None
+        return tuple(sorted({code for source in sources for code in source.by_language}))
+
     def open(self, settings: BitextData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
         every = settings.train_share < 1  # languages: see `_held_out_texts`

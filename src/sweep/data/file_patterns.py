@@ -24,6 +24,17 @@ def matching_files(
     if LANGUAGE not in pattern:
         _check_one_language(languages, corpus, setting)
         return {code: existing_file(folder, pattern) for code in languages}
+    files = files_by_language(folder, pattern, corpus)
+    for code in languages:
+        if code not in files:
+            expected = folder / pattern.replace(LANGUAGE, corpus.names.get(code, code))
+            there = f"there: {listed(files)}" if files else f"in {folder}: {what_is_there(folder)}"
+            raise InputError(f"{expected}: no such file, for language '{code}' ({setting}; {there})")
+    return {code: files[code] for code in languages}
+
+
+def files_by_language(folder: Path, pattern: str, corpus: Corpus) -> dict[str, Path]:
+    """The file of every language that has one, by a pattern with {language}. Raises InputError for two of one."""
     files: dict[str, Path] = {}
     for word, file in _words(folder, pattern).items():
         code = _language(word, corpus.names)
@@ -31,12 +42,7 @@ def matching_files(
             raise InputError(f"{file}: {files[code].name} is the same language, '{code}'; leave one of them there")
         if code is not None:
             files[code] = file
-    for code in languages:
-        if code not in files:
-            expected = folder / pattern.replace(LANGUAGE, corpus.names.get(code, code))
-            there = f"there: {listed(files)}" if files else f"in {folder}: {what_is_there(folder)}"
-            raise InputError(f"{expected}: no such file, for language '{code}' ({setting}; {there})")
-    return {code: files[code] for code in languages}
+    return files
 
 
 def existing_file(folder: Path, name: str) -> Path:

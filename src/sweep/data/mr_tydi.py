@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from sweep.data.corpora import corpus_folder
-from sweep.data.file_patterns import matching_files
+from sweep.data.file_patterns import files_by_language, matching_files
 from sweep.data.lines import Id, OptionalText, json_lines
 from sweep.data.once import OneText
 from sweep.data.remarks import Remark, remark
@@ -40,11 +40,17 @@ class _Question(BaseModel):
 class MrTydiTraining:
     """Reader of `data.kind=mr_tydi`."""
 
+    def languages(self, settings: MrTydiData) -> tuple[str, ...]:
+        """Those of the folder or the origin. Raises InputError."""
+        if settings.path is None:
+            return settings.corpus.languages
+        return tuple(sorted(files_by_language(Path(settings.path), _pattern(settings), settings.corpus)))
+
     def open(self, settings: MrTydiData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
         corpus = settings.corpus
         folder = corpus_folder(corpus, settings.path, languages.train, cache, "data", settings.split)
-        pattern = f"mrtydi-v1.1-{LANGUAGE}/{settings.split}.jsonl.gz"
+        pattern = _pattern(settings)
         files = matching_files(folder, pattern, languages.train, corpus, f"data.split={settings.split}")
 
         def read(remarks: list[Remark]) -> Iterator[TrainingRow]:
@@ -52,6 +58,10 @@ class MrTydiTraining:
                 yield from _rows(code, file, settings, remarks)
 
         return TrainingRows(f"data '{settings.title}'", tuple(files.values()), read)
+
+
+def _pattern(settings: MrTydiData) -> str:
+    return f"mrtydi-v1.1-{LANGUAGE}/{settings.split}.jsonl.gz"
 
 
 def _rows(code: str, file: Path, settings: MrTydiData, remarks: list[Remark]) -> Iterator[TrainingRow]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sweep.data.corpora import corpus_folder
-from sweep.data.file_patterns import existing_file, matching_files
+from sweep.data.file_patterns import existing_file, files_by_language, matching_files
 from sweep.data.id_numbers import IdNumbers
 from sweep.data.lines import numbered_lines
 from sweep.data.relevance import Numbers, Pairs, Relevance, RelevanceFiles, relevance
@@ -24,11 +24,20 @@ from sweep.data.text_triples import text_triple_rows
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.data.wanted_texts import Located, WantedTexts, wanted_texts
 from sweep.errors import InputError, shortened
-from sweep.settings import LanguageSettings, MsMarcoData
+from sweep.settings import LANGUAGE, LanguageSettings, MsMarcoData
 
 
 class MsMarcoTraining:
     """Reader of `data.kind=msmarco`."""
+
+    def languages(self, settings: MsMarcoData) -> tuple[str, ...] | None:
+        """Those of the files' names, or of the origin; None if they name none. Raises InputError."""
+        if settings.path is None:
+            return settings.corpus.languages
+        pattern = settings.text_triples or settings.queries
+        if LANGUAGE not in pattern:
+            return None
+        return tuple(sorted(files_by_language(Path(settings.path), pattern, settings.corpus)))
 
     def open(self, settings: MsMarcoData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""

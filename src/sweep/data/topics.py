@@ -15,6 +15,7 @@ import numpy as np
 from sweep.data.corpora import corpus_folder
 from sweep.data.id_numbers import IdNumbers
 from sweep.data.judged import LAYOUTS, Layout, corpus_files
+from sweep.data.language_files import by_language
 from sweep.data.leakage import normalised
 from sweep.data.lines import Judgement
 from sweep.data.once import judgements_once, texts_by_id
@@ -29,6 +30,13 @@ _LINE_BITS = 40  # of where a passage stands; above them is the number of its fi
 
 class JudgedTraining:
     """Reader of `data.kind=judged`."""
+
+    def languages(self, settings: JudgedData) -> tuple[str, ...]:
+        """Those of the folder or the origin. Raises InputError."""
+        if settings.path is None:
+            return settings.corpus.languages
+        folder = Path(settings.path)
+        return tuple(by_language(folder, LAYOUTS[settings.layout].languages(folder)))
 
     def open(self, settings: JudgedData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
