@@ -35,7 +35,7 @@ from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
 from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
-from sweep.run.driver import _check_halves
+from sweep.run.inputs import _check_halves
 from sweep.settings import Objective
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings

@@ -3,14 +3,14 @@
 import argparse
 import csv
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from sweep.commands.command_line import console, run
+from sweep.commands.result_files import is_trained, named, seeds, shared_benchmarks
 from sweep.errors import InputError, SweepError
 from sweep.records.cells import as_cell
 from sweep.records.files import write_atomically
@@ -18,14 +18,13 @@ from sweep.settings.metric_key import MetricKey
 from sweep.settings.reporting import DEFAULT_REPORT, WITH_MARGIN
 
 if TYPE_CHECKING:
-    from sweep.evaluation.comparison import Comparison
+    from sweep.evaluation.comparison import Comparison, System
 
     Row = tuple[Comparison, float, float]  # and the figures of the reference and of the system
 
-SEED = re.compile(r"(?:^|,)seed=(\d+)$")  # at the end of a trial's key
-
 EXAMPLES = """A result is a trial's folder, a file of ranks (ranks.parquet), or an output of python -m sweep.evaluate.
-Seeds of one system are joined by commas; NAME= gives it a name.
+Seeds of one system are joined by commas; NAME= gives it a name. Of several benchmarks all that the results share are
+compared, a table each.
 
 examples:
   python -m sweep.compare base.json tuned.json
@@ -53,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("reference", help="the result that the others are compared with")
     parser.add_argument("others", nargs="+", metavar="other", help="results to compare with it")
-    parser.add_argument("--metric", action="append", metavar="KEY", help="as in metrics.json, without the benchmark")
+    parser.add_argument(
+        "--metric", action="append", metavar="KEY", help="as in metrics.json; of the first benchmark if it names none"
+    )
     parser.add_argument(
         "--margin",
         type=_margin,
@@ -80,75 +81,46 @@ def _margin(text: str) -> float:
 
 
 def _compare(results: list[str], metrics: list[str] | None, margin: float, output: str | None) -> int:
-    from sweep.evaluation.comparison import compare, default_metrics, figure, load_system  # seconds
-
-    named = [_named(result) for result in results]
-    names = [name for name, _ in named]
+    given = [named(result) for result in results]
+    names = [name for name, _ in given]
     if len(set(names)) != len(names):
         raise InputError(f"two results have the same name; give them names: NAME={results[0]}")
-    reference, *others = (
-        load_system(name, files, _seeds(files), trained=_is_trained(files)) for name, files in named
-    )
-    rows: list[Row] = []
-    for metric in metrics or default_metrics(reference):
-        base = figure(reference, metric).value
-        rows += [(one, base, base + one.difference) for one in compare(reference, others, metric)]
-    _print(rows, margin, reference.benchmark, reference.name, len(reference.groups))
+    shared = shared_benchmarks([files for _, files in given])
+    rows: dict[str, list[Row]] = {}
+    for benchmark, wanted in _wanted(metrics, list(shared)).items():
+        reference, rows[benchmark] = _compared(names, shared[benchmark], wanted)
+        _print(rows[benchmark], margin, reference.benchmark, reference.name, len(reference.groups))
     if output is not None:
         _write(rows, margin, Path(output))
     return 0
 
 
-def _named(result: str) -> tuple[str, list[Path]]:
-    """A result's name and its files of ranks, one for each seed. A path may itself hold '=' and ',', as a trial's
-    folder does: what exists as it stands is taken as it stands."""
-    name, equals, rest = result.partition("=")
-    paths = _paths(result)
-    if paths is not None or not equals or "/" in name:
-        name, rest = result, result
-    else:
-        paths = _paths(rest)
-    if paths is None:
-        raise InputError(f"no such result: {rest}; give a trial's folder, ranks.parquet or an evaluation's JSON")
-    return name, [_ranks_file(Path(path)) for path in paths]
+def _wanted(metrics: Sequence[str] | None, benchmarks: Sequence[str]) -> dict[str, list[str] | None]:
+    """The metrics to compare on each benchmark: those that are asked for, of the first one unless they name another;
+    None for the usual ones, on all of them."""
+    if metrics is None:
+        return dict.fromkeys(benchmarks)
+    named = [MetricKey.parse(metric).benchmark for metric in metrics]
+    of_metric = [name if name in benchmarks else benchmarks[0] for name in named]
+    pairs = list(zip(metrics, of_metric, strict=True))
+    return {name: [metric for metric, on in pairs if on == name] for name in benchmarks if name in of_metric}
 
 
-def _paths(text: str) -> list[str] | None:
-    """Split at commas, but not within a path that exists; None if a part does not exist."""
-    parts, paths = text.split(","), []
-    while parts:
-        for size in range(len(parts), 0, -1):
-            joined = ",".join(parts[:size])
-            if Path(joined).exists():
-                break
-        else:
-            return None
-        paths.append(joined)
-        parts = parts[size:]
-    return paths
+def _compared(
+    names: Sequence[str], files: Sequence[Sequence[Path]], metrics: Sequence[str] | None
+) -> "tuple[System, list[Row]]":
+    """The reference, which is the first one, and its comparison with all others on one benchmark."""
+    from sweep.evaluation.comparison import compare, default_metrics, figure, load_system  # seconds
 
-
-def _ranks_file(path: Path) -> Path:
-    file = path
-    if path.is_dir():
-        file = path / "ranks.parquet"
-    elif path.suffix == ".json":
-        file = path.with_suffix(".ranks.parquet")
-    if not file.is_file():
-        raise InputError(f"{path}: has no file of ranks ({file}); is the trial finished?")
-    return file
-
-
-def _seeds(files: Sequence[Path]) -> list[int] | None:
-    """The seeds of trials by their folders' names; None if any is of something else."""
-    matches = [SEED.search(file.absolute().parent.name) for file in files]
-    seeds = [int(match[1]) for match in matches if match is not None]
-    return seeds if len(seeds) == len(files) else None
-
-
-def _is_trained(files: Sequence[Path]) -> bool:
-    """Whether another seed could have made it another result: not those of a study that need no training."""
-    return any(file.absolute().parent.parent.name != "baselines" for file in files)
+    reference, *others = (
+        load_system(name, listed, seeds(listed), trained=is_trained(listed))
+        for name, listed in zip(names, files, strict=True)
+    )
+    rows: list[Row] = []
+    for metric in metrics or default_metrics(reference):
+        base = figure(reference, metric).value
+        rows += [(one, base, base + one.difference) for one in compare(reference, others, metric)]
+    return reference, rows
 
 
 def _p_equal(comparison: "Comparison", margin: float) -> float | None:
@@ -188,13 +160,16 @@ def _print(rows: "list[Row]", margin: float, benchmark: str, reference: str, gro
         console().print("Two seeds: approximate, the variance between seeds leans on that of all systems.")
 
 
-def _write(rows: "list[Row]", margin: float, file: Path) -> None:
+def _write(rows: "Mapping[str, list[Row]]", margin: float, file: Path) -> None:
+    """One line a comparison. The metric's key has the benchmark before it where there are several."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ["metric", "reference", "system", "reference_value", "system_value", "difference", "low", "high", "p"]
     writer.writerow([*columns, "p_holm", "margin", "p_equal"])
-    for one, base, value in rows:
-        names = one.metric, one.reference, one.system
+    listed = [(benchmark, *row) for benchmark, of_benchmark in rows.items() for row in of_benchmark]
+    for benchmark, one, base, value in listed:
+        metric = one.metric if len(rows) == 1 else str(MetricKey.within(benchmark, one.metric))
+        names = metric, one.reference, one.system
         p_equal = _p_equal(one, margin)
         equal = ["", ""] if p_equal is None else [margin, p_equal]
         writer.writerow([*map(as_cell, names), base, value, one.difference, *one.interval, one.p, one.p_holm, *equal])

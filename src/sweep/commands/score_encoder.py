@@ -1,4 +1,4 @@
-"""`python -m sweep.evaluate`: score any encoder on a benchmark, without training."""
+"""`python -m sweep.evaluate`: score any encoder on benchmarks, without training."""
 
 import os
 import sys
@@ -19,7 +19,12 @@ from sweep.settings.load import load_evaluate_settings
 from sweep.settings.tree import group_options
 
 if TYPE_CHECKING:
-    from sweep.evaluation.outcome import Evaluation
+    from accelerate import Accelerator
+
+    from sweep.evaluation.language_removal import RemovalPlan
+    from sweep.evaluation.measures import Measure
+    from sweep.evaluation.outcome import Evaluation, Outcome
+    from sweep.model.encoder import Retriever
 
 EXAMPLES = """examples:
   python -m sweep.evaluate model=me5_small evaluation=xquad_r
@@ -27,6 +32,7 @@ EXAMPLES = """examples:
       'languages.evaluate=[en,de,th]' output=metrics.json
   python -m sweep.evaluate model=hf model.path=FOLDER evaluation=miracl 'languages.evaluate=[sw,te]'
   python -m sweep.evaluate model=hf model.path=FOLDER evaluation=beir evaluation.path=FOLDER evaluation.name=mine
+  python -m sweep.evaluate model=me5_small evaluation=xquad_r +evaluation@benchmarks.mlqa_r=mlqa_r output=both.json
 
 Repeat a command that was interrupted: embeddings that are finished are kept in the cache."""
 
@@ -94,41 +100,59 @@ def _evaluate(settings: EvaluateSettings) -> int:
 
     import torch  # after the settings are known to be right, and after the number of threads is set
 
-    from sweep.data.load import benchmark_tiers, load_benchmark
+    from sweep.data.load import load_benchmarks
     from sweep.evaluation.language_removal import removal_plan
-    from sweep.evaluation.scoring import evaluate
-    from sweep.evaluation.tiers import tier_members
+    from sweep.evaluation.measures import measures_of
+    from sweep.evaluation.outcome import Outcome
     from sweep.model.registry import build_retriever
     from sweep.model.resolution import model_lines, resolved
     from sweep.trial.pipeline import make_accelerator
 
     torch.set_num_threads(threads)
     asked, settings = settings, resolved(settings)
-    benchmark = load_benchmark(settings)
-    removals = removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages)
-    tiers = tier_members(benchmark.languages, benchmark_tiers(settings), ())
+    measures = measures_of(settings, load_benchmarks(settings), ())
+    plans = [removal_plan(one.settings.debias, one.settings, one.benchmark.languages) for one in measures]
     accelerator = make_accelerator()
     retriever = build_retriever(settings.model, (), cache, seed=0)
     for line in model_lines(asked.model):
         console().print(line, markup=False, highlight=False, soft_wrap=True)
-    folder = cache / "embeddings"
+    evaluations = {}
+    for measure, removals in zip(measures, plans, strict=True):
+        evaluation = _scored(retriever, measure, removals, accelerator, cache / "embeddings")
+        if evaluation is not None:
+            evaluations[measure.name] = evaluation
+    if evaluations and output is not None:
+        _write(Outcome(measures[0].name, evaluations), output)
+    for measure in measures:
+        if measure.name in evaluations:
+            _print(evaluations[measure.name], measure)
+    return 0
+
+
+def _scored(
+    retriever: "Retriever",
+    measure: "Measure",
+    removals: "RemovalPlan | None",
+    accelerator: "Accelerator",
+    folder: Path,
+) -> "Evaluation | None":
+    """The evaluation on one benchmark, under a bar of its passages; None on all ranks but the first."""
+    from sweep.evaluation.scoring import evaluate
+
+    benchmark = measure.benchmark
     with _bar() as bar:
-        task = bar.add_task("passages", total=len(benchmark.passages), visible=accelerator.is_main_process)
-        evaluation = evaluate(
+        shown = accelerator.is_main_process
+        task = bar.add_task(f"passages of {measure.name}", total=len(benchmark.passages), visible=shown)
+        return evaluate(
             retriever,
             benchmark,
-            settings.evaluation,
-            tiers,
+            measure.settings,
+            measure.tiers,
             accelerator,
             folder,
             lambda done, size: bar.update(task, completed=done, total=size),
             removals=removals,
         )
-    if evaluation is not None:
-        if output is not None:
-            _write(evaluation, output)
-        _print(evaluation, len(benchmark.questions), len(benchmark.passages), benchmark.notes)
-    return 0
 
 
 def _bar() -> Progress:
@@ -138,17 +162,18 @@ def _bar() -> Progress:
     return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
 
 
-def _write(evaluation: "Evaluation", output: Path) -> None:
-    """The metrics, and beside them the intervals and the ranks."""
+def _write(measured: "Outcome", output: Path) -> None:
+    """The metrics of all benchmarks, and beside them the intervals and the ranks."""
     details, ranks = output.with_suffix(".evaluation.json"), output.with_suffix(".ranks.parquet")
     try:
-        evaluation.write(output, details, ranks)
+        measured.write(output, details, ranks)
     except OSError as error:
         raise SweepError(f"output={output}: cannot be written ({error.strerror})") from error
-    say(f"All {len(evaluation.metrics)} metrics: {output}; intervals: {details}; ranks: {ranks}")
+    files = ", ".join(map(str, measured.rank_files(ranks).values()))
+    say(f"All {len(measured.metrics)} metrics: {output}; intervals: {details}; ranks: {files}")
 
 
-def _print(evaluation: "Evaluation", questions: int, passages: int, remarks: tuple[str, ...]) -> None:
+def _print(evaluation: "Evaluation", measure: "Measure") -> None:
     """Print the table by language and tier, with intervals of the means over all languages."""
     from sweep.evaluation.columns import EVALUATION, columns_for
     from sweep.evaluation.script_groups import LABELS
@@ -160,6 +185,7 @@ def _print(evaluation: "Evaluation", questions: int, passages: int, remarks: tup
         for column in columns_for(EVALUATION, ranking.protocol == "parallel")
         if str(column.key(ranking.benchmark)) in evaluated.metrics
     ]
+    questions, passages = len(measure.benchmark.questions), len(measure.benchmark.passages)
     table = Table(
         title=f"{ranking.benchmark}: {questions:,} questions, {passages:,} candidates", title_justify="left"
     )
@@ -181,7 +207,7 @@ def _print(evaluation: "Evaluation", questions: int, passages: int, remarks: tup
         keys = [str(column.key(ranking.benchmark)) for column in columns]
         table.add_row(f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits))
     out.print(table)
-    for note in (*remarks, *evaluation.notes()):
+    for note in (*measure.benchmark.notes, *evaluation.notes()):
         out.print(note, soft_wrap=True)
 
 

@@ -6,7 +6,8 @@ from sweep.data.languages import joshi_tiers
 from sweep.data.registry import BENCHMARKS, TRAINING
 from sweep.data.training_set import TrainingSet, training_set_of
 from sweep.data.twins import with_twins
-from sweep.settings import EvaluateSettings, Settings, Tiers
+from sweep.errors import InputError
+from sweep.settings import Benchmarked, EvaluateSettings, EvaluationSettings, Settings, Tiers
 from sweep.settings.cache import cache_folder
 
 
@@ -19,17 +20,41 @@ def load_training_set(settings: Settings) -> TrainingSet:
     return kept_training_set(rows, languages, settings.data, cache)
 
 
-def load_benchmark(settings: Settings | EvaluateSettings) -> Benchmark:
-    """The benchmark of a study, in `languages.evaluate` or in all of its languages. Raises InputError."""
-    reader = BENCHMARKS[settings.evaluation.kind]
-    read = reader.load(settings.evaluation, settings.languages.evaluate, cache_folder(settings.paths))
-    return with_twins(read, settings.evaluation.twins)
+def load_benchmark(settings: Settings | EvaluateSettings, evaluation: EvaluationSettings | None = None) -> Benchmark:
+    """A benchmark of a study, the first one unless `evaluation` is another's section, in `languages.evaluate` or in
+    all of its languages. Raises InputError."""
+    evaluation = evaluation or settings.evaluation
+    reader = BENCHMARKS[evaluation.kind]
+    read = reader.load(evaluation, _languages(settings, evaluation), cache_folder(settings.paths))
+    return with_twins(read, evaluation.twins)
 
 
-def benchmark_tiers(settings: Settings | EvaluateSettings) -> Tiers:
-    """The language grid's tiers, else the benchmark's own, else those of Joshi et al. 2020."""
-    declared = settings.languages.tiers or settings.evaluation.tiers
+def load_benchmarks(settings: Settings | EvaluateSettings) -> tuple[Benchmark, ...]:
+    """All benchmarks of a study, in the order of `settings.evaluations`. Raises InputError."""
+    return tuple(load_benchmark(settings, evaluation) for evaluation in settings.evaluations)
+
+
+def _languages(settings: Benchmarked, evaluation: EvaluationSettings) -> tuple[str, ...] | None:
+    """The languages that a benchmark is asked for in: of `languages.evaluate` a further one takes those that it has;
+    None for all of its own. Raises InputError if it has none of them."""
+    asked = settings.languages.evaluate
+    if asked is None or evaluation is settings.evaluation:
+        return asked
+    own = BENCHMARKS[evaluation.kind].languages(evaluation)
+    common = tuple(code for code in asked if code in own)
+    if own and not common:
+        raise InputError(
+            f"the benchmark '{evaluation.name}' has none of languages.evaluate ({' '.join(asked)}); it has "
+            f"{' '.join(own)}: add one of these, or leave the benchmark out"
+        )
+    return common or asked  # one that has no list of its own takes any
+
+
+def benchmark_tiers(settings: Benchmarked, evaluation: EvaluationSettings | None = None) -> Tiers:
+    """The tiers of a benchmark, the first one unless `evaluation` is another's section: the language grid's, else the
+    benchmark's own, else those of Joshi et al. 2020."""
+    evaluation = evaluation or settings.evaluation
+    declared = settings.languages.tiers or evaluation.tiers
     if declared is not None:
         return declared
-    evaluation = settings.evaluation
-    return joshi_tiers(settings.languages.evaluate or BENCHMARKS[evaluation.kind].languages(evaluation))
+    return joshi_tiers(_languages(settings, evaluation) or BENCHMARKS[evaluation.kind].languages(evaluation))

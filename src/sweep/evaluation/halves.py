@@ -26,12 +26,13 @@ Wanted = Mapping[Half, Collection[str]]  # keys, of the benchmark as a whole, th
 
 
 def wanted_of(study: StudySettings, benchmark: str) -> Wanted:
-    """What a study with `select_on=half` wants of each half: of one its objectives and constraints, of the other one
-    what its tables show, too. Nothing if it chooses by all questions."""
+    """What a study with `select_on=half` wants of each half of a benchmark: of one its objectives and constraints, of
+    the other one what its tables show, too. Nothing if it chooses by all questions."""
     if not study.selects_on_half:
         return {}
     shown = [str(column.key(benchmark)) for column in (*RESULTS, *CARD)]
-    return {"select": study.goals, "report": tuple(dict.fromkeys([*shown, *study.goals]))}
+    goals = tuple(metric for metric in study.goals if MetricKey.parse(metric).benchmark == benchmark)
+    return {"select": goals, "report": tuple(dict.fromkeys([*shown, *goals]))}
 
 
 def half_of(group: str) -> Half:

@@ -14,6 +14,7 @@ from sweep.evaluation.rank_file import write_ranking
 from sweep.evaluation.ranking import Ranking
 from sweep.evaluation.summarise import Evaluated, Intervals, Metrics
 from sweep.records.files import write_atomically
+from sweep.records.results import further_ranks
 from sweep.settings import Debias
 from sweep.settings.metric_key import MetricKey
 
@@ -53,20 +54,17 @@ class Evaluation:
                 every[str(parsed.on(f"{parsed.benchmark}+{method}"))] = value
         return every
 
-    def write(self, metrics: Path, details: Path, ranks: Path) -> None:
-        """Write the files of an evaluation; the metrics last, so that where they are the others are too. Each method
-        of removing the language has a file of ranks beside the others, such as ranks+lir.parquet."""
-        write_ranking(ranks, self.ranking, self.tiers)
+    def write_ranks(self, file: Path) -> None:
+        """Write the ranks. Each method of removing the language has a file of them beside, such as
+        ranks+lir.parquet."""
+        write_ranking(file, self.ranking, self.tiers)
         for method, other in self.debiased.items():
-            file = ranks.with_name(f"{ranks.stem}+{method}{ranks.suffix}")
-            write_ranking(file, other.evaluation.ranking, self.tiers)
-        write_atomically(details, json.dumps(self.details(), indent=1))
-        write_atomically(metrics, json.dumps(self.metrics, indent=1))
+            beside = file.with_name(f"{file.stem}+{method}{file.suffix}")
+            write_ranking(beside, other.evaluation.ranking, self.tiers)
 
-    def details(self) -> dict[str, Any]:
-        """Everything but the metrics and the ranks, for a JSON file."""
+    def process(self) -> dict[str, Any]:
+        """How the figures came about, for a JSON file."""
         return {
-            "intervals": self.intervals,
             "search": asdict(self.ranking.search),
             "not_computed": self._not_computed(),
             "truncated": self.truncated,
@@ -95,6 +93,55 @@ class Evaluation:
         if self._not_computed():
             notes.append(f"Not computed, needing more depth than was searched: {', '.join(self._not_computed())}.")
         return notes
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The evaluations of one retriever by the names of their benchmarks. The `first` benchmark is the study's
+    `evaluation`; not everything has been evaluated on it."""
+
+    first: str
+    evaluations: Mapping[str, Evaluation]
+
+    @property
+    def metrics(self) -> Metrics:
+        """All figures side by side: their keys begin with the benchmark."""
+        return {key: value for one in self.evaluations.values() for key, value in one.metrics.items()}
+
+    @property
+    def evaluated(self) -> Evaluated:
+        """The figures of all benchmarks with their intervals; none with the language removed."""
+        every = [one.evaluated for one in self.evaluations.values()]
+        return Evaluated(
+            {key: value for one in every for key, value in one.metrics.items()},
+            {key: value for one in every for key, value in one.intervals.items()},
+        )
+
+    def write(self, metrics: Path, details: Path, ranks: Path) -> None:
+        """Write the files of the evaluations; the metrics last, so that where they are the others are too. Each
+        benchmark but the first one has a file of ranks with its name, such as ranks.mlqa_r.parquet."""
+        for name, file in self.rank_files(ranks).items():
+            self.evaluations[name].write_ranks(file)
+        write_atomically(details, json.dumps(self.details(), indent=1))
+        write_atomically(metrics, json.dumps(self.metrics, indent=1))
+
+    def rank_files(self, ranks: Path) -> dict[str, Path]:
+        """Where the ranks of each benchmark go, if those of the first one go to `ranks`."""
+        return {name: ranks if name == self.first else further_ranks(ranks, name) for name in self.evaluations}
+
+    def details(self) -> dict[str, Any]:
+        """Everything but the metrics and the ranks, for a JSON file: the intervals of all benchmarks, and how the
+        figures came about of the first one, and under `benchmarks` of the further ones."""
+        every = {name: one.process() for name, one in self.evaluations.items()}
+        intervals = {key: value for one in self.evaluations.values() for key, value in one.intervals.items()}
+        first = every.pop(self.first, {})
+        return {"intervals": intervals, **first, **({"benchmarks": every} if every else {})}
+
+    def notes(self) -> list[str]:
+        """What was left out or cut, one sentence each, with the benchmark before it where there are several."""
+        if len(self.evaluations) == 1:
+            return [note for one in self.evaluations.values() for note in one.notes()]
+        return [f"{name}: {note}" for name, one in self.evaluations.items() for note in one.notes()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,6 +91,15 @@ def _lists(value_qr: NDArray[np.generic], real_qr: NDArray[np.bool_]) -> pa.Arra
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(value_qr[real_qr]))
 
 
+def benchmark_of(file: Path) -> str:
+    """The benchmark that a file has ranks of, without reading these. Raises InputError if it is none of ours."""
+    try:
+        return str(json.loads((pq.read_schema(file).metadata or {})[META])["benchmark"])
+    except (*DAMAGE, OSError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{file}: is no file of ranks, or is damaged ({reason})") from error
+
+
 def read_ranking(file: Path) -> tuple[Ranking, dict[str, frozenset[str]]]:
     """The ranking and the tiers. Raises InputError if the file is not one of ours, or if its content is not what its
     checksum says; files of earlier versions have none."""

@@ -3,6 +3,7 @@
 config.yaml  study.db  identity.json  trials.csv  notes.json  tracking.cursor
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json, SHA256SUMS}
+trials/<key>/ranks.<benchmark>.parquet                              of further benchmarks, if there are any
 trials/<key>/exposure.csv                                           the batches and rows that training saw
 trials/<key>/validation.csv                                         if there is validation while training
 baselines/<name>-<digest>/{metrics.json, evaluation.json, ranks.parquet}     what needs no training
@@ -19,8 +20,11 @@ from pathlib import Path
 from sweep.errors import InputError, SweepError
 from sweep.records.checksums import damaged_file, digest_of, write_checksums
 from sweep.records.files import write_atomically
+from sweep.records.results import ResultFolder
 from sweep.records.values import TrialResult
 from sweep.settings import BASELINES, OF_A_MODEL, UNTOUCHED, Section, Settings
+
+__all__ = ["ResultFolder", "StudyFolder", "TrialFolder"]
 
 RESULT = "result.json"
 
@@ -94,15 +98,15 @@ class StudyFolder:
         """The runs as lines of JSON, where they are tracked that way."""
         return self.path / "runs.jsonl"
 
-    def baseline(self, name: str, settings: Settings) -> "ResultFolder":
+    def baseline(self, name: str, settings: Settings) -> ResultFolder:
         """The results of one that needs no training; those of other models or benchmarks have other folders."""
-        parts: list[Section] = [settings.evaluation, settings.languages]
+        parts: list[Section] = [*settings.evaluations, settings.languages]
         if name in OF_A_MODEL:
             parts.append(settings.model)
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode()).hexdigest()[:12]
         return ResultFolder(self.path / "baselines" / f"{name}-{digest}")
 
-    def baselines(self) -> dict[str, "ResultFolder"]:
+    def baselines(self) -> dict[str, ResultFolder]:
         """Those that are finished, by their names; a digest is added where several have one name. Version 0.1 had
         the untouched model alone, in a folder without a name."""
         folders = {file.parent.name: file.parent for file in self.path.glob("baselines/*/metrics.json")}
@@ -118,28 +122,6 @@ class StudyFolder:
         if "/" in key or key in ("", ".", ".."):
             raise InputError(f"{self.path}: the study's database names a trial {key!r}, which no trial is called")
         return TrialFolder(self.path / "trials" / key)
-
-
-@dataclass(frozen=True)
-class ResultFolder:
-    """Paths of one evaluation's files."""
-
-    path: Path
-
-    @property
-    def metrics(self) -> Path:
-        """All metrics by key."""
-        return self.path / "metrics.json"
-
-    @property
-    def details(self) -> Path:
-        """Intervals of the metrics, and how they came about."""
-        return self.path / "evaluation.json"
-
-    @property
-    def ranks(self) -> Path:
-        """The ranks of every question."""
-        return self.path / "ranks.parquet"
 
 
 @dataclass(frozen=True)

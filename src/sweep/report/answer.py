@@ -29,8 +29,8 @@ class StudyAnswer:
     """The answer of a study.
 
     Attributes:
-        benchmark: what its trials were evaluated on; of a study that chooses by one half of the questions the other
-            half (`cldr+report`), which all figures are of.
+        benchmark: what its trials were evaluated on, the first one; of a study that chooses by one half of the
+            questions the other half (`cldr+report`), which all figures are of.
         objectives: what it was to find the best of, by the keys of these figures.
         chosen_by: the key of the figure that the best is chosen by, of the first objective.
         points: all points with a COMPLETE trial, in order of the searched values, with the figures of RESULTS.
@@ -40,6 +40,7 @@ class StudyAnswer:
         certainty: intervals of the ratios, their comparisons, and which may be the best.
         baselines: the same figures of what needs no training.
         failed: the FAILED trials.
+        further: the other benchmarks, named in the same way.
     """
 
     benchmark: str
@@ -51,6 +52,12 @@ class StudyAnswer:
     certainty: Certainty
     baselines: tuple[BaselineRow, ...]
     failed: tuple[TrialRecord, ...]
+    further: tuple[str, ...] = ()
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """All of them, the first one first."""
+        return (self.benchmark, *self.further)
 
 
 def study_answer(
@@ -60,9 +67,11 @@ def study_answer(
     objectives: Sequence[Objective],
     margin: float | None = None,
     study: StudySettings | None = None,
+    further: Sequence[str] = (),
 ) -> StudyAnswer:
     """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date. `margin` is
-    that of `report.margin`; without `study` all questions count, and no point has to be confirmed.
+    that of `report.margin`; without `study` all questions count, and no point has to be confirmed. `further`: the
+    names of the benchmarks besides the first one.
 
     Raises:
         InputError: a file of ranks is damaged.
@@ -73,8 +82,9 @@ def study_answer(
         objective.model_copy(update={"metric": study.reported(objective.metric)}) if study is not None else objective
         for objective in objectives
     ]
-    shown = benchmark if half is None else f"{benchmark}+{half}"
-    keys = [str(column.key(shown)) for column in RESULTS]
+    names = (benchmark, *further)
+    shown, *also = (name if half is None else f"{name}+{half}" for name in names)
+    keys = [str(column.key(name)) for name in (shown, *also) for column in RESULTS]
     keys += [objective.metric for objective in reported if objective.metric not in keys]
     points = points_of(records, study.confirmed_seeds if study is not None else ())
     metrics = read_metrics(folder.trials_csv, keys) if points else {}
@@ -83,7 +93,7 @@ def study_answer(
         for point in points
     )
     baselines = [
-        BaselineRow(name, _figures([_metrics_of(baseline, benchmark, study)], keys))
+        BaselineRow(name, _figures([_metrics_of(baseline, names, study)], keys))
         for name, baseline in folder.baselines().items()
     ]
     return StudyAnswer(
@@ -93,13 +103,22 @@ def study_answer(
         points=points,
         best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
         front=front_of(points, objectives),
-        certainty=certainty_of(folder, points, objectives[0], benchmark, margin, half),
+        certainty=certainty_of(folder, points, objectives[0], _judged_on(objectives[0], names), margin, half),
         baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
+        further=tuple(also),
     )
 
 
-def _metrics_of(baseline: ResultFolder, benchmark: str, study: StudySettings | None) -> Mapping[str, float]:
+def _judged_on(objective: Objective, benchmarks: Sequence[str]) -> str:
+    """The benchmark of an objective; the first one where the key does not name any."""
+    named = MetricKey.parse(objective.metric).benchmark
+    return named if named in benchmarks else benchmarks[0]
+
+
+def _metrics_of(
+    baseline: ResultFolder, benchmarks: Sequence[str], study: StudySettings | None
+) -> Mapping[str, float]:
     """All metrics of a baseline; on the half that is reported too. Chance has no ranks, and expects the same of any
     half."""
     try:
@@ -108,12 +127,15 @@ def _metrics_of(baseline: ResultFolder, benchmark: str, study: StudySettings | N
         raise SweepError(
             f"{baseline.metrics} is damaged: delete its folder, and the next trial that runs makes it again"
         ) from error
-    wanted = {} if study is None else wanted_of(study, benchmark)
-    if not wanted:
+    if study is None or not study.selects_on_half:
         return metrics
-    if not baseline.ranks.exists():
+    files = {benchmark: baseline.ranks_of(benchmark) for benchmark in benchmarks}
+    files = {benchmark: file for benchmark, file in files.items() if file.exists()}
+    if not files:
         return {str(MetricKey.parse(key).of_half("report")): value for key, value in metrics.items()}
-    return figures_from_ranks(baseline.ranks, {"report": wanted["report"]}) | metrics
+    for benchmark, file in files.items():
+        metrics |= figures_from_ranks(file, {"report": wanted_of(study, benchmark)["report"]})
+    return metrics
 
 
 def _figures(metrics: Sequence[Mapping[str, float]], keys: Iterable[str]) -> dict[str, Spread]:

@@ -42,13 +42,25 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 
 {_chosen(settings)}
 {_removal(settings, routes)}
-Evaluation on {settings.evaluation.name}, no part of the training data{_half(settings)}; 95 % intervals over
+{_evaluations(settings, evaluated)}
+"""
+
+
+def _evaluations(settings: Settings, evaluated: Evaluated) -> str:
+    """A table for the first benchmark, and for each further one that there are figures of."""
+    half = settings.study.selects_on_half
+    of_half = ", on the half of its questions that nothing was chosen by" if half else ""
+    tables = []
+    for one in settings.evaluations:
+        figures = _figures(evaluated, f"{one.name}+report" if half else one.name)
+        if figures or one is settings.evaluation:
+            tables.append(f"""Evaluation on {one.name}, no part of the training data{of_half}; 95 % intervals over
 questions, for this seed alone:
 
 | metric | figure | from | to |
 |---|---|---|---|
-{_figures(evaluated, _reported(settings))}
-"""
+{figures}""")
+    return "\n\n".join(tables)
 
 
 def _head(settings: Settings) -> str:
@@ -67,16 +79,6 @@ passages), so it must be given: `model.encode(questions, prompt_name="query", ta
 `prompt_name="document"` for passages. Languages: {" ".join(routes)}; those that were not trained on are left as they
 are.
 """
-
-
-def _reported(settings: Settings) -> str:
-    """What the figures are of: the benchmark, or the half of it that nothing was chosen by."""
-    name = settings.evaluation.name
-    return f"{name}+report" if settings.study.selects_on_half else name
-
-
-def _half(settings: Settings) -> str:
-    return ", on the half of its questions that nothing was chosen by" if settings.study.selects_on_half else ""
 
 
 def _chosen(settings: Settings) -> str:

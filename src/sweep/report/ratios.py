@@ -97,7 +97,7 @@ def certainty_of(
         combinations.setdefault(others, {}).setdefault(ratio, point)
     tables = [
         _table(folder, others, ratios, key, objective, margin if key.metric in WITH_MARGIN else None, half)
-        for others, ratios in _within_budget(folder, combinations, objective).items()
+        for others, ratios in _within_budget(folder, combinations, objective, key.benchmark).items()
     ]
     return Certainty(tuple(tables), is_partial, MOST_TRIALS)
 
@@ -144,7 +144,10 @@ def _section(folder: StudyFolder, point: PointRow) -> dict[str, Any] | None:
 
 
 def _within_budget(
-    folder: StudyFolder, combinations: Mapping[str, Mapping[float, PointRow]], objective: Objective
+    folder: StudyFolder,
+    combinations: Mapping[str, Mapping[float, PointRow]],
+    objective: Objective,
+    benchmark: str,
 ) -> dict[str, dict[float, PointRow]]:
     """Those that compare ratios, whose ranks are there: all, or in a large study the best ones."""
     best = {
@@ -162,15 +165,15 @@ def _within_budget(
     return {
         others: with_ranks
         for others, ratios in combinations.items()
-        if others in kept and len(with_ranks := _with_ranks(folder, ratios)) > 1
+        if others in kept and len(with_ranks := _with_ranks(folder, ratios, benchmark)) > 1
     }
 
 
-def _with_ranks(folder: StudyFolder, ratios: Mapping[float, PointRow]) -> dict[float, PointRow]:
+def _with_ranks(folder: StudyFolder, ratios: Mapping[float, PointRow], benchmark: str) -> dict[float, PointRow]:
     return {
         ratio: point
         for ratio, point in ratios.items()
-        if all(folder.trial(record.key).ranks.exists() for record in point.records)
+        if all(folder.trial(record.key).ranks_of(benchmark).exists() for record in point.records)
     }
 
 
@@ -184,8 +187,8 @@ def _table(
     half: Half | None,
 ) -> RatioTable:
     metric = str(key)
-    systems = {ratio: _system(folder, ratio, ratios[ratio], half) for ratio in sorted(ratios)}
-    baselines = _baselines(folder, metric, half)
+    systems = {ratio: _system(folder, ratio, ratios[ratio], key.benchmark, half) for ratio in sorted(ratios)}
+    baselines = _baselines(folder, key, half)
     rival = next((name for name in RIVALS if name in baselines), None)
     references = [systems[ratio] for ratio in REFERENCES if ratio in systems]
     others = [baselines[rival]] if rival is not None else []
@@ -205,14 +208,16 @@ def _table(
     return RatioTable(others_text, rows, best, complete, fitted, margin, figures, rival)
 
 
-def _baselines(folder: StudyFolder, metric: str, half: Half | None) -> dict[str, System]:
+def _baselines(folder: StudyFolder, key: MetricKey, half: Half | None) -> dict[str, System]:
     """What needs no training, as far as its ranks give the metric."""
     systems = {
-        name: load_system(name, [baseline.ranks], half=half, trained=False)
+        name: load_system(name, [file], half=half, trained=False)
         for name, baseline in folder.baselines().items()
-        if baseline.ranks.exists()
+        if (file := baseline.ranks_of(key.benchmark)).exists()
     }
-    return {name: system for name, system in systems.items() if system.has(metric)}
+    return {
+        name: system for name, system in systems.items() if system.benchmark == key.benchmark and system.has(str(key))
+    }
 
 
 def _best_of(
@@ -230,6 +235,6 @@ def _best_of(
     return best, len(complete), objective.sign * cross_fitted(value_rsg)
 
 
-def _system(folder: StudyFolder, ratio: float, point: PointRow, half: Half | None) -> System:
-    files = [folder.trial(record.key).ranks for record in point.records]
+def _system(folder: StudyFolder, ratio: float, point: PointRow, benchmark: str, half: Half | None) -> System:
+    files = [folder.trial(record.key).ranks_of(benchmark) for record in point.records]
     return load_system(value_text(ratio), files, [record.seed for record in point.records], half)

@@ -24,7 +24,8 @@ def print_summary(console: Console, answer: StudyAnswer) -> None:
     if answer.points:
         best = {id(point) for point in best_first(answer.points, answer.objectives[0])[:MOST_POINTS]}
         shown = [point for point in answer.points if id(point) in best]
-        console.print(_results_table(answer, shown, is_narrow=console.width < WIDE))
+        for benchmark in answer.benchmarks:
+            console.print(_results_table(answer, benchmark, shown, is_narrow=console.width < WIDE))
     if len(answer.points) > MOST_POINTS:
         count = f"{len(answer.points):,}"
         console.print(f"The best {MOST_POINTS} of {count} points; trials.csv has all of them.", highlight=False)
@@ -59,13 +60,13 @@ def _best_line(answer: StudyAnswer, best: PointRow) -> str:
     return f"{line}, chosen among {among}" if among > 1 else line
 
 
-def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: bool) -> Table:
-    """What needs no training, and then searched values and figures of some points."""
+def _results_table(answer: StudyAnswer, benchmark: str, points: Sequence[PointRow], is_narrow: bool) -> Table:
+    """What needs no training, and then searched values and figures of some points, on one benchmark."""
     paths = paths_of(points)
     seeds = max(len(point.records) for point in points)
     spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     table = Table(
-        title=f"{answer.benchmark}: {spread}",
+        title=f"{benchmark}: {spread}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0 if is_narrow else 1),
@@ -78,18 +79,18 @@ def _results_table(answer: StudyAnswer, points: Sequence[PointRow], is_narrow: b
     columns = [
         column
         for column in results_for(objectives)
-        if {str(column.key(answer.benchmark))} & {*shown, *objectives}  # no column for what the data cannot tell
+        if {str(column.key(benchmark))} & {*shown, *objectives}  # no column for what the data cannot tell
     ]
     for column in columns:
         table.add_column(column.title, justify="right", overflow="fold", max_width=WIDEST)
     last = answer.baselines[-1] if answer.baselines else None
     for baseline in answer.baselines:
         name = [baseline.name, *["–"] * len(paths)][: len(paths) + 1]
-        figures = _figures(baseline.figures, columns, answer.benchmark, is_narrow)
+        figures = _figures(baseline.figures, columns, benchmark, is_narrow)
         table.add_row(*name, *figures, end_section=baseline is last)
     for point in points:
         seeds_text = f"{len(point.records)} of {len(point.records) + point.lacks}" if point.lacks else None
-        figures = _figures(point.figures, columns, answer.benchmark, is_narrow)
+        figures = _figures(point.figures, columns, benchmark, is_narrow)
         table.add_row(*cells_of(point, paths), seeds_text or str(len(point.records)), *figures)
     return table
 

@@ -7,16 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.data.benchmark import Benchmark
-from sweep.data.holdout import hold_out, validation_key
-from sweep.data.leakage import check_zero_shot
-from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
 from sweep.errors import InputError, SweepError, shortened
-from sweep.evaluation.catalogue import metric_problem
-from sweep.evaluation.halves import half_of
-from sweep.evaluation.language_removal import removal_plan
-from sweep.evaluation.script_groups import SCRIPT_GROUPS
-from sweep.evaluation.tiers import tier_members
 from sweep.launch.capacity import with_workers
 from sweep.launch.devices import visible_devices
 from sweep.launch.driver_lock import only_driver
@@ -30,15 +21,14 @@ from sweep.records.trial_record import TrialRecord, damaged_trials
 from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
+from sweep.run.inputs import checked_inputs
 from sweep.run.models import checked_models, models_of
-from sweep.run.notes import StudyNotes, study_notes
 from sweep.run.supervision import StudyRun
 from sweep.run.sync import sync_command
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
-from sweep.settings.metric_key import MetricKey
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.wanted import planned_trials
 from sweep.study.warm_start import warm_start
@@ -47,7 +37,6 @@ from sweep.tracking.mirror import Mirror
 from sweep.tracking.registry import place_of
 
 MOST_NAMED = 5  # trials in a message
-FEWEST_GROUPS = 2  # of a half: one has no variance
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
 
@@ -81,7 +70,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         raise InputError(problem)
     make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
     checked_models(models_of(settings, composer))
-    notes = _checked_inputs(settings, folder)
+    notes = checked_inputs(settings, folder)
     _refuse_folder(settings, make_folder(folder.path))
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
@@ -167,69 +156,10 @@ def _as_begun(
 
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
-    answer = study_answer(
-        folder, records, settings.evaluation.name, settings.study.objectives, settings.report.margin, settings.study
-    )
+    first, *further = (one.name for one in settings.evaluations)
+    study, margin = settings.study, settings.report.margin
+    answer = study_answer(folder, records, first, study.objectives, margin, study, further)
     print_answer(console, answer)
-
-
-def _checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
-    """Find bad input before any trial starts: objective, data, overlap of training and evaluation. What is no
-    error and should be known all the same is returned."""
-    benchmark, training = load_benchmark(settings), load_training_set(settings)
-    check_zero_shot(training, benchmark)
-    removal_plan(settings.evaluation.debias, settings.evaluation, benchmark.languages, training)
-    trained = training
-    if settings.train.validation.every_steps is not None:
-        trained, validation = hold_out(training, settings.train.validation.groups)
-        _check_validation(settings, validation)
-    tiers = tier_members(benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    search = settings.evaluation.search
-    depth = None if search is None or search.index == "exact" else search.depth
-    known = benchmark.name, benchmark.protocol, benchmark.languages, tiers, depth, benchmark.is_parallel
-    if settings.study.selects_on_half:
-        _check_halves(benchmark)
-    for objective in settings.study.objectives:
-        problem = metric_problem(objective.metric, *known)
-        if problem:
-            raise InputError(f"study.objectives: {problem}")
-    for constraint in settings.study.constraints:
-        problem = metric_problem(constraint.metric, *known)
-        if problem:
-            raise InputError(f"study.constraints: {problem}")
-    return study_notes(settings, folder, training, benchmark, trained)
-
-
-def _check_halves(benchmark: Benchmark) -> None:
-    """Whether both halves of the questions can tell something. Raises InputError."""
-    groups = {question.group for question in benchmark.questions}
-    selecting = sum(half_of(group) == "select" for group in groups)
-    if min(selecting, len(groups) - selecting) < FEWEST_GROUPS:
-        raise InputError(
-            f"study.select_on=half: {benchmark.name} has {len(groups)} questions, {selecting} of them to choose by; "
-            f"each half needs {FEWEST_GROUPS}: set study.select_on=all"
-        )
-
-
-def _check_validation(settings: Settings, held_out: Benchmark) -> None:
-    """Whether early stopping and pruning can find their metrics. Raises InputError."""
-    tiers = tier_members(held_out.languages, benchmark_tiers(settings), settings.languages.train)
-    needed = {}
-    if settings.train.early_stopping.patience is not None:
-        needed["train.early_stopping.metric"] = settings.train.early_stopping.metric
-    if settings.study.pruner.kind != "none":
-        needed["study.pruner judges by the objective's counterpart"] = validation_key(
-            settings.study.objectives[0].metric
-        )
-    for name, metric in needed.items():
-        problem = metric_problem(
-            metric, held_out.name, held_out.protocol, held_out.languages, tiers, is_parallel=held_out.is_parallel
-        )
-        part = MetricKey.parse(metric).part
-        if problem is None and part not in ("", *tiers, *SCRIPT_GROUPS):
-            problem = f"'{metric}': while a training runs there are no figures of single languages or pairs"
-        if problem:
-            raise InputError(f"{name}: {problem}")
 
 
 def _next_commands(

@@ -1,6 +1,7 @@
 """What a reader should know of a study's data, found once and kept in its folder."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -73,16 +74,21 @@ def small_batches(settings: Settings, training: TrainingSet) -> str:
 
 
 def study_notes(
-    settings: Settings, folder: StudyFolder, training: TrainingSet, benchmark: Benchmark, trained: TrainingSet
+    settings: Settings,
+    folder: StudyFolder,
+    training: TrainingSet,
+    benchmarks: Sequence[Benchmark],
+    trained: TrainingSet,
 ) -> StudyNotes:
     """What the readers of the data remarked, which languages of what is `trained` on cannot fill a batch, and how
-    much of the benchmark is nearly in the training data: a line each for questions and passages, if any is.
+    much of each benchmark is nearly in the training data: a line each for questions and passages, if any is.
 
     Near copies are counted anew only if the folder has no count for these settings: it takes seconds.
     """
-    remarks = (*training.notes, *benchmark.notes, *filter(None, [small_batches(settings, trained)]))
+    of_benchmarks = [note for one in benchmarks for note in one.notes]
+    remarks = (*training.notes, *of_benchmarks, *filter(None, [small_batches(settings, trained)]))
     threshold = settings.study.near_copies
-    parts = [part.fingerprint() for part in (settings.data, settings.evaluation, settings.languages)]
+    parts = [part.fingerprint() for part in (settings.data, *settings.evaluations, settings.languages)]
     fingerprint = sha256(f"{threshold}{''.join(parts)}".encode()).hexdigest()
     if folder.notes.exists():
         with suppress(ValueError, LookupError, TypeError):  # damaged: counted anew
@@ -91,5 +97,7 @@ def study_notes(
                 return StudyNotes(fingerprint, tuple(kept.get("copies", kept["lines"])), remarks)
     if threshold is None:
         return StudyNotes(fingerprint, (), remarks)
-    lines = (copies.sentence(benchmark.name, threshold) for copies in near_copies(training, benchmark, threshold))
+    lines = (
+        copies.sentence(one.name, threshold) for one in benchmarks for copies in near_copies(training, one, threshold)
+    )
     return StudyNotes(fingerprint, tuple(filter(None, lines)), remarks)

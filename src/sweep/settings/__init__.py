@@ -20,6 +20,7 @@ from sweep.settings.base import (
     Tiers,
     flattened,
 )
+from sweep.settings.benchmarks import Benchmarked
 from sweep.settings.bitext import BitextData
 from sweep.settings.cldr import CldrShape
 from sweep.settings.corpus import Corpus, FilesOrigin, HttpFile, HttpOrigin, HubOrigin, HubRepository
@@ -75,6 +76,7 @@ __all__ = [
     "UNTOUCHED",
     "WITHOUT_MODEL",
     "Baseline",
+    "Benchmarked",
     "BitextData",
     "CldrData",
     "CldrEvaluation",
@@ -146,25 +148,21 @@ __all__ = [
 ]
 
 
-class EvaluateSettings(Section):
-    """Settings of `python -m sweep.evaluate`: an encoder and a benchmark, no training."""
+class EvaluateSettings(Benchmarked):
+    """Settings of `python -m sweep.evaluate`: an encoder and its benchmarks, no training."""
 
     paths: PathSettings
-    languages: LanguageSettings
-    evaluation: EvaluationSettings
     model: ModelSettings
     output: str | None
     threads: Positive | None
 
 
-class Settings(Section):
+class Settings(Benchmarked):
     """Settings of one study, or of one point of it."""
 
     seed: Annotated[int, Field(ge=0)]
     paths: PathSettings
-    languages: LanguageSettings
     data: DataSettings
-    evaluation: EvaluationSettings
     model: ModelSettings
     ratio: RatioSettings
     train: TrainSettings

@@ -15,6 +15,7 @@ SINCE: dict[str, Any] = {
     "loss": DEFAULT_LOSS.model_dump(mode="json"),
     "report": DEFAULT_REPORT.model_dump(mode="json"),
     "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
+    "benchmarks": {},
     "ratio": {
         "draw": "independent",
         "language_weights": {},

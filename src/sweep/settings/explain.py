@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sweep.settings import Settings
+from sweep.settings.benchmarks import BENCHMARKS
 from sweep.settings.sections import kinds_with
 from sweep.settings.tree import config_folder
 from sweep.settings.wording import excerpt, listed, nearest
@@ -34,15 +35,14 @@ def explain_override(
 ) -> str | None:
     """What is wrong with one of the overrides, or None if it is another that is wrong."""
     key = override.key_or_group
-    if key in groups and override.is_add():
-        alike = [other for other in among if (other.key_or_group, other.package) == (key, override.package)]
-        if len(alike) > 1:
-            place = f"@{override.package}" if override.package else ""
-            return f"{key}{place} is chosen twice: write one +{key}{place}=NAME"
+    if key in groups and override.is_add() and sum(_choice(other) == _choice(override) for other in among) > 1:
+        return f"{_choice(override)} is chosen twice: write one +{_choice(override)}=NAME"
     if override.is_delete() or override.is_force_add():
         return None
     if key == "experiment" and not override.is_add():
         return f"write +experiment={override.value()} (with a plus sign): an experiment is added to the defaults"
+    if key in groups and override.package and not override.is_add():
+        return f"write +{override.input_line}, with a plus sign: a further benchmark is added to the defaults"
     if key in groups:  # and the choice is one of them, or `check_choices` would have said so
         return None
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -58,6 +58,11 @@ def explain_override(
             or None
         )
     return unknown_key(key, config) or _other_kind(override, config)
+
+
+def _choice(override: Override) -> str:
+    """A group and where its choice goes, such as evaluation@benchmarks.mlqa_r."""
+    return override.key_or_group + (f"@{override.package}" if override.package else "")
 
 
 def _other_kind(override: Override, config: DictConfig) -> str | None:
@@ -84,6 +89,8 @@ def unknown_key(key: str, config: DictConfig) -> str | None:
             return f"unknown key '{excerpt(key)}': '{before}' is a value, not a section"
         allowed = [str(name) for name in node]
         if part not in allowed:
+            if before == BENCHMARKS:
+                return f"there is no benchmark '{part}': add it with +evaluation@{BENCHMARKS}.{part}=NAME"
             meant = _meant(parts, depth, node, config)
             if meant:
                 return f"unknown key '{excerpt(key)}'; did you mean {meant}?"

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.settings.base import Section, flattened
+from sweep.settings.benchmarks import BENCHMARKS
 from sweep.settings.loss import DEFAULT_LOSS
 from sweep.settings.study import StudySettings
 from sweep.settings.wording import written
@@ -28,9 +29,11 @@ RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train",
 
 
 def _sections(settings: "Settings") -> dict[str, Section]:
-    """The sections that results depend on. The default loss is left out: studies were begun without the section."""
+    """The sections that results depend on, those of further benchmarks in the order of their names, which says
+    nothing else. The default loss is left out: studies were begun without the section."""
     sections = {name: getattr(settings, name) for name in RESULT_SECTIONS}
-    return {name: section for name, section in sections.items() if section != DEFAULT_LOSS}
+    further = {f"{BENCHMARKS}.{name}": section for name, section in sorted(settings.benchmarks.items())}
+    return {name: section for name, section in sections.items() if section != DEFAULT_LOSS} | further
 
 
 def _meanings(settings: "Settings", searched: Collection[str] = ()) -> dict[str, str]:
@@ -118,16 +121,27 @@ def _kind(study: StudySettings, path: str) -> Any:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One line for every path whose value is not the same."""
+    """One line for every path whose value is not the same, and for every further benchmark that one of both lacks."""
+    named = [{path.split(".")[1] for path in one if path.startswith(f"{BENCHMARKS}.")} for one in (then, now)]
+    alone = named[0] ^ named[1]
     pairs = {
-        path: tuple(one.get(path, UNNAMED.get(path)) for one in (then, now))
+        path: tuple(one.get(path, _unnamed(path)) for one in (then, now))
         for path in sorted(now.keys() | then.keys())
+        if not (path.startswith(f"{BENCHMARKS}.") and path.split(".")[1] in alone)
     }
-    return [
+    lines = [
         f"  {path}: {written(old)} in the study, {written(new)} now"
         for path, (old, new) in pairs.items()
         if old != new
     ]
+    whole = [f"  {BENCHMARKS}.{name}: {'only' if name in named[0] else 'not'} in the study" for name in sorted(alone)]
+    return [*lines, *whole]
+
+
+def _unnamed(path: str) -> Any:
+    """The value of a path that a study does not name; of a benchmark's it is the same for all of them."""
+    section, _, rest = path.partition(".")
+    return UNNAMED.get(f"evaluation.{rest.partition('.')[2]}" if section == BENCHMARKS else path)
 
 
 def outside(settings: Mapping[str, Any], *searched: set[str]) -> dict[str, Any]:

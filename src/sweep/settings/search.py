@@ -51,8 +51,9 @@ def check_space(composer: Composer, settings: Settings) -> None:
 
 def _changed_measure(settings: Settings, of_point: Settings) -> str | None:
     """What a point would be measured by differently, or None."""
-    if settings.evaluation != of_point.evaluation:
-        return "evaluation"
+    for field in ("evaluation", "benchmarks"):
+        if getattr(settings, field) != getattr(of_point, field):
+            return field
     for field in ("evaluate", "tiers"):
         if getattr(settings.languages, field) != getattr(of_point.languages, field):
             return f"languages.{field}"

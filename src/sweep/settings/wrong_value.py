@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sweep.settings.base import Section
+from sweep.settings.benchmarks import BENCHMARKS
 from sweep.settings.sections import keys_at, kinds_at, length_at, may_be_null
 from sweep.settings.tree import group_options
 from sweep.settings.wording import excerpt, listed, suggestion, written
@@ -166,9 +167,11 @@ def _section(wrong: Wrong) -> str:
 
 def _kind(wrong: Wrong) -> str:
     kinds, value = kinds_at(wrong.into, wrong.path), wrong.value
-    group = wrong.key if wrong.key in group_options() else str(wrong.path[0])
+    is_benchmark = wrong.path[0] == BENCHMARKS
+    group = wrong.key if wrong.key in group_options() else "evaluation" if is_benchmark else str(wrong.path[0])
     package = "" if group == wrong.key else f"@{wrong.key}"
-    whole = f"choose a whole section with {group}{package}=NAME: {listed(group_options().get(group, ['...']))}"
+    choice = f"{'+' if is_benchmark else ''}{group}{package}"
+    whole = f"choose a whole section with {choice}=NAME: {listed(group_options().get(group, ['...']))}"
     if isinstance(value, Mapping) and "kind" in value:
         return f"{wrong.key}.kind={written(value['kind'])}: must be one of: {listed(kinds)}; {whole}"
     return f"{wrong.key}={written(value)}: must be a section with a kind; {whole}"

@@ -11,7 +11,8 @@ from sweep.settings.wording import written
 def zero_shot_problem(settings: Settings) -> str | None:
     """What is wrong if a source of the training data has to do with a benchmark in a way that is not allowed."""
     sources = {"data": settings.data} if settings.data.kind != "mix" else settings.data.sections
-    evaluations = {"evaluation": settings.evaluation}
+    keys = ["evaluation", *(f"benchmarks.{name}" for name in settings.benchmarks)]
+    evaluations = dict(zip(keys, settings.evaluations, strict=True))
     problems = (
         check(key, source, other_key, evaluation)
         for check in CHECKS

@@ -92,12 +92,18 @@ def with_halves(result: TrialResult, folder: TrialFolder, settings: StudySetting
     has no use for them, if it has them, or if there is no such file."""
     if not settings.selects_on_half:
         return result
-    benchmark = MetricKey.parse(settings.objectives[0].metric).benchmark
-    if all(settings.selected(metric) in result.metrics for metric in settings.goals) or not folder.ranks.exists():
+    lacking = [metric for metric in settings.goals if settings.selected(metric) not in result.metrics]
+    benchmarks = dict.fromkeys(MetricKey.parse(metric).benchmark for metric in lacking)
+    files = {benchmark: folder.ranks_of(benchmark) for benchmark in benchmarks}
+    if not any(file.exists() for file in files.values()):
         return result
     from sweep.evaluation.halves import figures_from_ranks, wanted_of  # imports the evaluation: seconds
 
-    return replace(result, metrics=result.metrics | figures_from_ranks(folder.ranks, wanted_of(settings, benchmark)))
+    metrics = dict(result.metrics)
+    for benchmark, file in files.items():
+        if file.exists():
+            metrics |= figures_from_ranks(file, wanted_of(settings, benchmark))
+    return replace(result, metrics=metrics)
 
 
 def objective_value(result: TrialResult, metric: str) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
-from sweep.settings.metric_key import Half
+from sweep.settings.metric_key import Half, MetricKey
 from sweep.study.point import Point
 from sweep.study.trials import StoredTrial
 
@@ -86,12 +86,13 @@ def _clearly_worse(
     if not rivals or _mean(settings, own) >= _mean(settings, rivals[0]):
         return None
     points = [own, *rivals[:MOST_PEERS]]
-    files = [[folder.trial(trial.key).ranks for trial in trials] for trials in points]
+    objective = settings.objectives[0]
+    benchmark = MetricKey.parse(objective.metric).benchmark
+    files = [[folder.trial(trial.key).ranks_of(benchmark) for trial in trials] for trials in points]
     if not all(file.exists() for listed in files for file in listed):
         return None  # a trial without ranks (an earlier version's, say) proves nothing
     from sweep.statistics.looks import p_worse
 
-    objective = settings.objectives[0]
     half: Half | None = "select" if settings.selects_on_half else None
     own_sg, *rival_sg = (objective.sign * _values(objective.metric, half, *map(_stamped, listed)) for listed in files)
     p = p_worse(own_sg, rival_sg, len(rivals), len(settings.seeds))

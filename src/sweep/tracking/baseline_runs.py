@@ -26,6 +26,6 @@ class BaselineRuns:
             run = tracker.run(key, written_ms)
             metrics = json.loads(folder.metrics.read_text())
             tracker.log(run.id, [Row(metric, value, written_ms, 0) for metric, value in metrics.items()])
-            tracker.attach(run.id, [file for file in (folder.metrics, folder.details, folder.ranks) if file.exists()])
+            tracker.attach(run.id, folder.measured)
             tracker.end(run.id, "FINISHED", written_ms)
             self._cursor.put(key, Sent(run.id, "FINISHED", ended="baseline"))

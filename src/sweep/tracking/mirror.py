@@ -181,8 +181,7 @@ class Mirror:
     def _end(self, tracker: Tracker, record: TrialRecord, sent: Sent, result: TrialResult | None) -> None:
         folder = _folder(record)
         if record.state == "COMPLETE":
-            measured = (folder.metrics, folder.details, folder.ranks)
-            files = (folder.config, *measured, folder.losses, folder.validations, folder.exposure, folder.log)
+            files = (folder.config, *folder.measured, folder.losses, folder.validations, folder.exposure, folder.log)
             tracker.attach(sent.run, [file for file in files if file.exists()])
         tracker.end(sent.run, ENDED[record.state], _ended_ms(folder, result), record.reason)
         self._cursor.put(record.key, replace(sent, status=ENDED[record.state], ended=_identity(record)))

@@ -126,9 +126,9 @@ class TrialRun:
             outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
             assert outcome is not None  # on rank 0
             result = outcome.result
-            outcome.evaluation.write(self.folder.metrics, self.folder.details, self.folder.ranks)
+            outcome.measured.write(self.folder.metrics, self.folder.details, self.folder.ranks)
             write_atomically(self.folder.exposure, exposure_table(outcome.trained.exposure, outcome.trained.left_out))
-            for remark in outcome.evaluation.notes():
+            for remark in outcome.measured.notes():
                 log.info("%s", remark)
             self.store.view.goals.objectives(result)  # raise if one is missing, before the result is committed
             self.store.view.goals.bounded(result)
@@ -153,12 +153,14 @@ class TrialRun:
 
     def _export(self, outcome: TrialOutcome) -> None:
         """Keep the model, with what removes the language from its embeddings if that is asked for."""
-        evaluation, method = outcome.evaluation, self.settings.study.export_debias
-        maps = {}
-        if method is not None:
+        evaluated, maps = outcome.measured.evaluated, {}
+        if (method := self.settings.study.export_debias) is not None:
+            evaluation = outcome.measured.evaluations[self.settings.evaluation.name]
             debiased = evaluation.debiased[method]
-            evaluation, maps = debiased.evaluation, debiased.removal.maps(evaluation.ranking.languages)
-        card = model_card(self.settings, self.key, evaluation.evaluated, git_commit(), tuple(maps))
+            # Further benchmarks were evaluated with removals of their own, which are not those that are exported.
+            evaluated = debiased.evaluation.evaluated
+            maps = debiased.removal.maps(evaluation.ranking.languages)
+        card = model_card(self.settings, self.key, evaluated, git_commit(), tuple(maps))
         export(outcome.retriever, self.folder.model, card, maps)
 
     def _watch(self, curves: Curves) -> Watch:

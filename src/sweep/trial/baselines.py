@@ -1,7 +1,7 @@
 """What a study compares its trained points with, though it needs no training."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +9,13 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 
-from sweep.data.benchmark import Benchmark
 from sweep.data.training_set import TrainingSet
 from sweep.evaluation.chance import expected_by_chance
 from sweep.evaluation.language_removal import removal_plan
+from sweep.evaluation.measures import Measure, Measures
 from sweep.evaluation.ngrams import MOST_PASSAGES, match_ngrams
-from sweep.evaluation.outcome import Evaluation
+from sweep.evaluation.outcome import Evaluation, Outcome
 from sweep.evaluation.scoring import evaluate
-from sweep.evaluation.summarise import Members
 from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.records.files import write_atomically
@@ -27,13 +26,12 @@ from sweep.settings.cache import cache_folder
 
 @dataclass(frozen=True, eq=False)
 class Baselines:
-    """Those of a study, as far as its model and its benchmark have them. What the study has already is left alone,
-    and one worker computes what it lacks for all others."""
+    """Those of a study, as far as its model and one of its benchmarks have them. What the study has already is left
+    alone, and one worker computes what it lacks for all others."""
 
     settings: Settings
     study: StudyFolder
-    benchmark: Benchmark
-    tiers: Members
+    measures: Measures
 
     def of_model(
         self, retriever: Retriever, training: TrainingSet, accelerator: Accelerator, tokens: TokenCache
@@ -60,13 +58,24 @@ class Baselines:
             wanted = self._wanted(WITHOUT_MODEL, lock)
             if "chance" in wanted:
                 folder = self._folder("chance")
-                write_atomically(folder.metrics, json.dumps(expected_by_chance(self.benchmark, self.tiers), indent=1))
-            if "n-grams" in wanted and len(self.benchmark.passages) > MOST_PASSAGES:
-                on_note(f"baseline n-grams left out: more than {MOST_PASSAGES:,} passages")
-            elif "n-grams" in wanted:
-                self._write("n-grams", match_ngrams(self.benchmark, self.tiers))
+                expected = [expected_by_chance(one.benchmark, one.tiers) for one in self.measures]
+                metrics = {key: value for figures in expected for key, value in figures.items()}
+                write_atomically(folder.metrics, json.dumps(metrics, indent=1))
+            if "n-grams" in wanted:
+                self._match_ngrams(on_note)
         finally:
             lock.release()
+
+    def _match_ngrams(self, on_note: Callable[[str], None]) -> None:
+        matched = {}
+        for one in self.measures:
+            if not _has(one, "n-grams"):
+                continue
+            if len(one.benchmark.passages) > MOST_PASSAGES:
+                on_note(f"baseline n-grams left out on {one.name}: more than {MOST_PASSAGES:,} passages")
+            else:
+                matched[one.name] = match_ngrams(one.benchmark, one.tiers)
+        self._write("n-grams", matched)
 
     def _evaluate(
         self,
@@ -76,26 +85,31 @@ class Baselines:
         accelerator: Accelerator,
         tokens: TokenCache,
     ) -> None:
-        settings, benchmark = self.settings, self.benchmark
-        methods = [method for method in REMOVALS if method in wanted]
-        removals = removal_plan(methods, settings.evaluation, benchmark.languages, training)
-        cache = cache_folder(settings.paths) / "embeddings"
-        evaluation = evaluate(
-            retriever,
-            benchmark,
-            settings.evaluation,
-            self.tiers,
-            accelerator,
-            cache,
-            tokens=tokens,
-            removals=removals,
-        )
-        if evaluation is None:
-            return
-        for method, other in evaluation.debiased.items():
-            self._write(method, other.evaluation)
-        if UNTOUCHED in wanted:
-            self._write(UNTOUCHED, evaluation.plain)
+        cache = cache_folder(self.settings.paths) / "embeddings"
+        evaluated: dict[Baseline, dict[str, Evaluation]] = {name: {} for name in wanted}
+        for one in self.measures:
+            methods = [method for method in REMOVALS if method in wanted and _has(one, method)]
+            if not methods and UNTOUCHED not in wanted:
+                continue
+            removals = removal_plan(methods, one.settings, one.benchmark.languages, training)
+            evaluation = evaluate(
+                retriever,
+                one.benchmark,
+                one.settings,
+                one.tiers,
+                accelerator,
+                cache,
+                tokens=tokens,
+                removals=removals,
+            )
+            if evaluation is None:
+                continue
+            for method, other in evaluation.debiased.items():
+                evaluated[method][one.name] = other.evaluation
+            if UNTOUCHED in wanted:
+                evaluated[UNTOUCHED][one.name] = evaluation.plain
+        for name, evaluations in evaluated.items():
+            self._write(name, evaluations)
 
     def _lock(self, name: str) -> FileLock:
         return FileLock(self.study.path / "baselines" / f"{name}.lock")
@@ -116,16 +130,23 @@ class Baselines:
         return tuple(name for name in asked if not self.study.baseline(name, self.settings).metrics.exists())
 
     def _exists(self, name: Baseline) -> bool:
-        """Whether the model and the benchmark have it."""
+        """Whether the model and a benchmark have it."""
         if name in OF_A_MODEL and not self.settings.model.pretrained:
             return False
-        return self.benchmark.protocol == "parallel" or name in ("chance", UNTOUCHED)
+        return any(_has(one, name) for one in self.measures)
 
     def _folder(self, name: Baseline) -> ResultFolder:
         folder = self.study.baseline(name, self.settings)
         folder.path.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _write(self, name: Baseline, evaluation: Evaluation) -> None:
-        folder = self._folder(name)
-        evaluation.write(folder.metrics, folder.details, folder.ranks)
+    def _write(self, name: Baseline, evaluations: Mapping[str, Evaluation]) -> None:
+        """Keep the evaluations by the names of their benchmarks, if there are any."""
+        if evaluations:
+            folder = self._folder(name)
+            Outcome(self.measures[0].name, evaluations).write(folder.metrics, folder.details, folder.ranks)
+
+
+def _has(measure: Measure, name: Baseline) -> bool:
+    """Whether a benchmark has a baseline: what compares languages needs passages that are ranked together."""
+    return measure.benchmark.protocol == "parallel" or name in ("chance", UNTOUCHED)

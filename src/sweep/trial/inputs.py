@@ -5,16 +5,17 @@ from typing import NamedTuple
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out
 from sweep.data.leakage import check_zero_shot
-from sweep.data.load import load_benchmark, load_training_set
+from sweep.data.load import load_benchmarks, load_training_set
 from sweep.data.training_set import TrainingSet
 from sweep.settings import Settings
 
 
 class TrialTexts(NamedTuple):
-    """What a trial trains on, what it is evaluated on, and what it is evaluated on while it trains, if it is."""
+    """What a trial trains on, what it is evaluated on (in the order of `settings.evaluations`), and what it is
+    evaluated on while it trains, if it is."""
 
     training: TrainingSet
-    benchmark: Benchmark
+    benchmarks: tuple[Benchmark, ...]
     validation: Benchmark | None
 
 
@@ -26,13 +27,14 @@ class TrialData:
 
     def of(self, settings: Settings) -> TrialTexts:
         """The training set and the benchmarks of one point. Raises InputError."""
-        parts = (settings.data, settings.evaluation, settings.languages, settings.train.validation)
+        parts = (settings.data, *settings.evaluations, settings.languages, settings.train.validation)
         fingerprint = "".join(part.fingerprint() for part in parts)
         if self._kept is None or self._kept[0] != fingerprint:
-            training, benchmark = load_training_set(settings), load_benchmark(settings)
-            check_zero_shot(training, benchmark)
+            training, benchmarks = load_training_set(settings), load_benchmarks(settings)
+            for benchmark in benchmarks:
+                check_zero_shot(training, benchmark)
             validation = None
             if settings.train.validation.every_steps is not None:
                 training, validation = hold_out(training, settings.train.validation.groups)
-            self._kept = fingerprint, TrialTexts(training, benchmark, validation)
+            self._kept = fingerprint, TrialTexts(training, benchmarks, validation)
         return self._kept[1]

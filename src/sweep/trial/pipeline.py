@@ -13,7 +13,8 @@ from accelerate import Accelerator
 from sweep import __version__
 from sweep.evaluation.halves import wanted_of
 from sweep.evaluation.language_removal import removal_plan
-from sweep.evaluation.outcome import Evaluation
+from sweep.evaluation.measures import Measure
+from sweep.evaluation.outcome import Evaluation, Outcome
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
 from sweep.model.encoder import Retriever
 from sweep.model.registry import untrained_word_embeddings
@@ -39,11 +40,11 @@ def make_accelerator() -> Accelerator:
 
 @dataclass(frozen=True, eq=False)
 class TrialOutcome:
-    """The result of a trial, its evaluation, and its training."""
+    """The result of a trial, its evaluations, and its training."""
 
     result: TrialResult
     retriever: Retriever
-    evaluation: Evaluation
+    measured: Outcome
     trained: Trained
 
 
@@ -58,32 +59,33 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     times.append(time.perf_counter())
     trained = train(trial, prepared, accelerator, watch)
     times.append(time.perf_counter())
-    evaluation = _evaluate(trial, prepared, accelerator)
+    evaluated = {one.name: _evaluate(trial, prepared, one, accelerator) for one in prepared.measures}
     times.append(time.perf_counter())
-    if evaluation is None:
+    evaluations = {name: one for name, one in evaluated.items() if one is not None}
+    if not evaluations:
         return None
     prepared.baselines.without_model(watch.on_note)
-    result = _result(trial, trained, evaluation, times)
+    measured = Outcome(prepared.measures[0].name, evaluations)
+    result = _result(trial, trained, measured, times)
     retriever = _whole(prepared.retriever, trial)
-    return TrialOutcome(result, retriever, evaluation, trained)
+    return TrialOutcome(result, retriever, measured, trained)
 
 
-def _evaluate(trial: Trial, prepared: Prepared, accelerator: Accelerator) -> Evaluation | None:
-    """The trained retriever on the benchmark; rank 0's."""
-    benchmark = prepared.texts.benchmark
+def _evaluate(trial: Trial, prepared: Prepared, measure: Measure, accelerator: Accelerator) -> Evaluation | None:
+    """The trained retriever on a benchmark; rank 0's."""
+    benchmark, asked = measure.benchmark, measure.settings
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
-    asked = trial.settings.evaluation
     removals = removal_plan(asked.debias, asked, benchmark.languages, prepared.texts.training)
     return evaluate(
         prepared.retriever,
         benchmark,
-        trial.settings.evaluation,
-        prepared.tiers,
+        asked,
+        measure.tiers,
         accelerator,
         kept,
         tokens=prepared.tokens,
         removals=removals,
-        halves=wanted_of(trial.settings.study, benchmark.name),
+        halves=wanted_of(trial.settings.study, measure.name),
     )
 
 
@@ -94,13 +96,13 @@ def _whole(retriever: Retriever, trial: Trial) -> Retriever:
     return with_full_vocabulary(retriever, untrained_word_embeddings(trial.settings.model))
 
 
-def _result(trial: Trial, trained: Trained, evaluation: Evaluation, times: list[float]) -> TrialResult:
+def _result(trial: Trial, trained: Trained, measured: Outcome, times: list[float]) -> TrialResult:
     """`times` are the seconds at which the trial began and each of its three parts ended."""
     parts = zip(("prepare", "train", "evaluate"), times, times[1:], strict=False)
     return TrialResult(
         key=trial.key,
         fingerprint=trial.settings.trial_fingerprint(),
-        metrics=evaluation.metrics,
+        metrics=measured.metrics,
         final_loss=trained.loss,
         duration_s=times[-1] - times[0],
         finished_ms=int(time.time() * 1000),

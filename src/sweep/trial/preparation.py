@@ -6,10 +6,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from sweep.data.load import benchmark_tiers
+from sweep.evaluation.measures import Measures, measures_of
 from sweep.evaluation.scoring import passage_texts, question_texts
-from sweep.evaluation.summarise import Members
-from sweep.evaluation.tiers import tier_members
 from sweep.model.encoder import ROLES, Retriever
 from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
@@ -42,7 +40,7 @@ class Prepared:
     texts: TrialTexts
     retriever: Retriever
     tokens: TokenCache
-    tiers: Members
+    measures: Measures
     baselines: Baselines
 
 
@@ -53,10 +51,10 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     cache = cache_folder(settings.paths)
     retriever = build_retriever(settings.model, texts.training.texts, cache, settings.seed)
     tokens = TokenCache(retriever, cache / "tokens", on_note)
-    tiers = tier_members(texts.benchmark.languages, benchmark_tiers(settings), settings.languages.train)
-    baselines = Baselines(settings, trial.study, texts.benchmark, tiers)
+    measures = measures_of(settings, texts.benchmarks, settings.languages.train)
+    baselines = Baselines(settings, trial.study, measures)
     baselines.of_model(retriever, texts.training, accelerator, tokens)
-    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, tiers, baselines)
+    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, measures, baselines)
 
 
 def _restrict(
@@ -70,7 +68,7 @@ def _restrict(
     if not settings.model.restrict_vocabulary:
         return retriever
     token_ids = [training_tokens(texts.training, role, tokens) for role in ROLES]
-    for benchmark in (texts.benchmark, texts.validation):
+    for benchmark in (*texts.benchmarks, texts.validation):
         if benchmark is not None:
             token_ids.append(tokens.of(question_texts(benchmark)[0], "query"))
             token_ids.append(tokens.of(passage_texts(benchmark)[0], "passage"))

@@ -1,0 +1,96 @@
+"""The inputs of a study, checked before any trial starts: its data, its benchmarks, and what it is to find."""
+
+from collections.abc import Iterator
+
+from sweep.data.benchmark import Benchmark
+from sweep.data.holdout import hold_out, validation_key
+from sweep.data.leakage import check_zero_shot
+from sweep.data.load import benchmark_tiers, load_benchmarks, load_training_set
+from sweep.errors import InputError, shortened
+from sweep.evaluation.catalogue import metric_problem
+from sweep.evaluation.halves import half_of
+from sweep.evaluation.language_removal import removal_plan
+from sweep.evaluation.measures import Measure, Measures, measures_of
+from sweep.evaluation.script_groups import SCRIPT_GROUPS
+from sweep.evaluation.tiers import tier_members
+from sweep.records.folder import StudyFolder
+from sweep.run.notes import StudyNotes, study_notes
+from sweep.settings import Settings, StudySettings
+from sweep.settings.metric_key import MetricKey
+
+FEWEST_GROUPS = 2  # of a half: one has no variance
+
+
+def checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
+    """Find bad input before any trial starts: objective, data, overlap of training and evaluation. What is no
+    error and should be known all the same is returned. Raises InputError."""
+    benchmarks, training = load_benchmarks(settings), load_training_set(settings)
+    measures = measures_of(settings, benchmarks, settings.languages.train)
+    for one in measures:
+        check_zero_shot(training, one.benchmark)
+        removal_plan(one.settings.debias, one.settings, one.benchmark.languages, training)
+        if settings.study.selects_on_half:
+            _check_halves(one.benchmark)
+    trained = training
+    if settings.train.validation.every_steps is not None:
+        trained, validation = hold_out(training, settings.train.validation.groups)
+        _check_validation(settings, validation)
+    for place, metric in _goals(settings.study):
+        if problem := _goal_problem(metric, measures):
+            raise InputError(f"{place}: {problem}")
+    return study_notes(settings, folder, training, benchmarks, trained)
+
+
+def _goals(study: StudySettings) -> Iterator[tuple[str, str]]:
+    """The metrics that are asked for, with what asks."""
+    yield from (("study.objectives", objective.metric) for objective in study.objectives)
+    yield from (("study.constraints", constraint.metric) for constraint in study.constraints)
+
+
+def _goal_problem(metric: str, measures: Measures) -> str | None:
+    """What is wrong with a metric's key, or None."""
+    named = MetricKey.parse(metric).benchmark
+    measure = next((one for one in measures if one.name == named), None)
+    if measure is None and len(measures) > 1:
+        names = ", ".join(f"'{one.name}/'" for one in measures)
+        return f"'{shortened(metric)}' is not a metric of this study's benchmarks; it must start with one of {names}"
+    return _metric_problem(metric, measure or measures[0])
+
+
+def _metric_problem(metric: str, measure: Measure) -> str | None:
+    benchmark, search = measure.benchmark, measure.settings.search
+    depth = None if search is None or search.index == "exact" else search.depth
+    known = benchmark.name, benchmark.protocol, benchmark.languages, measure.tiers, depth, benchmark.is_parallel
+    return metric_problem(metric, *known)
+
+
+def _check_halves(benchmark: Benchmark) -> None:
+    """Whether both halves of the questions can tell something. Raises InputError."""
+    groups = {question.group for question in benchmark.questions}
+    selecting = sum(half_of(group) == "select" for group in groups)
+    if min(selecting, len(groups) - selecting) < FEWEST_GROUPS:
+        raise InputError(
+            f"study.select_on=half: {benchmark.name} has {len(groups)} questions, {selecting} of them to choose by; "
+            f"each half needs {FEWEST_GROUPS}: set study.select_on=all"
+        )
+
+
+def _check_validation(settings: Settings, held_out: Benchmark) -> None:
+    """Whether early stopping and pruning can find their metrics. Raises InputError."""
+    tiers = tier_members(held_out.languages, benchmark_tiers(settings), settings.languages.train)
+    needed = {}
+    if settings.train.early_stopping.patience is not None:
+        needed["train.early_stopping.metric"] = settings.train.early_stopping.metric
+    if settings.study.pruner.kind != "none":
+        needed["study.pruner judges by the objective's counterpart"] = validation_key(
+            settings.study.objectives[0].metric
+        )
+    for name, metric in needed.items():
+        problem = metric_problem(
+            metric, held_out.name, held_out.protocol, held_out.languages, tiers, is_parallel=held_out.is_parallel
+        )
+        part = MetricKey.parse(metric).part
+        if problem is None and part not in ("", *tiers, *SCRIPT_GROUPS):
+            problem = f"'{metric}': while a training runs there are no figures of single languages or pairs"
+        if problem:
+            raise InputError(f"{name}: {problem}")
