@@ -100,8 +100,8 @@ def _wanted(metrics: Sequence[str] | None, benchmarks: Sequence[str]) -> dict[st
     None for the usual ones, on all of them."""
     if metrics is None:
         return dict.fromkeys(benchmarks)
-    named = [MetricKey.parse(metric).benchmark for metric in metrics]
-    of_metric = [name if name in benchmarks else benchmarks[0] for name in named]
+    asked = [MetricKey.parse(metric).benchmark for metric in metrics]
+    of_metric = [name if name in benchmarks else benchmarks[0] for name in asked]
     pairs = list(zip(metrics, of_metric, strict=True))
     return {name: [metric for metric, on in pairs if on == name] for name in benchmarks if name in of_metric}
 

@@ -101,7 +101,6 @@ def _evaluate(settings: EvaluateSettings) -> int:
     import torch  # after the settings are known to be right, and after the number of threads is set
 
     from sweep.data.load import load_benchmarks
-    from sweep.evaluation.language_removal import removal_plan
     from sweep.evaluation.measures import measures_of
     from sweep.evaluation.outcome import Outcome
     from sweep.model.registry import build_retriever
@@ -111,7 +110,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     torch.set_num_threads(threads)
     asked, settings = settings, resolved(settings)
     measures = measures_of(settings, load_benchmarks(settings), ())
-    plans = [removal_plan(one.settings.debias, one.settings, one.benchmark.languages) for one in measures]
+    plans = [one.removals(one.settings.debias) for one in measures]
     accelerator = make_accelerator()
     retriever = build_retriever(settings.model, (), cache, seed=0)
     for line in model_lines(asked.model):

@@ -71,7 +71,7 @@ def removal_plan(
     pivot = settings.debias_pivot or ("en" if "en" in languages else languages[0])
     if pivot not in languages:
         known = " ".join(languages)
-        raise InputError(f"evaluation.debias_pivot={pivot} is no language of the benchmark, which has {known}")
+        raise InputError(f"debias_pivot={pivot} is no language of the benchmark, which has {known}")
     if settings.debias_on == "pool":
         return RemovalPlan(tuple(methods), pivot)
     if training is None:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import benchmark_tiers
+from sweep.data.training_set import TrainingSet
+from sweep.errors import InputError
+from sweep.evaluation.language_removal import RemovalPlan, removal_plan
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
-from sweep.settings import Benchmarked, EvaluationSettings
+from sweep.settings import Benchmarked, Debias, EvaluationSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,13 @@ class Measure:
     def name(self) -> str:
         """What its metric keys begin with."""
         return self.benchmark.name
+
+    def removals(self, methods: Sequence[Debias], training: TrainingSet | None = None) -> RemovalPlan | None:
+        """How some methods remove the language here; None without any. Raises InputError as `removal_plan` does."""
+        try:
+            return removal_plan(methods, self.settings, self.benchmark.languages, training)
+        except InputError as error:
+            raise InputError(f"{self.name}: {error}") from error
 
 
 Measures = tuple[Measure, ...]  # the first one is `evaluation`

@@ -9,7 +9,6 @@ from sweep.data.load import benchmark_tiers, load_benchmarks, load_training_set
 from sweep.errors import InputError, shortened
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.halves import half_of
-from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.measures import Measure, Measures, measures_of
 from sweep.evaluation.script_groups import SCRIPT_GROUPS
 from sweep.evaluation.tiers import tier_members
@@ -28,7 +27,7 @@ def checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
     measures = measures_of(settings, benchmarks, settings.languages.train)
     for one in measures:
         check_zero_shot(training, one.benchmark)
-        removal_plan(one.settings.debias, one.settings, one.benchmark.languages, training)
+        one.removals(one.settings.debias, training)
         if settings.study.selects_on_half:
             _check_halves(one.benchmark)
     trained = training

@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 
 from sweep.data.training_set import TrainingSet
 from sweep.evaluation.chance import expected_by_chance
-from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.measures import Measure, Measures
 from sweep.evaluation.ngrams import MOST_PASSAGES, match_ngrams
 from sweep.evaluation.outcome import Evaluation, Outcome
@@ -91,7 +90,7 @@ class Baselines:
             methods = [method for method in REMOVALS if method in wanted and _has(one, method)]
             if not methods and UNTOUCHED not in wanted:
                 continue
-            removals = removal_plan(methods, one.settings, one.benchmark.languages, training)
+            removals = one.removals(methods, training)
             evaluation = evaluate(
                 retriever,
                 one.benchmark,

@@ -12,7 +12,6 @@ from accelerate import Accelerator
 
 from sweep import __version__
 from sweep.evaluation.halves import wanted_of
-from sweep.evaluation.language_removal import removal_plan
 from sweep.evaluation.measures import Measure
 from sweep.evaluation.outcome import Evaluation, Outcome
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
@@ -75,7 +74,7 @@ def _evaluate(trial: Trial, prepared: Prepared, measure: Measure, accelerator: A
     """The trained retriever on a benchmark; rank 0's."""
     benchmark, asked = measure.benchmark, measure.settings
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
-    removals = removal_plan(asked.debias, asked, benchmark.languages, prepared.texts.training)
+    removals = measure.removals(asked.debias, prepared.texts.training)
     return evaluate(
         prepared.retriever,
         benchmark,
