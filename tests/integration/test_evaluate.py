@@ -101,6 +101,34 @@ def test_a_collection_is_scored_and_its_ranks_give_the_metrics_again(
     assert {key: list(value) for key, value in again.intervals.items()} == details["intervals"]
 
 
+def test_several_benchmarks_are_scored_at_once_and_compared_each(sweep: Sweep, model: Path, tmp_path: Path) -> None:
+    for name, languages in (("toy", ("sw", "yo")), ("more", ("sw", "ha"))):
+        beir(tmp_path / name, languages, 80)
+    second = (
+        "+evaluation@benchmarks.more=beir", f"benchmarks.more.path={tmp_path / 'more'}", "benchmarks.more.name=more",
+        "languages.evaluate=[yo,sw]",
+    )  # fmt: skip
+    for output in ("one.json", "same.json"):
+        done = sweep(*options(model, tmp_path / "toy", *second, f"output={output}"), module="sweep.evaluate")
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.index("toy: 40 questions, 160 candidates") < done.stdout.index("more: 20 questions, 80 ")
+    assert "ranks: same.ranks.parquet, same.ranks.more.parquet" in done.stdout
+    metrics = json.loads((tmp_path / "one.json").read_text())
+    assert {key.split("/")[0] for key in metrics} == {"toy", "more"}
+    details = json.loads((tmp_path / "one.evaluation.json").read_text())
+    assert details["benchmarks"]["more"]["search"] == details["search"] == {"index": "exact", "depth": None}
+    ranking, tiers = read_ranking(tmp_path / "one.ranks.more.parquet")
+    again = summarise("more", *rank_cells(ranking), {}, tiers).metrics
+    assert again == {key: value for key, value in metrics.items() if key.startswith("more/")}
+    both = sweep("one.json", "same.json", module="sweep.compare")
+    assert both.returncode == 0, both.stderr
+    assert both.stdout.index("toy: 40 translation groups") < both.stdout.index("more: 20 translation groups")
+    # Scored anew without the second benchmark, whose ranks still lie there.
+    assert sweep(*options(model, tmp_path / "toy", "output=same.json"), module="sweep.evaluate").returncode == 0
+    only = sweep("one.json", "same.json", module="sweep.compare")
+    assert "more: " not in only.stdout
+
+
 def test_a_search_with_a_depth_leaves_out_what_needs_more(sweep: Sweep, model: Path, tmp_path: Path) -> None:
     collection = beir(tmp_path / "toy", ("sw",))
     results = {}

@@ -8,6 +8,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, of_trials, rows
+from tests.integration.test_evaluate import beir
+from tests.integration.test_training_options import corpus
+from tests.unit.test_model import of_family
 
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
@@ -176,3 +179,43 @@ def test_bad_input_of_a_further_benchmark_is_refused_before_anything_runs(
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "sweeps").exists()
+
+
+def test_a_pretrained_model_on_benchmarks_of_two_protocols(
+    sweep: Sweep, tmp_path: Path, cache: Path, shared_mlflow: str
+) -> None:
+    """Two processes; the second benchmark has one of the study's languages, and languages that are not ranked
+    together, so that nothing with the language removed is evaluated there."""
+    of_family("xlmr", tmp_path / "model", cache)
+    corpus(tmp_path / "data")
+    beir(tmp_path / "judged", ("en", "yo"), 80)
+    done = sweep(
+        "study.name=both", "train=finetune", "train.steps=2", "train.warmup_steps=0", "train.batch_size=6",
+        "data=mlqa_r", "data.path=data", "languages=cldr_6", "languages.train=[en,de]",
+        "languages.evaluate=[en,de,sw]", "evaluation.records=12", "+evaluation@benchmarks.judged=beir",
+        "benchmarks.judged.path=judged", "benchmarks.judged.name=judged", "benchmarks.judged.split=test",
+        "model=xlmr", "model.path=model", "model.restrict_vocabulary=true", "study.export=all",
+        "launcher.workers=1", "launcher.threads=1", "launcher.processes=2", shared_mlflow,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = StudyFolder(tmp_path / "sweeps/both")
+    assert "word embeddings" in folder.trial("seed=0").log.read_text()
+    ranking, tiers = read_ranking(folder.trial("seed=0").ranks_of("judged"))
+    assert (ranking.benchmark, ranking.languages, len(ranking.groups)) == ("judged", ("en",), 20)
+    assert tiers == {"high": {"en"}, "seen": {"en"}}
+    benchmarks = {
+        name: {key.split("/")[0] for key in json.loads(baseline.metrics.read_text())}
+        for name, baseline in folder.baselines().items()
+    }
+    both, first = {"cldr", "judged"}, {"cldr"}
+    assert benchmarks == {
+        "chance": both, "n-grams": first, "untouched": both, "center": first, "shift": first, "lir": first,
+    }  # fmt: skip
+    card = (folder.trial("seed=0").model / "README.md").read_text()
+    assert card.index("Evaluation on cldr, no part") < card.index("Evaluation on judged, no part")
+    metrics = json.loads(folder.trial("seed=0").metrics.read_text())
+    assert f"| mono nDCG@10 | {metrics['judged/mono/ndcg@10']:.4f} " in card.replace("| nDCG@10", "| mono nDCG@10")
+    compared = sweep(
+        str(folder.baselines()["untouched"].path), str(folder.trial("seed=0").path), module="sweep.compare"
+    )
+    assert "judged: 20 translation groups" in compared.stdout
