@@ -202,7 +202,7 @@ def test_a_folder_of_the_users_own_adds_choices(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstudy:\n  name: mine\n")
     assert load_settings(Composer("sweep", ["+experiment=mine"], str(tmp_path))).study.name == "mine"
-    with pytest.raises(InputError, match="experiment is one of: mine, pareto, ratio_grid"):
+    with pytest.raises(InputError, match="experiment is one of: mine, paper, pareto, ratio_grid"):
         load_settings(Composer("sweep", ["+experiment=other"], str(tmp_path)))
 
 

@@ -441,6 +441,6 @@ def test_an_objective_that_needs_more_depth_than_is_searched_is_refused() -> Non
     ):
         problem = metric_problem(key, *known, depth=50)
         assert (problem is None) == fits
-        assert fits or "needs more depth than evaluation.search.depth=50" in str(problem)
+        assert fits or "needs more depth than search.depth=50" in str(problem)
         assert metric_problem(key, *known) is None
         assert metric_problem(key, "miracl", "parallel", *known[2:], depth=50) is None  # always ranked exactly

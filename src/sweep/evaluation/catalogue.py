@@ -98,9 +98,7 @@ def metric_problem(
         hint = suggestion(parsed.metric, [*known, *counts])
         return f"'{excerpt(key)}': metrics of {parsed.family} are {', '.join([*known, *counts])}{hint}"
     if protocol == "monolingual" and parsed.metric in known and not metric_of(parsed).known_at(depth):
-        return (
-            f"'{key}' needs more depth than evaluation.search.depth={depth}; evaluation.search.index=exact has it all"
-        )
+        return f"'{key}' needs more depth than search.depth={depth} of '{benchmark}'; search.index=exact has it all"
     needs = metric_of(parsed).needs if parsed.metric in known else None
     if needs is not None and (len(languages) < 2 or (needs == "translations" and not is_parallel)):
         return f"'{key}': no question has relevant passages in two languages; {benchmark}/mono/map needs none"
