@@ -59,6 +59,12 @@ class Benchmark:
         return any(len(np.unique(self.passages.language_d[rows])) > 1 for rows in self.relevant_q)
 
     @property
+    def passage_languages(self) -> tuple[str, ...]:
+        """The languages that have passages; questions may be in others, too."""
+        present = {self.languages[place] for place in np.unique(self.passages.language_d)}
+        return tuple(code for code in self.languages if code in present)
+
+    @property
     def candidate_d(self) -> NDArray[np.bool_]:
         """Whether a passage is a candidate, of some question at least."""
         candidate_d = np.ones(len(self.passages), bool)
@@ -74,12 +80,13 @@ def benchmark(
     relevant: Mapping[str, Mapping[str, int]],
     protocol: Protocol = "parallel",
     unanswered: bool = False,
+    one_sided: bool = False,
 ) -> Benchmark:
     """Check and order the parts. `relevant`: translation group -> id of a relevant passage -> its grade.
 
-    Raises InputError for a language without questions or passages, a passage id given twice, two questions of one
-    translation group in one language, a question without any relevant passage (unless `unanswered` allows it), and a
-    relevant id that no passage has.
+    Raises InputError for a language without questions or passages (`one_sided`: with neither), a passage id given
+    twice, two questions of one translation group in one language, a question without any relevant passage (unless
+    `unanswered` allows it), and a relevant id that no passage has.
     """
     try:
         table = passages if isinstance(passages, Passages) else passages_in_memory(passages, languages)
@@ -87,8 +94,9 @@ def benchmark(
         raise InputError(f"{name}: {error}") from error
     asked = {question.language for question in questions}
     answered = {languages[index] for index in np.unique(table.language_d)}
+    sides = [("question or passage", asked | answered)] if one_sided else [("question", asked), ("passage", answered)]
     for code in languages:
-        for what, present in (("question", asked), ("passage", answered)):
+        for what, present in sides:
             if code not in present:
                 raise InputError(f"{name}: language '{code}' has no {what}; leave it out of languages.evaluate")
     seen: set[tuple[str, str]] = set()

@@ -30,7 +30,11 @@ class DeclaredFiles:
     ) -> Path:
         """The files of each language and those that every language needs, at their paths; a file that differs from
         the pinned one is refused and not kept."""
-        sums = {file.path: file.sha256 for file in origin.files if file.language in (None, *languages)}
+        files = [file for file in origin.files if not split or file.split in (None, split)]
+        lacking = [code for code in languages if all(file.language != code for file in files)]
+        if lacking:
+            raise InputError(f"{corpus.name} has no {split} split in '{lacking[0]}'; leave the language out")
+        sums = {file.path: file.sha256 for file in files if file.language in (None, *languages)}
         return _downloaded(corpus, origin.url, sums, cache, fix)
 
 

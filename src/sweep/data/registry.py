@@ -1,5 +1,6 @@
 """Which reader a `kind` names. A new one: its module, its settings, and a line here."""
 
+from sweep.data.afriqa import AfriqaBenchmark, AfriqaTraining
 from sweep.data.bitext import BitextTraining
 from sweep.data.cldr import CldrBenchmark, CldrTraining
 from sweep.data.judged import JudgedBenchmark
@@ -20,6 +21,7 @@ TRAINING: dict[str, TrainingReader] = {
     "msmarco": MsMarcoTraining(),
     "judged": JudgedTraining(),
     "mr_tydi": MrTydiTraining(),
+    "afriqa": AfriqaTraining(),
 }
 TRAINING["mix"] = MixTraining(TRAINING)
 BENCHMARKS: dict[str, BenchmarkReader] = {
@@ -28,4 +30,5 @@ BENCHMARKS: dict[str, BenchmarkReader] = {
     "miracl": JudgedBenchmark(),
     "beir": JudgedBenchmark(),
     "lines": NextSentences(),
+    "afriqa": AfriqaBenchmark(),
 }

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sweep.settings import identity
+from sweep.settings.afriqa import AfriqaData, AfriqaEvaluation
 from sweep.settings.base import (
     Language,
     LanguageSettings,
@@ -31,7 +32,6 @@ from sweep.settings.evaluation import (
     CorpusEvaluation,
     Debias,
     Debiasing,
-    EvaluationSettings,
     JudgedEvaluation,
     LinesEvaluation,
     Protocol,
@@ -40,6 +40,7 @@ from sweep.settings.evaluation import (
     Twins,
 )
 from sweep.settings.goals import Constraint, Objective
+from sweep.settings.kinds import EvaluationSettings
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.mix import DataSettings, MixData
@@ -75,6 +76,8 @@ __all__ = [
     "REMOVALS",
     "UNTOUCHED",
     "WITHOUT_MODEL",
+    "AfriqaData",
+    "AfriqaEvaluation",
     "Baseline",
     "Benchmarked",
     "BitextData",

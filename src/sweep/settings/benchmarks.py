@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import model_validator
 
 from sweep.settings.base import LanguageSettings, Section, matching
-from sweep.settings.evaluation import EvaluationSettings
+from sweep.settings.kinds import EvaluationSettings
 
 BENCHMARKS = "benchmarks"  # the key of further ones
 Key = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]*", "a name of letters, digits, '_' and '-'")]

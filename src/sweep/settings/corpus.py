@@ -6,21 +6,25 @@ from pydantic import Field
 
 from sweep.settings.base import Language, Name, Section, matching
 
+Sha256 = Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]
+
 
 class HttpOrigin(Section):
     """One file a language, `<url><language>.json`, with its SHA-256 (hex)."""
 
     kind: Literal["http"]
     url: Annotated[str, matching("https?://.*/", "a URL that begins with https:// and ends in /")]
-    sha256: dict[Language, Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]]
+    sha256: dict[Language, Sha256]
 
 
 class HttpFile(Section):
-    """A file of an origin: its path behind the URL, its language (null: every language needs it), its SHA-256."""
+    """A file of an origin: its path behind the URL, its language and its split (null: all need it), and its SHA-256
+    (hex)."""
 
     path: Annotated[str, matching(r"[^/.][^/]*(/[^/.][^/]*)*", "a relative path of plain names")]
     language: Language | None
-    sha256: Annotated[str, matching("[0-9a-f]{64}", "a SHA-256, of 64 hex digits")]
+    split: Name | None = None
+    sha256: Sha256
 
 
 class FilesOrigin(Section):

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from sweep.settings.afriqa import AfriqaData
 from sweep.settings.base import Positive, Section
 from sweep.settings.bitext import BitextData
 from sweep.settings.cldr import CldrShape
@@ -49,6 +50,6 @@ class SquadData(SquadReading):
 
 # All but a mix of them (see `sweep.settings.mix`).
 SourceSettings = Annotated[
-    CldrData | SquadData | RowsData | BitextData | MsMarcoData | JudgedData | MrTydiData,
+    CldrData | SquadData | RowsData | BitextData | MsMarcoData | JudgedData | MrTydiData | AfriqaData,
     Field(discriminator="kind"),
 ]

@@ -124,8 +124,3 @@ class JudgedEvaluation(CorpusEvaluation):
         if self.protocol == "parallel" and self.search.index != "exact":
             raise ValueError("protocol=parallel ranks all languages together and needs search.index=exact")
         return self
-
-
-EvaluationSettings = Annotated[
-    CldrEvaluation | SquadEvaluation | JudgedEvaluation | LinesEvaluation, Field(discriminator="kind")
-]

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sweep.settings import BitextData, EvaluationSettings, JudgedData, JudgedEvaluation, Settings, SourceSettings
+from sweep.settings import (
+    AfriqaData,
+    AfriqaEvaluation,
+    BitextData,
+    EvaluationSettings,
+    JudgedData,
+    JudgedEvaluation,
+    Settings,
+    SourceSettings,
+)
 from sweep.settings.evaluation import LinesEvaluation
 from sweep.settings.wording import written
 
@@ -23,7 +32,7 @@ def zero_shot_problem(settings: Settings) -> str | None:
 
 
 def _same_corpus(key: str, data: SourceSettings, other_key: str, evaluation: EvaluationSettings) -> str | None:
-    if data.kind != evaluation.kind or data.corpus is None or evaluation.corpus is None:
+    if data.kind != evaluation.kind or data.corpus is None or evaluation.corpus is None or data.kind == "afriqa":
         return None
     folders = [_folder(section.path) for section in (data, evaluation)]
     same_folder = None not in folders and folders[0] == folders[1]
@@ -76,6 +85,23 @@ def _splits_apart(key: str, data: SourceSettings, other_key: str, evaluation: Ev
     )
 
 
+def _splits_of_afriqa(key: str, data: SourceSettings, other_key: str, evaluation: EvaluationSettings) -> str | None:
+    """The splits share passages, which the reader of training data leaves out if it is asked to."""
+    if not isinstance(data, AfriqaData) or not isinstance(evaluation, AfriqaEvaluation):
+        return None
+    if data.split == evaluation.split:
+        return (
+            f"{key}.split and {other_key}.split are both {data.split}: a study never trains on what it evaluates on"
+        )
+    if evaluation.split in data.apart_from:
+        return None
+    apart = ", ".join((*data.apart_from, evaluation.split))
+    return (
+        f"{key}.apart_from lacks {other_key}.split={evaluation.split}, which shares passages: set "
+        f"{key}.apart_from=[{apart}]"
+    )
+
+
 def _folder(path: str | None) -> str | None:
     return path and str(Path(path).resolve())
 
@@ -84,4 +110,5 @@ CHECKS: tuple[Callable[[str, SourceSettings, str, EvaluationSettings], str | Non
     _same_corpus,
     _documents_divided,
     _splits_apart,
+    _splits_of_afriqa,
 )

@@ -1,0 +1,34 @@
+"""AfriQA's gold passages: questions in African languages on passages in English or French."""
+
+from typing import ClassVar, Literal
+
+from sweep.settings.base import Section
+from sweep.settings.corpus import Corpus
+from sweep.settings.evaluation import CorpusEvaluation
+
+Split = Literal["train", "dev", "test"]
+
+
+class AfriqaData(Section):
+    """AfriQA as training data. Rows whose question, translation or passage occurs in a split of `apart_from`, in
+    whatever language, are left out: Wikipedia's passages are in several splits."""
+
+    kind: Literal["afriqa"]
+    corpus: Corpus
+    path: str | None
+    split: Split
+    apart_from: tuple[Split, ...]
+
+    @property
+    def title(self) -> str:
+        """What a model card calls it."""
+        return self.corpus.name
+
+
+class AfriqaEvaluation(CorpusEvaluation):
+    """AfriQA as a benchmark: questions and their translations into the pivot language, on the same passages."""
+
+    search: ClassVar[None] = None  # all ranks are exact
+
+    kind: Literal["afriqa"]
+    split: Split
