@@ -47,6 +47,7 @@ def of_pool(pool: Pool) -> Benchmark:
         pool.grades,
         "monolingual" if pool.protocol == "monolingual" else "parallel",
         unanswered=True,
+        one_sided=True,
     )
 
 
@@ -109,7 +110,8 @@ def random_questions(draw: st.DrawFn, rng: random.Random, least: int = 1) -> tup
 @st.composite
 def random_pools(draw: st.DrawFn, protocol: str = "parallel") -> Pool:
     """Small pools and pools beyond 100; ties (scores from few values); passages of no unit, of few or of many; one or
-    many relevant passages a group, in all languages, in some or in none; grades; tiers with and without members."""
+    many relevant passages a group, in all languages, in some or in none; languages of one side; grades; tiers
+    with and without members."""
     rng = random.Random(draw(st.integers(0, 2**32)))
     languages, questions = draw(random_questions(rng))
     most = draw(st.sampled_from([2, 6, 60]))
@@ -119,6 +121,9 @@ def random_pools(draw: st.DrawFn, protocol: str = "parallel") -> Pool:
         for code in languages
         for number in range(rng.randint(1, most))
     ]
+    if protocol == "parallel" and len(languages) > 1 and draw(st.booleans()):  # questions alone, passages alone
+        passages = [passage for passage in passages if passage[1] != languages[0]]
+        questions = [question for question in questions if question[1] != languages[-1]]
     rng.shuffle(passages)
     ids = [id_ for id_, _, _ in passages]
     best_grade = draw(st.sampled_from([1, 3]))

@@ -67,7 +67,8 @@ def alignment(pool: Pool, question: int, grades: dict[str, int]) -> dict[str, fl
     ranks = [rank for rank, id_ in enumerate(order, start=1) if id_ in grades]
     best, worst, size = min(ranks), max(ranks), len(order)
     across: dict[str, float] = {}
-    if len({language for _, language, _ in pool.passages}) > 1:
+    with_passages = {language for _, language, _ in pool.passages}
+    if own in with_passages and len(with_passages) > 1:
         across["same_language@1"] = float(language_of[order[0]] == own)
     if len({language_of[id_] for id_ in grades}) == 1:
         return across
@@ -107,10 +108,13 @@ def rank_values(pool: Pool) -> tuple[Values, dict[str, dict[str, int]]]:
     values: Values = defaultdict(lambda: defaultdict(list))
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     language_of = {id_: language for id_, language, _ in pool.passages}
+    row_of = {key: question for question, key in enumerate(pool.questions)}
     for question, (group, asked) in enumerate(pool.questions):
         everything = pool.grades.get(group, {})
         pools = [
-            ("mono" if asked == c else "cross", asked if asked == c else f"{asked}-{c}", c) for c in pool.languages
+            ("mono" if asked == c else "cross", asked if asked == c else f"{asked}-{c}", c)
+            for c in pool.languages
+            if c in language_of.values()
         ]
         for family, cell, answered in [*pools, ("pooled", asked, None)]:
             if pool.protocol == "monolingual" and family != "mono":
@@ -121,10 +125,12 @@ def rank_values(pool: Pool) -> tuple[Values, dict[str, dict[str, int]]]:
             if grades:
                 found = quality(pool.order(question, answered), grades)
                 found |= alignment(pool, question, grades) if family == "pooled" else {}
+                translation = row_of.get((group, answered or ""))
+                if family == "cross" and translation is not None:
+                    found["map_gap"] = quality(pool.order(translation, answered), grades)["map"] - found["map"]
                 for metric, value in found.items():
                     values[f"{family}/{metric}"][cell].append(value)
     if pool.protocol == "parallel":
-        row_of = {key: question for question, key in enumerate(pool.questions)}
         for cell, group, one, other in parallel_questions(pool.questions, pool.languages):
             if not pool.grades.get(group):
                 continue

@@ -148,7 +148,7 @@ def _scored(
             measure.settings,
             measure.tiers,
             accelerator,
-            folder,
+            cache / "embeddings",
             lambda done, size: bar.update(task, completed=done, total=size),
             removals=removals,
         )

@@ -1,11 +1,12 @@
 """What is measured, from the registry: each metric's description, and the check of a metric's key."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations, groupby, permutations
 
 from sweep.evaluation.families import COUNTS, FAMILIES, Cell, families_of
 from sweep.evaluation.metrics import METRICS, Metric, metric_of, metrics_of
+from sweep.evaluation.reachable import cells_of
 from sweep.evaluation.script_groups import SCRIPT_GROUPS, script_group
 from sweep.settings import Protocol
 from sweep.settings.metric_key import MetricKey
@@ -82,10 +83,12 @@ def metric_problem(
     tiers: Collection[str],
     depth: int | None = None,
     is_parallel: bool = True,
+    reachable: Mapping[str, tuple[str, ...]] | None = None,
 ) -> str | None:
     """What is wrong with a metric key for this benchmark in these languages and non-empty tiers, searched to this
     depth (None: exact ranks; benchmarks with parallel questions always have these), or None. `is_parallel`: whether
-    any question has relevant passages in two languages."""
+    any question has relevant passages in two languages. `reachable`: the cells that it has figures of
+    (`sweep.evaluation.reachable`), of which languages and pairs leave out some; None: all."""
     parsed, families = MetricKey.parse(key), families_of(protocol)
     if parsed.benchmark != benchmark:
         return f"'{excerpt(key)}' is not a metric of the benchmark '{benchmark}'; it must start with '{benchmark}/'"
@@ -102,17 +105,24 @@ def metric_problem(
     needs = metric_of(parsed).needs if parsed.metric in known else None
     if needs is not None and (len(languages) < 2 or (needs == "translations" and not is_parallel)):
         return f"'{key}': no question has relevant passages in two languages; {benchmark}/mono/map needs none"
-    return _part_problem(parsed, languages, tiers)
+    return _part_problem(parsed, languages, tiers, reachable)
 
 
-def _part_problem(key: MetricKey, languages: Collection[str], tiers: Collection[str]) -> str | None:
+def _part_problem(
+    key: MetricKey,
+    languages: Collection[str],
+    tiers: Collection[str],
+    reachable: Mapping[str, tuple[str, ...]] | None,
+) -> str | None:
     if "/" in key.part:
         return f"'{key}' has too many parts; a language, a pair such as en-de, a tier or a group of pairs ends it"
     family = FAMILIES[key.family]
     kind = family.cell if key.metric in COUNTS else metric_of(key).cell_in(key.family)
-    cells = _cells(kind, languages)
-    if not cells:
+    cells = _cells(kind, languages) if reachable is None else list(cells_of(reachable, key))
+    if not cells and len(languages) < 2:
         return f"'{key}': a single language has no pairs"
+    if not cells:
+        return f"'{key}': no question of the benchmark has what it needs; {key.benchmark}/pooled/map needs least"
     grouped = {script_group(cell) for cell in cells}
     groups = [group for group in SCRIPT_GROUPS if group in grouped]
     if key.part and key.part not in (*cells, *tiers, *groups):

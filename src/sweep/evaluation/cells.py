@@ -70,30 +70,37 @@ Pool = tuple[str, Rows, PoolView]  # cell, its questions, and what their metrics
 
 def pools_of(ranking: Ranking) -> dict[str, list[Pool]]:
     """The pools of every family that the ranking has: of one language's passages each, for questions in that language
-    or in the others, and of all passages."""
+    or in the others, and of all passages. Without questions, or without passages, there is no pool."""
     pools: dict[str, list[Pool]] = {family: [] for family in (POOLS if ranking.pooled is not None else POOLS[:1])}
+    question_lg = _question_table(ranking)
     for asked, (asked_name, rows) in enumerate(zip(ranking.languages, _rows_by_language(ranking), strict=True)):
         size_l = [_pool_size(ranking, rows, [language]) for language in range(len(ranking.languages))]
         questions = _own_pool(ranking, rows, size_l[asked])
-        for answered, answered_name in enumerate(ranking.languages):
-            if asked != answered and ranking.pooled is None:
-                continue
+        for answered in np.flatnonzero(ranking.pool_size_l).tolist() if len(rows) else ():
             ranks_qr = np.where(questions.relevant_language_qr == answered, questions.ranks_qr, PAD)
             view = replace(questions, ranks_qr=ranks_qr, pool_size=size_l[answered])
             if asked == answered:
                 pools["mono"].append((asked_name, rows, view))
-            else:
-                pools["cross"].append((f"{asked_name}-{answered_name}", rows, view))
-        if ranking.pooled is not None:
+            elif ranking.pooled is not None:
+                translated_qr = _translated(ranking, question_lg[answered, ranking.group_q[rows]], answered)
+                view = replace(view, translated_qr=translated_qr)
+                pools["cross"].append((f"{asked_name}-{ranking.languages[answered]}", rows, view))
+        if ranking.pooled is not None and len(rows):
             ranks_qr = ranking.pooled.rank_qr[rows]
             pools["pooled"].append((asked_name, rows, replace(questions, ranks_qr=ranks_qr)))
     return pools
 
 
+def _translated(ranking: Ranking, rows: Rows, language: int) -> NDArray[np.int32]:
+    """The ranks of other questions (-1: there is none) among the passages of a language."""
+    real_qr = (rows >= 0)[:, None] & (ranking.relevant_language_qr[rows] == language)
+    return np.where(real_qr, ranking.own_qr[rows], PAD)
+
+
 def _pool_size(ranking: Ranking, rows: Rows, languages: Sequence[int]) -> Size:
     """Passages of the languages, less those that a question ignores."""
     size = int(ranking.pool_size_l[languages].sum())
-    if ranking.ignored_ql is None:
+    if ranking.ignored_ql is None or not size:
         return size
     ignored_q = ranking.ignored_ql[rows][:, languages].sum(1)
     return np.asarray(np.maximum(1, size - ignored_q))  # a pool without any passage has no relevant one either
@@ -110,7 +117,15 @@ def _own_pool(ranking: Ranking, rows: Rows, own_passages: Size) -> PoolView:
         pool_size=_pool_size(ranking, rows, range(len(ranking.languages))),
         own_passages=own_passages,
         top_language_q=top_language_q,
+        translated_qr=np.full((len(rows), 1), PAD, np.int32),
     )
+
+
+def _question_table(ranking: Ranking) -> NDArray[np.int64]:
+    """The question of each language and translation group; -1 where there is none."""
+    question_lg = np.full((len(ranking.languages), len(ranking.groups)), -1)
+    question_lg[ranking.language_q, ranking.group_q] = np.arange(len(ranking.language_q))
+    return question_lg
 
 
 def _rows_by_language(ranking: Ranking) -> list[Rows]:
@@ -151,8 +166,7 @@ class _Pair:
 
 def _pairs(ranking: Ranking) -> Iterator[_Pair]:
     """Each unordered pair of languages that have a group in common."""
-    question_lg = np.full((len(ranking.languages), len(ranking.groups)), -1)  # -1: there is none
-    question_lg[ranking.language_q, ranking.group_q] = np.arange(len(ranking.language_q))
+    question_lg = _question_table(ranking)
     for one, other in combinations(range(len(ranking.languages)), 2):
         groups = np.flatnonzero((question_lg[one] >= 0) & (question_lg[other] >= 0))
         if len(groups):

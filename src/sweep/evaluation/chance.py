@@ -135,6 +135,11 @@ def _nothing(view: PoolView, depth: int | None) -> PerQuestion:
     return 0 * _relevant(view)
 
 
+def _no_gap(view: PoolView, depth: int | None) -> PerQuestion:
+    """In a random order the language of the question does not matter."""
+    return np.where((view.translated_qr != PAD).any(1), 0 * _relevant(view), np.nan)
+
+
 def _language_share(view: PoolView, depth: int | None) -> PerQuestion:
     """Each passage is as likely as the others to be the first: the language's share of the pool."""
     return 0 * _relevant(view) + view.own_passages / _size(view)
@@ -159,6 +164,7 @@ def _share_of_choices(among: NDArray[np.int64], relevant: int, size: int) -> NDA
 
 EXPECTED: dict[str, Callable[[PoolView, int | None], PerQuestion]] = {
     "map": _average_precision,
+    "map_gap": _no_gap,
     "recall@1": _recall,
     "recall@10": _recall,
     "recall@100": _recall,

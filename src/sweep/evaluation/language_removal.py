@@ -60,23 +60,38 @@ class RemovalPlan:
 
 
 def removal_plan(
-    methods: Sequence[Debias], settings: Debiasing, languages: Sequence[str], training: TrainingSet | None = None
+    methods: Sequence[Debias],
+    settings: Debiasing,
+    languages: Sequence[str],
+    training: TrainingSet | None = None,
+    with_passages: Sequence[str] | None = None,
 ) -> RemovalPlan | None:
-    """The plan of some methods on a benchmark of these languages; None without any method.
+    """The plan of some methods on a benchmark of these languages; None without any method. `with_passages`: those
+    that have passages in the benchmark, if these are not all.
 
-    Raises InputError if the pivot is no language of the benchmark, or there is no training set to estimate from.
+    Raises InputError if the pivot is no language of the benchmark or has no passages where they are estimated from,
+    or if there is no training set to estimate from.
     """
     if not methods:
         return None
-    pivot = settings.debias_pivot or ("en" if "en" in languages else languages[0])
-    if pivot not in languages:
+    if settings.debias_pivot is not None and settings.debias_pivot not in languages:
         known = " ".join(languages)
-        raise InputError(f"debias_pivot={pivot} is no language of the benchmark, which has {known}")
+        raise InputError(f"debias_pivot={settings.debias_pivot} is no language of the benchmark, which has {known}")
     if settings.debias_on == "pool":
-        return RemovalPlan(tuple(methods), pivot)
+        return RemovalPlan(tuple(methods), _pivot(settings, with_passages or languages, "the benchmark"))
     if training is None:
         raise InputError("evaluation.debias_on=train needs a study: without training take evaluation.debias_on=pool")
-    return RemovalPlan(tuple(methods), pivot, _sample_of(training, languages))
+    sample = _sample_of(training, languages)
+    trained = [languages[place] for place in np.unique(sample.language_n)]
+    return RemovalPlan(tuple(methods), _pivot(settings, trained or languages, "the training data"), sample)
+
+
+def _pivot(settings: Debiasing, languages: Sequence[str], where: str) -> str:
+    """The language to move to, of those with passages. Raises InputError if it is none of them."""
+    pivot = settings.debias_pivot or ("en" if "en" in languages else languages[0])
+    if pivot not in languages:
+        raise InputError(f"debias_pivot={pivot} has no passages in {where}: take one of {' '.join(languages)}")
+    return pivot
 
 
 def _sample_of(training: TrainingSet, languages: Sequence[str]) -> SampleTexts:

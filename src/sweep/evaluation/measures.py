@@ -29,7 +29,8 @@ class Measure:
     def removals(self, methods: Sequence[Debias], training: TrainingSet | None = None) -> RemovalPlan | None:
         """How some methods remove the language here; None without any. Raises InputError as `removal_plan` does."""
         try:
-            return removal_plan(methods, self.settings, self.benchmark.languages, training)
+            answered = self.benchmark.passage_languages
+            return removal_plan(methods, self.settings, self.benchmark.languages, training, answered)
         except InputError as error:
             raise InputError(f"{self.name}: {error}") from error
 

@@ -34,7 +34,8 @@ class Metric:
         better: which way is better.
         digits: after the decimal point, in tables with room.
         cell: what has a figure of its own, if not what the family says.
-        needs: relevant passages in several languages, or candidates in several; a question without has no value.
+        needs: relevant passages in several languages, or candidates in the question's own and in another one; a
+            question without has no value.
     """
 
     name: str
@@ -54,7 +55,8 @@ class Metric:
         if self.needs == "translations":
             return np.where(several_languages(view.ranks_qr, view.relevant_language_qr), value_q, np.nan)
         if self.needs == "languages":
-            return np.where(np.asarray(view.own_passages) < view.pool_size, value_q, np.nan)
+            own_passages = np.asarray(view.own_passages)
+            return np.where((own_passages > 0) & (own_passages < view.pool_size), value_q, np.nan)
         return value_q
 
     def values(self, view: View) -> NDArray[np.float64]:
@@ -82,6 +84,7 @@ METRICS = (
     Metric("recall@100", POOLS, quality.recall_at, "Recall@100", depth=100),
     Metric("mrr@10", POOLS, quality.reciprocal_rank_at, "MRR@10", depth=10),
     Metric("ndcg@10", POOLS, quality.ndcg_at, "nDCG@10", depth=10),
+    Metric("map_gap", ("cross",), quality.map_gap, "mAP gap", better="lower"),
     Metric(
         "alignment_consistency",
         POOLED,

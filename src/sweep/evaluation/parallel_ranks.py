@@ -132,6 +132,8 @@ def _rank_rows(
     ahead_br = np.zeros(score_br.shape, np.int64)
     own_br = np.zeros(score_br.shape, np.int64)
     for language, (low, high) in enumerate(pairwise(columns.language_starts)):
+        if low == high:  # a language may have questions alone
+            continue
         slice_bc = scores_bc[:, low:high]
         here_br = language_br == language
         counted_br = count_ahead(

@@ -38,6 +38,19 @@ def average_precision(ranks_qr: Ranks2D) -> PerQuestion:
     return np.asarray(precision_qr.sum(1) / _relevant(ranks_qr))
 
 
+def map_gap(ranks_qr: Ranks2D, translated_qr: Ranks2D) -> PerQuestion:
+    """What asking in another language costs: the average precision of a question's translation into the passages'
+    language, less the question's own. Same passages, same questions, so that with mAP it gives a fair pair.
+
+    Formula: AP of the translation in the passages' language - AP of the question, over questions that have one
+    Range: (-1, 1); 0: the language of the question does not matter
+    Better: lower
+    Source: this project; cross-lingual against monolingual retrieval of one and the same need, as AfriQA has it
+    Pitfall: 0 as well for a retriever that finds nothing: read it with mAP
+    """
+    return average_precision(translated_qr) - average_precision(ranks_qr)
+
+
 def recall_at(ranks_qr: Ranks2D, depth: int) -> PerQuestion:
     """Share of the relevant passages among the first k.
 

@@ -21,7 +21,9 @@ Size = int | NDArray[np.int64]
 class PoolView:
     """Questions of one language in one pool. Sizes are of the whole pool, or of each question's (q) where questions
     ignore some of its passages. `top_language_q` is that of the best passage, relevant or not; only the
-    pool of all languages has it. `own_passages`: how many passages there are in the questions' language."""
+    pool of all languages has it. `own_passages`: how many passages there are in the questions' language.
+    `translated_qr`: in a pool of another language's passages, the ranks of those relevant to the question's
+    translation into that language (r, PAD where there is none)."""
 
     ranks_qr: Ranks2D
     grade_qr: NDArray[np.int32]
@@ -30,6 +32,7 @@ class PoolView:
     pool_size: Size
     own_passages: Size
     top_language_q: NDArray[np.int64]
+    translated_qr: Ranks2D
 
 
 @dataclass(frozen=True, eq=False)

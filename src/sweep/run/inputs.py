@@ -10,6 +10,7 @@ from sweep.errors import InputError, shortened
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.halves import half_of
 from sweep.evaluation.measures import Measure, Measures, measures_of
+from sweep.evaluation.reachable import reachable_cells
 from sweep.evaluation.script_groups import SCRIPT_GROUPS
 from sweep.evaluation.tiers import tier_members
 from sweep.records.folder import StudyFolder
@@ -60,7 +61,7 @@ def _metric_problem(metric: str, measure: Measure) -> str | None:
     benchmark, search = measure.benchmark, measure.settings.search
     depth = None if search is None or search.index == "exact" else search.depth
     known = benchmark.name, benchmark.protocol, benchmark.languages, measure.tiers, depth, benchmark.is_parallel
-    return metric_problem(metric, *known)
+    return metric_problem(metric, *known, reachable=reachable_cells(benchmark))
 
 
 def _check_halves(benchmark: Benchmark) -> None:
