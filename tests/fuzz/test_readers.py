@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.data.afriqa import afriqa_benchmark, afriqa_rows
 from sweep.data.benchmark import Benchmark
 from sweep.data.load import load_benchmark
 from sweep.data.squad import squad_benchmark
@@ -22,6 +23,7 @@ from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings
 from sweep.settings.overrides import assignment
 from tests.fuzz.damage import damaged, edited, refused, tries
+from tests.unit import test_afriqa
 from tests.unit.test_judged import DOCUMENTS, QRELS, TOPICS, json_lines, miracl_files
 from tests.unit.test_squad import evaluation, squad_training_set, training
 
@@ -250,3 +252,56 @@ def test_judgements_as_people_write_them(rows: list[tuple[str, str, str]]) -> No
 def test_grades_are_what_they_say_or_refused(grade: str) -> None:
     bench = judged("beir", {"en/qrels/test.tsv": f"query-id\tcorpus-id\tscore\nq1\ta\t{grade}\nq2\tb\t1\n".encode()})
     assert bench is None
+
+
+# AfriQA -------------------------------------------------------------------------------------------------------
+
+GOLD = [*test_afriqa.SWAHILI, test_afriqa.row(2, "Wapi?", "Where?", None)]
+
+
+def check_gold(content: bytes) -> bool:
+    """Whether the file was read; questions and passages are then those of its lines, and of each line one pair."""
+    with TemporaryDirectory() as name:
+        folder = test_afriqa.write(
+            Path(name), {("swa", "en", "test"): content, ("yor", "en", "test"): test_afriqa.YORUBA}
+        )
+        settings = test_afriqa.evaluation(folder)
+        try:
+            bench = afriqa_benchmark(settings, ("sw", "en"), folder)
+            data = test_afriqa.training(folder, split="test", apart_from=())
+            trained = list(afriqa_rows(data, ("sw", "en"), folder).read([]))
+        except InputError as error:
+            refused(error)
+            return False
+    known = {}
+    for line in content.decode("utf-8-sig").split("\n"):
+        if line.strip():
+            one = json.loads(line)
+            texts = [one[field] for field in ("question_lang", "question_translated", "context")]
+            known[str(one["id"])] = [text.strip() if isinstance(text, str) else "" for text in texts]
+    for question, rows in zip(bench.questions, bench.relevant_q, strict=True):
+        asked, translation, passage = known[question.group.removeprefix("sw:test:")]
+        assert question.text == (asked if question.language == "sw" else translation)
+        assert passage in [bench.passages[int(row)].text for row in rows]
+    assert {one.group for one in trained} == {question.group for question in bench.questions}
+    for one in trained:
+        asked, translation, passage = known[one.group.removeprefix("sw:test:")]
+        assert (one.question, one.passage) == (asked if one.language == "sw" else translation, passage)
+        assert all((asked, translation, passage))
+    return True
+
+
+@tries(100)
+@given(st.data())
+def test_damaged_gold_passages(data: st.DataObject) -> None:
+    check_gold(data.draw(damaged(json_lines(GOLD).encode())))
+
+
+@tries(100)
+@given(st.data())
+def test_edited_gold_passages(data: st.DataObject) -> None:
+    check_gold("\n".join(json.dumps(one) for one in data.draw(edited(GOLD))).encode())
+
+
+def test_whole_gold_passages_are_read() -> None:
+    assert check_gold(json_lines(GOLD).encode())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sweep.evaluation.language_removal import RemovalPlan
     from sweep.evaluation.measures import Measure
     from sweep.evaluation.outcome import Evaluation, Outcome
+    from sweep.evaluation.ranking import Ranking
     from sweep.model.encoder import Retriever
 
 EXAMPLES = """examples:
@@ -148,7 +149,7 @@ def _scored(
             measure.settings,
             measure.tiers,
             accelerator,
-            cache / "embeddings",
+            folder,
             lambda done, size: bar.update(task, completed=done, total=size),
             removals=removals,
         )
@@ -192,7 +193,7 @@ def _print(evaluation: "Evaluation", measure: "Measure") -> None:
     for column in columns:
         table.add_column(column.title, justify="right", overflow="fold")
     digits = [column.digits for column in columns]
-    for name in ("", "high", "mid", "low", *LABELS, *ranking.languages):
+    for name in ("", "high", "mid", "low", *LABELS, *ranking.languages, *_pairs_alone(ranking)):
         keys = [str(column.key(ranking.benchmark).of(name)) for column in columns]
         figures = [evaluated.metrics.get(key) for key in keys]
         if any(figure is not None for figure in figures):
@@ -208,6 +209,12 @@ def _print(evaluation: "Evaluation", measure: "Measure") -> None:
     out.print(table)
     for note in (*measure.benchmark.notes, *evaluation.notes()):
         out.print(note, soft_wrap=True)
+
+
+def _pairs_alone(ranking: "Ranking") -> list[str]:
+    """The pairs of languages that have questions and no passages, whose figures no row of a language shows."""
+    names = dict(zip(ranking.languages, ranking.pool_size_l.tolist(), strict=True))
+    return [f"{one}-{other}" for one, size in names.items() if not size for other in names]
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -57,6 +57,7 @@ RESULTS = _columns(
 EVALUATION = _columns(
     "mono/map",
     "cross/map",
+    "cross/map_gap",
     "pooled/map",
     "pooled/alignment_consistency",
     "pooled/rank_distance",
