@@ -39,6 +39,7 @@ def rows_settings(path: Path | str | None, columns: dict[str, Any] | None = None
     fields: dict[str, Any] = {
         "kind": "rows", "path": None if path is None else str(path), "repository": None, "revision": None,
         "files": (), "format": "auto", "language": None, "delimiter": "auto", "quotes": "auto", "repeats": "several",
+        "incomplete": "refuse",
     }  # fmt: skip
     return RowsData.model_validate({**fields, "columns": COLUMNS | (columns or {}), **changes})
 
@@ -297,6 +298,19 @@ def test_languages_without_rows_are_named_with_those_there_are(tmp_path: Path) -
     assert message.startswith(f"rows of {file}: no row in yo, zu; rows by language: en 2, fr 1, sw 1;")
     other = write_rows(tmp_path / "own.jsonl", [{"query": "q", "passage": "p"}])
     assert "rows by language: own 1; set languages.train, or data.language" in problem(rows_settings(other), "en")
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_rows_without_a_text_are_passed_over_if_it_says_so(tmp_path: Path, ending: str) -> None:
+    records = [*RECORDS, {**RECORDS[0], "passage": None}, {**RECORDS[1], "query": " "}]
+    file = write_rows(tmp_path / f"a.{ending}", records)
+    remarks: list[Remark] = []
+    assert len(read(rows_settings(file, incomplete="skip"), remarks=remarks)) == 3
+    assert remark_lines("data", remarks) == (
+        "data: rows without both a question and a passage in languages.train are passed over: 2",
+    )
+    if ending != "csv":  # in which nothing is an empty text, which is refused where rows are counted
+        assert "data.incomplete=skip passes rows without one over" in problem(rows_settings(file))
 
 
 # Where the files are ------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def rows_files(settings: RowsData, languages: tuple[str, ...], cache: Path) -> l
         folder, files = fetched(path, lambda name: _is_rows(name, settings), cache)
     else:
         folder, files = _local(Path(local_path(path) or path), settings)
-    return _told_apart([(file, file.relative_to(folder), "") for file in files], settings)
+    return _with_formats([(file, file.relative_to(folder), "") for file in files], settings)
 
 
 def _is_rows(name: str, settings: RowsData) -> bool:
@@ -96,10 +96,10 @@ def _of_hub(settings: RowsData, languages: tuple[str, ...], cache: Path) -> list
             files |= {file: code for file in matching if file.is_file() and _is_rows(file.name, settings)}
     if not files:
         raise InputError(f"{repository}: none of {listed(settings.files)} is a rows file; set data.format")
-    return _told_apart([(file, file.relative_to(folder), files[file]) for file in sorted(files)], settings)
+    return _with_formats([(file, file.relative_to(folder), files[file]) for file in sorted(files)], settings)
 
 
-def _told_apart(files: Iterable[tuple[Path, Path, str]], settings: RowsData) -> list[RowsFile]:
+def _with_formats(files: Iterable[tuple[Path, Path, str]], settings: RowsData) -> list[RowsFile]:
     """The files with their formats and languages. Raises InputError for files of several formats: one may hold what
     another does."""
     rows = []

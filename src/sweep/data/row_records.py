@@ -26,10 +26,11 @@ class Text(NamedTuple):
 
 class RecordReader:
     """The training rows of records. `language` is that of the file, for tables without a column for it, "" if it has
-    none; `language_of` gives the name of a language, "" for one that is not trained on."""
+    none; `language_of` gives the name of a language, "" for one that is not trained on. With `skips` a record has no
+    rows if it lacks a question or a passage."""
 
-    def __init__(self, columns: Columns, language: str, language_of: LanguageOf) -> None:
-        self.columns, self.language, self.language_of = columns, language, language_of
+    def __init__(self, columns: Columns, language: str, language_of: LanguageOf, skips: bool) -> None:
+        self.columns, self.language, self.language_of, self.skips = columns, language, language_of, skips
         self.one_language = columns.passage_language == columns.query_language and "" in columns.query
         self.is_wide = "" not in columns.query or "" not in columns.passage
 
@@ -47,7 +48,7 @@ class RecordReader:
             answered = self._language(record, columns.passage_language, place, asked)
         question, passage = (None, None) if self.is_wide else (record[columns.query[""]], record[columns.passage[""]])
         if type(question) is str and type(passage) is str:  # as in most rows, and several times as fast
-            if not (asked and answered):
+            if not (asked and answered) or (self.skips and not (question.strip() and passage.strip())):
                 return []
             hard = self._hard(record, "", place) if columns.negatives else ()
             other = "" if answered == asked else answered
@@ -83,7 +84,9 @@ class RecordReader:
         texts = []
         for code, column in columns.items():
             value = record[column]
-            language = of_row if not code else "" if value in (None, "") else self.language_of(code, place)
+            if (code or self.skips) and _is_nothing(value):
+                continue
+            language = self.language_of(code, place) if code else of_row
             if language:
                 hard = self._hard(record, code, place) if answers else ()
                 texts += [Text(language, text, column, hard) for text in _texts(value, column, place)]
@@ -115,6 +118,11 @@ def _pairs(questions: list[Text], passages: list[Text]) -> list[tuple[Text, Text
     return pairs
 
 
+def _is_nothing(value: Any) -> bool:
+    """Whether nothing is in a cell: null, an empty text or list, or what pandas writes for it."""
+    return value is None or value == [] or value != value or (isinstance(value, str) and not value.strip())
+
+
 def _texts(value: Any, column: str, place: str, empty: bool = False) -> list[str]:
     """A text, or those of a list, which must not be empty."""
     if type(value) is str:
@@ -124,7 +132,8 @@ def _texts(value: Any, column: str, place: str, empty: bool = False) -> list[str
             if not isinstance(text, str):
                 raise InputError(f"{place}: {_name(column)} must be a list of texts; item {number} is {_what(text)}")
         return value
-    raise InputError(f"{place}: {_name(column)} must be a text or a list of texts, not {_what(value)}")
+    fix = "; data.incomplete=skip passes rows without one over" if _is_nothing(value) else ""
+    raise InputError(f"{place}: {_name(column)} must be a text or a list of texts, not {_what(value)}{fix}")
 
 
 def _id(value: Any, column: str, place: str) -> str:

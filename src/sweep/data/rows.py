@@ -90,7 +90,7 @@ class _Reading:
                 "data.columns.language=NAME, or data.language=CODE if all is in one language, or name the file after "
                 "it, such as en.jsonl"
             )
-        return RecordReader(columns, language, self.language_of)
+        return RecordReader(columns, language, self.language_of, self.settings.incomplete == "skip")
 
     def _of_record(self, reader: RecordReader, placed: Placed, file: RowsFile) -> Iterator[TrainingRow]:
         rows = reader.rows(placed.record, placed.place, f"{file.name}:{placed.number}")

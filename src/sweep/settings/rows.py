@@ -64,7 +64,8 @@ class RowsData(Section):
     They lie at `path`, a file, a folder, a pattern of names or a URL, or in a data set of the Hugging Face hub,
     `repository` at the commit `revision`, whose `files` are patterns. `language` is that of files without a column
     for it. `format`, `delimiter` and `quotes` are taken from the file's ending where they are auto. `repeats` is what
-    becomes of several questions or passages of a translation group in one language.
+    becomes of several questions or passages of a translation group in one language, `incomplete` what becomes of rows
+    without a question or a passage; in a table with a column for each language they need not be in all of them.
     """
 
     corpus: ClassVar[None] = None
@@ -80,6 +81,7 @@ class RowsData(Section):
     delimiter: Annotated[str, matching('auto|[^\r\n"]', "auto or one character")]
     quotes: Literal["auto", "double", "none"]
     repeats: Literal["several", "refuse"]
+    incomplete: Literal["refuse", "skip"]
 
     @property
     def title(self) -> str:
