@@ -381,13 +381,18 @@ def load(*overrides: str) -> BitextData:
     return loaded.data
 
 
+TRANSLATION = "data.pairs=translation"
+
+
 def test_translations_are_for_cross_lingual_batches_alone() -> None:
-    assert load("ratio=crosslingual").pairs == "translation"
-    assert load("data.pairs=neighbour").pairs == "neighbour"
+    assert load("ratio=hybrid").pairs == "neighbour"
+    assert load(TRANSLATION, "ratio=crosslingual").pairs == "translation"
     for ratio in ("ratio=hybrid", "study.space={ratio.monolingual:{grid:[0.0,0.5]}}",
                   "ratio.schedule=linear ratio.monolingual=0 ratio.monolingual_end=1"):  # fmt: skip
         with pytest.raises(InputError, match=r"data\.pairs=translation has no monolingual rows.*pairs=neighbour"):
-            load(*ratio.split(" "))
+            load(TRANSLATION, *ratio.split(" "))
+    with pytest.raises(InputError, match=r"train\.validation\.every_steps: .* data\.pairs=translation has none"):
+        load(TRANSLATION, "ratio=crosslingual", "train.validation.every_steps=2")
 
 
 def test_gzip_members_are_one_file(tmp_path: Path) -> None:

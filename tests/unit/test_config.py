@@ -180,7 +180,7 @@ def test_help_shows_what_a_folder_of_the_users_own_adds(tmp_path: Path, capsys: 
             with pytest.raises(SystemExit, match="0"):
                 command(given)
             text = capsys.readouterr().out
-            assert "beir, cldr, miracl, mlqa_r, ours" in text
+            assert "beir, cldr, lines, miracl, mlqa_r, ntrex, ours" in text
             assert ("  mine          Ratios of my own\n" in text) == (command is main)
     with pytest.raises(SystemExit, match="2"):
         main(["--config-dir"])

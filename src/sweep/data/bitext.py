@@ -68,11 +68,13 @@ def _sources(folder: Path, settings: BitextData) -> list[Source]:
         return [*map(tmx_source, memories), *(line_source(one, with_documents=False) for one in lines)]
     nameless = [*memories, *(next(iter(one.files.values())) for one in lines if one.documents is None)]
     if nameless:
-        why = f"data.train_share={settings.train_share:g}" if settings.pairs == "translation" else "pairs=neighbour"
+        translations = settings.pairs == "translation"
+        why = f"data.train_share={settings.train_share:g}" if translations else "data.pairs=neighbour"
+        other = "" if translations else ", or pair translations with data.pairs=translation and ratio=crosslingual"
         raise InputError(
             f"{nameless[0]}: the documents of its lines are not known, which {why} needs: there is no "
-            f"{settings.documents} with a name a line beside it; or take each file as one document with "
-            "data.documents=null"
+            f"{settings.documents} with a name a line beside it; take each file as one document with "
+            f"data.documents=null{other}"
         )
     return [line_source(one, with_documents=True) for one in lines]
 

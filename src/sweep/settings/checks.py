@@ -22,6 +22,16 @@ def _translations_are_cross_lingual(settings: Settings) -> str | None:
     )
 
 
+def _held_out_groups_have_a_language(settings: Settings) -> str | None:
+    translations = settings.data.kind == "bitext" and settings.data.pairs == "translation"
+    if not translations or settings.train.validation.every_steps is None:
+        return None
+    return (
+        "train.validation.every_steps: groups that are held out need a question and a passage in one language, and "
+        "data.pairs=translation has none: set train.validation.every_steps=null, or data.pairs=neighbour"
+    )
+
+
 def _cross_needs_two_languages(settings: Settings) -> str | None:
     if settings.ratio.kinds[1] and len(settings.languages.train) < 2:
         return (
@@ -87,6 +97,7 @@ def _exported_removal_is_measured(settings: Settings) -> str | None:
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     zero_shot_problem,
     _translations_are_cross_lingual,
+    _held_out_groups_have_a_language,
     _cross_needs_two_languages,
     _weights_name_languages,
     _batch_covers_ranks,
