@@ -196,7 +196,7 @@ def test_a_blank_line_has_no_neighbours_in_its_language(tmp_path: Path) -> None:
 
 def test_a_file_as_one_document_must_be_asked_for(tmp_path: Path) -> None:
     folder_of(tmp_path, TXT)
-    with pytest.raises(InputError, match=r"am\.txt: the documents .* pairs=neighbour .* data\.documents=null"):
+    with pytest.raises(InputError, match=r"am\.txt: the documents .* data\.pairs=neighbour .* data\.documents=null"):
         neighbours(tmp_path, None)
     assert len(neighbours(tmp_path, None, documents=None)) == 6
 
