@@ -1,33 +1,68 @@
 """Which file of a folder has which language."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+
+from babel import Locale
 
 from sweep.errors import InputError
 from sweep.settings.language import named_language
 
-_MLQA = re.compile(r"context-([a-z]{2,3})-question-([a-z]{2,3})$")
 _SHOWN = 5  # names of a folder in a message
+_CODE = "[a-z]{2,3}"
+_SPLITS = ("train", "dev", "test", "validation")
+# Names in use that say more than a language, without .json. What a file is in, its context's language and its
+# question's, or the one language of both.
+_PUBLISHED = tuple(
+    map(
+        re.compile,
+        (
+            # MLQA, arXiv 1910.07475: everything translated into English, whatever the name says.
+            rf"translate-test-context-{_CODE}-question-{_CODE}",
+            # The questions on contexts in another language, or in the same.
+            rf".*context-(?P<context>{_CODE})-question-(?P<question>{_CODE})",
+            # Its machine translations of SQuAD.
+            rf"(?P<language>{_CODE})_squad-translate-train-(?:train|dev)-v1\.1",
+            # XTREME, arXiv 2003.11080: from one language to the other. Copies of it add .v1.1, -hf.
+            rf"\w+\.translate\.(?:train|dev|test)\.{_CODE}-(?P<language>{_CODE})(?:\.v1\.1|-hf)?",
+            # TyDi QA's gold passages, in XTREME and as published, by the English name of the language.
+            rf"tydiqa\.(?:goldp\.)?(?P<language>{_CODE})\.(?:train|dev)",
+            r"tydiqa-goldp-(?:v1\.1-)?(?:train|dev)-(?P<name>[a-z]+)",
+        ),
+    )
+)
 
 
-def language_files(folder: Path) -> dict[str, Path]:
+def language_files(folder: Path, named: Mapping[str, str] | str | None = None) -> dict[str, Path]:
     """The JSON file of each language, by its name (see `sweep.settings.language`): `en.json`, `xquad.en.json`,
-    `zho_Hans.json`, `test-context-en-question-en.json`.
+    `zho_Hans.json`, and as MLQA, XTREME and TyDi QA name theirs: `test-context-en-question-en.json`,
+    `de_squad-translate-train-train-v1.1.json`, `squad.translate.train.en-de.json`, `tydiqa.goldp.sw.train.json`.
 
-    Hidden files are not looked at, and neither are those whose name ends in no language (`README.json`) or names two
-    (MLQA's questions on contexts in another language). Raises InputError for a language with two files.
+    `named`: the files of some languages, whatever their names, or a pattern that all files must match, such as
+    `*-train-v1.1.json`. Hidden files are not looked at, and neither are those whose name ends in no language
+    (`README.json`, `train-v1.1.json`) or names two (MLQA's questions on contexts in another language). Raises
+    InputError for a language with two files, and for a named file that is not there.
     """
-    files: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.json")):
-        code = None if file.name.startswith(".") or file.is_dir() else language_of_name(file.stem)
-        if code is not None and code in files:
+    given = {} if named is None or isinstance(named, str) else {code: folder / name for code, name in named.items()}
+    for code, file in given.items():
+        if not file.is_file():
             raise InputError(
-                f"{folder}: language '{code}' has two files, {files[code].name} and {file.name}; leave one there"
+                f"{file}: no such file, which is named for language '{code}' (there: {what_is_there(folder)})"
             )
-        if code is not None:
-            files[code] = file
-    return dict(sorted(files.items()))
+    files: dict[str, Path] = {}
+    for file in sorted(folder.glob(named if isinstance(named, str) else "*.json")):
+        code = None if file.name.startswith(".") or file.is_dir() else language_of_name(file.name.removesuffix(".json"))
+        if code is None or code in given or file in given.values():
+            continue
+        if code in files:
+            raise InputError(
+                f"{folder}: language '{code}' has two files, {files[code].name} and {file.name}; leave one there, or "
+                f"choose with files={{{code}: {file.name}}} or a pattern such as files='*-train-v1.1.json'"
+            )
+        files[code] = file
+    return dict(sorted((files | given).items()))
 
 
 def by_language(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -50,7 +85,17 @@ def what_is_there(folder: Path) -> str:
 
 def language_of_name(stem: str) -> str | None:
     """The language that a file's name without its ending is of; None if it is of none, or of two."""
-    pair = _MLQA.search(stem)
-    if pair is not None:
-        return named_language(pair[1]) if pair[1] == pair[2] else None
-    return named_language(stem.rsplit(".", 1)[-1])
+    for pattern in _PUBLISHED:
+        if match := pattern.fullmatch(stem):
+            parts = match.groupdict()
+            if "name" in parts:
+                return _by_english_name().get(parts["name"])
+            codes = set(parts.values())
+            return named_language(codes.pop()) if len(codes) == 1 else None
+    last = stem.rsplit(".", 1)[-1]
+    return None if last in _SPLITS else named_language(last)
+
+
+@cache
+def _by_english_name() -> dict[str, str]:
+    return {name.casefold(): code for code, name in Locale("en").languages.items() if named_language(code) == code}

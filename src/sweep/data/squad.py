@@ -7,7 +7,7 @@ sentence; the one where the first answer begins is relevant (LAReQA, arXiv 2004.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,15 +23,18 @@ from sweep.errors import InputError
 from sweep.settings import Corpus, LanguageSettings, SquadData, SquadEvaluation
 
 
-def squad_languages(corpus: Corpus, path: str | None) -> tuple[str, ...]:
-    """Languages of a corpus: its folder's files, or what its origin has. Raises InputError."""
+def squad_languages(
+    corpus: Corpus, path: str | None, named: Mapping[str, str] | str | None = None
+) -> tuple[str, ...]:
+    """Languages of a corpus: its folder's files, of which some may be `named`, or what its origin has. Raises
+    InputError."""
     if path is None:
         return tuple(sorted(corpus.languages))
-    present = tuple(language_files(Path(path)))
+    present = tuple(language_files(Path(path), named))
     if not present:
         raise InputError(
             f"{corpus.name}: no <language>.json in {path} (there: {what_is_there(Path(path))}); name each file after "
-            "its language, such as en.json or xquad.en.json"
+            "its language, such as en.json or xquad.en.json, or give it with files={en: FILE}"
         )
     return present
 
@@ -51,8 +54,8 @@ def _files(
 ) -> dict[str, Path]:
     """The file of each given language or of all that there are, downloaded where needed. Raises InputError."""
     folder = corpus_folder(settings.corpus, settings.path, languages or settings.corpus.languages, cache, key)
-    available = squad_languages(settings.corpus, settings.path)
-    files = language_files(folder)
+    available = squad_languages(settings.corpus, settings.path, settings.files)
+    files = language_files(folder, settings.files)
     unknown = [code for code in languages or available if code not in files]
     if unknown:
         raise InputError(f"{folder / unknown[0]}.json: no such file; {folder} has: {' '.join(files)}")
@@ -92,7 +95,7 @@ def squad_rows(settings: SquadData, languages: tuple[str, ...], cache: Path) -> 
         remarks += of_files
         kept = _kept_questions(sentences, settings.max_questions)
         rows = [
-            TrainingRow(id_, code, question, sentence.text, negatives)
+            TrainingRow(id_, code, question, sentence.text, negatives, place=f"{files[code]}: question '{id_}'")
             for code in languages
             for sentence in sentences[code]
             for (id_, question), negatives in zip(sentence.questions, sentence.negatives, strict=True)
@@ -171,4 +174,4 @@ class SquadBenchmark:
 
     def languages(self, settings: SquadEvaluation) -> tuple[str, ...]:
         """Those of the folder or the origin. Raises InputError."""
-        return squad_languages(settings.corpus, settings.path)
+        return squad_languages(settings.corpus, settings.path, settings.files)
