@@ -28,7 +28,7 @@ def published(language: str, version: str = "1.1", id_: str = "5733be284776f4190
     }  # fmt: skip
     asked |= {"is_impossible": False} if version == "v2.0" else {}
     impossible = {
-        "plausible_answers": [{"text": "Africa", "answer_start": 0}], "question": "Who?", "id": "5a8d7bf7df8bba001a0f9ab1",
+        "plausible_answers": [{"text": "Africa", "answer_start": 0}], "question": "Who?", "id": "5a8d7bf7df8bba00",
         "answers": [], "is_impossible": True,
     }  # fmt: skip
     asks = [asked, impossible] if version == "v2.0" else [asked]
