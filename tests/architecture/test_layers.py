@@ -21,6 +21,7 @@ ROOMS = (
     "study",
     "launch",
     "training",
+    "mining",
     "evaluation",
     "model",
     "data",
@@ -30,7 +31,7 @@ ROOMS = (
     "errors",
 )
 FACE = {"__init__", "errors"}  # what other programs import
-ENTRIES = {"__main__", "evaluate", "compare", "studies"}  # what `python -m` runs
+ENTRIES = {"__main__", "evaluate", "compare", "studies", "mine"}  # what `python -m` runs
 # Modules that may use private members of other libraries; each says which, and why there is no other way.
 PUBLIC_ALL_THE_SAME = {"_exit", "_asdict", "_replace"}  # of os, and of named tuples
 REACH_INS = {"study/internals.py"}

@@ -9,16 +9,15 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.shingles import SHINGLE, jaccard, shingles
 from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 
-SHINGLE = 5  # characters: languages without spaces between words are compared, too
 PERMUTATIONS = 64
 # How bad it is to propose a candidate in vain, and to miss one: each is compared in full, so the former costs time.
 LSH_WEIGHTS = (0.02, 0.98)
@@ -113,7 +112,7 @@ def _near_copies(noun: str, asked: list[str], trained: list[str], threshold: flo
     for text, sketch in zip(
         asked_s, MinHash.generator(asked_s.values(), num_perm=PERMUTATIONS, hashfunc=int), strict=True
     ):
-        similar = ((_jaccard(asked_s[text], trained_s[other]), other) for other in index.query(sketch))
+        similar = ((jaccard(asked_s[text], trained_s[other]), other) for other in index.query(sketch))
         similarity, nearest = max(similar, default=(0.0, ""))
         copies += similarity >= threshold
         if similarity >= threshold and similarity > best:
@@ -122,15 +121,5 @@ def _near_copies(noun: str, asked: list[str], trained: list[str], threshold: flo
 
 
 def _shingles(texts: Iterable[str]) -> dict[str, NDArray[np.uint32]]:
-    """The distinct texts, normalised, with the hashes of their n-grams, ascending: of strings, they would take
-    hundreds of megabytes."""
-    hashes = {}
-    for text in dict.fromkeys(map(normalised, texts)):
-        grams = {text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))}
-        hashes[text] = np.unique(np.fromiter((crc32(gram.encode()) for gram in grams), np.uint32, len(grams)))
-    return hashes
-
-
-def _jaccard(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
-    shared = len(np.intersect1d(one, other, assume_unique=True))
-    return shared / (len(one) + len(other) - shared)
+    """The distinct texts, normalised, with the hashes of their n-grams."""
+    return {text: shingles(text) for text in dict.fromkeys(map(normalised, texts))}

@@ -35,6 +35,17 @@ def best_passages(
     Equal scores go to the smaller row, but FAISS chooses which of those that tie at the very last place are in.
     `flat` is exact; `ivf` and `hnsw` may miss passages.
     """
+    return scored_passages(query_qh, passage_uh, text_d, search, folder)[1]
+
+
+def scored_passages(
+    query_qh: NDArray[np.float32],
+    passage_uh: NDArray[np.float32],
+    text_d: NDArray[np.int64],
+    search: SearchSettings,
+    folder: Path,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """As `best_passages`, with their scores before them; these are meaningless where there is no passage."""
     depth = min(search.depth, len(text_d))
     heap = faiss.ResultHeap(len(query_qh), depth, keep_max=True)
     for low, index in _blocks(passage_uh, text_d, search, folder):
@@ -42,8 +53,7 @@ def best_passages(
         heap.add_result(score_qk, np.where(place_qk >= 0, place_qk + low, -1))
     heap.finalize()
     order_qk = np.lexsort((heap.I, -heap.D), axis=1)
-    best_qk: NDArray[np.int64] = np.take_along_axis(heap.I, order_qk, axis=1)
-    return best_qk
+    return np.take_along_axis(heap.D, order_qk, axis=1), np.take_along_axis(heap.I, order_qk, axis=1)
 
 
 def _blocks(

@@ -11,9 +11,9 @@ from sweep.errors import InputError
 from sweep.model.folder_files import model_file
 from sweep.model.head import layer_text
 from sweep.model.sentence_transformers_folder import Published, read_folder
-from sweep.settings import AUTO, EvaluateSettings, HfModel, ModelSettings, Settings, pooling_modes
+from sweep.settings import AUTO, EvaluateSettings, HfModel, MineSettings, ModelSettings, Settings, pooling_modes
 
-WithModel = TypeVar("WithModel", Settings, EvaluateSettings)
+WithModel = TypeVar("WithModel", Settings, EvaluateSettings, MineSettings)
 ROLES = ("query", "passage")
 
 

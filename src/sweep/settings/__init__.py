@@ -46,6 +46,7 @@ from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.mix import DataSettings, MixData
 from sweep.settings.msmarco import LANGUAGE, MsMarcoData
 from sweep.settings.ratio import RatioSettings
+from sweep.settings.mining import Draw, Mining, MiningSearch, NegativeLanguage
 from sweep.settings.reporting import ReportSettings
 from sweep.settings.rows import RowsColumns, RowsData
 from sweep.settings.space import Dimension
@@ -94,6 +95,7 @@ __all__ = [
     "Debiasing",
     "Dimension",
     "DocumentSplit",
+    "Draw",
     "EncoderSettings",
     "EvaluateSettings",
     "EvaluationSettings",
@@ -115,11 +117,15 @@ __all__ = [
     "LoraSettings",
     "LossSettings",
     "MixData",
+    "MineSettings",
+    "Mining",
+    "MiningSearch",
     "MlflowTracking",
     "ModelSettings",
     "MrTydiData",
     "MsMarcoData",
     "Name",
+    "NegativeLanguage",
     "Objective",
     "PathSettings",
     "Positive",
@@ -161,6 +167,19 @@ class EvaluateSettings(Benchmarked):
 
 
 class Settings(Benchmarked):
+class MineSettings(Section):
+    """Settings of `python -m sweep.mine`: training data, an encoder, and how hard negatives are mined."""
+
+    paths: PathSettings
+    languages: LanguageSettings
+    data: DataSettings
+    model: ModelSettings
+    mine: Mining
+    output: str
+    threads: Positive | None
+
+
+class Settings(Section):
     """Settings of one study, or of one point of it."""
 
     seed: Annotated[int, Field(ge=0)]

@@ -41,7 +41,7 @@ _ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 
 
 class Composer:
-    """Composes one configuration (`sweep` or `evaluate`) with given overrides, again and again.
+    """Composes one configuration (`sweep`, `evaluate` or `mine`) with given overrides, again and again.
 
     `config_dir` is a folder of the user's own groups and experiments, searched beside ours.
     Raises InputError for anything that does not compose.

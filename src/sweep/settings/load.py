@@ -1,11 +1,11 @@
-"""Settings of a study, of one of its points, of a saved study, and of an evaluation."""
+"""Settings of a study, of one of its points, of a saved study, of an evaluation, and of mining."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError
-from sweep.settings import EvaluateSettings, Settings
+from sweep.settings import EvaluateSettings, MineSettings, Settings
 from sweep.settings.checks import STUDY_CHECKS
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import completed
@@ -49,3 +49,8 @@ def saved_settings(file: Path) -> SavedSettings:
 def load_evaluate_settings(composer: Composer) -> EvaluateSettings:
     """Settings of `python -m sweep.evaluate`. Raises InputError."""
     return validated(composer.compose(), EvaluateSettings)
+
+
+def load_mine_settings(composer: Composer) -> MineSettings:
+    """Settings of `python -m sweep.mine`. Raises InputError."""
+    return validated(composer.compose(), MineSettings)
