@@ -87,6 +87,8 @@ class Miner:
     def best(self, queries: Numbers, language: int | None, depth: int) -> tuple[NDArray[np.float32], Numbers]:
         """Scores and candidates (q, k) of the best passages of a pool, -1 where there are fewer."""
         candidate_c = self._pools.candidates(language)
+        if not len(candidate_c):
+            return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
         search = SearchSettings(depth=min(depth, DEEPEST), **self._how.search.model_dump())
         score_qk, place_qk = scored_passages(
             self._embeddings.query_uh[queries], self._embeddings.passage_uh, self._pools.text_c[candidate_c], search,

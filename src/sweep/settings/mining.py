@@ -29,7 +29,8 @@ class Mining(Section):
     `ranks`: the first and the last rank that is drawn from; passages known to be relevant have none. A negative's
     score is at most that of the row's passage minus `margin`, and at most the share `relative` of it. `near_copies`:
     a passage at least this like a relevant one is no negative (Jaccard similarity of character 5-grams). `keep`:
-    negatives that the data have come first. `seed`: of `draw=random`.
+    negatives that the data have come first. `seed`: of `draw=random`, and of which languages
+    get one more where balanced numbers cannot be equal.
     """
 
     language: NegativeLanguage
