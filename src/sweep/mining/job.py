@@ -19,7 +19,7 @@ from sweep.data.registry import TRAINING
 from sweep.data.training_row import TrainingRows
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.encode import encode
-from sweep.mining.parts import ROWS_PER_PART, Parts
+from sweep.mining.parts import Parts
 from sweep.mining.pools import Pools, pools_of
 from sweep.mining.rows_file import in_batches, write_rows
 from sweep.mining.search import Embeddings, Mined, Miner
@@ -94,7 +94,6 @@ def _identity(settings: MineSettings, rows: TrainingRows, encoder: str) -> str:
     sections = settings.data, settings.languages, settings.mine
     parts = (
         LAYOUT_VERSION,
-        ROWS_PER_PART,
         states,
         [part.fingerprint() for part in sections],
         encoder,

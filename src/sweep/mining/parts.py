@@ -46,7 +46,7 @@ class Parts:
             yield rows, mined
 
     def _file(self, rows: range) -> Path:
-        return self._folder / f"part-{rows.start:010d}.npz"
+        return self._folder / f"part-{rows.start:010d}-{rows.stop:010d}.npz"
 
     def _read(self, rows: range) -> Mined | None:
         """A part, or None if it is not there; one that the disk has damaged is mined again."""
