@@ -46,15 +46,18 @@ def language_files(folder: Path, named: Mapping[str, str] | str | None = None) -
     InputError for a language with two files, and for a named file that is not there.
     """
     given = {} if named is None or isinstance(named, str) else {code: folder / name for code, name in named.items()}
-    for code, file in given.items():
-        if not file.is_file():
-            raise InputError(
-                f"{file}: no such file, which is named for language '{code}' (there: {what_is_there(folder)})"
-            )
+    lacking = next((code for code, file in given.items() if not file.is_file()), None)
+    if lacking is not None:
+        raise InputError(
+            f"{given[lacking]}: no such file, which is named for language '{lacking}' "
+            f"(there: {what_is_there(folder)})"
+        )
     files: dict[str, Path] = {}
     for file in sorted(folder.glob(named if isinstance(named, str) else "*.json")):
-        code = None if file.name.startswith(".") or file.is_dir() else language_of_name(file.name.removesuffix(".json"))
-        if code is None or code in given or file in given.values():
+        if file.name.startswith(".") or file.is_dir() or file in given.values():
+            continue
+        code = language_of_name(file.name.removesuffix(".json"))
+        if code is None or code in given:
             continue
         if code in files:
             raise InputError(
