@@ -98,6 +98,7 @@ def check(folder: Path, **changes: Any) -> None:
     (folder / "model.safetensors").unlink(missing_ok=True)
     fields = {"kind": "hf", "path": str(folder), "revision": None, "dropout": None, "lora": None}
     own = {"restrict_vocabulary": False, "trust_remote_code": False, "head": "none", "lower_case": False}
+    own |= {"pretrained_on": None}
     check_encoder(HfModel.model_validate({**fields, **own, **COMMON, **changes}))
 
 

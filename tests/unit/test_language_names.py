@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from babel import localedata
+from langcodes.registry_parser import parse_registry
 from tests.conftest import Sweep
 
+from sweep.data.english import english_name, language_called, with_name
 from sweep.data.language_files import language_files
 from sweep.data.languages import joshi_tiers
 from sweep.data.load import load_benchmark
@@ -136,3 +138,58 @@ def test_what_yaml_makes_of_a_language_is_explained(sweep: Sweep, tmp_path: Path
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+FLORES = (
+    "acm_Arab ajp_Arab als_Latn arb_Latn azb_Arab azj_Latn bjn_Arab ckb_Arab ekk_Latn gaz_Latn kas_Deva khk_Cyrl "
+)
+FLORES += (
+    "kmr_Latn knc_Arab lvs_Latn npi_Deva ory_Orya pbt_Arab pes_Arab plt_Latn prs_Arab quy_Latn swh_Latn taq_Tfng "
+)
+FLORES += "uzn_Latn ydd_Hebr zho_Hans zho_Hant zsm_Latn"
+
+
+def test_every_code_of_the_standards_and_of_data_sets_is_taken(assets: Path) -> None:
+    ntrex = [line.split()[0] for line in (assets / "data/ntrex/LANGUAGES.tsv").read_text().splitlines()]
+    africa = [folder.name for folder in (assets / "data/afriqa").iterdir() if folder.is_dir()]
+    for written in (*ntrex, *africa, *FLORES.split()):
+        assert language_name(written) == named_language(written), written
+        assert language_name(language_name(written)) == language_name(written), written
+    names = [language_name(written) for written in ntrex]
+    assert len(set(names)) == len(names)
+    registered = [entry for entry in parse_registry() if entry.get("Type") == "language" and len(entry) > 2]
+    codes = [str(entry["Subtag"]) for entry in registered if len(str(entry["Subtag"])) <= 3]
+    assert len(codes) > 8000
+    assert {code for code in codes if named_language(code) is None} == {"und"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        *zip(
+            "arabic chinese dutch english french german hindi indonesian italian japanese portuguese russian spanish "
+            "vietnamese".split(),
+            "ar zh nl en fr de hi id it ja pt ru es vi".split(),
+            strict=True,
+        ),
+        ("Mandarin", "zh"), (" Swahili ", "sw"), ("Castilian", "es"), ("Tagalog", "fil"), ("Oriya", "or"),
+        ("Hassaniyya", "mey"), ("Kinyarwanda", "rw"), ("Norwegian Bokmål", "nb"),
+    ],
+)  # fmt: skip
+def test_languages_are_known_by_their_english_names(name: str, code: str) -> None:
+    assert language_called(name) == code
+
+
+@pytest.mark.parametrize("name", ["", "klingonish", "en-US", "unknown language"])
+def test_what_is_no_name_of_a_language_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is no English name of a language"):
+        language_called(name)
+
+
+def test_people_read_names_beside_codes() -> None:
+    assert [with_name(code) for code in ("sw", "zh_Hant_TW", "mey", "qaa", "sr_Latn", "gsw_ZH")] == [
+        "sw Swahili", "zh_Hant_TW Chinese (Traditional, Taiwan)", "mey Hassaniyya", "qaa", "sr_Latn Serbian (Latin)",
+        "gsw_ZH Swiss German (ZH)",
+    ]  # fmt: skip
+    every = {code for code in localedata.locale_identifiers() if "_" not in code}
+    assert {code for code in every if language_called(english_name(code)) != code} == set()

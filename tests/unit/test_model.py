@@ -59,6 +59,7 @@ def hf(path: Path | str, cache: Path, **changes: Any) -> Retriever:
         "lora": None,
         "head": "none",
         "lower_case": False,
+        "pretrained_on": None,
         **COMMON,
         **changes,
     }

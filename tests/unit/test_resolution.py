@@ -73,7 +73,7 @@ def asked(folder: Path, **changes: Any) -> HfModel:
     fields: dict[str, Any] = {
         "kind": "hf", "path": str(folder), "revision": None, "dropout": None, "restrict_vocabulary": False,
         "trust_remote_code": False, "lora": None, "precision": "float32", "max_query_tokens": 32,
-        "max_passage_tokens": 32,
+        "max_passage_tokens": 32, "pretrained_on": None,
     }  # fmt: skip
     return HfModel.model_validate(fields | AUTO | changes)
 

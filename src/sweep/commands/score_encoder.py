@@ -175,8 +175,10 @@ def _write(measured: "Outcome", output: Path) -> None:
 
 def _print(evaluation: "Evaluation", measure: "Measure") -> None:
     """Print the table by language and tier, with intervals of the means over all languages."""
+    from sweep.data.english import with_name
     from sweep.evaluation.columns import EVALUATION, columns_for
-    from sweep.evaluation.script_groups import LABELS
+    from sweep.evaluation.parts import BY_MODEL, RESOURCES, label_of
+    from sweep.evaluation.script_groups import SCRIPT_GROUPS
 
     out = console()
     ranking, evaluated = evaluation.ranking, evaluation.evaluated
@@ -193,11 +195,14 @@ def _print(evaluation: "Evaluation", measure: "Measure") -> None:
     for column in columns:
         table.add_column(column.title, justify="right", overflow="fold")
     digits = [column.digits for column in columns]
-    for name in ("", "high", "mid", "low", *LABELS, *ranking.languages, *_pairs_alone(ranking)):
+    parts = ("", *RESOURCES, *BY_MODEL, *SCRIPT_GROUPS, *_pairs_alone(ranking))
+    names = dict.fromkeys(parts) | dict.fromkeys(ranking.languages, True)
+    for name, is_language in names.items():
         keys = [str(column.key(ranking.benchmark).of(name)) for column in columns]
         figures = [evaluated.metrics.get(key) for key in keys]
         if any(figure is not None for figure in figures):
-            table.add_row(LABELS.get(name, name) or "all", *map(_figure, figures, digits))
+            label = with_name(name) if is_language else label_of(name)
+            table.add_row(label, *map(_figure, figures, digits))
         if name == "":
             intervals = [evaluated.intervals.get(key, (None, None)) for key in keys]
             for end, label in enumerate(("  95 % from", "  to")):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sweep.evaluation.metrics import metric_of
-from sweep.evaluation.script_groups import LABELS
+from sweep.evaluation.parts import label_of
 from sweep.settings.metric_key import MetricKey
 
 
@@ -35,7 +35,7 @@ def _columns(*names: str, narrow: bool = False) -> tuple[Column, ...]:
         if families[key.metric] > 1:
             title = f"{key.family} {title}"
         if parts[key.whole] > 1:
-            title = f"{title} {LABELS.get(key.part, key.part) or 'all'}"
+            title = f"{title} {label_of(key.part)}"
         return Column(key.name, title, metric.digits - narrow)
 
     return tuple(map(column, keys))
@@ -76,6 +76,7 @@ CARD = _columns(
     "pooled/map",
     "pooled/alignment_consistency",
     "pooled/alignment_consistency/low",
+    "pooled/alignment_consistency/unseen_by_model",
     "pooled/rank_distance",
     "mono/ndcg@10",
 )
@@ -87,6 +88,7 @@ COMPARISON = _columns(
     "pooled/map",
     "pooled/alignment_consistency",
     "pooled/alignment_consistency/low",
+    "pooled/alignment_consistency/unseen_by_model",
     "pooled/rank_distance",
     "mono/ndcg@10",
     "mono/recall@100",

@@ -10,7 +10,7 @@ from sweep.errors import InputError
 from sweep.evaluation.language_removal import RemovalPlan, removal_plan
 from sweep.evaluation.summarise import Members
 from sweep.evaluation.tiers import tier_members
-from sweep.settings import Benchmarked, Debias, EvaluationSettings
+from sweep.settings import Debias, EvaluateSettings, EvaluationSettings, Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +39,12 @@ Measures = tuple[Measure, ...]  # the first one is `evaluation`
 
 
 def measures_of(
-    settings: Benchmarked, benchmarks: Sequence[Benchmark], trained_languages: tuple[str, ...]
+    settings: Settings | EvaluateSettings, benchmarks: Sequence[Benchmark], trained_languages: tuple[str, ...]
 ) -> Measures:
     """Benchmarks, in the order of `settings.evaluations`, with what each is evaluated by."""
-    return tuple(
-        Measure(
-            section,
-            benchmark,
-            tier_members(benchmark.languages, benchmark_tiers(settings, section), trained_languages),
-        )
-        for section, benchmark in zip(settings.evaluations, benchmarks, strict=True)
-    )
+    read = settings.model.pretrained_on
+    measures = []
+    for section, benchmark in zip(settings.evaluations, benchmarks, strict=True):
+        tiers = tier_members(benchmark.languages, benchmark_tiers(settings, section), trained_languages, read)
+        measures.append(Measure(section, benchmark, tiers))
+    return tuple(measures)

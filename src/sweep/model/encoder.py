@@ -192,7 +192,7 @@ class Retriever:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that an embedding depends on: weights, tokenizer and settings."""
         digest = hashlib.sha256(tokenizer_fingerprint(self.tokenizer).encode())
-        digest.update(self.settings.fingerprint().encode())
+        digest.update(self.settings.fingerprint(but=frozenset({"pretrained_on"})).encode())
         if self.vocabulary is not None:
             digest.update(self.vocabulary.kept.tobytes())
         for name, weight in sorted(self.encoder.state_dict().items()):

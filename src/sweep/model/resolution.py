@@ -10,6 +10,7 @@ from typing import TypeVar
 from sweep.errors import InputError
 from sweep.model.folder_files import model_file
 from sweep.model.head import layer_text
+from sweep.model.lineage import pretraining_of
 from sweep.model.sentence_transformers_folder import Published, read_folder
 from sweep.settings import AUTO, EvaluateSettings, HfModel, MineSettings, ModelSettings, Settings, pooling_modes
 
@@ -24,6 +25,8 @@ def resolved(settings: WithModel) -> WithModel:
 
 def resolved_model(asked: ModelSettings) -> ModelSettings:
     """The same for the model alone. Nothing is read where nothing is `auto`."""
+    if asked.kind == "hf" and asked.pretrained_on == AUTO:
+        asked = asked.model_copy(update={"pretrained_on": pretraining_of(asked.path, asked.revision)})
     if asked.kind != "hf" or AUTO not in (asked.pooling, asked.head, asked.lower_case, *_prefixes(asked)):
         return asked
     published = read_folder(asked.path, asked.revision)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out, validation_key
 from sweep.data.leakage import check_zero_shot
-from sweep.data.load import benchmark_tiers, load_benchmarks, load_training_set
+from sweep.data.load import load_benchmarks, load_training_set
 from sweep.errors import InputError, shortened
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.halves import half_of
 from sweep.evaluation.measures import Measure, Measures, measures_of
 from sweep.evaluation.reachable import reachable_cells
 from sweep.evaluation.script_groups import SCRIPT_GROUPS
-from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.tiers import study_tiers
 from sweep.records.folder import StudyFolder
 from sweep.run.notes import StudyNotes, study_notes
 from sweep.settings import Settings, StudySettings
@@ -77,7 +77,7 @@ def _check_halves(benchmark: Benchmark) -> None:
 
 def _check_validation(settings: Settings, held_out: Benchmark) -> None:
     """Whether early stopping and pruning can find their metrics. Raises InputError."""
-    tiers = tier_members(held_out.languages, benchmark_tiers(settings), settings.languages.train)
+    tiers = study_tiers(settings, held_out)
     needed = {}
     if settings.train.early_stopping.patience is not None:
         needed["train.early_stopping.metric"] = settings.train.early_stopping.metric

@@ -43,10 +43,11 @@ from sweep.settings.goals import Constraint, Objective
 from sweep.settings.kinds import EvaluationSettings
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
+from sweep.settings.mining import Draw, Mining, MiningSearch, NegativeLanguage
 from sweep.settings.mix import DataSettings, MixData
 from sweep.settings.msmarco import LANGUAGE, MsMarcoData
+from sweep.settings.pretraining import Pretraining
 from sweep.settings.ratio import RatioSettings
-from sweep.settings.mining import Draw, Mining, MiningSearch, NegativeLanguage
 from sweep.settings.reporting import ReportSettings
 from sweep.settings.rows import RowsColumns, RowsData
 from sweep.settings.space import Dimension
@@ -116,10 +117,10 @@ __all__ = [
     "LocalLauncher",
     "LoraSettings",
     "LossSettings",
-    "MixData",
     "MineSettings",
     "Mining",
     "MiningSearch",
+    "MixData",
     "MlflowTracking",
     "ModelSettings",
     "MrTydiData",
@@ -129,6 +130,7 @@ __all__ = [
     "Objective",
     "PathSettings",
     "Positive",
+    "Pretraining",
     "Probability",
     "Protocol",
     "PrunerSettings",
@@ -166,7 +168,6 @@ class EvaluateSettings(Benchmarked):
     threads: Positive | None
 
 
-class Settings(Benchmarked):
 class MineSettings(Section):
     """Settings of `python -m sweep.mine`: training data, an encoder, and how hard negatives are mined."""
 
@@ -179,7 +180,7 @@ class MineSettings(Section):
     threads: Positive | None
 
 
-class Settings(Section):
+class Settings(Benchmarked):
     """Settings of one study, or of one point of it."""
 
     seed: Annotated[int, Field(ge=0)]

@@ -40,7 +40,7 @@ _OF_KIND = {
     "squad": _SQUAD,
     "miracl": _JUDGED,
     "beir": _JUDGED,
-    "hf": {**_PRETRAINED, "trust_remote_code": False},
+    "hf": {**_PRETRAINED, "trust_remote_code": False, "pretrained_on": None},
 }
 _READ = ("pooling", "query_prefix", "passage_prefix")  # what was no matter of the model's folder
 _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other fields
@@ -82,7 +82,7 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
     embedded data, which it does not name; it confirmed no points, and its workers, of which there was one unless
     something else was said, had all cores, which decides about the last bits. A study that does not name the half
     that it chooses by chooses by all questions, and one that does not name its model's head never looked into the
-    model's folder: its pooling and prefixes stay what they were.
+    model's folder: its pooling and prefixes stay what they were. Nor were there tiers by what a model had read.
     """
     since = {"ratio.draw": flattened(SINCE)["ratio.draw"]}
     for name in ("data", "evaluation"):
@@ -98,6 +98,8 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
         then = {path: remembered[path] for path in (f"model.{name}" for name in _READ) if path in remembered}
         then |= {path: value for path, value in flattened(_PRETRAINED, "model.").items() if path not in known}
         lines += [assignment(path, value) for path, value in then.items()]
+    if remembered.get("model.kind") == settings.model.kind == "hf" and "model.pretrained_on" not in known:
+        lines.append("model.pretrained_on=null")
     if version is None and study.confirm is not None:
         lines.append("study.confirm=null")
     if version is None and settings.launcher.workers == "auto" and settings.launcher.threads is None:

@@ -24,6 +24,7 @@ UNNAMED = {
     "evaluation.candidates": "auto",
     "model.head": "none",
     "model.lower_case": False,
+    "model.pretrained_on": None,
 }
 RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train", "loss")
 

@@ -12,6 +12,7 @@ from langcodes import Language, standardize_tag, tag_is_valid
 
 _PLAIN = re.compile(r"[a-z]{2,3}")
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
+_PLACED = re.compile(r"[a-z]{3}-[A-Z]{2}")  # of NTREX: the German of Zurich is gsw-ZH, which is no territory
 
 
 @cache
@@ -37,7 +38,7 @@ def language_name(text: str) -> str:
 
 def named_language(text: str) -> str | None:
     """The language that a file or folder of this name is in; None for a name that is no language."""
-    if not _TAG.fullmatch(text) or not (_PLAIN.fullmatch(text) or tag_is_valid(text)):
+    if not _TAG.fullmatch(text) or not (_PLAIN.fullmatch(text) or _PLACED.fullmatch(text) or tag_is_valid(text)):
         return None
     try:
         return language_name(text)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from sweep.settings.base import Positive, Section, matching
+from sweep.settings.pretraining import Pretraining
 
 AUTO: Literal["auto"] = "auto"  # what the model's own folder says
 POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len", "weightedmean", "lasttoken")
@@ -46,6 +47,7 @@ class TinyModel(EncoderSettings):
     pretrained: ClassVar[bool] = False  # nothing to check before, or to evaluate before training
     restrict_vocabulary: ClassVar[bool] = False
     lora: ClassVar[None] = None
+    pretrained_on: ClassVar[None] = None
     title: ClassVar[str] = "a small encoder trained from scratch"
 
     kind: Literal["tiny"]
@@ -92,7 +94,7 @@ class HfModel(EncoderSettings):
     `auto` is what the folder says in the files of sentence-transformers (`sweep.model.resolution`): its pooling, the
     layers behind it (`head`), its prompts, and whether texts are lower-cased. What results depend on, and are named
     by, is what that came to be. `trust_remote_code`: run Python code that comes with the model, where it has any;
-    else such a model is refused."""
+    else such a model is refused. `pretrained_on`: the languages it has read, of the tier `seen_by_model`."""
 
     UNRELATED: ClassVar[frozenset[str]] = frozenset({"trust_remote_code"})
     pretrained: ClassVar[bool] = True
@@ -101,6 +103,7 @@ class HfModel(EncoderSettings):
     path: Annotated[str, Field(min_length=1)]
     revision: str | None
     trust_remote_code: bool
+    pretrained_on: Pretraining
     head: Literal["auto", "folder", "none"]
     lower_case: Literal["auto"] | bool
     restrict_vocabulary: bool
@@ -113,9 +116,9 @@ class HfModel(EncoderSettings):
         return self.path
 
     def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
-        """As of any section, without a head or lower case that is not there: studies were begun before either was."""
-        absent = {"head": self.head == "none", "lower_case": self.lower_case is False}
-        return super().plain(but | {name for name, is_absent in absent.items() if is_absent})
+        """As of any section, without what is not there or not known: studies were begun before any of it was."""
+        nothing = {"head": "none", "lower_case": False, "pretrained_on": None}
+        return super().plain(but | {name for name, value in nothing.items() if getattr(self, name) == value})
 
 
 ModelSettings = Annotated[TinyModel | HfModel, Field(discriminator="kind")]

@@ -6,8 +6,7 @@ import torch
 from accelerate import Accelerator
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.load import benchmark_tiers
-from sweep.evaluation.tiers import tier_members
+from sweep.evaluation.tiers import study_tiers
 from sweep.evaluation.validation import Validator
 from sweep.model.encoder import Retriever
 from sweep.model.lora import Adapters
@@ -72,7 +71,7 @@ def _validator(
     retriever: Retriever, validation: Benchmark, settings: Settings, accelerator: Accelerator, tokens: TokenCache
 ) -> Validator:
     """Evaluates what was held out, by the tiers of the study; the study's objective is one of its figures."""
-    tiers = tier_members(validation.languages, benchmark_tiers(settings), settings.languages.train)
+    tiers = study_tiers(settings, validation)
     objective = MetricKey.parse(settings.study.objectives[0].metric)
     return Validator(retriever, validation, tiers, accelerator, (objective.family, objective.metric), tokens)
 
