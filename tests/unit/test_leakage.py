@@ -1,11 +1,18 @@
 """What training data and a benchmark share: exact texts are refused, near copies are counted."""
 
 import unicodedata
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings, strategies
 
+from sweep.data import leakage
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
+from sweep.data.fingerprints import benchmark_fingerprint, data_fingerprint
 from sweep.data.leakage import check_zero_shot, near_copies
+from sweep.data.shingles import Shortlist, grams_of, jaccard
 from sweep.data.training_row import TrainingRow
 from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
@@ -88,3 +95,79 @@ def test_texts_shorter_than_an_n_gram_are_compared_whole() -> None:
     found, passages = near_copies(trained(question="Oslo"), bench(question="Rome", passage="p."), 0.5)
     assert (found.copies, passages.copies) == (0, 0)
     assert near_copies(trained(question="OSLO"), bench(question="Oslo"), 1.0)[0].copies == 1
+
+
+# Few letters and words, so that n-grams repeat within texts and between them.
+WORD = strategies.text("ab é漢", min_size=1, max_size=4)
+TEXT = strategies.lists(WORD, min_size=1, max_size=12).map(" ".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    strategies.lists(TEXT, min_size=1, max_size=12),
+    strategies.lists(TEXT, min_size=1, max_size=12),
+    strategies.sampled_from([0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0]),
+)
+def test_no_pair_is_missed_and_none_is_too_much(few: list[str], many: list[str], threshold: float) -> None:
+    """Against the definition, of all pairs."""
+    expected = {
+        (i, j) for i, one in enumerate(many) for j, other in enumerate(few) if jaccard(one, other) >= threshold
+    }
+    pairs = list(Shortlist(few, threshold).pairs(grams_of(many)))
+    assert {(text, other) for text, other, _ in pairs} == expected
+    assert len(pairs) == len(expected)
+    for text, other, similarity in pairs:
+        assert similarity == pytest.approx(jaccard(many[text], few[other]))
+
+
+def test_pairs_do_not_depend_on_what_is_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, rng.integers(1, 20))) for _ in range(300)]
+    few, many = texts[:100], [*texts[50:], *(text[1:] for text in texts[:50])]
+    training = training_set([TrainingRow(f"t{i}", "fr", text, "p") for i, text in enumerate(many)], ("fr",))
+    questions = [Question(f"g{i}", "fr", text) for i, text in enumerate(few)]
+    asked = benchmark("b", ("fr",), questions, [Passage("a", "fr", "?")], {q.group: {"a": 1} for q in questions})
+    whole = near_copies(training, asked, 0.5)
+    brute = [max(slow_similarity(one, other) for other in many) for one in dict.fromkeys(few) if len(one) > 4]
+    assert whole[0].copies >= sum(similarity >= 0.5 for similarity in brute) > 50
+    monkeypatch.setattr("sweep.data.shingles.MOST_PAIRS", 3)
+    monkeypatch.setattr(leakage, "TEXTS_AT_A_TIME", 7)
+    monkeypatch.setattr(leakage, "CHARACTERS_AT_A_TIME", 50)
+    assert near_copies(training, asked, 0.5) == whole
+
+
+def test_texts_of_one_character_and_beyond_the_basic_plane_are_compared() -> None:
+    strange = ["", "a", "\U0001f600\U0001f601\U0001f602\U0001f603\U0001f604", "a\0\0\0\0", "\ud800 alone and more"]
+    pairs = {(text, few) for text, few, _ in Shortlist(strange, 1.0).pairs(grams_of(strange))}
+    assert {(place, place) for place in range(len(strange))} <= pairs
+
+
+def test_what_was_compared_is_not_compared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, asked = trained(question="near la gare, le café", passage=f"{PASSAGE} Oui."), bench()
+    check_zero_shot(training, asked, tmp_path)
+    counted = near_copies(training, asked, 0.7, tmp_path)
+    assert counted[1].copies == 1
+    with pytest.raises(InputError):
+        check_zero_shot(trained(question=QUESTION), asked, tmp_path)  # other data: nothing is known of them
+    monkeypatch.setattr(leakage, "_batches", None)
+    again, same = trained(question="near la gare, le café", passage=f"{PASSAGE} Oui."), bench()
+    check_zero_shot(again, same, tmp_path)
+    assert near_copies(again, same, 0.7, tmp_path) == counted
+    with pytest.raises(TypeError):
+        near_copies(again, same, 0.8, tmp_path)
+    monkeypatch.undo()
+    for file in (tmp_path / "leakage").iterdir():
+        file.write_text("[{")
+    assert near_copies(training, asked, 0.7, tmp_path) == counted
+
+
+def test_fingerprints_tell_contents_apart() -> None:
+    assert data_fingerprint(trained()) == data_fingerprint(trained())
+    sets = [trained(), trained("other"), trained(passage="other"), trained(negatives=("n",)), trained(group="x")]
+    assert len(set(map(data_fingerprint, sets))) == len(sets)
+    assert benchmark_fingerprint(bench()) == benchmark_fingerprint(replace(bench(), name="another", notes=("x",)))
+    graded = replace(bench(), grade_q=(np.array([2]),))
+    several = [bench(), bench("other"), bench(passage="other"), bench(distractor="other"), graded]
+    several.append(replace(bench(), ignored_q=(np.array([1]),)))
+    several.append(replace(bench(), rejected_q=(np.array([1]),)))
+    assert len(set(map(benchmark_fingerprint, several))) == len(several)

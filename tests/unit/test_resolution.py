@@ -203,7 +203,7 @@ def test_texts_are_lower_cased_as_the_folder_says(plain: Path, cache: Path, tmp_
     round_trip(retriever, tmp_path, cache)
 
 
-LATER = ("head", "lower_case", "trust_remote_code")  # settings that old studies do not name
+LATER = ("head", "lower_case", "trust_remote_code", "pretrained_on")  # settings that old studies do not name
 
 
 def test_a_model_without_files_is_pooled_by_its_mean_without_prefixes(plain: Path, cache: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.data.leakage import normalised
-from sweep.data.shingles import jaccard, shingles
+from sweep.data.shingles import Hashes, grams_of
 from sweep.mining.pools import Numbers, Pools
 
 KEPT = 20_000  # groups, or texts, of which something is kept for the next row
@@ -91,22 +91,25 @@ class NearCopies:
 
     def __init__(self, pools: Pools, threshold: float) -> None:
         self._pools, self._threshold = pools, threshold
-        self._kept: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()
+        self._kept: OrderedDict[int, Hashes] = OrderedDict()
 
     def any_of(self, text: int, others: frozenset[int]) -> bool:
         """Whether a passage text is a near copy of one of these."""
         mine = self._shingles(text)
         return any(self._alike(mine, self._shingles(other)) for other in others)
 
-    def _alike(self, one: NDArray[np.uint32], other: NDArray[np.uint32]) -> bool:
+    def _alike(self, one: Hashes, other: Hashes) -> bool:
         # Sets of such different sizes are not alike whatever is in them.
         small, large = sorted((len(one), len(other)))
-        return small >= self._threshold * large and jaccard(one, other) >= self._threshold
+        if small < self._threshold * large:
+            return False
+        shared = len(np.intersect1d(one, other, assume_unique=True))
+        return shared >= self._threshold * (len(one) + len(other) - shared)
 
-    def _shingles(self, text: int) -> NDArray[np.uint32]:
+    def _shingles(self, text: int) -> Hashes:
         kept = self._kept.pop(text, None)
         if kept is None:
-            kept = shingles(normalised(self._pools.passages.read(np.array([text]))[0]))
+            kept = grams_of([normalised(self._pools.passages.read(np.array([text]))[0])]).of(0)
             if len(self._kept) >= KEPT:
                 self._kept.popitem(last=False)
         self._kept[text] = kept

@@ -16,6 +16,7 @@ from sweep.evaluation.tiers import study_tiers
 from sweep.records.folder import StudyFolder
 from sweep.run.notes import StudyNotes, study_notes
 from sweep.settings import Settings, StudySettings
+from sweep.settings.cache import cache_folder
 from sweep.settings.metric_key import MetricKey
 
 FEWEST_GROUPS = 2  # of a half: one has no variance
@@ -27,7 +28,7 @@ def checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
     benchmarks, training = load_benchmarks(settings), load_training_set(settings)
     measures = measures_of(settings, benchmarks, settings.languages.train)
     for one in measures:
-        check_zero_shot(training, one.benchmark)
+        check_zero_shot(training, one.benchmark, cache_folder(settings.paths))
         one.removals(one.settings.debias, training)
         if settings.study.selects_on_half:
             _check_halves(one.benchmark)

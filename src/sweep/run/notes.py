@@ -13,6 +13,7 @@ from sweep.data.training_set import TrainingSet
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
+from sweep.settings.cache import cache_folder
 
 SHOWN = 8  # languages or pairs in a line
 
@@ -98,6 +99,8 @@ def study_notes(
     if threshold is None:
         return StudyNotes(fingerprint, (), remarks)
     lines = (
-        copies.sentence(one.name, threshold) for one in benchmarks for copies in near_copies(training, one, threshold)
+        copies.sentence(one.name, threshold)
+        for one in benchmarks
+        for copies in near_copies(training, one, threshold, cache_folder(settings.paths))
     )
     return StudyNotes(fingerprint, tuple(filter(None, lines)), remarks)

@@ -16,7 +16,7 @@ def _pretraining(value: object) -> Any:
     if value is None or value in ("auto", *KNOWN_PRETRAINING):
         return value
     raise ValueError(
-        f"{value!r} is no pretraining known here; write auto, null, {', '.join(KNOWN_PRETRAINING)}, or a list: [en, sw]"
+        f"{value!r} is no pretraining known here; write auto, null, {', '.join(KNOWN_PRETRAINING)}, or a list"
     )
 
 

@@ -8,6 +8,7 @@ from sweep.data.leakage import check_zero_shot
 from sweep.data.load import load_benchmarks, load_training_set
 from sweep.data.training_set import TrainingSet
 from sweep.settings import Settings
+from sweep.settings.cache import cache_folder
 
 
 class TrialTexts(NamedTuple):
@@ -32,7 +33,7 @@ class TrialData:
         if self._kept is None or self._kept[0] != fingerprint:
             training, benchmarks = load_training_set(settings), load_benchmarks(settings)
             for benchmark in benchmarks:
-                check_zero_shot(training, benchmark)
+                check_zero_shot(training, benchmark, cache_folder(settings.paths))
             validation = None
             if settings.train.validation.every_steps is not None:
                 training, validation = hold_out(training, settings.train.validation.groups)
