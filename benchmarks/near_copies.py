@@ -77,7 +77,8 @@ def with_minhash(batches: Iterator[list[str]], asked: list[str]) -> tuple[set[in
 
     def sketches(texts: list[str]) -> Iterator[Any]:
         hashed = [[crc32(gram.encode()) for gram in shingles(text)] for text in texts]
-        return MinHash.generator(hashed, num_perm=64, hashfunc=int)
+        sketched: Iterator[Any] = MinHash.generator(hashed, num_perm=64, hashfunc=int)
+        return sketched
 
     began = time.process_time()
     index = MinHashLSH(THRESHOLD, 64, weights=(0.02, 0.98))

@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.data import get_source
 from mlflow.tracking import MlflowClient
 
+from sweep.records.data_record import DataRecord
 from sweep.records.folder import StudyFolder
 from sweep.settings import JsonLinesTracking, MlflowTracking
 from sweep.tracking.protocol import Row, TrackedStudy, Tracker, TrackerAway
 from sweep.tracking.registry import place_of
 
 ROWS = [Row("train/loss", 0.5, 1000, 1), Row("train/loss", 0.25, 2000, 2), Row("cldr/recall@10/en", 1.0, 2000, 2)]
+
+SHOWN_OF_DATA = ("role", "name", "source", "digest", "questions")
+DATA = (
+    DataRecord("training", "mine", "my/folder", ("en", "sw"), 12, 10, "ab" * 32, "s"),
+    DataRecord("evaluation", "xquad_r", "https://example.org/xquad-r/", ("en",), 5, 50, "cd" * 32, "t"),
+)
 
 
 class Shown(ABC):
@@ -61,6 +69,7 @@ class ShownByMlflow(Shown):
                     name: run.data.tags[name] for name in ("sweep.seed", "sweep.attempt") if name in run.data.tags
                 },
                 "files": {Path(file.path).name for file in client.list_artifacts(run.info.run_id)},
+                "data": sorted(map(_shown_by_mlflow, run.inputs.dataset_inputs)),
             }
         return found
 
@@ -68,6 +77,21 @@ class ShownByMlflow(Shown):
         client = MlflowClient(f"sqlite:///{self.folder.path.parent}/mlflow.db")
         experiment = client.get_experiment_by_name(self.folder.path.name)
         client.rename_experiment(experiment.experiment_id, "another")
+
+
+def _shown_by_mlflow(given: Any) -> tuple[Any, ...]:
+    """Role, name, source, digest and questions, as MLflow's own classes read a dataset."""
+    dataset, (context,) = given.dataset, given.tags
+    profile, source = json.loads(dataset.profile), get_source(dataset).to_dict()
+    assert context.key == "mlflow.data.context"
+    assert profile["sha256"].startswith(dataset.digest)
+    return (
+        context.value,
+        dataset.name,
+        source.get("uri") or source["url"],
+        profile["sha256"],
+        profile["questions"],
+    )
 
 
 class ShownAsJsonLines(Shown):
@@ -82,8 +106,10 @@ class ShownAsJsonLines(Shown):
             line = json.loads(text)
             key = line["run"].partition("/")[2]
             run = found.setdefault(
-                key, {"status": "RUNNING", "rows": [], "parameters": {}, "tags": {}, "files": set()}
+                key, {"status": "RUNNING", "rows": [], "parameters": {}, "tags": {}, "files": set(), "data": []}
             )
+            if "data" in line:
+                run["data"].append(tuple(line["data"][name] for name in SHOWN_OF_DATA))
             if "metric" in line:
                 run["rows"].append(tuple(Row(**{name: line[name] for name in Row._fields})))
             run["parameters"] |= {name: str(value) for name, value in line.get("parameters", {}).items()}
@@ -93,6 +119,7 @@ class ShownAsJsonLines(Shown):
                 run |= {"status": line["status"], "reason": line.get("reason")}
         for run in found.values():
             run["rows"].sort()
+            run["data"].sort()
             run["note"] = run["tags"].pop("sweep.note", None)
         return found
 
@@ -135,6 +162,18 @@ class TestTracker:
         assert there["tags"] == {"sweep.seed": "0", "sweep.attempt": "2"}
         assert there["files"] == {"config.yaml"}
         assert there["status"] == "RUNNING"
+
+    def test_a_run_has_its_data_once(self, shown: Shown) -> None:
+        tracker, _ = opened(shown)
+        run = tracker.run("a", 500)
+        for _ in range(2):
+            tracker.show_data(run.id, DATA)
+        opened(shown)[0].show_data(run.id, DATA)
+        tracker.show_data(run.id, ())
+        tracker.show_data(tracker.run("b", 500).id, DATA[:1])
+        expected = sorted(tuple(getattr(record, name) for name in SHOWN_OF_DATA) for record in DATA)
+        assert shown.runs()["a"]["data"] == expected
+        assert len(shown.runs()["b"]["data"]) == 1
 
     def test_what_is_sent_again_is_there_once(self, shown: Shown) -> None:
         for _ in range(2):  # the second time by a process that knows nothing of the first

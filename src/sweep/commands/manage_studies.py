@@ -10,6 +10,7 @@ from sweep.commands.saved_study import Study, opened, tracked_at
 from sweep.errors import InputError, SweepError
 from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver, stop_arguments
 from sweep.launch.liveness import alive_in, held, read_status
+from sweep.records.data_record import data_lines, read_records
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
 from sweep.report.plain_console import say
@@ -149,6 +150,8 @@ def _status(study: Study, every: bool) -> None:
     print_status(console(), row, {status["key"]: (worker, status) for worker, status in statuses.items()}, every)
     if left_out := len(study.view.records()) - len(row.records):
         say(f"{left_out} more of points that the grid does not have: {study.folder.trials_csv}")
+    for line in data_lines(read_records(study.folder.path)):
+        say(line)
     if driver is not None:
         say(f"run by process {driver.pid} on {driver.host}")
 

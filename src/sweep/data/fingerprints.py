@@ -21,6 +21,11 @@ def data_fingerprint(training: TrainingSet) -> str:
     return training.digest
 
 
+def data_size(training: TrainingSet) -> tuple[int, int]:
+    """How many questions and passages training data have, each as often as it belongs to a group."""
+    return len(training.questions.text_n), len(training.passages.text_n)
+
+
 def benchmark_fingerprint(benchmark: Benchmark) -> str:
     """The digest (hex) of a benchmark: its questions, its passages, and which are relevant or no candidates. Its name
     is no part of it."""

@@ -11,7 +11,7 @@ p = those of them that are looked up, k = pairs of a text of the batch and one o
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)
 class Grams(NamedTuple):
     """The distinct n-grams of texts: text i has those from `start_t[i]` to `start_t[i + 1]`, at least one."""
 
-    gram_n: NDArray[np.integer]
+    gram_n: NDArray[Any]  # hashes (uint64), or places in the order of n-grams (int64)
     start_t: Numbers
 
     @property
@@ -48,7 +48,7 @@ class Grams(NamedTuple):
         """Which text each is of."""
         return np.repeat(np.arange(len(self.start_t) - 1), self.size_t)
 
-    def of(self, text: int) -> NDArray[np.integer]:
+    def of(self, text: int) -> NDArray[Any]:
         """Those of one text."""
         return self.gram_n[self.start_t[text] : self.start_t[text + 1]]
 
@@ -124,7 +124,8 @@ class Shortlist:
 
     def _beyond(self, size_t: Numbers) -> Numbers:
         """How many of the n-grams that are looked up two texts must share, at least."""
-        return 1 + np.floor(BEYOND * size_t).astype(np.int64)
+        beyond: Numbers = 1 + np.floor(BEYOND * size_t).astype(np.int64)
+        return beyond
 
     def _looked_up(self, grams: Grams) -> NDArray[np.bool_]:
         """Which n-grams of ascending ones are looked up (n)."""

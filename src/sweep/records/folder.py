@@ -1,9 +1,10 @@
 """The files of a study:
 
-config.yaml  study.db  identity.json  trials.csv  notes.json  tracking.cursor
+config.yaml  study.db  identity.json  trials.csv  notes.json  data.json  tracking.cursor
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json, SHA256SUMS}
 trials/<key>/ranks.<benchmark>.parquet                              of further benchmarks, if there are any
+trials/<key>/data.json                                              names, sources and digests of its data
 trials/<key>/exposure.csv                                           the batches and rows that training saw
 trials/<key>/validation.csv                                         if there is validation while training
 baselines/<name>-<digest>/{metrics.json, evaluation.json, ranks.parquet}     what needs no training

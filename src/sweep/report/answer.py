@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
 from sweep.evaluation.halves import figures_from_ranks, wanted_of
+from sweep.records.data_record import DataRecord, read_records
 from sweep.records.folder import ResultFolder, StudyFolder
 from sweep.records.table import read_metrics
 from sweep.records.trial_record import TrialRecord
@@ -41,6 +42,7 @@ class StudyAnswer:
         baselines: the same figures of what needs no training.
         failed: the FAILED trials.
         further: the other benchmarks, named in the same way.
+        data: what it was trained and evaluated on, if that is known.
     """
 
     benchmark: str
@@ -53,6 +55,7 @@ class StudyAnswer:
     baselines: tuple[BaselineRow, ...]
     failed: tuple[TrialRecord, ...]
     further: tuple[str, ...] = ()
+    data: tuple[DataRecord, ...] = ()
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -107,6 +110,7 @@ def study_answer(
         baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
         further=tuple(also),
+        data=read_records(folder.path),
     )
 
 

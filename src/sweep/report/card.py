@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 
+from sweep.data.english import with_name
 from sweep.evaluation.columns import CARD
 from sweep.evaluation.summarise import Evaluated
+from sweep.records.data_record import ROLES, DataRecord
 from sweep.settings import Settings
 from sweep.study.point import grid_points
 
 
 def model_card(
-    settings: Settings, key: str, evaluated: Evaluated, commit: str | None, routes: Sequence[str] = ()
+    settings: Settings,
+    key: str,
+    evaluated: Evaluated,
+    commit: str | None,
+    routes: Sequence[str] = (),
+    data: Sequence[DataRecord] = (),
 ) -> str:
     """Markdown with the hub's metadata. `evaluated`: the model as it is exported; `routes`: the languages of which it
-    removes what `study.export_debias` says."""
+    removes what `study.export_debias` says; `data`: what it was trained and evaluated on."""
     ratio = settings.ratio
     mix = f"{ratio.monolingual:g}"
     if ratio.monolingual_end is not None:
@@ -33,13 +40,14 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 |---|---|
 | model before training | {settings.model.title} |
 | training data | {settings.data.title}, {len(settings.languages.train)} languages |
+| languages | {", ".join(map(with_name, settings.languages.train))} |
 | probability of a monolingual batch | {mix} |
 | languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
 | training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |
 | pooling | {settings.model.pooling}{_head(settings)}, L2-normalised |
 | prompts | query `{settings.model.query_prefix}`, passage `{settings.model.passage_prefix}` |
 | commit | {commit or "unknown"} |
-
+{_data(data)}
 {_chosen(settings)}
 {_removal(settings, routes)}
 {_evaluations(settings, evaluated)}
@@ -61,6 +69,15 @@ questions, for this seed alone:
 |---|---|---|---|
 {figures}""")
     return "\n\n".join(tables)
+
+
+def _data(records: Sequence[DataRecord]) -> str:
+    """A row for each: what it holds, and the digest that tells it apart from any other."""
+    return "".join(
+        f"| {ROLES[record.role]} | {record.name}: {record.questions:,} questions, {record.passages:,} passages; "
+        f"SHA-256 `{record.digest}` |\n"
+        for record in records
+    )
 
 
 def _head(settings: Settings) -> str:

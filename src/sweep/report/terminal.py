@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from sweep.records.data_record import data_lines
 from sweep.report.answer import StudyAnswer
 from sweep.report.certainty import print_certainty
 from sweep.report.pareto import print_front
@@ -17,3 +18,5 @@ def print_answer(console: Console, answer: StudyAnswer) -> None:
     print_certainty(console, answer.certainty, answer.objectives[0])
     if len(answer.points) > 1 and not answer.certainty.tables and all(len(row.records) == 1 for row in answer.points):
         console.print(ONE_SEED, highlight=False, soft_wrap=True)
+    for line in data_lines(answer.data):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

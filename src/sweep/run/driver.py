@@ -74,11 +74,14 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
     _refuse_folder(settings, make_folder(folder.path))
     with only_driver(folder):
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
-        settings, composer = _as_begun(store, settings, composer, console)
+        begun, composer = _as_begun(store, settings, composer, console)
+        notes = notes if begun == settings else checked_inputs(begun, folder)
+        settings, is_new = begun, store.remembered is None
         if settings.study != store.settings:
             store.storage.close()
             store = StudyStore(folder, settings.study, alive_in(folder.workers))
         store.check_settings(settings)
+        notes = notes.of_study(folder, is_new)
         notes.write(folder)
         for line in (*checked_models(models_of(settings, composer)), *notes.lines):
             _say(console, line)

@@ -3,34 +3,58 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import combinations
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.described import data_records
 from sweep.data.leakage import near_copies
 from sweep.data.training_set import TrainingSet
+from sweep.errors import InputError
+from sweep.records.data_record import DataRecord, changed_data, read_records, write_records
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
 
 SHOWN = 8  # languages or pairs in a line
+UNKNOWN_DATA = (
+    "Which data this study was begun with is not known, since an earlier version began it. Those of now are recorded."
+)
 
 
 @dataclass(frozen=True)
 class StudyNotes:
     """Lines for a reader: `copies` on near copies, with the fingerprint of the settings that they hold for, and
-    `remarks` on the data."""
+    `remarks` on the data, which are those of `data`."""
 
     fingerprint: str
     copies: tuple[str, ...]
     remarks: tuple[str, ...]
+    data: tuple[DataRecord, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All of them."""
         return self.remarks + self.copies
+
+    def of_study(self, folder: StudyFolder, is_new: bool) -> "StudyNotes":
+        """With what is to be known of the data that the study was begun with, which are recorded if they were not.
+        Raises InputError if they have changed since then."""
+        then = read_records(folder.path)
+        if changed := changed_data(then, self.data):
+            raise InputError(
+                f"study '{folder.path.name}' was begun with other data: {changed}; put the data back to resume it, "
+                "or give the new study another name: study.name=NAME"
+            )
+        known = {(record.role, record.settings) for record in then}
+        new = [record for record in self.data if (record.role, record.settings) not in known]
+        if new:
+            write_records(folder.path, [*then, *new])
+        if then or is_new:
+            return self
+        return replace(self, remarks=(*self.remarks, UNKNOWN_DATA))
 
     def write(self, folder: StudyFolder) -> None:
         """Keep them in the study's folder."""
@@ -88,6 +112,7 @@ def study_notes(
     """
     of_benchmarks = [note for one in benchmarks for note in one.notes]
     remarks = (*training.notes, *of_benchmarks, *filter(None, [small_batches(settings, trained)]))
+    data = data_records(settings, training, benchmarks)
     threshold = settings.study.near_copies
     parts = [part.fingerprint() for part in (settings.data, *settings.evaluations, settings.languages)]
     fingerprint = sha256(f"{threshold}{''.join(parts)}".encode()).hexdigest()
@@ -95,12 +120,12 @@ def study_notes(
         with suppress(ValueError, LookupError, TypeError):  # damaged: counted anew
             kept = json.loads(folder.notes.read_text())
             if kept["fingerprint"] == fingerprint:
-                return StudyNotes(fingerprint, tuple(kept.get("copies", kept["lines"])), remarks)
+                return StudyNotes(fingerprint, tuple(kept.get("copies", kept["lines"])), remarks, data)
     if threshold is None:
-        return StudyNotes(fingerprint, (), remarks)
+        return StudyNotes(fingerprint, (), remarks, data)
     lines = (
         copies.sentence(one.name, threshold)
         for one in benchmarks
         for copies in near_copies(training, one, threshold, cache_folder(settings.paths))
     )
-    return StudyNotes(fingerprint, tuple(filter(None, lines)), remarks)
+    return StudyNotes(fingerprint, tuple(filter(None, lines)), remarks, data)

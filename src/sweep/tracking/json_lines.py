@@ -3,6 +3,7 @@
 {"run": "<uid>/<key>", "metric": "train/loss", "value": 0.5, "timestamp_ms": 1700000000000, "step": 10}
 {"run": ..., "key": ..., "study": ..., "started_ms": ...}         a run begins
 {"run": ..., "parameters": {...}, "tags": {...}}
+{"run": ..., "data": {"role": "training", "name": ..., "digest": ...}}
 {"run": ..., "file": "trials/<key>/metrics.json"}
 {"run": ..., "status": "FINISHED", "ended_ms": ..., "reason": ...}
 """
@@ -13,12 +14,13 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sweep.records.data_record import DataRecord
 from sweep.records.files import replacing_file
 from sweep.records.folder import StudyFolder
 from sweep.records.lines import append_lines, cut_torn_line
@@ -117,6 +119,11 @@ class JsonLinesTracker(Tracker):
         folder = self.file.parent
         paths = [file.relative_to(folder) if file.is_relative_to(folder) else file for file in files]
         self._append([{"run": run_id, "file": str(path)} for path in paths])
+
+    def show_data(self, run_id: str, records: Sequence[DataRecord]) -> None:
+        """A line each."""
+        listed = ({**asdict(record), "languages": list(record.languages)} for record in records)
+        self._append([{"run": run_id, "data": each} for each in listed])
 
     def end(self, run_id: str, status: Status, ended_ms: int | None = None, reason: str | None = None) -> None:
         """A line with the status; without a reason it has none."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sweep.records.data_record import read_records
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
@@ -92,9 +93,7 @@ class Mirror:
     def _is_behind(self, record: TrialRecord, snapshot: Snapshot) -> bool:
         """Whether a trial has something that was not sent. Of one that is finished and sent no file is looked at."""
         sent = self._cursor.get(record.key)
-        if record.key in self.refused or (sent and sent.ended == _identity(record)):
-            return False
-        if not _is_begun(record):
+        if record.key in self.refused or (sent and sent.ended == _identity(record)) or not _is_begun(record):
             return False
         if sent is None or record.state in ENDED:
             return True
@@ -180,6 +179,7 @@ class Mirror:
 
     def _end(self, tracker: Tracker, record: TrialRecord, sent: Sent, result: TrialResult | None) -> None:
         folder = _folder(record)
+        tracker.show_data(sent.run, read_records(folder.path))
         if record.state == "COMPLETE":
             files = (folder.config, *folder.measured, folder.losses, folder.validations, folder.exposure, folder.log)
             tracker.attach(sent.run, [file for file in files if file.exists()])

@@ -33,10 +33,12 @@ from mlflow.utils.mlflow_tags import (
 from requests import RequestException
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
+from sweep.records.data_record import DataRecord
 from sweep.records.database_file import replacing_database, sqlite_uri
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
 from sweep.tracking.mlflow_database import is_empty
+from sweep.tracking.mlflow_inputs import dataset_of
 from sweep.tracking.protocol import STUDY_KEY, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 
 MAX_TEXT_LENGTH = 6000
@@ -144,6 +146,13 @@ class MlflowTracker(Tracker):
         with self._answers():
             for file in files:
                 self.client.log_artifact(run_id, str(file))
+
+    def show_data(self, run_id: str, records: Sequence[DataRecord]) -> None:
+        """As datasets, which MLflow's pages show and filter by."""
+        if not records:
+            return  # of a trial of an earlier version
+        with self._answers():
+            self.client.log_inputs(run_id, [dataset_of(record) for record in records])
 
     def end(self, run_id: str, status: Status, ended_ms: int | None = None, reason: str | None = None) -> None:
         """The reason becomes a tag."""

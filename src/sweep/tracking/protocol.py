@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sweep.errors import SweepError
+from sweep.records.data_record import DataRecord
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -79,6 +80,10 @@ class Tracker(ABC):
     @abstractmethod
     def attach(self, run_id: str, files: Sequence[Path]) -> None:
         """Keep files with a run."""
+
+    @abstractmethod
+    def show_data(self, run_id: str, records: Sequence[DataRecord]) -> None:
+        """Keep with a run which data it had."""
 
     @abstractmethod
     def end(self, run_id: str, status: Status, ended_ms: int | None = None, reason: str | None = None) -> None:

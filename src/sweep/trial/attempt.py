@@ -17,6 +17,7 @@ from sweep.launch.failures import GROUP_BROKEN, write_failure
 from sweep.launch.liveness import write_status
 from sweep.launch.order import WorkOrder
 from sweep.model.export import export
+from sweep.records.data_record import read_records
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.provenance import git_commit
@@ -160,7 +161,8 @@ class TrialRun:
             # Further benchmarks were evaluated with removals of their own, which are not those that are exported.
             evaluated = debiased.evaluation.evaluated
             maps = debiased.removal.maps(evaluation.ranking.languages)
-        card = model_card(self.settings, self.key, evaluated, git_commit(), tuple(maps))
+        data = read_records(self.folder.path)
+        card = model_card(self.settings, self.key, evaluated, git_commit(), tuple(maps), data)
         export(outcome.retriever, self.folder.model, card, maps)
 
     def _watch(self, curves: Curves) -> Watch:

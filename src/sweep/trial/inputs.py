@@ -3,21 +3,24 @@
 from typing import NamedTuple
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.described import data_records
 from sweep.data.holdout import hold_out
 from sweep.data.leakage import check_zero_shot
 from sweep.data.load import load_benchmarks, load_training_set
 from sweep.data.training_set import TrainingSet
+from sweep.records.data_record import DataRecord
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
 
 
 class TrialTexts(NamedTuple):
     """What a trial trains on, what it is evaluated on (in the order of `settings.evaluations`), and what it is
-    evaluated on while it trains, if it is."""
+    evaluated on while it trains, if it is; and the records of the data that these are from."""
 
     training: TrainingSet
     benchmarks: tuple[Benchmark, ...]
     validation: Benchmark | None
+    records: tuple[DataRecord, ...] = ()
 
 
 class TrialData:
@@ -34,8 +37,9 @@ class TrialData:
             training, benchmarks = load_training_set(settings), load_benchmarks(settings)
             for benchmark in benchmarks:
                 check_zero_shot(training, benchmark, cache_folder(settings.paths))
+            records = data_records(settings, training, benchmarks)
             validation = None
             if settings.train.validation.every_steps is not None:
                 training, validation = hold_out(training, settings.train.validation.groups)
-            self._kept = fingerprint, TrialTexts(training, benchmarks, validation)
+            self._kept = fingerprint, TrialTexts(training, benchmarks, validation, records)
         return self._kept[1]

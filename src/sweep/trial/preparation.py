@@ -6,12 +6,14 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from sweep.errors import InputError
 from sweep.evaluation.measures import Measures, measures_of
 from sweep.evaluation.scoring import passage_texts, question_texts
 from sweep.model.encoder import ROLES, Retriever
 from sweep.model.registry import build_retriever
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary
+from sweep.records.data_record import DataRecord, changed_data, read_records, write_records
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
@@ -48,6 +50,7 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     """Load the data and build the retriever, on all ranks. Raises InputError (data or model cannot be used)."""
     settings = trial.settings
     texts = data.of(settings)
+    _record_data(trial, texts.records, accelerator)
     cache = cache_folder(settings.paths)
     retriever = build_retriever(settings.model, texts.training.texts, cache, settings.seed)
     tokens = TokenCache(retriever, cache / "tokens", on_note)
@@ -55,6 +58,16 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     baselines = Baselines(settings, trial.study, measures)
     baselines.of_model(retriever, texts.training, accelerator, tokens)
     return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, measures, baselines)
+
+
+def _record_data(trial: Trial, records: tuple[DataRecord, ...], accelerator: Accelerator) -> None:
+    """Keep which data the trial has. Raises InputError if the trial, or its study, was begun with others."""
+    own = trial.study.trial(trial.key).path
+    for folder, noun in ((own, "trial"), (trial.study.path, "study")):
+        if changed := changed_data(read_records(folder), records):
+            raise InputError(f"the data have changed since the {noun} was begun: {changed}; put them back")
+    if accelerator.is_main_process and read_records(own) != records:
+        write_records(own, records)
 
 
 def _restrict(
