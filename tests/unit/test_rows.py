@@ -380,6 +380,12 @@ def test_files_behind_a_url(server: str, tmp_path: Path) -> None:
     assert Path(rows[0].place.rpartition(":")[0]).is_relative_to(cache)
     (tmp_path / "published" / "pairs.jsonl").unlink()
     assert read(rows_settings(url), cache=cache) == rows  # of the cache
+    for file in cache.rglob("*.jsonl"):
+        file.unlink()
+    assert problem(rows_settings(url), cache=cache).startswith(f"{url}: cannot be fetched (no such file)")
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert "cannot be written (Not a directory); set paths.cache" in problem(rows_settings(url), cache=blocked)
 
 
 @pytest.mark.parametrize(("name", "why"), [("gone.jsonl", "no such file"), ("cut.jsonl", "")])

@@ -42,19 +42,31 @@ def fetched(url: str, wanted: Is, cache: Path) -> tuple[Path, list[Path]]:
     """A folder in the cache and the files in it: the one that a URL names, those that fit a pattern with *, or those
     of a folder, by their names, that are `wanted`. Raises InputError if they cannot be had."""
     folder = cache / "urls" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    files = _complete(folder)
+    if files is None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                files = _complete(folder) or _fetch(url, wanted, folder)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); set paths.cache=FOLDER") from error
+    return folder, files
+
+
+def _complete(folder: Path) -> list[Path] | None:
+    """The files that were fetched into a folder; None if one is missing, or if not all were fetched."""
     if not (folder / _LIST).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            if not (folder / _LIST).exists():
-                _fetch(url, wanted, folder)
-    names = json.loads((folder / _LIST).read_text(encoding="utf-8"))["files"]
-    return folder, [folder / name for name in names]
+        return None
+    files = [folder / name for name in json.loads((folder / _LIST).read_text(encoding="utf-8"))["files"]]
+    return files if all(file.is_file() for file in files) else None
 
 
-def _fetch(url: str, wanted: Is, folder: Path) -> None:
+def _fetch(url: str, wanted: Is, folder: Path) -> list[Path]:
     system, path = _opened(url)
     try:
         paths = _paths(system, path, wanted)
+    except InputError:
+        raise
     except Exception as error:  # file systems' errors, and those of their libraries, have no common base
         raise _refusal(url, error) from error
     if not paths:
@@ -73,6 +85,7 @@ def _fetch(url: str, wanted: Is, folder: Path) -> None:
         except Exception as error:
             raise _refusal(url if len(paths) == 1 else f"{url}: {remote}", error) from error
     write_atomically(folder / _LIST, json.dumps({"url": excerpt(url), "files": list(paths)}, indent=1))
+    return [folder / name for name in paths]
 
 
 def _opened(url: str) -> tuple[Any, str]:
@@ -100,7 +113,11 @@ def _paths(system: Any, path: str, wanted: Is) -> dict[str, str]:
         above = path.rstrip("/")
     kept = [one for one in matching if wanted(_name(one))]
     above = above if all(one.startswith(f"{above}/") for one in kept) else above.lstrip("/")
-    return {one.removeprefix(above).lstrip("/"): one for one in kept}
+    names = {one.removeprefix(above).lstrip("/"): one for one in kept}
+    outside = [name for name in names if ".." in name.split("/")]
+    if outside:
+        raise InputError(f"{outside[0]}: a name with '..' in it would be written outside the cache")
+    return names
 
 
 def _name(path: str) -> str:
