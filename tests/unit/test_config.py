@@ -37,6 +37,8 @@ def test_every_choice_is_valid_on_its_own(group: str, choice: str) -> None:
     needs = {
         "model=hf": ["model.path=x"],
         "languages=benchmark": ["languages.train=[en,de]"],
+        "data=rows": ["data.path=pairs.jsonl"],
+        "data=mix": ["+data@data.sources.one=cldr"],
     }.get(f"{group}={choice}", [])
     settings = compose(f"{group}={choice}", *needs)
     written = (config_folder() / group / f"{choice}.yaml").read_text()
