@@ -53,8 +53,8 @@ def _cldr() -> Locale:
 @cache
 def _registry() -> dict[str, tuple[str, ...]]:
     """The names of each language that BCP 47 has a code of."""
-    parsed = parse_registry()  # type: ignore[no-untyped-call]
-    entries = (entry for entry in parsed if entry.get("Type") == "language")
+    registry = parse_registry()  # type: ignore[no-untyped-call]
+    entries = (entry for entry in registry if entry.get("Type") == "language")
     return {
         str(entry["Subtag"]): tuple(name.removesuffix(" (macrolanguage)") for name in entry["Description"])
         for entry in entries

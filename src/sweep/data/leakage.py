@@ -8,7 +8,7 @@ away.
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -45,7 +45,7 @@ def check_zero_shot(training: TrainingSet, benchmark: Benchmark, cache: Path | N
         return
     asked_groups = {question.group for question in benchmark.questions}
     groups = {group for group in training.groups if group in asked_groups}
-    for noun, role, theirs in zip(NOUNS, ROLES, _asked(benchmark), strict=True):
+    for noun, role, theirs in zip(NOUNS, ROLES, compared(benchmark), strict=True):
         wanted = {normalised(text) for text in theirs}
         trained = {text for texts in _batches(training, role) for text in texts if text in wanted}
         shared = [text for text in theirs if normalised(text) in trained]
@@ -102,8 +102,8 @@ def near_copies(
     if kept is not None and (remembered := _read(kept)) is not None:
         return remembered
     one, other = (
-        _near_copies(noun, list(dict.fromkeys(map(normalised, theirs))), _batches(training, role), threshold)
-        for noun, role, theirs in zip(NOUNS, ROLES, _asked(benchmark), strict=True)
+        _near_copies(noun, theirs, _batches(training, role), threshold)
+        for noun, role, theirs in zip(NOUNS, ROLES, compared(benchmark), strict=True)
     )
     if kept is not None:
         write_atomically(kept, json.dumps([asdict(one), asdict(other)]))
@@ -124,14 +124,17 @@ def _pair(example: list[str] | None) -> tuple[str, str] | None:
     return None if example is None else (str(example[0]), str(example[1]))
 
 
-class _Texts(NamedTuple):
+class Compared(NamedTuple):
+    """Texts of a benchmark: its questions, and its passages that answer one."""
+
     questions: list[str]
     passages: list[str]
 
 
-def _asked(benchmark: Benchmark) -> _Texts:
+def compared(benchmark: Benchmark) -> Compared:
+    """What of a benchmark is compared with training data."""
     rows = np.unique(np.concatenate([*benchmark.relevant_q, np.zeros(0, np.int64)]))
-    return _Texts([question.text for question in benchmark.questions], benchmark.passages.texts_at(rows))
+    return Compared([question.text for question in benchmark.questions], benchmark.passages.texts_at(rows))
 
 
 def _batches(training: TrainingSet, role: Literal["query", "passage"]) -> Iterator[list[str]]:
@@ -149,21 +152,39 @@ def _batches(training: TrainingSet, role: Literal["query", "passage"]) -> Iterat
         yield batch
 
 
+class NearCopySearch:
+    """Compares texts of a benchmark with training texts, a batch at a time: only the benchmark's are kept. Of equally
+    similar training texts the last in the alphabet is the example."""
+
+    def __init__(self, noun: str, asked: Iterable[str], threshold: float) -> None:
+        self._noun, self._threshold = noun, threshold
+        self._asked = list(dict.fromkeys(map(normalised, asked)))
+        self._shortlist = Shortlist(self._asked, threshold) if self._asked else None
+        self._nearest: dict[int, tuple[float, str]] = {}
+
+    def compare(self, batch: Sequence[str]) -> None:
+        """Look for texts that are like these, which are normalised."""
+        if self._shortlist is None or not batch:
+            return
+        for text, few, similarity in self._shortlist.pairs(grams_of(batch)):
+            nearest = self._nearest.get(few, (0.0, ""))
+            if similarity >= nearest[0]:
+                exact = jaccard(batch[text], self._asked[few])
+                if exact >= self._threshold:
+                    self._nearest[few] = max(nearest, (exact, batch[text]))
+
+    def copies(self) -> NearCopies:
+        """What there was until now."""
+        if not self._nearest:
+            return NearCopies(self._noun, 0, len(self._asked), 0.0, None)
+        first = min(self._nearest, key=lambda few: (-self._nearest[few][0], few))
+        similarity, trained = self._nearest[first]
+        example = self._asked[first], trained
+        return NearCopies(self._noun, len(self._nearest), len(self._asked), similarity, example)
+
+
 def _near_copies(noun: str, asked: list[str], batches: Iterable[list[str]], threshold: float) -> NearCopies:
-    """`asked` and the batches of training texts are normalised; of equally similar training texts the last in the
-    alphabet is the example."""
-    if not asked:
-        return NearCopies(noun, 0, 0, 0.0, None)
-    shortlist = Shortlist(asked, threshold)
-    nearest: dict[int, tuple[float, str]] = {}
+    search = NearCopySearch(noun, asked, threshold)
     for batch in batches:
-        for text, few, similarity in shortlist.pairs(grams_of(batch)):
-            if similarity >= nearest.get(few, (0.0, ""))[0]:
-                exact = jaccard(batch[text], asked[few])
-                if exact >= threshold:
-                    nearest[few] = max(nearest.get(few, (0.0, "")), (exact, batch[text]))
-    if not nearest:
-        return NearCopies(noun, 0, len(asked), 0.0, None)
-    first = min(nearest, key=lambda few: (-nearest[few][0], few))
-    similarity, trained = nearest[first]
-    return NearCopies(noun, len(nearest), len(asked), similarity, (asked[first], trained))
+        search.compare(batch)
+    return search.copies()

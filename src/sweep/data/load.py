@@ -4,10 +4,20 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.corpus_cache import kept_training_set
 from sweep.data.languages import joshi_tiers
 from sweep.data.registry import BENCHMARKS, TRAINING
+from sweep.data.training_row import TrainingRows
 from sweep.data.training_set import TrainingSet, training_set_of
 from sweep.data.twins import with_twins
 from sweep.errors import InputError
-from sweep.settings import Benchmarked, EvaluateSettings, EvaluationSettings, Settings, Tiers
+from sweep.settings import (
+    Benchmarked,
+    EvaluateSettings,
+    EvaluationSettings,
+    ExportSettings,
+    InspectSettings,
+    PathSettings,
+    Settings,
+    Tiers,
+)
 from sweep.settings.cache import cache_folder
 
 
@@ -20,12 +30,38 @@ def load_training_set(settings: Settings) -> TrainingSet:
     return kept_training_set(rows, languages, settings.data, cache)
 
 
+def open_rows(settings: InspectSettings | ExportSettings) -> TrainingRows:
+    """The rows of training data, in `languages.train` or, if it is empty, in all languages that they have. Raises
+    InputError."""
+    reader, languages = TRAINING[settings.data.kind], settings.languages
+    if not languages.train:
+        there = reader.languages(settings.data)
+        if there is None:
+            raise InputError(
+                f"data.kind={settings.data.kind} does not say which languages there are: choose them, "
+                "'languages.train=[en,de]' or languages=NAME"
+            )
+        languages = languages.model_copy(update={"train": there})
+    return reader.open(settings.data, languages, cache_folder(settings.paths))
+
+
+def load_compared(settings: InspectSettings) -> Benchmark | None:
+    """The benchmark that training data are compared with, if one is named. Raises InputError."""
+    evaluation = settings.evaluation
+    if evaluation is None:
+        return None
+    return _read(evaluation, settings.languages.evaluate, settings.paths)
+
+
 def load_benchmark(settings: Settings | EvaluateSettings, evaluation: EvaluationSettings | None = None) -> Benchmark:
     """A benchmark of a study, the first one unless `evaluation` is another's section, in `languages.evaluate` or in
     all of its languages. Raises InputError."""
     evaluation = evaluation or settings.evaluation
-    reader = BENCHMARKS[evaluation.kind]
-    read = reader.load(evaluation, _languages(settings, evaluation), cache_folder(settings.paths))
+    return _read(evaluation, _languages(settings, evaluation), settings.paths)
+
+
+def _read(evaluation: EvaluationSettings, languages: tuple[str, ...] | None, paths: PathSettings) -> Benchmark:
+    read = BENCHMARKS[evaluation.kind].load(evaluation, languages, cache_folder(paths))
     return with_twins(read, evaluation.twins)
 
 

@@ -40,6 +40,7 @@ from sweep.settings.evaluation import (
     Twins,
 )
 from sweep.settings.goals import Constraint, Objective
+from sweep.settings.inspection import DetectionSettings, ExportSettings, InspectSettings
 from sweep.settings.kinds import EvaluationSettings
 from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
 from sweep.settings.loss import InfoNceSettings, LossSettings
@@ -94,12 +95,14 @@ __all__ = [
     "DataSettings",
     "Debias",
     "Debiasing",
+    "DetectionSettings",
     "Dimension",
     "DocumentSplit",
     "Draw",
     "EncoderSettings",
     "EvaluateSettings",
     "EvaluationSettings",
+    "ExportSettings",
     "FilesOrigin",
     "HfModel",
     "HttpFile",
@@ -107,6 +110,7 @@ __all__ = [
     "HubOrigin",
     "HubRepository",
     "InfoNceSettings",
+    "InspectSettings",
     "JsonLinesTracking",
     "JudgedData",
     "JudgedEvaluation",

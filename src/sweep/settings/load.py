@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError
-from sweep.settings import EvaluateSettings, MineSettings, Settings
+from sweep.settings import EvaluateSettings, ExportSettings, InspectSettings, MineSettings, Settings
 from sweep.settings.checks import STUDY_CHECKS
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import completed
@@ -54,3 +54,13 @@ def load_evaluate_settings(composer: Composer) -> EvaluateSettings:
 def load_mine_settings(composer: Composer) -> MineSettings:
     """Settings of `python -m sweep.mine`. Raises InputError."""
     return validated(composer.compose(), MineSettings)
+
+
+def load_inspect_settings(composer: Composer) -> InspectSettings:
+    """Settings of `python -m sweep.data inspect`. Raises InputError."""
+    return validated(composer.compose(), InspectSettings)
+
+
+def load_export_settings(composer: Composer) -> ExportSettings:
+    """Settings of `python -m sweep.data export`. Raises InputError."""
+    return validated(composer.compose(), ExportSettings)
