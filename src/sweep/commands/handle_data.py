@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -43,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = given.pop(0) if named else "inspect"
     known = group_options(config_dir_of(given))
     shown = ("data", "languages", "evaluation", "model") if command == "inspect" else ("data", "languages")
-    other = "" if named else f"\n\npython -m sweep.data export: {COMMANDS['export']} (export --help)"
+    others = [f"python -m sweep.data export --help: {COMMANDS['export']}"] if not named else []
+    about = [COMMANDS[command], *others]
     parser = arguments(
         f"python -m sweep.data {command}" if named else "python -m sweep.data [inspect | export]",
-        COMMANDS[command] + other,
+        "\n\n".join(fill(text, 80) for text in about),
         f"config groups (group=choice):\n{options_text({name: known[name] for name in shown})}\n\n{EXAMPLES}",
     )
     options = parser.parse_intermixed_args(given)

@@ -8,6 +8,7 @@ import heapq
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST = 1000  # characters of a text that are looked at
 NO_LANGUAGE = ("zxx", "und")  # numbers or markup, and what the detector is not sure of
+FEWEST = 10  # decided texts: fewer are no evidence against a language
 _SHOWN = 3  # other languages that are named
 # What the detector knows by a name of its own, within a language of the same script that it is part of.
 _WITHIN = {"wuu": "zh", "yue": "zh", "nb": "no", "nn": "no", "ary": "ar", "arz": "ar", "uzs": "uz"}
@@ -87,9 +89,7 @@ class LanguageSample:
 
     def check(self) -> tuple[LanguageCheck, ...]:
         """What the detector makes of the texts of each language, in order of the codes."""
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier  # half a second, and a model of 5 MB
-
-        detector = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        detector = _detector()
         known = {_spoken(label) for label in detector.labels}
         return tuple(
             _checked(language, sorted(kept, reverse=True), detector, self._settings)
@@ -97,6 +97,13 @@ class LanguageSample:
             else LanguageCheck(language, known=False)
             for language, kept in sorted(self._kept.items())
         )
+
+
+@cache
+def _detector() -> "LanguageIdentifier":
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # half a second, and a model of 5 MB
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def _checked(
@@ -113,7 +120,7 @@ def _checked(
             others[detected] += 1
             if confidence > surest:
                 surest, example = float(confidence), Example(one.place, one.text, detected)
-    suspicious = others.total() > settings.suspicious * decided
+    suspicious = decided >= FEWEST and others.total() > settings.suspicious * decided
     commonest = tuple(others.most_common(_SHOWN))
     return LanguageCheck(language, True, len(kept), decided, others.total(), commonest, example, suspicious)
 

@@ -1,6 +1,7 @@
 """What is known of training data, as a picture: the pairs of languages, and the lengths of texts."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,9 @@ def check_picture(file: Path) -> None:
 
 
 def write_picture(report: DataReport, file: Path) -> None:
-    """Write a PNG or SVG file, by its name."""
+    """Write a PNG or SVG file, by its name. Raises InputError if there is nothing to draw."""
+    if not report.languages:
+        raise InputError(f"picture={file}: there is no row to draw")
     import matplotlib  # most of a second, and only pictures need it
 
     style: dict[Any, Any] = {
@@ -43,7 +46,8 @@ def write_picture(report: DataReport, file: Path) -> None:
         "svg.hashsalt": "sweep",
         "axes.titlesize": 9.0,
     }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ", UserWarning)  # a title in a script that the font lacks
         figure = _figure(report)
         content = io.BytesIO()
         about: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
@@ -62,7 +66,7 @@ def _figure(report: DataReport) -> "Figure":
         f"{shown(shortened(report.title))}: {report.rows:,} rows, {report.groups:,} groups, {languages} languages",
         fontsize=10,
     )
-    matrix, *lengths = figure.subplots(1, 3, sharey=True, width_ratios=[side, LENGTHS, LENGTHS])
+    matrix, *lengths = figure.subplots(1, 3, width_ratios=[side, LENGTHS, LENGTHS])
     _draw_pairs(matrix, report, figure)
     for place, (axes, noun) in enumerate(zip(lengths, COLOURS, strict=True)):
         _draw_lengths(axes, noun, [getattr(one, noun) for one in report.languages], report, place)
@@ -72,7 +76,7 @@ def _figure(report: DataReport) -> "Figure":
 def _draw_pairs(axes: "Axes", report: DataReport, figure: "Figure") -> None:
     pairs_ll, codes = report.pairs_ll, [shown(one.code) for one in report.languages]
     some_ll = np.ma.masked_equal(pairs_ll, 0)
-    image = axes.imshow(some_ll, cmap="Blues", vmin=0, vmax=max(1, pairs_ll.max(initial=1)), aspect="auto")
+    image = axes.imshow(some_ll, cmap="Blues", vmin=0, vmax=max(1, pairs_ll.max()), aspect="auto")
     axes.set_facecolor("#e6e6e6")
     axes.set_title("groups with both" + (" (grey: none)" if (pairs_ll == 0).any() else ""))
     axes.set_xlabel("language of the passage")
@@ -80,10 +84,11 @@ def _draw_pairs(axes: "Axes", report: DataReport, figure: "Figure") -> None:
     if len(codes) <= MOST_NAMES:
         axes.set_xticks(range(len(codes)), codes, rotation=90 if len(codes) > MOST_NUMBERS else 0)
         axes.set_yticks(range(len(codes)), [shown(f"{one.name}  {one.code}") for one in report.languages])
-    axes.set_xticks(np.arange(len(codes)) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(codes)) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=0.5)
-    axes.tick_params(which="both", length=0, labelsize=8 if len(codes) <= MOST_NUMBERS else 7)
+    between, ends = np.arange(1, len(codes)) - 0.5, (-0.5, len(codes) - 0.5)
+    axes.hlines(between, *ends, color="white", linewidth=0.5)
+    axes.vlines(between, *ends, color="white", linewidth=0.5)
+    axes.set(xlim=ends, ylim=ends[::-1])
+    axes.tick_params(length=0, labelsize=8 if len(codes) <= MOST_NUMBERS else 7)
     if len(codes) > MOST_NUMBERS:
         figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, pad=0.02, format=lambda value, _: _short(value))
         return
@@ -97,14 +102,15 @@ def _draw_lengths(axes: "Axes", noun: str, roles: Sequence[RoleReport], report: 
     """A line from 5 to 95 %, a bar of the middle half, a stroke at the median, a point at the longest."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    for row, role in enumerate(roles):
-        lengths: Lengths | None = role.characters if report.limits is None else role.tokens
-        if lengths is None:
-            continue
-        axes.plot([lengths.q05, lengths.q95], [row, row], color=COLOURS[noun], linewidth=1)
-        axes.barh(row, lengths.q75 - lengths.q25, left=lengths.q25, height=0.6, color=COLOURS[noun], alpha=0.55)
-        axes.plot([lengths.median] * 2, [row - 0.3, row + 0.3], color="black", linewidth=1.2)
-        axes.plot(lengths.longest, row, marker=".", markersize=3, color=COLOURS[noun])
+    of_roles = [role.characters if report.limits is None else role.tokens for role in roles]
+    drawn = [(row, lengths) for row, lengths in enumerate(of_roles) if lengths is not None]
+    rows = np.array([row for row, _ in drawn])
+    lengths = np.array([lengths for _, lengths in drawn], float).reshape(-1, len(Lengths._fields))
+    q05, q25, median, q75, q95, longest = np.maximum(lengths, 1).T  # an empty text has no place on a log scale
+    axes.hlines(rows, q05, q95, color=COLOURS[noun], linewidth=1)
+    axes.barh(rows, q75 - q25, left=q25, height=0.6, color=COLOURS[noun], alpha=0.55)
+    axes.vlines(median, rows - 0.3, rows + 0.3, color="black", linewidth=1.2)
+    axes.scatter(longest, rows, marker=".", s=9, color=COLOURS[noun])
     if report.limits is not None:
         axes.axvline(report.limits[place], color="crimson", linewidth=1, linestyle="--")
         axes.annotate(
@@ -118,7 +124,8 @@ def _draw_lengths(axes: "Axes", noun: str, roles: Sequence[RoleReport], report: 
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"{unit} (log scale)")
     axes.set_title(f"{noun}: median, middle half, 5 to 95 %, longest")
-    axes.tick_params(axis="y", which="both", left=False, labelleft=False)
+    axes.set_yticks([])
+    axes.set_ylim(len(roles) - 0.5, -0.5)
     axes.grid(axis="x", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

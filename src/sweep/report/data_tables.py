@@ -15,7 +15,7 @@ from sweep.errors import shortened
 from sweep.report.plain_console import shown
 
 WIDTH = 80
-LONGEST_NAME = 20
+LONGEST_NAME = 18
 MOST_SHADED = 64  # languages
 MOST_SIZES = 6  # numbers of languages
 NOUNS = ("questions", "passages")
@@ -67,13 +67,12 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 
 def _languages_table(report: DataReport) -> Table:
-    table = _table("", "", "tier", *NOUNS, "groups", "in another language", left=3)
-    table.columns[1].max_width = LONGEST_NAME
+    table = _table("", "", "tier", *NOUNS, "other language", left=3)
     checks = {check.language: check for check in report.checks}
     for one in report.languages:
-        groups = max(one.questions.groups, one.passages.groups)
-        items = f"{one.questions.items:,}", f"{one.passages.items:,}", f"{groups:,}"
-        table.add_row(one.code, one.name, one.tier or "–", *items, _check(checks.get(one.code)))
+        items = f"{one.questions.items:,}", f"{one.passages.items:,}"
+        name = one.name if len(one.name) <= LONGEST_NAME else f"{one.name[: LONGEST_NAME - 1]}…"
+        table.add_row(one.code, name, one.tier or "–", *items, _check(checks.get(one.code)))
     return table
 
 
@@ -114,7 +113,7 @@ def _share(share: float) -> str:
 def _pairs(report: DataReport) -> Iterator[tuple[str, Table | Text]]:
     """The matrix of pairs: its numbers, or a shade for each if there are too many."""
     codes = [one.code for one in report.languages]
-    heading = "Pairs: groups with a question in the row's language and a passage in the column's"
+    heading = "Pairs: groups with a question (row) and a passage (column) in these languages"
     widths = [len(code) + 2 for code in codes]
     widths = [max(width, len(f"{report.pairs_ll.max(initial=0):,}") + 2) for width in widths]
     if max(map(len, codes), default=0) + 2 + sum(widths) <= WIDTH:
