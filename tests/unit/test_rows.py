@@ -476,6 +476,18 @@ def test_text_that_is_no_utf_8_in_a_table(tmp_path: Path) -> None:
     )
 
 
+def test_values_that_are_no_text_in_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    texts = {"language": ["en", "en"], "query": ["a", "b"]}
+    for passage, expected in (
+        (pa.array([2**62, 1], pa.timestamp("us")), "row 1: column 'passage' cannot be read ("),
+        (pa.array([b"a", b"b"]), "row 1: column 'passage' must be a text or a list of texts, not b'a' (bytes)"),
+        (pa.array([["p"], ["p", None]]), "row 2: column 'passage' must be a list of texts; item 2 is null"),
+    ):
+        pq.write_table(pa.table({**texts, "passage": passage}), file)
+        assert problem(rows_settings(file), "en").startswith(f"{file}: {expected}")
+
+
 def test_a_named_column_that_is_missing(tmp_path: Path) -> None:
     for ending in ("jsonl", "csv", "parquet"):
         file = write_rows(tmp_path / f"a.{ending}", RECORDS)

@@ -193,15 +193,16 @@ def _rows(file: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Placed]:
 
 
 def _plain(batch: pa.RecordBatch, file: Path, before: int) -> list[Record]:
-    """A batch's records as plain values. Raises InputError for a text that is not UTF-8."""
+    """A batch's records as plain values. Raises InputError for a value without one, and for what is not UTF-8."""
     try:
         plain: list[Record] = batch.to_pylist()
         return plain
-    except UnicodeDecodeError as error:
+    except (ValueError, OverflowError):
         for number, row in enumerate(range(batch.num_rows), start=before + 1):
             for name in batch.schema.names:
                 try:
                     batch.column(name)[row].as_py()
-                except UnicodeDecodeError:
-                    raise InputError(f"{file}: row {number}: column '{excerpt(name)}' is not UTF-8") from error
+                except (ValueError, OverflowError) as error:
+                    why = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error})"
+                    raise InputError(f"{file}: row {number}: column '{excerpt(name)}' {why}") from error
         raise
