@@ -94,7 +94,7 @@ def edited(draw: st.DrawFn, tree: Any) -> Any:
             case "rename" if isinstance(holder, dict):
                 holder[f"{last}x"] = holder.pop(last)
             case _:
-                holder[last] = draw(st.sampled_from(VALUES))
+                holder[last] = copy.deepcopy(draw(st.sampled_from(VALUES)))  # which the next edit may change
     return tree
 
 

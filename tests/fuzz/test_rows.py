@@ -74,7 +74,7 @@ def check(rows: list[TrainingRow], records: list[dict[str, Any]]) -> None:
         assert language_name(record["language"].strip()) == row.language
         assert row.question == record["query"] or row.question in record["query"]
         assert row.passage == record["passage"] or row.passage in record["passage"]
-        assert row.weight == float(record.get("weight") or 1.0)
+        assert row.weight == (1.0 if record.get("weight") in (None, "") else float(record["weight"]))
         if "group" in record:
             assert row.group == str(record["group"])
 

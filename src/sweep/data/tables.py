@@ -187,7 +187,7 @@ def _rows(file: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Placed]:
                 yield Placed(f"{file}: row {number}", number, record)
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # the last of names that are not UTF-8
         problem = shortened(" ".join(str(error).split()), 160)
         raise InputError(f"{file}: cannot be read after row {number} ({problem}); fetch it again") from error
 
