@@ -534,6 +534,11 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         file = write_rows(tmp_path / f"a.{ending}", RECORDS)
         file.chmod(0)
         assert "cannot be read" in problem(rows_settings(file))
+    tmp_path.chmod(0)
+    try:
+        assert "cannot be read (Permission denied)" in problem(rows_settings(tmp_path))
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_a_reading_begins_anew_each_time(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def _local(path: Path, settings: RowsData) -> tuple[Path, list[Path]]:
     """The folder of local files, and the files."""
     try:
         if path.is_dir():
+            next(path.iterdir(), None)  # raises for a folder that may not be read, which rglob takes for empty
             within = [file for file in path.rglob("*") if file.is_file()]
             visible = [file for file in within if not _is_hidden(file.relative_to(path))]
             files = [file for file in visible if _is_rows(file.name, settings)]
