@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -46,14 +47,15 @@ def language_files(folder: Path, named: Mapping[str, str] | str | None = None) -
     InputError for a language with two files, and for a named file that is not there.
     """
     given = {} if named is None or isinstance(named, str) else {code: folder / name for code, name in named.items()}
-    lacking = next((code for code, file in given.items() if not file.is_file()), None)
-    if lacking is not None:
-        raise InputError(
-            f"{given[lacking]}: no such file, which is named for language '{lacking}' "
-            f"(there: {what_is_there(folder)})"
-        )
+    for language, file in given.items():
+        if not file.is_file():
+            there = what_is_there(folder)
+            raise InputError(f"{file}: no such file, which is named for language '{language}' (there: {there})")
+    pattern = named if isinstance(named, str) else "*"
     files: dict[str, Path] = {}
-    for file in sorted(folder.glob(named if isinstance(named, str) else "*.json")):
+    for file in sorted(folder.glob("*.json")):
+        if not fnmatchcase(file.name, pattern):
+            continue
         if file.name.startswith(".") or file.is_dir() or file in given.values():
             continue
         code = language_of_name(file.name.removesuffix(".json"))
