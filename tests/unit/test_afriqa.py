@@ -139,6 +139,8 @@ def test_a_language_is_asked_with_all_passages_of_its_pivot(tmp_path: Path) -> N
     english = {(one.id, one.text) for one in whole.passages if one.language == "en"}
     assert {(one.id, one.text) for one in bench.passages} == english
     assert afriqa_benchmark(evaluation(folder), ("en", "yo"), Path()).languages == ("en", "yo")
+    assert any("center and shift change nothing" in note for note in bench.notes)
+    assert not any("center and shift change nothing" in note for note in whole.notes)
     pivot_alone = afriqa_benchmark(evaluation(folder), ("fr",), Path())
     assert answers(pivot_alone) == {("fr", "Où?"): {"Au Bénin."}}
     fewer = afriqa_benchmark(evaluation(folder, max_questions=1), ("yo", "sw"), Path())

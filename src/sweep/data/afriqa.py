@@ -26,6 +26,7 @@ ONE_SIDED = (
     "passages are in {pivots} alone, so these languages have no pool of their own, and debias_on=pool leaves their "
     "questions as they are: {languages}"
 )
+ONE_PIVOT = "with debias_on=pool and passages in one language, center and shift change nothing"
 
 
 def _declared(settings: AfriqaData | AfriqaEvaluation) -> list[GoldFile]:
@@ -178,8 +179,10 @@ def _kept(groups: list[str], limit: int | None) -> set[str]:
 
 def _one_sided(read: Benchmark) -> list[Remark]:
     alone = [code for code in read.languages if code not in read.passage_languages]
-    text = ONE_SIDED.format(pivots=" and ".join(read.passage_languages), languages=" ".join(alone))
-    return [Remark(text)] if alone else []
+    remarks = [Remark(ONE_SIDED.format(pivots=" and ".join(read.passage_languages), languages=" ".join(alone)))]
+    if len(read.passage_languages) == 1:
+        remarks.append(Remark(ONE_PIVOT))
+    return remarks if alone else []
 
 
 class AfriqaTraining:
