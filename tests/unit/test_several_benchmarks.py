@@ -1,18 +1,20 @@
 """Further benchmarks of a study: their settings, languages and tiers, their files, and what a study remembers."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.unit.test_compare import result
+from tests.unit.test_compare import result, toy
 from tests.unit.test_squad import squad, write
+from tests.unit.test_study import result as trial_result
 
 from sweep.commands.compare_results import main as compare
 from sweep.commands.result_files import shared_benchmarks
 from sweep.data.load import benchmark_tiers, load_benchmarks
 from sweep.errors import InputError
-from sweep.evaluation.halves import wanted_of
+from sweep.evaluation.halves import figures_from_ranks, wanted_of
 from sweep.evaluation.measures import measures_of
 from sweep.evaluation.rank_file import benchmark_of
 from sweep.evaluation.summarise import Evaluated
@@ -26,6 +28,7 @@ from sweep.settings.identity import differences, result_settings, trial_fingerpr
 from sweep.settings.load import load_evaluate_settings, load_settings, saved_settings
 from sweep.settings.overrides import assignment
 from sweep.settings.search import check_space
+from sweep.study.goals import with_halves
 from sweep.trial.inputs import TrialData
 
 PREVIOUS = Path(__file__).parents[1] / "previous"
@@ -209,3 +212,19 @@ def test_a_file_that_an_earlier_evaluation_left_is_not_compared(
     (folders[0] / "ranks.parquet").write_text("no ranks")
     assert compare([str(folder) for folder in folders]) == 2
     assert "is no file of ranks, or is damaged" in capsys.readouterr().err
+
+
+def test_what_a_half_lacks_comes_from_the_ranks_of_its_benchmark(tmp_path: Path) -> None:
+    goals = [f"{{metric: {name}/mono/map, direction: maximize}}" for name in ("again", "cldr")]
+    settings = study(*AGAIN, f"study.objectives=[{', '.join(goals)}]", "study.select_on=half").study
+    bench = toy()
+    folder = StudyFolder(tmp_path).trial("seed=0")
+    result(folder.path, 1.0, 0, replace(bench, name="cldr"))
+    beside = result(tmp_path / "beside", 1.0, 1, replace(bench, name="again"))
+    (beside / "ranks.parquet").rename(further_ranks(folder.ranks, "again"))
+    metrics = with_halves(trial_result("seed=0", 0.5), folder, settings).metrics
+    wanted = {"cldr": folder.ranks, "again": further_ranks(folder.ranks, "again")}
+    for name, file in wanted.items():
+        figures = figures_from_ranks(file, {"select": [f"{name}/mono/map"]})
+        assert metrics[f"{name}+select/mono/map"] == figures[f"{name}+select/mono/map"]
+    assert metrics["cldr+select/mono/map"] != metrics["again+select/mono/map"]
