@@ -21,7 +21,7 @@ from sweep.errors import InputError, SweepError
 from sweep.evaluation.encode import encode
 from sweep.mining.parts import Parts
 from sweep.mining.pools import Pools, pools_of
-from sweep.mining.rows_file import in_batches, write_rows
+from sweep.mining.rows_file import write_rows
 from sweep.mining.search import Embeddings, Mined, Miner
 from sweep.mining.spool import ROWS_PER_BATCH, spooled
 from sweep.mining.summary import Summary
@@ -57,7 +57,7 @@ def mine_to_file(
             parts = Parts(folder, len(pools.spool))
             parts.mine(miner, lambda done, size: progress("mining rows", done, size))
             summary = Summary(settings.mine.negatives)
-            write_rows(output, in_batches(_rows(pools, parts, settings.mine.keep, summary), ROWS_PER_BATCH))
+            write_rows(output, written_rows(pools, parts, settings.mine.keep, summary))
             shutil.rmtree(folder)
     except Timeout as error:
         raise SweepError("another process mines the very same now; wait for it, or stop it") from error
@@ -102,8 +102,9 @@ def _identity(settings: MineSettings, rows: TrainingRows, encoder: str) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
-def _rows(pools: Pools, parts: Parts, keep: bool, summary: Summary) -> Iterator[dict[str, Any]]:
-    """All rows with their negatives, those that they had first. Counts them in the summary."""
+def written_rows(pools: Pools, parts: Parts, keep: bool, summary: Summary) -> Iterator[list[dict[str, Any]]]:
+    """All rows with their negatives, some at a time; with `keep` those that they had come first. Counts them in the
+    summary."""
     for rows, mined in parts:
         summary.add_part(mined)
         end_r = np.cumsum(mined.size_r)
@@ -112,12 +113,13 @@ def _rows(pools: Pools, parts: Parts, keep: bool, summary: Summary) -> Iterator[
             last = int(end_r[high - 1 - rows.start])
             first = int(end_r[low - rows.start] - mined.size_r[low - rows.start])
             texts = _texts(pools, mined, slice(first, last))
+            batch = []
             for number, row in enumerate(pools.spool.rows(low, high), start=low - rows.start):
                 size, end = int(mined.size_r[number]), int(end_r[number]) - first
                 given = list(dict.fromkeys(row["negatives"])) if keep else []
-                written = _written(pools.spool.languages, row, given, texts[end - size : end])
-                summary.add_row(written, len(given))
-                yield written
+                batch.append(_written(pools.spool.languages, row, given, texts[end - size : end]))
+                summary.add_row(batch[-1], len(given))
+            yield batch
 
 
 def _texts(pools: Pools, mined: Mined, chosen: slice) -> list[tuple[str, str]]:

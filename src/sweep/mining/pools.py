@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from sweep.data.leakage import normalised
 from sweep.data.texts import Texts, distinct
-from sweep.mining.spool import Spool, each_text, texts_at
+from sweep.mining.spool import Column, Spool
 
 Numbers = NDArray[np.int64]
 
@@ -55,30 +54,19 @@ class Pools:
             of[language] = np.flatnonzero(self.language_c == language)
         return of
 
-    @cached_property
-    def passage_column(self) -> pa.ChunkedArray:
-        """Relevant passages of all rows, and then all negatives."""
-        return passage_column(self.spool)
-
-
-def passage_column(spool: Spool) -> pa.ChunkedArray:
-    """Relevant passages of all rows, and then all negatives."""
-    return pa.chunked_array([*spool.column("passage").chunks, *spool.column("negatives").chunks], pa.large_string())
-
 
 def pools_of(spool: Spool) -> Pools:
     """Number all texts and groups; of each text only a hash is in memory."""
     rows = len(spool)
     queries, query_r = _texts(spool.column("query"))
-    column = passage_column(spool)
-    passages, text_d = _texts(column)
+    passages, text_d = _texts(spool.column("passage", "negatives"))
     passage_r, negative_n = text_d[:rows], text_d[rows:]
     twin_u = distinct(normalised(text) for low in range(0, passages.size, 10_000) for text in _some(passages, low))[1]
     language_n = np.repeat(spool.passage_language_r, np.diff(spool.negatives_offset_r))
     languages = len(spool.languages)
     pair_d = text_d * languages + np.concatenate([spool.passage_language_r, language_n])
     pair_c = np.unique(pair_d)
-    group_r = distinct(each_text(spool.column("group")))[1]
+    group_r = distinct(spool.column("group"))[1]
     return Pools(
         spool, queries, passages, group_r, query_r, passage_r, negative_n, twin_u,
         pair_c // languages, pair_c % languages,
@@ -89,6 +77,6 @@ def _some(texts: Texts, low: int) -> list[str]:
     return list(texts.read(np.arange(low, min(low + 10_000, texts.size))))
 
 
-def _texts(column: pa.ChunkedArray) -> tuple[Texts, Numbers]:
-    first_u, text_d, digest = distinct(each_text(column))
-    return Texts(len(first_u), lambda rows: texts_at(column, first_u[rows]), digest), text_d
+def _texts(column: Column) -> tuple[Texts, Numbers]:
+    first_u, text_d, digest = distinct(column)
+    return Texts(len(first_u), lambda rows: column.at(first_u[rows]), digest), text_d

@@ -1,7 +1,7 @@
 """Training rows with their negatives as a file: JSON Lines or Parquet, there as a whole or not at all."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +57,3 @@ def _write_parquet(draft: Path, rows: Rows) -> None:
 
 
 _WRITERS: dict[str, Callable[[Path, Rows], None]] = {".jsonl": _write_json_lines, ".parquet": _write_parquet}
-
-
-def in_batches(rows: Iterator[dict[str, Any]], size: int) -> Rows:
-    """The rows, so many at a time."""
-    batch: list[dict[str, Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -49,12 +49,10 @@ class Spool:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """A column of text; of `negatives`, those of all rows, one after another (n)."""
-        column = self._table[name]
-        if name != "negatives":
-            return column
-        return pa.chunked_array([chunk.flatten() for chunk in column.chunks], pa.large_string())
+    def column(self, *names: str) -> "Column":
+        """A column of text, or several, one behind the other; of `negatives`, those of all rows (n)."""
+        chunks = [(name, chunk) for name in names for chunk in self._table[name].chunks]
+        return Column([chunk.flatten() if name == "negatives" else chunk for name, chunk in chunks])
 
     def rows(self, low: int, high: int) -> Iterator[dict[str, Any]]:
         """These rows as mappings from column to value, a batch in memory at a time."""
@@ -62,16 +60,25 @@ class Spool:
             yield from batch.to_pylist()
 
 
-def each_text(column: pa.ChunkedArray) -> Iterator[str]:
-    """All texts of a column, a batch in memory at a time."""
-    for chunk in column.chunks:
-        for low in range(0, len(chunk), ROWS_PER_BATCH):
-            yield from chunk.slice(low, ROWS_PER_BATCH).to_pylist()
+class Column:
+    """Texts in a mapped file. A ChunkedArray looks at every chunk for each text that is taken from it."""
 
+    def __init__(self, chunks: Sequence[pa.Array]) -> None:
+        self._chunks = chunks
+        self._first = np.cumsum([0, *map(len, chunks)])
 
-def texts_at(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> list[str]:
-    """The texts of a column at these places."""
-    return list(column.take(pa.array(rows)).to_pylist())
+    def __iter__(self) -> Iterator[str]:
+        """All texts, a batch in memory at a time."""
+        for chunk in self._chunks:
+            for low in range(0, len(chunk), ROWS_PER_BATCH):
+                yield from chunk.slice(low, ROWS_PER_BATCH).to_pylist()
+
+    def at(self, places: NDArray[np.int64]) -> list[str]:
+        """The texts at these places."""
+        chunk_n = np.searchsorted(self._first, places, side="right") - 1
+        within_n = places - self._first[chunk_n]
+        chunks = self._chunks
+        return [chunks[chunk][row].as_py() for chunk, row in zip(chunk_n.tolist(), within_n.tolist(), strict=True)]
 
 
 def spooled(rows: TrainingRows, languages: tuple[str, ...], folder: Path) -> Spool:
