@@ -51,7 +51,7 @@ def write_picture(report: DataReport, file: Path) -> None:
         figure = _figure(report)
         content = io.BytesIO()
         about: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
-        figure.savefig(content, format=file.suffix[1:], dpi=130, bbox_inches="tight", metadata=about)
+        figure.savefig(content, format=file.suffix[1:], dpi=130, metadata=about)
     with replacing_file(file) as draft:
         draft.write_bytes(content.getvalue())
 
