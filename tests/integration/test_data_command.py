@@ -80,14 +80,15 @@ def test_counts_of_mlqa_r_are_those_of_its_files(sweep: Sweep, assets: Path) -> 
 
 
 def test_tokens_of_a_model_and_a_benchmark(sweep: Sweep, assets: Path) -> None:
-    """Counted by its own tokenizer in another way; XQuAD-R has one passage that is nearly in MLQA-R."""
+    """Counted by its own tokenizer in another way, and so is what is cut."""
     from transformers import AutoTokenizer
 
     model = assets / "models" / "me5-small"
     done = sweep(
         "inspect", "data=squad", f"data.path={assets}/data/mlqa-r", "languages.train=[en]", "format=json",
         "model=hf", f"model.path={model}", "model.query_prefix='query: '", "model.max_query_tokens=16",
-        "evaluation=xquad_r", f"evaluation.path={assets}/data/xquad-r", "languages.evaluate=[en]", module=MODULE,
+        "evaluation=xquad_r", f"evaluation.path={assets}/data/xquad-r", "languages.evaluate=[en]", "near_copies=null",
+        module=MODULE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -101,8 +102,12 @@ def test_tokens_of_a_model_and_a_benchmark(sweep: Sweep, assets: Path) -> None:
     assert english["cut"] == pytest.approx(sum(size > 16 for size in sizes) / len(sizes))
     overlap = report["overlap"]
     questions_of = overlap["exact"][0]
-    assert (questions_of["noun"], questions_of["copies"], questions_of["texts"]) == ("questions", 0, 1190)
-    assert [one["copies"] for one in overlap["near"]] == [0, 1]
+    assert (questions_of["noun"], questions_of["copies"], questions_of["texts"]) == (
+        "questions",
+        0,
+        1185,
+    )  # 5 of 1,190 are there twice
+    assert overlap["near"] is None
 
 
 def test_a_table_names_a_wrongly_declared_language(sweep: Sweep, tmp_path: Path, monkeypatch: Any) -> None:
@@ -192,12 +197,12 @@ def read(file: Path) -> list[dict[str, Any]]:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ROW = st.builds(
     TrainingRow, TEXT, st.sampled_from(["de", "zh_Hant"]), TEXT, TEXT, st.lists(TEXT, max_size=2).map(tuple),
-    st.sampled_from(["", "sw"]), st.floats(0, 10),
+    st.sampled_from(["", "sw"]), st.floats(0, 10), st.just(""),
 )  # fmt: skip
 
 
 @given(st.lists(ROW, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_format_gives_the_same_rows_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[TrainingRow]
 ) -> None:
