@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweep.data.inspection import DataReport, Lengths, RoleReport
+from sweep.data.inspection import QUANTILES, DataReport, RoleReport
 from sweep.errors import InputError, shortened
 from sweep.records.files import replacing_file
 from sweep.report.plain_console import shown
@@ -105,7 +105,7 @@ def _draw_lengths(axes: "Axes", noun: str, roles: Sequence[RoleReport], report: 
     of_roles = [role.characters if report.limits is None else role.tokens for role in roles]
     drawn = [(row, lengths) for row, lengths in enumerate(of_roles) if lengths is not None]
     rows = np.array([row for row, _ in drawn])
-    lengths = np.array([lengths for _, lengths in drawn], float).reshape(-1, len(Lengths._fields))
+    lengths = np.array([lengths for _, lengths in drawn], float).reshape(-1, len(QUANTILES))
     q05, q25, median, q75, q95, longest = np.maximum(lengths, 1).T  # an empty text has no place on a log scale
     axes.hlines(rows, q05, q95, color=COLOURS[noun], linewidth=1)
     axes.barh(rows, q75 - q25, left=q25, height=0.6, color=COLOURS[noun], alpha=0.55)
