@@ -4,7 +4,7 @@
 
 Texts are words drawn by Zipf's law, 5 to 60 of them; one of a thousand is a benchmark's text with a word changed. The
 reference indexes a part of the texts, since it keeps all of them in memory; its time is given for that many.
-datasketch is no dependency: without it (pip install datasketch) there is no ratio.
+datasketch is there for development alone: without it there is no ratio.
 """
 
 import argparse

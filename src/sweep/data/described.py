@@ -1,7 +1,6 @@
 """Training data and benchmarks as records of a study: what they are, where they are from, and what they hold."""
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,20 +8,23 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.fingerprints import benchmark_fingerprint, data_fingerprint, data_size
 from sweep.data.training_set import TrainingSet
 from sweep.records.data_record import DataRecord
-from sweep.settings import Corpus, Section, Settings
+from sweep.settings import Corpus, EvaluationSettings, LanguageSettings, Section, Settings
 from sweep.settings.secrets import without_passwords
 
 EMBEDDED = "embedded"
 
 
-def data_records(
-    settings: Settings, training: TrainingSet, benchmarks: Sequence[Benchmark]
-) -> tuple[DataRecord, ...]:
-    """The record of the training data (all of it, held-out groups included), and that of each benchmark, in the order
-    of `settings.evaluations`."""
-    languages = settings.languages
+def data_records(settings: Settings, training: TrainingSet, benchmark: Benchmark) -> tuple[DataRecord, ...]:
+    """The record of the training data, and that of the benchmark."""
+    evaluated = benchmark_record(settings.evaluation, settings.languages, benchmark)
+    return training_record(settings, training), evaluated
+
+
+def training_record(settings: Settings, training: TrainingSet) -> DataRecord:
+    """Of all training data, with the groups that will be held out."""
     questions, passages = data_size(training)
-    trained = DataRecord(
+    languages = settings.languages
+    return DataRecord(
         "training",
         _name(settings.data),
         source_of(settings.data),
@@ -32,20 +34,20 @@ def data_records(
         data_fingerprint(training),
         _digest(settings.data.fingerprint(), languages.train, languages.tiers),
     )
-    evaluated = (
-        DataRecord(
-            "evaluation",
-            evaluation.name,
-            source_of(evaluation),
-            benchmark.languages,
-            len(benchmark.questions),
-            int(np.count_nonzero(benchmark.candidate_d)),
-            benchmark_fingerprint(benchmark),
-            _digest(evaluation.fingerprint(), languages.evaluate),
-        )
-        for evaluation, benchmark in zip(settings.evaluations, benchmarks, strict=True)
+
+
+def benchmark_record(evaluation: EvaluationSettings, languages: LanguageSettings, benchmark: Benchmark) -> DataRecord:
+    """Of one benchmark."""
+    return DataRecord(
+        "evaluation",
+        evaluation.name,
+        source_of(evaluation),
+        benchmark.languages,
+        len(benchmark.questions),
+        int(np.count_nonzero(benchmark.candidate_d)),
+        benchmark_fingerprint(benchmark),
+        _digest(evaluation.fingerprint(), languages.evaluate),
     )
-    return trained, *evaluated
 
 
 def source_of(settings: Section) -> str:
@@ -55,7 +57,7 @@ def source_of(settings: Section) -> str:
         return without_passwords(str(path))
     if not isinstance(corpus, Corpus) or corpus.origin is None:
         return EMBEDDED
-    if corpus.origin.kind != "hub":
+    if corpus.origin.kind == "http":
         return without_passwords(corpus.origin.url)
     return ", ".join(f"{each.repository}@{each.revision[:12]}" for each in corpus.origin.repositories)
 

@@ -104,4 +104,4 @@ def _benchmark(training: TrainingSet, chosen: NDArray[np.int64]) -> Benchmark:
                 relevant.setdefault(group, {})[id_] = 1
     asked_in = {question.language for question in questions}
     languages = tuple(code for code in training.languages if code in asked_in)
-    return benchmark(NAME, languages, questions, passages.values(), relevant)
+    return benchmark(NAME, languages, questions, passages.values(), relevant, one_sided=True)
