@@ -5,13 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from accelerate import Accelerator
 from tests.conftest import Sweep
 
-from sweep.data.described import source_of
+from sweep.data.described import data_records, source_of
+from sweep.data.load import load_benchmark, load_training_set
+from sweep.errors import InputError
 from sweep.records.data_record import DATA, DataRecord, changed_data, data_lines, read_records, write_records
+from sweep.records.folder import StudyFolder
 from sweep.settings import HttpOrigin, HubOrigin, SquadData
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
+from sweep.settings.overrides import assignment
+from sweep.trial.pipeline import Trial, TrialData
+from sweep.trial.preparation import prepare
 
 RECORD = DataRecord("training", "mine", "a/folder", ("en", "sw"), 1200, 1100, "ab" * 32, "s")
 
@@ -119,3 +126,19 @@ def test_a_study_remembers_its_data_and_goes_on_with_no_others(
     assert "Which data this study was begun with is not known" in noted.stdout.replace("\n", " ")
     assert read_records(folder)[0].digest != trained.digest
     assert "is not known" not in sweep(*study).stdout
+
+
+def test_a_trial_does_not_go_on_with_other_data(tmp_path: Path, cache: Path) -> None:
+    settings = load_settings(Composer("sweep", ["+experiment=smoke", assignment("paths.cache", str(cache))]))
+    study, data, accelerator = StudyFolder(tmp_path), TrialData(), Accelerator(cpu=True)
+    trial = Trial(settings, "a", tmp_path / "embeddings", tmp_path / "checkpoint", study)
+    records = data.of(settings).records
+    assert [record.role for record in records] == ["training", "evaluation"]
+    assert data_records(settings, load_training_set(settings), load_benchmark(settings)) == records
+    for folder, noun in ((study.path, "study"), (study.trial("a").path, "trial")):
+        write_records(folder, [replace(record, digest="ab" * 32) for record in records])
+        with pytest.raises(InputError, match=rf"the data have changed since the {noun} was begun: cldr \(embedded\)"):
+            prepare(trial, data, accelerator, print)
+        write_records(folder, records)
+    prepare(trial, data, accelerator, print)
+    assert read_records(study.trial("a").path) == records
