@@ -1,6 +1,7 @@
 """Training data and benchmarks as records of a study: what they are, where they are from, and what they hold."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,10 +15,15 @@ from sweep.settings.secrets import without_passwords
 EMBEDDED = "embedded"
 
 
-def data_records(settings: Settings, training: TrainingSet, benchmark: Benchmark) -> tuple[DataRecord, ...]:
-    """The record of the training data, and that of the benchmark."""
-    evaluated = benchmark_record(settings.evaluation, settings.languages, benchmark)
-    return training_record(settings, training), evaluated
+def data_records(
+    settings: Settings, training: TrainingSet, benchmarks: Sequence[Benchmark]
+) -> tuple[DataRecord, ...]:
+    """The record of the training data, and those of the benchmarks, in the order of `settings.evaluations`."""
+    evaluated = (
+        benchmark_record(evaluation, settings.languages, benchmark)
+        for evaluation, benchmark in zip(settings.evaluations, benchmarks, strict=True)
+    )
+    return training_record(settings, training), *evaluated
 
 
 def training_record(settings: Settings, training: TrainingSet) -> DataRecord:
@@ -57,7 +63,7 @@ def source_of(settings: Section) -> str:
         return without_passwords(str(path))
     if not isinstance(corpus, Corpus) or corpus.origin is None:
         return EMBEDDED
-    if corpus.origin.kind == "http":
+    if corpus.origin.kind != "hub":
         return without_passwords(corpus.origin.url)
     return ", ".join(f"{each.repository}@{each.revision[:12]}" for each in corpus.origin.repositories)
 

@@ -95,13 +95,12 @@ def _benchmark(training: TrainingSet, chosen: NDArray[np.int64]) -> Benchmark:
         group = training.groups[row]
         for place, code in enumerate(training.languages):
             asked, answered = training.questions.of(row, place), training.passages.of(row, place)
-            if not len(asked) or not len(answered):
-                continue
-            questions.append(Question(group, code, training.texts[asked[0]]))
+            if len(asked):
+                questions.append(Question(group, code, training.texts[asked[0]]))
             for text in answered.tolist():
                 id_ = f"{text:09d}:{code}"
                 passages.setdefault(id_, Passage(id_, code, training.texts[text], unit=group))
                 relevant.setdefault(group, {})[id_] = 1
-    asked_in = {question.language for question in questions}
-    languages = tuple(code for code in training.languages if code in asked_in)
+    there = {question.language for question in questions} | {passage.language for passage in passages.values()}
+    languages = tuple(code for code in training.languages if code in there)
     return benchmark(NAME, languages, questions, passages.values(), relevant, one_sided=True)
