@@ -22,7 +22,7 @@ from sweep.data.training_row import TrainingRow
 from sweep.errors import InputError
 from sweep.evaluation.ngrams import match_ngrams
 from sweep.evaluation.tiers import tier_members
-from sweep.settings import AfriqaData, AfriqaEvaluation, Corpus, HttpOrigin
+from sweep.settings import AfriqaData, AfriqaEvaluation, Corpus, FilesOrigin
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_evaluate_settings, load_settings
 from sweep.settings.overrides import assignment
@@ -69,7 +69,7 @@ FILES: dict[tuple[str, str, str], list[Fields] | bytes] = {
 }
 
 
-def corpus(origin: HttpOrigin | None = None) -> Corpus:
+def corpus(origin: FilesOrigin | None = None) -> Corpus:
     return Corpus(name="afriqa", languages=(), licence="CC BY 4.0", citation="none", origin=origin)
 
 
@@ -284,12 +284,13 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_files_of_a_split_are_downloaded_and_verified(tmp_path: Path, server: str) -> None:
-    sha256: dict[str, dict[str, str]] = {"sw": {}, "yo": {}, "fon": {}, "ha": {}}
+    files: list[dict[str, str]] = []
     for parts in FILES:
         content = (tmp_path / "served" / name(*parts)).read_bytes()
         code = {"swa": "sw", "yor": "yo", "fon": "fon", "hau": "ha"}[parts[0]]
-        sha256[code][name(*parts)] = hashlib.sha256(content).hexdigest()
-    origin = HttpOrigin.model_validate({"kind": "http", "url": server, "sha256": sha256})
+        sha256 = hashlib.sha256(content).hexdigest()
+        files.append({"path": name(*parts), "language": code, "split": parts[2], "sha256": sha256})
+    origin = FilesOrigin.model_validate({"kind": "files", "url": server, "files": tuple(files)})
     declared = corpus(origin).model_copy(update={"languages": ("fon", "ha", "sw", "yo")})
     bench = afriqa_benchmark(evaluation(None, corpus=declared), ("sw",), tmp_path / "cache")
     local = afriqa_benchmark(evaluation(tmp_path / "served"), ("sw",), Path())
@@ -298,9 +299,11 @@ def test_the_files_of_a_split_are_downloaded_and_verified(tmp_path: Path, server
     settings = training(None, corpus=declared)
     rows = list(afriqa_rows(settings, ("yo", "en"), tmp_path / "cache").read([]))
     assert {one.group for one in rows} == {"yo:train:0"}
-    sha256["yo"][name("yor", "en", "test")] = "0" * 64
+    for file in files:
+        if file["path"] == name("yor", "en", "test"):
+            file["sha256"] = "0" * 64
     wrong = declared.model_copy(
-        update={"origin": HttpOrigin.model_validate({"kind": "http", "url": server, "sha256": sha256})}
+        update={"origin": FilesOrigin.model_validate({"kind": "files", "url": server, "files": tuple(files)})}
     )
     with pytest.raises(InputError, match=r"yor\.en\.test\.json: the download does not have the expected SHA-256"):
         afriqa_benchmark(evaluation(None, corpus=wrong), ("sw",), tmp_path / "other")
@@ -309,7 +312,7 @@ def test_the_files_of_a_split_are_downloaded_and_verified(tmp_path: Path, server
 def test_the_declaration_names_the_published_files(assets: Path) -> None:
     settings = load_evaluate_settings(Composer("evaluate", ["model.path=x", "evaluation=afriqa"]))
     origin = settings.evaluation.corpus.origin if settings.evaluation.corpus else None
-    assert isinstance(origin, HttpOrigin)
+    assert isinstance(origin, FilesOrigin)
     assert origin.url.endswith("/5c29933753692c28773c34ac1f68482007f1d2bb/data/gold_passages/")
     listed = {
         file: sha256
@@ -317,7 +320,8 @@ def test_the_declaration_names_the_published_files(assets: Path) -> None:
         for sha256, file in [line.split()]
         if file.startswith("afriqa/")
     }
-    assert {f"afriqa/{file}": sha for code in origin.sha256 for file, sha in origin.files(code).items()} == listed
+    assert {f"afriqa/{file.path}": file.sha256 for file in origin.files} == listed
+    assert all(f".{file.split}.json" in file.path for file in origin.files)
     for file, sha256 in listed.items():
         assert hashlib.sha256((assets / "data" / file).read_bytes()).hexdigest() == sha256
 

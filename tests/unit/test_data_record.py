@@ -134,7 +134,7 @@ def test_a_trial_does_not_go_on_with_other_data(tmp_path: Path, cache: Path) -> 
     trial = Trial(settings, "a", tmp_path / "embeddings", tmp_path / "checkpoint", study)
     records = data.of(settings).records
     assert [record.role for record in records] == ["training", "evaluation"]
-    assert data_records(settings, load_training_set(settings), load_benchmark(settings)) == records
+    assert data_records(settings, load_training_set(settings), [load_benchmark(settings)]) == records
     for folder, noun in ((study.path, "study"), (study.trial("a").path, "trial")):
         write_records(folder, [replace(record, digest="ab" * 32) for record in records])
         with pytest.raises(InputError, match=rf"the data have changed since the {noun} was begun: cldr \(embedded\)"):

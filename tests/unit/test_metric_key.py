@@ -48,7 +48,7 @@ def test_headings_say_what_tells_columns_apart() -> None:
     ]  # fmt: skip
     assert [column.digits for column in RESULTS] == [3, 3, 3, 3, 3, 3, 3, 0]
     assert [column.title for column in EVALUATION] == [
-        "mono mAP", "cross mAP", "pooled mAP", "alignment", "rank distance", "same lang.@1", "RBO",
+        "mono mAP", "cross mAP", "mAP gap", "pooled mAP", "alignment", "rank distance", "same lang.@1", "RBO",
         "agree correct@1", "bitext", "nDCG@10", "Recall@100",
     ]  # fmt: skip
     assert {column.digits for column in EVALUATION} == {4, 1}

@@ -107,10 +107,10 @@ def test_composition() -> None:
     [
         (["data=mix"], "data.sources: a mix needs sources; add one or more, such as +data@data.sources.mlqa=mlqa_r"),
         (["data=mix", "+data@data.sources.a=mix"], "data.sources.a.kind='mix': must be one of: cldr, squad"),
-        ([*TWO, "+data@data.sources.a.b=rows"], "choose a whole section with data@data.sources.a=NAME"),
+        ([*TWO, "+data@data.sources.a.b=rows"], "sources.a=NAME: afriqa, beir, bitext"),
         ([*TWO, "data.sources.ours.colums.query=x"], "did you mean 'data.sources.ours.columns.query'"),
         ([*TWO, TWO[1]], "data@data.sources.mlqa is chosen twice"),
-        ([*TWO, "evaluation=mlqa_r"], "data and evaluation are both 'mlqa_r': a study never trains on what it"),
+        ([*TWO, "evaluation=mlqa_r"], "data.sources.mlqa and evaluation are both 'mlqa_r': a study never trains on what it"),
     ],
 )
 def test_wrong_mixes_are_one_message(overrides: list[str], expected: str) -> None:
