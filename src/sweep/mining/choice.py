@@ -1,7 +1,7 @@
 """Which passages of a ranked list become the negatives of a row."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,22 +54,27 @@ class Chooser:
                 of_pool += 1
         return taken
 
-    def _window(self, row: Row, pool: Ranked) -> Iterable[int]:
+    def _window(self, row: Row, pool: Ranked) -> Iterator[int]:
         """The places to look at, in order: those of the wanted ranks, where what is relevant has none."""
-        low, high = self._how.ranks
-        open_places = []
-        for place, (text, twin) in enumerate(zip(pool.texts, pool.twins, strict=True)):
-            if reason := row.barred.reason(text, twin):
-                self.refused[reason] += 1
-            else:
-                open_places.append(place)
-                if len(open_places) == high:
-                    break
-        window = open_places[low - 1 :]
         if self._how.draw == "top":
-            return window
+            return self._ranked(row, pool)
+        window = list(self._ranked(row, pool))
         order = np.random.default_rng([self._how.seed, row.number]).permutation(len(window))
-        return [window[place] for place in order.tolist()]
+        return (window[place] for place in order.tolist())
+
+    def _ranked(self, row: Row, pool: Ranked) -> Iterator[int]:
+        """The same from the best one on."""
+        low, high = self._how.ranks
+        relevant, translations, rank = row.barred.relevant, row.barred.translations, 0
+        for place, twin in enumerate(pool.twins):
+            if twin in relevant or twin in translations:
+                self.refused[row.barred.reason(pool.texts[place], twin)] += 1
+                continue
+            rank += 1
+            if rank >= low:
+                yield place
+            if rank == high:
+                return
 
     def _refusal(self, row: Row, text: int, twin: int, score: float, twins: set[int]) -> str:
         """Why a passage of the window is not taken; empty if it is."""
