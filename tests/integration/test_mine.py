@@ -177,6 +177,21 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_bytes(
         assert len(list((tmp_path / folder / "embeddings").rglob("embeddings.npy"))) == 2
 
 
+def test_two_at_once_do_not_mine_the_same(
+    sweep: Sweep, model: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, mine, others = options(model, corpus, "output=rows.jsonl", "paths.cache=own"), Miner.mine, []
+
+    def meanwhile(miner: Miner, rows: range) -> Mined:
+        others.append(sweep(*given, module="sweep.mine"))
+        return mine(miner, rows)
+
+    monkeypatch.setattr(Miner, "mine", meanwhile)
+    assert sweep(*given, module="sweep.mine").returncode == 0
+    assert [other.returncode for other in others] == [1]
+    assert others[0].stderr == "error: another process mines the very same now; wait for it, or stop it\n"
+
+
 def test_other_data_are_mined_anew(sweep: Sweep, model: Path, corpus: Path, tmp_path: Path) -> None:
     first = sweep(*options(model, corpus, "output=rows.jsonl", "mine.relative=null"), module="sweep.mine")
     assert first.returncode == 0, first.stderr

@@ -15,6 +15,8 @@ from sweep.data.leakage import normalised
 from sweep.data.remarks import Remark
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
+from sweep.mining import parts as parts_module
+from sweep.mining.parts import Parts
 from sweep.mining.pools import Pools, pools_of
 from sweep.mining.relevance import Relevance
 from sweep.mining.search import Embeddings, Mined, Miner
@@ -292,6 +294,24 @@ def test_a_language_without_passages_gives_no_negatives(tmp_path: Path) -> None:
     mined, _ = mine(mining(language="balanced", negatives=2), tmp_path, rows)
     assert [len(chosen) for chosen in mined] == [2] * 4
     assert all(one != other for one, other in combinations(mined[0], 2))
+
+
+def test_a_damaged_part_is_mined_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts_module, "ROWS_PER_PART", 40)
+    pools = pools_of(spooled(training_rows(ROWS), LANGUAGES, tmp_path))
+    miner, parts, done = Miner(pools, embedded(pools), mining(), tmp_path), Parts(tmp_path, len(ROWS)), list[int]()
+    parts.mine(miner, lambda rows, size: None)
+    first = [(rows, [array.tolist() for array in mined[:4]], mined.refused) for rows, mined in parts]
+    files = sorted(tmp_path.glob("part-*.npz"))
+    assert len(files) == -(-len(ROWS) // 40)
+    content = bytearray(files[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    files[0].write_bytes(content)
+    files[1].write_bytes(files[1].read_bytes()[:50])
+    monkeypatch.setattr(miner, "mine", lambda rows: done.append(rows.start) or Miner.mine(miner, rows))
+    parts.mine(miner, lambda rows, size: None)
+    assert done == [0, 40]
+    assert [(rows, [array.tolist() for array in mined[:4]], mined.refused) for rows, mined in parts] == first
 
 
 # Rows of the data ----------------------------------------------------------------------------------------------
