@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweep.data.inspection import QUANTILES, DataReport, RoleReport
+from sweep.data.inspection import QUANTILES, DataReport, LanguageReport, RoleReport
 from sweep.errors import InputError, shortened
 from sweep.records.files import replacing_file
 from sweep.report.plain_console import shown
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg")
 MOST_NUMBERS = 16  # languages of a matrix with its numbers written in it
+LONGEST_NAME = 24  # characters
 MOST_NAMES = 120  # languages that are named at an axis
 WIDE, NARROW = 0.48, 0.17  # inches of a row, with numbers and without
 SIDES = 1.9, 24.0  # inches of the matrix, at least and at most
@@ -83,7 +84,7 @@ def _draw_pairs(axes: "Axes", report: DataReport, figure: "Figure") -> None:
     axes.set_ylabel("language of the question")
     if len(codes) <= MOST_NAMES:
         axes.set_xticks(range(len(codes)), codes, rotation=90 if len(codes) > MOST_NUMBERS else 0)
-        axes.set_yticks(range(len(codes)), [shown(f"{one.name}  {one.code}") for one in report.languages])
+        axes.set_yticks(range(len(codes)), [shown(_named(one)) for one in report.languages])
     between, ends = np.arange(1, len(codes)) - 0.5, (-0.5, len(codes) - 0.5)
     axes.hlines(between, *ends, color="white", linewidth=0.5)
     axes.vlines(between, *ends, color="white", linewidth=0.5)
@@ -129,6 +130,12 @@ def _draw_lengths(axes: "Axes", noun: str, roles: Sequence[RoleReport], report: 
     axes.grid(axis="x", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _named(language: LanguageReport) -> str:
+    """The name and the code, or the code alone."""
+    name = language.name if len(language.name) <= LONGEST_NAME else f"{language.name[: LONGEST_NAME - 1]}…"
+    return language.code if name == language.code else f"{name}  {language.code}"
 
 
 def _short(number: float) -> str:
