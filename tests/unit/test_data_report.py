@@ -280,3 +280,8 @@ def test_no_rows_are_no_failure(tmp_path: Path) -> None:
 def test_pictures_that_cannot_be_written_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="picture="):
         check_picture(tmp_path / name)
+
+
+def test_equal_rows_at_other_places_are_equal() -> None:
+    rows = [TrainingRow("g", "en", "q", "p", place=f"f:{line}") for line in (1, 2, 3)]
+    assert report_on([*rows, rows[0]._replace(weight=0.5, place="f:4")]).equal_rows == 2

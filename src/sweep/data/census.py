@@ -84,7 +84,7 @@ class Census:
         part = np.empty(len(rows), _ROW)
         groups = {name: text_hash(name) for name in {row.group for row in rows}}
         part["group"] = [groups[row.group] for row in rows]
-        part["row"] = [text_hash(repr(row[:-1])) for row in rows]  # all but its place
+        part["row"] = [text_hash(repr(row._replace(place=""))) for row in rows]
         self._fill(part["query"], "query", [(row.language, row.question) for row in rows])
         self._fill(part["passage"], "passage", [(row.passage_language or row.language, row.passage) for row in rows])
         self._parts.append(part)
