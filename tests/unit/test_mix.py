@@ -110,7 +110,10 @@ def test_composition() -> None:
         ([*TWO, "+data@data.sources.a.b=rows"], "sources.a=NAME: afriqa, beir, bitext"),
         ([*TWO, "data.sources.ours.colums.query=x"], "did you mean 'data.sources.ours.columns.query'"),
         ([*TWO, TWO[1]], "data@data.sources.mlqa is chosen twice"),
-        ([*TWO, "evaluation=mlqa_r"], "data.sources.mlqa and evaluation are both 'mlqa_r': a study never trains on what it"),
+        (
+            [*TWO, "evaluation=mlqa_r"],
+            "data.sources.mlqa and evaluation are both 'mlqa_r': a study never trains on what it",
+        ),
     ],
 )
 def test_wrong_mixes_are_one_message(overrides: list[str], expected: str) -> None:
