@@ -59,3 +59,17 @@ def test_training_steps_are_those_of_the_peer(assets: Path, cache: Path, tmp_pat
         if line.startswith(side + " ") and len(line.split()) == 7
     }
     assert losses["ours"] == pytest.approx(losses["st"], rel=2e-3)  # both without dropout
+
+
+def test_a_large_corpus_is_read_and_trained_from() -> None:
+    printed = run("large_corpus.py", "--rows", "2800", "--few", "1400", "--steps", "14", "--repeats", "1")
+    assert "times the CPU time of datasets; 5,600 distinct texts" in printed
+    assert "a step on 2,800 rows takes" in printed
+
+
+def test_near_copies_are_compared_with_those_of_min_hash() -> None:
+    assert "ratio" in run("near_copies.py", "--texts", "2000", "--reference", "500")
+
+
+def test_mined_negatives_are_those_of_the_peer() -> None:
+    assert "sentence" in run("mining.py", "--passages", "600", "--rows", "60", "--dimensions", "32", "--threads", "1")

@@ -58,6 +58,51 @@ def test_the_reference_experiment_trains_the_real_encoder(
     assert "xquad_r/pooled/alignment_consistency/unseen" in metrics
 
 
+def test_two_sources_train_the_real_encoder_and_two_benchmarks_measure_it(
+    sweep: Sweep, assets: Path, tmp_path: Path, shared_mlflow: str
+) -> None:
+    """MLQA-R and NTREX to XQuAD-R and AfriQA (Fon on French passages), zero-shot, for a few steps."""
+    done = sweep(
+        "+experiment=reference",
+        "data=mix",
+        "+data@data.sources.mlqa=mlqa_r",
+        f"data.sources.mlqa.path={assets}/data/mlqa-r",
+        "data.sources.mlqa.max_questions=40",
+        "+data@data.sources.ntrex=ntrex",
+        f"data.sources.ntrex.path={assets}/data/ntrex",
+        "languages.train=[en,de,sw,ha]",
+        f"evaluation.path={assets}/data/xquad-r",
+        "evaluation.max_questions=2",
+        "+evaluation@benchmarks.afriqa=afriqa",
+        f"benchmarks.afriqa.path={assets}/data/afriqa/fon",
+        "benchmarks.afriqa.max_questions=40",
+        "model=me5_small",
+        f"model.path={assets}/models/me5-small",
+        "model.max_passage_tokens=48",
+        "model.restrict_vocabulary=true",
+        "ratio.source_weights={mlqa: 1.0, ntrex: 1.0}",
+        "train.steps=3",
+        "train.warmup_steps=0",
+        "train.batch_size=8",
+        "study.seeds=[0]",
+        "study.space={ratio.monolingual: {grid: [0.5]}}",
+        "study.baselines=[untouched]",
+        "study.name=mixed",
+        shared_mlflow,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    trial = tmp_path / "sweeps/mixed/trials/ratio.monolingual=0.5,seed=0"
+    metrics = json.loads((trial / "metrics.json").read_text())
+    assert metrics["xquad_r/mono/map/en"] > 0.5
+    assert metrics["afriqa/mono/map/fr"] > metrics["afriqa/cross/map/fon-fr"] > 0
+    gap = metrics["afriqa/mono/map/fr"] - metrics["afriqa/cross/map/fon-fr"]
+    assert metrics["afriqa/cross/map_gap/fon-fr"] == pytest.approx(gap)  # Fon's translations are all there are
+    assert metrics["afriqa/pooled/map/unseen_by_model"] > 0  # XLM-R has never read Fon
+    records = json.loads((tmp_path / "sweeps/mixed/data.json").read_text())["data"]
+    assert [record["role"] for record in records] == ["training", "evaluation", "evaluation"]
+    assert (trial / "ranks.afriqa.parquet").exists()
+
+
 def test_missing_models_and_data_are_one_clear_message(sweep: Sweep, tmp_path: Path) -> None:
     for overrides, message in (
         (["model.path=./absent", "evaluation=cldr", "languages=cldr_6"], "model.path=./absent: no such folder"),

@@ -193,3 +193,12 @@ def test_a_step_follows_the_weights(cache: Path) -> None:
     weighted = gradient(np.array([1 + row % 2 for row in range(size)], np.float32))
     torch.testing.assert_close(torch.stack(parts).sum(0), weighted, atol=1e-6, rtol=1e-3)
     assert not torch.allclose(plain, weighted, atol=1e-4)
+
+
+def test_a_question_is_no_negative_of_itself() -> None:
+    """A sentence may be the passage of one group and the question of the next."""
+    rows = [TrainingRow(f"g{line}", "en", f"sentence {line}", f"sentence {line + 1}") for line in range(6)]
+    batch = BatchPlan(training_set(rows, ("en",)), ratio(1.0), 6, 0, 10).batch(0)
+    own = batch.question_b[:, None] == batch.passage_b
+    assert own.sum() == 5
+    assert (batch.negative_bc == ~(own | np.eye(6, dtype=bool))).all()

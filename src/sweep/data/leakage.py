@@ -142,8 +142,9 @@ def _batches(training: TrainingSet, role: Literal["query", "passage"]) -> Iterat
     rows = training.texts_of(role)
     batch: list[str] = []
     size = 0
-    for row in rows:
-        batch.append(normalised(training.texts[row]))
+    parts = (rows[low : low + TEXTS_AT_A_TIME] for low in range(0, len(rows), TEXTS_AT_A_TIME))
+    for text in (text for part in parts for text in training.texts.read(part)):
+        batch.append(normalised(text))
         size += len(batch[-1])
         if len(batch) == TEXTS_AT_A_TIME or size >= CHARACTERS_AT_A_TIME:
             yield batch

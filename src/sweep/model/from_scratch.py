@@ -11,7 +11,7 @@ from sweep.model.encoder import Encoder, Retriever
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import TinyModel
 
-MOST_TEXTS = 1_000_000  # that a tokenizer is trained on, spread over all of them
+MOST_TEXTS = 200_000  # that a tokenizer is trained on, spread over all of them
 
 
 class FromScratch:

@@ -35,7 +35,7 @@ class Batch:
     what the loss of each row is multiplied by; None for 1.
     `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch. `negative_bc`
     says which candidate, the passages of the batch and then its hard negatives, may be a negative of which question:
-    any but the relevant passages of the question's group, in whatever language.
+    any but the relevant passages of the question's group, in whatever language, and the question's own text.
     """
 
     kind: Kind
@@ -143,7 +143,8 @@ class BatchPlan:
         passages = _one_each(rng, self.data.passages, group_b, answered_b)
         question_b, passage_b = self.data.questions.text_n[questions], self.data.passages.text_n[passages]
         hard_n = np.setdiff1d(self._hard_negatives(step, group_b, answered_b), passage_b)
-        negative_bc = ~self.data.relevant_bn(group_b, np.concatenate([passage_b, hard_n]))
+        candidate_c = np.concatenate([passage_b, hard_n])
+        negative_bc = ~self.data.relevant_bn(group_b, candidate_c) & (question_b[:, None] != candidate_c)
         weight_n = self.data.passages.weight_n
         weight_b = None if weight_n is None else weight_n[passages]
         return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, negative_bc, weight_b)
