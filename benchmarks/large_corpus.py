@@ -3,8 +3,8 @@
     python benchmarks/large_corpus.py [--rows 10000000] [--few 10000] [--steps 60] [--repeats 3] [--folder DIR]
 
 Rows are written as JSON Lines, a file a language, and read by `data=rows` into an empty cache. In the same run
-`datasets.load_dataset("json")` of Hugging Face reads the same files into its own Arrow cache, which neither finds equal
-texts nor knows translation groups. Then the from-scratch model (2 layers, 128 hidden units, 64 rows a step) is
+`datasets.load_dataset("json")` of Hugging Face reads the same files into its own Arrow cache, which neither finds
+equal texts nor knows translation groups. Then the from-scratch model (2 layers, 128 hidden units, 64 rows a step) is
 trained on that corpus and on one of --few rows, in turns, and the seconds of a step are compared, the first ten left
 out. Every side runs in a process of its own; peak memory is resident, mapped files included. Fails if reading takes
 more than 4 GB, or a step more than 1.1 times as long.

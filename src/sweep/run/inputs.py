@@ -6,6 +6,7 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.holdout import hold_out, validation_key
 from sweep.data.leakage import check_zero_shot
 from sweep.data.load import load_benchmarks, load_training_set
+from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError, shortened
 from sweep.evaluation.catalogue import metric_problem
 from sweep.evaluation.halves import half_of
@@ -18,6 +19,7 @@ from sweep.run.notes import StudyNotes, study_notes
 from sweep.settings import Settings, StudySettings
 from sweep.settings.cache import cache_folder
 from sweep.settings.metric_key import MetricKey
+from sweep.training.plan import BatchPlan
 
 FEWEST_GROUPS = 2  # of a half: one has no variance
 
@@ -36,10 +38,24 @@ def checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
     if settings.train.validation.every_steps is not None:
         trained, validation = hold_out(training, settings.train.validation.groups)
         _check_validation(settings, validation)
+    _check_batches(settings, trained)
     for place, metric in _goals(settings.study):
         if problem := _goal_problem(metric, measures):
             raise InputError(f"{place}: {problem}")
     return study_notes(settings, folder, training, benchmarks, trained)
+
+
+def _check_batches(settings: Settings, trained: TrainingSet) -> None:
+    """Whether there are rows for the kinds of batches that the study asks for, as far as it is known before. Raises
+    InputError."""
+    space, ratio, fit = settings.study.space, settings.ratio, settings.train
+    if any(path == "ratio" or path.split(".")[0] in ("data", "languages") for path in space):
+        return
+    searched = space.get("ratio.monolingual")
+    shares = (searched.listed or searched.float_range or ()) if searched else (ratio.monolingual,)
+    for share in sorted({min(shares), max(shares)}) if shares else ():
+        mix = ratio.model_copy(update={"monolingual": share})
+        BatchPlan(trained, mix, fit.batch_size, settings.seed, fit.steps, fit.hard_negatives)
 
 
 def _goals(study: StudySettings) -> Iterator[tuple[str, str]]:
