@@ -202,7 +202,7 @@ def test_a_pretrained_model_on_benchmarks_of_two_protocols(
     assert "word embeddings" in folder.trial("seed=0").log.read_text()
     ranking, tiers = read_ranking(folder.trial("seed=0").ranks_of("judged"))
     assert (ranking.benchmark, ranking.languages, len(ranking.groups)) == ("judged", ("en",), 20)
-    assert tiers == {"high": {"en"}, "seen": {"en"}}
+    assert tiers == {"high": {"en"}, "seen": {"en"}, "seen_by_model": {"en"}}
     benchmarks = {
         name: {key.split("/")[0] for key in json.loads(baseline.metrics.read_text())}
         for name, baseline in folder.baselines().items()

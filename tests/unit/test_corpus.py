@@ -190,7 +190,7 @@ def test_a_text_that_is_none_is_refused_with_its_place(change: dict[str, Any], p
 
 def test_two_weights_of_a_passage_are_refused() -> None:
     rows = [TrainingRow("g", "en", f"q{n}", "p", weight=weight) for n, weight in enumerate((1.0, 2.0))]
-    with pytest.raises(InputError, match="two weights"):
+    with pytest.raises(InputError, match="rows: a passage of the translation group 'g' has two weights"):
         training_set(rows, ("en",))
 
 
@@ -253,13 +253,21 @@ def test_what_is_damaged_is_read_again(
     first = kept_training_set(source.rows, LANGUAGES, settings, tmp_path).digest
     (file,) = (tmp_path / "corpora").glob(f"*/{name}")
     damaged = damage(file.read_bytes())
-    if name == "corpus.json" and damage is DAMAGES["longer"]:
-        damaged = b"x" + damaged
     file.write_bytes(damaged)
     with caplog.at_level(logging.WARNING, "sweep"):
         assert kept_training_set(source.rows, LANGUAGES, settings, tmp_path).digest == first
     assert f"the training data in {file.parent} are damaged; reading them again" in caplog.text
     assert source.reads == 2
+
+
+def test_what_is_no_manifest_is_damaged(tmp_path: Path, settings: CldrData) -> None:
+    source = Source(tmp_path / "file", many_rows(8))
+    kept_training_set(source.rows, LANGUAGES, settings, tmp_path)
+    (file,) = (tmp_path / "corpora").glob("*/corpus.json")
+    for number, content in enumerate(("[]", "{}", '{"sha256": []}', '{"sha256": {}}'), start=2):
+        file.write_text(content)
+        kept_training_set(source.rows, LANGUAGES, settings, tmp_path)
+        assert source.reads == number
 
 
 def leftovers(folder: Path) -> list[str]:

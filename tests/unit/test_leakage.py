@@ -171,3 +171,12 @@ def test_fingerprints_tell_contents_apart() -> None:
     several.append(replace(bench(), ignored_q=(np.array([1]),)))
     several.append(replace(bench(), rejected_q=(np.array([1]),)))
     assert len(set(map(benchmark_fingerprint, several))) == len(several)
+
+
+def test_groups_of_a_mix_are_known_by_the_names_that_their_sources_give_them() -> None:
+    rows = [TrainingRow(f"ours/{name}", "fr", f"q {name}", f"p {name}", source="ours") for name in ("g", "other")]
+    with pytest.raises(InputError, match="1 questions of the benchmark"):
+        check_zero_shot(
+            training_set(rows, ("fr",)),
+            benchmark("b", ("en",), [Question("g", "en", "asked")], [Passage("d", "en", "answer")], {"g": {"d": 1}}),
+        )

@@ -14,6 +14,7 @@ from tests.unit.test_step import prepared
 from sweep.data.training_row import TrainingRow
 from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
+from sweep.run.notes import small_batches
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.training import plan as plan_module
@@ -202,3 +203,26 @@ def test_a_question_is_no_negative_of_itself() -> None:
     own = batch.question_b[:, None] == batch.passage_b
     assert own.sum() == 5
     assert (batch.negative_bc == ~(own | np.eye(6, dtype=bool))).all()
+
+
+def test_a_mixed_batch_is_filled_up_with_other_pairs() -> None:
+    """Half of the pairs have the same three groups; each batch has 60 rows all the same."""
+    data = toy({"en": 300, "de": 300, "sw": 3})
+    for few_rows in ("smaller", "leave_out", "refuse"):
+        plan = BatchPlan(data, ratio(0.0, cross="mixed", few_rows=few_rows), 60, 0, 40)
+        assert [len(plan.batch(step).pairs) for step in range(40)] == [60] * 40
+    short = BatchPlan(toy({"en": 30, "de": 30}), ratio(0.0, cross="mixed"), 60, 0, 40)  # all groups that there are
+    assert len(short.batch(0).pairs) == 30
+
+
+def test_all_weights_of_nothing_are_named() -> None:
+    with pytest.raises(InputError, match="no two parallel rows for one whose weight is not 0"):
+        BatchPlan(DATA, ratio(1.0, language_weights=dict.fromkeys(DATA.languages, 0.0)), 4, 0, 10)
+
+
+def test_small_units_are_named_when_a_study_begins() -> None:
+    rows = [TrainingRow(f"g{n}", "sw", f"q {n}", f"p {n}", (), "en") for n in range(5)]
+    rows += [TrainingRow(f"h{n}", "en", f"q en {n}", f"p en {n}") for n in range(200)]
+    settings = load_settings(Composer("sweep", ["ratio.monolingual=0.5", "train.batch_size=32"]))
+    line = small_batches(settings, training_set(rows, ("en", "sw")))
+    assert "for 1 of 1 ordered pairs (sw-en 5)" in line  # there is no pair en-sw

@@ -82,6 +82,16 @@ def test_groups_that_share_a_text_are_held_out_together() -> None:
     assert trained.isdisjoint(item.text.casefold() for item in (*pool.questions, *pool.passages))
 
 
+def test_what_is_held_out_is_no_hard_negative_of_the_rest() -> None:
+    rows = [TrainingRow(f"g{n}", "en", f"q {n}", f"p {n}", (f"p {(n + 1) % 20}", f"no {n}")) for n in range(20)]
+    left, pool = hold_out(training_set(rows, ("en",)), 5)
+    held_out = {passage.text for passage in pool.passages}
+    trained = {left.texts[index] for index in left.texts_of("passage")}
+    assert len(held_out) == 5
+    assert held_out.isdisjoint(trained)
+    assert {text for text in trained if text.startswith("no")} >= {f"no {group[1:]}" for group in kept(left)}
+
+
 def test_too_little_data_to_hold_any_out_is_an_input_error() -> None:
     rows = [TrainingRow("one", code, f"q {code}", f"p {code}") for code in ("en", "de")]
     with pytest.raises(InputError, match="too few rows"):

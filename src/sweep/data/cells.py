@@ -43,6 +43,12 @@ class Cells(NamedTuple):
         first_b = size_b.cumsum() - size_b
         return place_n, self.text_n[np.arange(len(place_n)) + (self.offset_g[group_b] - first_b)[place_n]]
 
+    def only(self, kept_n: NDArray[np.bool_]) -> "Cells":
+        """The same with these items alone."""
+        before_n = np.r_[np.int64(0), kept_n.cumsum(dtype=np.int64)]
+        weight_n = None if self.weight_n is None else self.weight_n[kept_n]
+        return Cells(before_n[self.offset_g], self.language_n[kept_n], self.text_n[kept_n], weight_n)
+
     @property
     def group_n(self) -> NDArray[np.int64]:
         """The group of each item."""

@@ -15,17 +15,26 @@ from numpy.typing import NDArray
 from sweep.data.cells import Cells
 from sweep.data.corpus_files import GROUPS, NO_GROUPS, TEXTS, content_digest, write_files
 from sweep.data.remarks import Remark, remark_lines
+from sweep.data.row_check import check_text
 from sweep.data.stored_texts import StoredTexts, TextWriter, copy_texts
 from sweep.data.texts import distinct_hashes, hashes, text_hash
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError, shortened
 
-LONGEST_TEXT = 1_000_000  # characters; longer ones are files, not texts
 ROWS_PER_REPORT = 50_000
 QUESTION, PASSAGE, NEGATIVE = range(3)
+NOUNS = ("question", "passage", "negative")
 AGAIN = "rows that add nothing to their translation group, kept once"
 
 Ints = NDArray[np.int64]
+
+
+class TwoWeights(Exception):
+    """A passage has two weights in the translation group of this number."""
+
+    def __init__(self, group: int) -> None:
+        super().__init__(group)
+        self.group = group
 
 
 class _Items:
@@ -58,8 +67,7 @@ class _Items:
         self.weight.append(row.weight)
 
     def _add_text(self, row: TrainingRow, role: int, column: int, text: str, texts: TextWriter) -> None:
-        if not text.strip() or "\0" in text or len(text) > LONGEST_TEXT or not _is_unicode(text):
-            raise InputError(_problem(row, role, text))
+        check_text(row, NOUNS[role], text)
         texts.append(text)
         self.hash += text_hash(text)
         self.role.append(role)
@@ -92,7 +100,13 @@ def build(
     copy_texts(StoredTexts(staged), first_u, folder / TEXTS)
     for file in (staged, names):
         file.unlink()
-    cells, again_r = _cells(items, group_r, text_i, len(first_g))
+    try:
+        cells, again_r = _cells(items, group_r, text_i, len(first_g))
+    except TwoWeights as error:
+        name = shortened(StoredTexts(folder / GROUPS)[error.group], 60)
+        raise InputError(
+            f"{rows.title}: a passage of the translation group {name!r} has two weights; give its rows one of them"
+        ) from error
     _check_languages(cells, languages)
     remarks += _remarks_of_repeated(items, again_r, languages)
     source_g = np.array(items.source, np.int16)[first_g]
@@ -121,8 +135,9 @@ def _cells(items: _Items, group_r: Ints, text_i: Ints, groups: int) -> tuple[lis
         weight = None
         if role == PASSAGE and weighted:
             weight = weight_r[row_i[of_role]][order]
-            if (weight[again.later] != weight[again.earlier]).any():
-                raise InputError("a passage has two weights in one translation group; give it one of them")
+            differing = again.later[weight[again.later] != weight[again.earlier]]
+            if len(differing):
+                raise TwoWeights(int(group[order][differing[0]]))
             weight = weight[kept]
         counts = np.bincount(group[of_kept], minlength=groups)
         offset_g = np.r_[np.int64(0), counts.cumsum(dtype=np.int64)]
@@ -164,24 +179,3 @@ def _remarks_of_repeated(items: _Items, again_r: NDArray[np.bool_], languages: t
         for code, count, rows in zip(languages, counts_l.tolist(), rows_l.tolist(), strict=True)
         if count
     ]
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _problem(row: TrainingRow, role: int, text: str) -> str:
-    """What is wrong with a text of a row."""
-    place = row.place or f"group {shortened(row.group, 60)!r} in {row.language}"
-    noun = ("question", "passage", "negative")[role]
-    if not text.strip():
-        return f"{place}: the {noun} is empty; leave the row out"
-    if len(text) > LONGEST_TEXT:
-        return f"{place}: the {noun} has {len(text):,} characters, more than {LONGEST_TEXT:,}; cut it into passages"
-    if "\0" in text:
-        return f"{place}: the {noun} has a NUL character; remove it"
-    return f"{place}: the {noun} has half a surrogate pair, which is no character; write the text anew in UTF-8"

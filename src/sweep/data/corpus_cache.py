@@ -4,6 +4,7 @@ import hashlib
 import logging
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock
@@ -15,7 +16,8 @@ from sweep.errors import InputError
 from sweep.records.files import replacing_folder
 from sweep.settings import DataSettings
 
-LAYOUT_VERSION = "1"  # part of the folder's name: a change to the layout makes old folders unused
+# Part of the folder's name: a change to the layout, to what a reader gives, or of the splitter makes old ones unused.
+VERSIONS = ("1", version("sentencex"))
 REPORT_S = 5.0
 
 log = logging.getLogger("sweep")
@@ -31,7 +33,7 @@ def kept_training_set(
     changes meanwhile.
     """
     states = _states(rows.files)
-    key = repr((LAYOUT_VERSION, languages, settings.model_dump_json(), states))
+    key = repr((VERSIONS, languages, settings.model_dump_json(), states))
     folder = cache / "corpora" / hashlib.sha256(key.encode()).hexdigest()[:24]
     kept = opened(folder)
     if kept is None:

@@ -1,11 +1,11 @@
 """The files of a training set in the cache: Arrow for texts, arrays for what belongs where, and sums of all of them.
 
-Whatever holds is in `corpus.json`, which is written last. A file that does not have its sum counts as missing.
+All sums are in `corpus.json`, which is written last and sealed. A file that does not have its sum counts as missing.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sweep.data.cells import Cells
 from sweep.data.stored_texts import StoredTexts
+from sweep.records.sealed import DIGEST_BYTES, seal
 
 MANIFEST, TEXTS, GROUPS, SOURCE = "corpus.json", "texts.arrow", "groups.arrow", "source"
 KINDS = ("questions", "passages", "negatives")
@@ -55,6 +56,7 @@ def write_files(
         "sha256": {file.name: _sum(file) for file in sorted(folder.iterdir())},
     }
     (folder / MANIFEST).write_text(json.dumps(written, indent=1), encoding="utf-8")
+    seal(folder / MANIFEST)
 
 
 def content_digest(cells: Sequence[Cells], source_g: NDArray[np.int16], *others: bytes | NDArray[Any]) -> str:
@@ -68,11 +70,19 @@ def content_digest(cells: Sequence[Cells], source_g: NDArray[np.int16], *others:
 def read_files(folder: Path) -> CorpusFiles | None:
     """The files of a training set, mapped; None if some are not there, or not as they were written."""
     try:
-        written = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = (folder / MANIFEST).read_bytes()
+        manifest = content[:-DIGEST_BYTES]
+        if hashlib.sha256(manifest).digest() != content[-DIGEST_BYTES:]:
+            return None
+        written = json.loads(manifest)
         if any(_sum(folder / name) != expected for name, expected in written["sha256"].items()):
             return None
-    except (FileNotFoundError, ValueError, LookupError):
+        return _read(folder, written)
+    except (FileNotFoundError, NotADirectoryError):  # another process may be making it again
         return None
+
+
+def _read(folder: Path, written: Mapping[str, Any]) -> CorpusFiles:
     return CorpusFiles(
         tuple(written["languages"]),
         StoredTexts(folder / GROUPS),

@@ -26,7 +26,7 @@ NOUNS = ("questions", "passages")
 ROLES: tuple[Literal["query", "passage"], ...] = ("query", "passage")
 TEXTS_AT_A_TIME = 5_000
 CHARACTERS_AT_A_TIME = 2_000_000
-VERSION = 1  # of what is compared: a change makes what is kept unused
+VERSION = 2  # of what is compared: a change makes what is kept unused
 
 
 def normalised(text: str) -> str:
@@ -44,7 +44,7 @@ def check_zero_shot(training: TrainingSet, benchmark: Benchmark, cache: Path | N
     if passed is not None and passed.exists():
         return
     asked_groups = {question.group for question in benchmark.questions}
-    groups = {group for group in training.groups if group in asked_groups}
+    groups = {group for group in training.names() if group in asked_groups}
     for noun, role, theirs in zip(NOUNS, ROLES, compared(benchmark), strict=True):
         wanted = {normalised(text) for text in theirs}
         trained = {text for texts in _batches(training, role) for text in texts if text in wanted}

@@ -33,7 +33,10 @@ def distinct(texts: Iterable[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
     Only a hash of each text is kept, so that a corpus need not fit in memory.
     """
-    hash_d2 = hashes(b"".join(map(text_hash, texts)))
+    joined = bytearray()
+    for text in texts:  # a list of hashes would take three times the memory
+        joined += text_hash(text)
+    hash_d2 = hashes(joined)
     first_u, number_d = distinct_hashes(hash_d2)
     return first_u, number_d, hashlib.sha256(hash_d2[first_u].tobytes()).hexdigest()
 

@@ -1,6 +1,6 @@
 """The training data of a study: translation groups with their texts in each language, mapped from the cache."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -67,9 +67,19 @@ class TrainingSet:
         kept_g[self.left_out] = False
         return kept_g
 
+    def names(self) -> Iterator[str]:
+        """The names of all groups as their own sources call them."""
+        for name, source in zip(self.groups, self.source_g.tolist(), strict=True):
+            yield name.removeprefix(f"{self.sources[source]}/") if self.sources[source] else name
+
     def without(self, groups: NDArray[np.int64]) -> "TrainingSet":
-        """The same but for these groups, whose texts stay among `texts`."""
-        return replace(self, left_out=np.union1d(self.left_out, groups))
+        """The same but for these groups, whose texts stay among `texts`. What they ask and answer is no hard negative
+        of the others any more."""
+        held_out = np.zeros(len(self.texts), bool)
+        for cells in (self.questions, self.passages):
+            held_out[cells.of_groups(groups)[1]] = True
+        negatives = self.negatives.only(~held_out[self.negatives.text_n])
+        return replace(self, left_out=np.union1d(self.left_out, groups), negatives=negatives)
 
     def texts_of(self, role: Literal["query", "passage"]) -> NDArray[np.int32]:
         """Distinct texts of all questions, or of all relevant passages and hard negatives, ascending."""

@@ -53,6 +53,8 @@ def _check_batches(settings: Settings, trained: TrainingSet) -> None:
         return
     searched = space.get("ratio.monolingual")
     shares = (searched.listed or searched.float_range or ()) if searched else (ratio.monolingual,)
+    if "train.batch_size" in space:
+        ratio = ratio.model_copy(update={"few_rows": "smaller"})
     for share in sorted({min(shares), max(shares)}) if shares else ():
         mix = ratio.model_copy(update={"monolingual": share})
         BatchPlan(trained, mix, fit.batch_size, settings.seed, fit.steps, fit.hard_negatives)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import combinations
 
 from sweep.data.benchmark import Benchmark
 from sweep.data.described import data_records
@@ -17,8 +16,11 @@ from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
+from sweep.training.draw import Kind
+from sweep.training.units import units_of
 
 SHOWN = 8  # languages or pairs in a line
+KINDS: dict[Kind, str] = {"monolingual": "languages", "cross-lingual": "ordered pairs"}
 UNKNOWN_DATA = (
     "Which data this study was begun with is not known, since an earlier version began it. Those of now are recorded."
 )
@@ -74,17 +76,19 @@ def small_batches(settings: Settings, training: TrainingSet) -> str:
     sizes = study.space["train.batch_size"].ends if "train.batch_size" in study.space else ()
     size = max(sizes, default=settings.train.batch_size)
     monolingual, cross_lingual = (True, True) if searched else ratio.kinds
-    units = {
-        "languages": [(code, code) for code in training.languages] if monolingual else [],
-        "pairs": list(combinations(training.languages, 2)) if cross_lingual and ratio.cross_batch == "pair" else [],
+    wanted: dict[Kind, bool] = {
+        "monolingual": monolingual,
+        "cross-lingual": cross_lingual and (ratio.cross_batch == "pair" or searched),
     }
+    every = ratio.model_copy(update={"few_rows": "smaller"})
     listed = []
-    for noun, pairs in units.items():
-        rows = sorted((min(len(training.rows(*pair)), len(training.rows(*pair[::-1]))), pair) for pair in pairs)
-        few = [f"{'-'.join(dict.fromkeys(pair))} {number}" for number, pair in rows if 0 < number < size]
+    for kind, noun in KINDS.items():
+        units = units_of(training, every, size, kind).drawn if wanted[kind] else ()
+        rows = sorted((unit.size, unit.name) for unit in units)
+        few = [f"{name} {number}" for number, name in rows if number < size]
         if few:
             more = f", and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
-            listed.append(f"{len(few)} of {len(pairs)} {noun} ({', '.join(few[:SHOWN])}{more})")
+            listed.append(f"{len(few)} of {len(units)} {noun} ({', '.join(few[:SHOWN])}{more})")
     if not listed:
         return ""
     if ratio.few_rows == "leave_out" and not searched:

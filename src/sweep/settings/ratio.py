@@ -38,7 +38,7 @@ class RatioSettings(Section):
     monolingual_end: Probability | None
     stairs: Annotated[int, Field(ge=2)]
     language_sampling: Literal["uniform", "size", "temperature"]
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Annotated[float, Field(ge=0.05)]  # of less, numbers of rows are too large
     cross_batch: Literal["pair", "mixed"]
     draw: Literal["even", "independent"]
     language_weights: dict[Language, Weight]

@@ -6,7 +6,7 @@ all ranks compute the same global batch and take disjoint slices of it.
 
 from collections.abc import Container
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,9 @@ class BatchPlan:
             )
         for kind, units in self._units.items():
             if not units.drawn:
+                weights = self.ratio.language_weights if kind == "monolingual" else self.ratio.pair_weights
                 left = " that ratio.few_rows=leave_out leaves" if units.left_out else ""
+                left = left or (" whose weight is not 0" if weights or self.ratio.source_weights else "")
                 raise InputError(
                     f"ratio.monolingual={self.ratio.monolingual} asks for {kind} batches, but the training data has "
                     f"no two parallel rows for one{left}; languages: {' '.join(self.data.languages)}"
@@ -124,10 +126,17 @@ class BatchPlan:
         return self._assemble(step, kind, [unit.pair] * size, group_b)
 
     def _mixed_batch(self, rng: np.random.Generator, step: int) -> Batch:
-        """A pair drawn per row; a row whose pair has no unused group left is left out."""
+        """A pair drawn per row. A row whose pair has no unused group left is of another pair, drawn alike of those
+        that have one."""
         chosen: dict[int, Pair] = {}
-        for unit in self._units_drawn(rng, step, "cross-lingual", self.batch_size):
-            group = _unused(rng, self._groups(unit), chosen)
+        every = self._units["cross-lingual"].drawn
+        groups_of = cache(self._groups)
+        for drawn in self._units_drawn(rng, step, "cross-lingual", self.batch_size):
+            unit, group = drawn, _unused(rng, groups_of(drawn), chosen)
+            others = iter(rng.permutation(len(every)).tolist() if group is None else ())
+            while group is None and (place := next(others, None)) is not None:
+                unit = every[place]
+                group = _unused(rng, groups_of(unit), chosen)
             if group is not None:
                 chosen[group] = unit.pair
         return self._assemble(step, "cross-lingual", list(chosen.values()), np.array(list(chosen)))
