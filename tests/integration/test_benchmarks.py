@@ -69,7 +69,3 @@ def test_a_large_corpus_is_read_and_trained_from() -> None:
 
 def test_near_copies_are_compared_with_those_of_min_hash() -> None:
     assert "ratio" in run("near_copies.py", "--texts", "2000", "--reference", "500")
-
-
-def test_mined_negatives_are_those_of_the_peer() -> None:
-    assert "sentence" in run("mining.py", "--passages", "600", "--rows", "60", "--dimensions", "32", "--threads", "1")

@@ -55,8 +55,8 @@ def test_two_corpora_of_ones_own_are_a_study(tmp_path: Path, sweep: Sweep) -> No
         f"data {whole} data.candidates=sentence",
         f"evaluation {whole} evaluation.candidates=sentence",
         "Batches are smaller than train.batch_size=16, and have fewer negatives, for 2 of 2 languages (de 5, en 12) "
-        "and 2 of 2 ordered pairs (de-en 5, en-de 5): they have no more translation groups. exposure.csv counts these "
-        "batches.",
+        "and 2 of 2 ordered pairs (de-en 5, en-de 5): they have no more translation groups. "
+        "exposure.csv counts these batches.",
     ]
     assert result.stdout.startswith("\n".join(lines))
     (exposure,) = folder.path.glob("trials/*/exposure.csv")
