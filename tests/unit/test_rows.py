@@ -21,6 +21,7 @@ import pytest
 from sweep.data.registry import TRAINING
 from sweep.data.remarks import Remark, remark_lines
 from sweep.data.training_row import TrainingRow
+from sweep.data.training_set import training_set_of
 from sweep.errors import InputError
 from sweep.settings import LanguageSettings, RowsData
 
@@ -208,15 +209,52 @@ def test_a_passage_shared_by_questions_in_several_languages(tmp_path: Path) -> N
     assert "no column is called language" in problem(rows_settings(file, columns))
 
 
-def test_a_table_of_translations(tmp_path: Path) -> None:
-    """The same columns as question and passage: what is in one is no answer to itself."""
-    file = write_rows(tmp_path / "a.csv", [{"en": "Rome is old.", "sw": "Roma ni mji wa kale."}])
-    both = {"en": "en", "sw": "sw"}
-    rows = read(rows_settings(file, {"query": both, "passage": both}))
-    assert [(row.question, row.passage) for row in rows] == [
-        ("Rome is old.", "Roma ni mji wa kale."),
-        ("Roma ni mji wa kale.", "Rome is old."),
-    ]
+def pairs_of(file: Path, columns: dict[str, Any], *train: str, **changes: Any) -> dict[tuple[str, str], int]:
+    """How many groups of the training set that is built have a question and a passage in these languages, if any."""
+    languages = LanguageSettings(train=train, evaluate=None, tiers=None)
+    rows = TRAINING["rows"].open(rows_settings(file, columns, **changes), languages, file.parent)
+    built = training_set_of(rows, train)
+    counts = {(asked, answered): len(built.rows(asked, answered)) for asked in train for answered in train}
+    return {pair: count for pair, count in counts.items() if count}
+
+
+def both(*codes: str) -> dict[str, dict[str, str]]:
+    return dict.fromkeys(("query", "passage"), {code: code for code in codes})
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_table_of_translations(tmp_path: Path, ending: str) -> None:
+    """A column that is named for questions and for passages has one role in a record: no text is its own passage."""
+    codes = ("en", "sw", "ha")
+    records = [{code: f"Sentence {number}, {code}." for code in codes} for number in range(200)]
+    file = write_rows(tmp_path / f"a.{ending}", records)
+    for train in (codes, codes[:2]):
+        built = pairs_of(file, both(*codes), *train)
+        assert set(built) == {(asked, answered) for asked in train for answered in train if asked != answered}
+        assert min(built.values()) > 50  # of each ordered pair about as many
+    assert pairs_of(file, both(*codes), *codes) == pairs_of(file, both(*codes), *codes)
+
+
+def test_records_of_one_group_of_translations_have_the_same_roles(tmp_path: Path) -> None:
+    records = [{"group": number // 2, "en": f"{number} en.", "sw": f"{number} sw."} for number in range(100)]
+    built = pairs_of(write_rows(tmp_path / "a.jsonl", records), both("en", "sw"), "en", "sw")
+    assert set(built) == {("en", "sw"), ("sw", "en")}
+    assert sum(built.values()) == 50
+
+
+def test_only_columns_that_are_named_for_both_have_one_role(tmp_path: Path) -> None:
+    """With other columns beside it, one alone asks or answers."""
+    file = write_rows(tmp_path / "a.jsonl", [{"en": f"{n} en.", "sw": f"{n} sw.", "q": f"{n}?"} for n in range(60)])
+    answers = pairs_of(file, {"query": {"en": "en"}, "passage": {"en": "en", "sw": "sw"}}, "en", "sw")
+    assert answers == {("en", "sw"): 60}
+    asks = pairs_of(file, {"query": {"en": "en", "sw": "q"}, "passage": {"en": "en"}}, "en", "sw")
+    assert asks == {("sw", "en"): 60}
+    mixed = pairs_of(file, {"query": {"en": "en", "sw": "q"}, "passage": {"en": "en", "sw": "sw"}}, "en", "sw")
+    assert mixed[("sw", "sw")] == 60
+    assert mixed[("en", "sw")] + mixed[("sw", "en")] == 60
+    assert ("en", "en") not in mixed
+    of_row = {"query": "en", "passage": {"en": "en", "sw": "sw"}}
+    assert pairs_of(file, of_row, "en", "sw", language="en") == {("en", "sw"): 60}
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])

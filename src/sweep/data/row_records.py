@@ -1,8 +1,14 @@
-"""The training rows of a table's record: its questions with its passages, which are one translation group's."""
+"""The training rows of a table's record: its questions with its passages, which are one translation group's.
 
+All questions of a group are answered by all its passages, so a column that is named for both has one role in a
+record, by a hash of it and the group (as `sweep.data.bitext` gives languages their roles): half of these columns ask,
+half answer. No row then has a text as its own passage.
+"""
+
+import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from sweep.data.columns import Columns
@@ -33,6 +39,7 @@ class RecordReader:
         self.columns, self.language, self.language_of, self.skips = columns, language, language_of, skips
         self.one_language = columns.passage_language == columns.query_language and "" in columns.query
         self.is_wide = "" not in columns.query or "" not in columns.passage
+        self.of_both = frozenset(columns.query.values()) & frozenset(columns.passage.values())
 
     def rows(self, record: Record, place: str, group: str) -> list[TrainingRow]:
         """The rows of a record, of `group` if it names none of its own: each question with a passage in its language
@@ -59,6 +66,8 @@ class RecordReader:
         """The rows of a record with several questions or passages, as `row` in the rest."""
         questions = self._side(record, self.columns.query, asked, row.place)
         passages = self._side(record, self.columns.passage, answered, row.place, True)
+        if self.of_both:
+            questions, passages = _with_roles(questions, passages, self.of_both, row.group)
         return [
             row._replace(
                 language=question.language,
@@ -99,22 +108,44 @@ class RecordReader:
         return tuple(text for texts in lists for text in texts)
 
 
+def _with_roles(
+    questions: list[Text], passages: list[Text], of_both: Collection[str], group: str
+) -> tuple[list[Text], list[Text]]:
+    """The questions and the passages in which each of the columns `of_both` has one role. With an odd number of them a
+    hash says which half is larger, unless one half has no other column."""
+
+    def key(column: str) -> bytes:
+        return hashlib.sha256(f"{group} {column}".encode("utf-8", "surrogatepass")).digest()
+
+    asking, answering = ({text.column for text in side} for side in (questions, passages))
+    divided = sorted(asking & answering & set(of_both), key=key)
+    half = (len(divided) + key("")[0] % 2) // 2
+    if not asking.difference(divided):
+        half = max(half, 1)
+    if not answering.difference(divided):
+        half = min(half, len(divided) - 1)
+    silent, unasked = set(divided[half:]), set(divided[:half])
+    return (
+        [text for text in questions if text.column not in silent],
+        [text for text in passages if text.column not in unasked],
+    )
+
+
 def _pairs(questions: list[Text], passages: list[Text]) -> list[tuple[Text, Text]]:
-    """Each question with a passage, and each passage with a question: in one language where there is one. What is in
-    one column is no answer to itself."""
+    """Each question with a passage, and each passage with a question: in one language where there is one."""
+    if not questions or not passages:
+        return []
     pairs = []
     used = set()
     for question in questions:
-        fit = [number for number, passage in enumerate(passages) if passage.column != question.column]
-        same = [number for number in fit if passages[number].language == question.language]
-        for number in (same or fit)[:1]:
-            used.add(number)
-            pairs.append((question, passages[number]))
+        same = (number for number, passage in enumerate(passages) if passage.language == question.language)
+        number = next(same, 0)
+        used.add(number)
+        pairs.append((question, passages[number]))
     for number, passage in enumerate(passages):
-        fitting = [question for question in questions if question.column != passage.column]
-        if number not in used and fitting:
-            same_language = (one for one in fitting if one.language == passage.language)
-            pairs.append((next(same_language, fitting[0]), passage))
+        if number not in used:
+            asked = (one for one in questions if one.language == passage.language)
+            pairs.append((next(asked, questions[0]), passage))
     return pairs
 
 
