@@ -18,6 +18,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+from sweep.data.hub_origin import HubRepositories
 from sweep.data.registry import TRAINING
 from sweep.data.remarks import Remark, remark_lines
 from sweep.data.training_row import TrainingRow
@@ -219,7 +220,8 @@ def pairs_of(file: Path, columns: dict[str, Any], *train: str, **changes: Any) -
 
 
 def both(*codes: str) -> dict[str, dict[str, str]]:
-    return dict.fromkeys(("query", "passage"), {code: code for code in codes})
+    columns = {code: code for code in codes}
+    return {"query": columns, "passage": columns}
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
@@ -382,6 +384,57 @@ def test_files_of_fsspec_are_fetched_once(tmp_path: Path) -> None:
     assert read(rows_settings("memory://team"), cache=tmp_path) == first
     message = problem(rows_settings("memory://team/en"), "en", cache=tmp_path)
     assert message.startswith("memory://team/en: cannot be fetched (no such file)")
+
+
+def from_hub(folder: Path, *files: str) -> RowsData:
+    return rows_settings(None, repository="team/pairs", revision="0a" * 20, files=files)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with what the hub gave: a file for each of four languages, one of them twice."""
+    (tmp_path / "data").mkdir()
+    for name in ("fi-0", "fi-1", "fil", "zh", "zh_Hant"):
+        write_rows(tmp_path / "data" / f"{name}.jsonl", [{"query": f"q {name}", "passage": f"p {name}"}])
+    monkeypatch.setattr(HubRepositories, "fetch", lambda *_: tmp_path)
+    return tmp_path
+
+
+def test_a_file_of_the_hub_has_one_language(hub: Path) -> None:
+    """A pattern may fit a file for several languages: what its name is in decides."""
+    remarks: list[Remark] = []
+    of_question = {
+        row.question: row.language
+        for row in read(from_hub(hub, "data/{language}*.jsonl"), "fil", "fi", "zh_Hant", "zh", remarks=remarks)
+    }
+    assert of_question == {
+        "q fi-0": "fi", "q fi-1": "fi", "q fil": "fil", "q zh": "zh", "q zh_Hant": "zh_Hant",
+    }  # fmt: skip
+    rows = read(from_hub(hub, "data/{language}*.jsonl"), "fi", remarks=remarks)
+    assert [row.question for row in rows] == ["q fi-0", "q fi-1"]
+    assert [remark.language for remark in remarks] == ["fil"]
+    write_rows(hub / "data" / "fil-x0.jsonl", [{"query": "q", "passage": "p"}])
+    assert problem(from_hub(hub, "data/{language}*.jsonl"), "fi", "fil") == (
+        "team/pairs: data/fil-x0.jsonl fits the languages fi, fil; write patterns in data.files that fit each file for "
+        "one of them"
+    )
+
+
+def test_files_of_the_hub_in_folders_of_a_language(hub: Path) -> None:
+    for name in ("sw/en.jsonl", "swtrain.jsonl"):
+        (hub / name).parent.mkdir(exist_ok=True)
+        write_rows(hub / name, [{"query": name, "passage": "p"}])
+    (row,) = read(from_hub(hub, "{language}/*.jsonl"), "sw")
+    assert row.language == "sw"
+    (row,) = read(from_hub(hub, "{language}*.jsonl"), "sw")
+    assert (row.question, row.language) == ("swtrain.jsonl", "sw")
+
+
+def test_files_of_the_hub_in_two_formats(hub: Path) -> None:
+    write_rows(hub / "data" / "fi.csv", [{"query": "q", "passage": "p"}])
+    message = problem(from_hub(hub, "data/*"), "fi")
+    assert message.startswith("team/pairs: has files of 2 formats (data/zh_Hant.jsonl, data/fi.csv)")
+    assert message.endswith("such as data.files=['**/*.jsonl']")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

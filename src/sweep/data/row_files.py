@@ -10,7 +10,7 @@ from sweep.data.language_files import language_of_name, what_is_there
 from sweep.data.remote import fetched, is_url, local_path
 from sweep.data.tables import FORMATS, format_of
 from sweep.errors import InputError
-from sweep.settings import Corpus, HubOrigin, HubRepository, RowsData
+from sweep.settings import LANGUAGE, Corpus, HubOrigin, HubRepository, RowsData
 from sweep.settings.language import named_language
 from sweep.settings.rows import AUTO
 from sweep.settings.wording import excerpt, listed
@@ -90,14 +90,36 @@ def _of_hub(settings: RowsData, languages: tuple[str, ...], cache: Path) -> list
     )
     fix = "with the files in a local folder, set data.path=FOLDER, data.repository=null"
     folder = HubRepositories().fetch(corpus, origin, languages, "", cache, fix)
-    files: dict[Path, str] = {}
-    for pattern in settings.files:
-        for code in languages if "{language}" in pattern else ("",):
-            matching = sorted(folder.glob(pattern.replace("{language}", code)))
-            files |= {file: code for file in matching if file.is_file() and _is_rows(file.name, settings)}
+    files = _matching(folder, settings, languages)
     if not files:
         raise InputError(f"{repository}: none of {listed(settings.files)} is a rows file; set data.format")
-    return _with_formats([(file, file.relative_to(folder), files[file]) for file in sorted(files)], settings)
+    return _with_formats(files, settings)
+
+
+def _matching(folder: Path, settings: RowsData, languages: tuple[str, ...]) -> list[tuple[Path, Path, str]]:
+    """The files that fit the patterns, their names, and the language that each is of, or "". Raises InputError for a
+    file that fits several languages."""
+    fitting: dict[Path, set[str]] = {}
+    longer: set[Path] = set()  # what fits a language is the begin of a word, as "fi" is of "fil"
+    for pattern in settings.files:
+        for code in languages if LANGUAGE in pattern else ("",):
+            for file in folder.glob(pattern.replace(LANGUAGE, code)):
+                if file.is_file() and _is_rows(file.name, settings):
+                    fitting.setdefault(file, set()).update({code} - {""})
+            longer.update(folder.glob(pattern.replace(f"{LANGUAGE}*", f"{code}[a-zA-Z]*")) if code else ())
+    files = []
+    for file, codes in sorted(fitting.items()):
+        name = file.relative_to(folder)
+        own = _language(name)
+        if own in codes or (own and file in longer):
+            codes = {own}
+        if len(codes) > 1:
+            raise InputError(
+                f"{settings.repository}: {name} fits the languages {listed(sorted(codes))}; write patterns in "
+                "data.files that fit each file for one of them"
+            )
+        files.append((file, name, "".join(codes)))
+    return files
 
 
 def _with_formats(files: Iterable[tuple[Path, Path, str]], settings: RowsData) -> list[RowsFile]:
@@ -116,9 +138,11 @@ def _with_formats(files: Iterable[tuple[Path, Path, str]], settings: RowsData) -
     formats = {row.format: row for row in rows}
     if len(formats) > 1:
         names = listed(row.name for row in formats.values())
+        ending = Path(next(iter(formats.values())).name.removesuffix(".gz")).suffix
+        fix = f"data.path='FOLDER/*{ending}'" if settings.path is not None else f"data.files=['**/*{ending}']"
         raise InputError(
-            f"{excerpt(str(settings.path))}: has files of {len(formats)} formats ({names}), which may hold the same "
-            "rows; say which with a pattern, such as data.path='FOLDER/*.jsonl'"
+            f"{excerpt(str(settings.path or settings.repository))}: has files of {len(formats)} formats ({names}), "
+            f"which may hold the same rows; say which with a pattern, such as {fix}"
         )
     return rows
 

@@ -111,8 +111,8 @@ class RecordReader:
 def _with_roles(
     questions: list[Text], passages: list[Text], of_both: Collection[str], group: str
 ) -> tuple[list[Text], list[Text]]:
-    """The questions and the passages in which each of the columns `of_both` has one role. With an odd number of them a
-    hash says which half is larger, unless one half has no other column."""
+    """The questions and the passages in which each of the columns `of_both` has one role. Of an odd number of them a
+    hash says which half is larger, unless a half has no other column."""
 
     def key(column: str) -> bytes:
         return hashlib.sha256(f"{group} {column}".encode("utf-8", "surrogatepass")).digest()
