@@ -172,7 +172,18 @@ def test_question_and_passage_in_languages_of_their_own(tmp_path: Path, ending: 
     assert [(row.language, row.passage_language) for row in rows] == [("sw", "en"), ("en", ""), ("sw", "")]
 
 
-def test_passages_in_the_language_of_the_file(tmp_path: Path) -> None:
+def test_passages_in_the_language_of_their_question(tmp_path: Path) -> None:
+    """A file's name does not say it where the row does."""
+    records = [{"query_language": code, "query": f"q {code}", "passage": f"p {code}"} for code in ("sw", "fr", "en")]
+    for ending in ("jsonl", "csv", "parquet"):
+        rows = read(rows_settings(write_rows(tmp_path / f"train.en.{ending}", records)))
+        assert [(row.language, row.passage_language) for row in rows] == [("sw", ""), ("en", "")]
+    unnamed = [{"query": "q", "passage": "p"}, {"query_language": "sw", "query": "q", "passage": "p"}]
+    rows = read(rows_settings(write_rows(tmp_path / "b.en.jsonl", unnamed)))
+    assert [(row.language, row.passage_language) for row in rows] == [("en", ""), ("sw", "")]
+
+
+def test_passages_in_the_language_of_the_data(tmp_path: Path) -> None:
     """AfriQA's layout: only the question's language varies."""
     file = write_rows(tmp_path / "a.jsonl", [{"question_lang": "swa", "question": "Wapi?", "context": "In Rome."}])
     columns = {"query_language": "question_lang", "passage": "context"}
@@ -415,8 +426,8 @@ def test_a_file_of_the_hub_has_one_language(hub: Path) -> None:
     assert [remark.language for remark in remarks] == ["fil"]
     write_rows(hub / "data" / "fil-x0.jsonl", [{"query": "q", "passage": "p"}])
     assert problem(from_hub(hub, "data/{language}*.jsonl"), "fi", "fil") == (
-        "team/pairs: data/fil-x0.jsonl fits the languages fi, fil; write patterns in data.files that fit each file for "
-        "one of them"
+        "team/pairs: data/fil-x0.jsonl fits the languages fi, fil; write patterns in data.files that fit each file "
+        "for one of them"
     )
 
 

@@ -31,12 +31,14 @@ class Text(NamedTuple):
 
 
 class RecordReader:
-    """The training rows of records. `language` is that of the file, for tables without a column for it, "" if it has
-    none; `language_of` gives the name of a language, "" for one that is not trained on. With `skips` a record has no
-    rows if it lacks a question or a passage."""
+    """The training rows of records. `asked` and `answered` are the languages of questions and of passages that no
+    column names, "" if nothing else does; a passage's is then the question's. `language_of` gives the name of a
+    language, "" for one that is not trained on. With `skips` a record has no rows if it lacks a question or a
+    passage."""
 
-    def __init__(self, columns: Columns, language: str, language_of: LanguageOf, skips: bool) -> None:
-        self.columns, self.language, self.language_of, self.skips = columns, language, language_of, skips
+    def __init__(self, columns: Columns, asked: str, answered: str, language_of: LanguageOf, skips: bool) -> None:
+        self.columns, self.asked, self.answered = columns, asked, answered
+        self.language_of, self.skips = language_of, skips
         self.one_language = columns.passage_language == columns.query_language and "" in columns.query
         self.is_wide = "" not in columns.query or "" not in columns.passage
         self.of_both = frozenset(columns.query.values()) & frozenset(columns.passage.values())
@@ -49,10 +51,10 @@ class RecordReader:
         if columns.group is not None:
             group = _id(record[columns.group], columns.group, place)
         weight = 1.0 if columns.weight is None else _weight(record[columns.weight], columns.weight, place)
-        asked = self._language(record, columns.query_language, place, "") if "" in columns.query else ""
+        asked = self._language(record, columns.query_language, self.asked, "", place) if "" in columns.query else ""
         answered = asked
         if not self.one_language and "" in columns.passage:
-            answered = self._language(record, columns.passage_language, place, asked)
+            answered = self._language(record, columns.passage_language, self.answered, asked, place)
         question, passage = (None, None) if self.is_wide else (record[columns.query[""]], record[columns.passage[""]])
         if type(question) is str and type(passage) is str:  # as in most rows, and several times as fast
             if not (asked and answered) or (self.skips and not (question.strip() and passage.strip())):
@@ -79,10 +81,10 @@ class RecordReader:
             for question, passage in _pairs(questions, passages)
         ]
 
-    def _language(self, record: Record, column: str | None, place: str, otherwise: str) -> str:
-        """The language in a column; without one that of the file; or another where nothing says which."""
+    def _language(self, record: Record, column: str | None, of_all: str, otherwise: str, place: str) -> str:
+        """The language in a column; without one that of all records; or another where nothing says which."""
         if column is None:
-            return self.language_of(self.language, place) if self.language else otherwise
+            return self.language_of(of_all, place) if of_all else otherwise
         written = record[column]
         return otherwise if otherwise and written in (None, "") else self.language_of(written, place)
 

@@ -90,7 +90,9 @@ class _Reading:
                 "data.columns.language=NAME, or data.language=CODE if all is in one language, or name the file after "
                 "it, such as en.jsonl"
             )
-        return RecordReader(columns, language, self.language_of, self.settings.incomplete == "skip")
+        names_its_own = "" in columns.query and columns.query_language is not None
+        answered = self.settings.language or ("" if names_its_own else file.language)
+        return RecordReader(columns, language, answered, self.language_of, self.settings.incomplete == "skip")
 
     def _of_record(self, reader: RecordReader, placed: Placed, file: RowsFile) -> Iterator[TrainingRow]:
         rows = reader.rows(placed.record, placed.place, f"{file.name}:{placed.number}")
