@@ -175,8 +175,9 @@ def test_question_and_passage_in_languages_of_their_own(tmp_path: Path, ending: 
 def test_passages_in_the_language_of_their_question(tmp_path: Path) -> None:
     """A file's name does not say it where the row does."""
     records = [{"query_language": code, "query": f"q {code}", "passage": f"p {code}"} for code in ("sw", "fr", "en")]
+    (tmp_path / "en").mkdir()
     for ending in ("jsonl", "csv", "parquet"):
-        rows = read(rows_settings(write_rows(tmp_path / f"train.en.{ending}", records)))
+        rows = read(rows_settings(write_rows(tmp_path / "en" / f"a.{ending}", records).parent / f"*.{ending}"))
         assert [(row.language, row.passage_language) for row in rows] == [("sw", ""), ("en", "")]
     unnamed = [{"query": "q", "passage": "p"}, {"query_language": "sw", "query": "q", "passage": "p"}]
     rows = read(rows_settings(write_rows(tmp_path / "b.en.jsonl", unnamed)))
@@ -341,6 +342,39 @@ def test_repeats_are_counted_or_refused(tmp_path: Path, ending: str) -> None:
         f"data: translation groups with several questions or passages in a language: sw 1; the first: {place}",
     )
     assert problem(rows_settings(folder, repeats="refuse")).startswith(f"{second.parent}/{place}: its group already")
+
+
+def pair(asked: str, question: str, answered: str, passage: str) -> dict[str, str]:
+    return {
+        "group": "g", "query_language": asked, "query": question, "passage_language": answered, "passage": passage,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "language"),
+    [
+        ([pair("en", "q", "en", "p"), pair("en", "q2", "sw", "r")], "en"),
+        ([pair("en", "q", "en", "p"), pair("sw", "r", "en", "p2")], "en"),
+        ([pair("sw", "q", "en", "p"), pair("en", "r", "sw", "s"), pair("sw", "q2", "sw", "s")], "sw"),
+    ],
+)
+def test_repeats_in_rows_of_other_pairs_of_languages(
+    tmp_path: Path, records: list[dict[str, str]], language: str
+) -> None:
+    file = write_rows(tmp_path / "a.jsonl", records)
+    remarks: list[Remark] = []
+    assert len(read(rows_settings(file), remarks=remarks)) == len(records)
+    (one,) = remark_lines("data", remarks)
+    assert one.endswith(f": {language} 1; the first: a.jsonl:{len(records)}")
+    message = problem(rows_settings(file, repeats="refuse"))
+    assert message.startswith(
+        f"{file}:{len(records)}: its group already has another question or passage in '{language}'"
+    )
+
+
+def test_rows_that_share_a_question_or_a_passage_are_no_repeats(tmp_path: Path) -> None:
+    records = [pair(a, f"q {a}", b, f"p {b}") for a in ("en", "sw") for b in ("en", "sw")]
+    assert len(read(rows_settings(write_rows(tmp_path / "a.jsonl", records), repeats="refuse"))) == 4
 
 
 def test_languages_without_rows_are_named_with_those_there_are(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 """Translation groups with several questions or passages in a language: counted, with the place of the first.
 
-16 bytes and a few are kept of each row, which a billion rows would fill a machine with and ten million do not.
+Questions and passages count apart, each with its own language: a row in other languages may repeat one of the two.
+Some 40 bytes are kept of each row, which a billion rows would fill a machine with and ten million do not.
 """
 
 from array import array
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweep.data.remarks import Remark
 from sweep.data.training_row import TrainingRow
 
 SEVERAL = "translation groups with several questions or passages in a language"
+Ints = NDArray[np.int64]
 
 
 class Repeat(NamedTuple):
@@ -22,51 +25,79 @@ class Repeat(NamedTuple):
     row: int  # number in the file
 
 
-class Repeats:
-    """Rows that were seen, by hashes of 64 bits of their groups and texts: among ten million rows two are taken for
-    one in three of a million runs."""
+class _Texts:
+    """The questions, or the passages, of all rows, by hashes of 64 bits: of the group and the language, and of the
+    text."""
 
     def __init__(self) -> None:
-        self._group = array("q")
-        self._texts = array("q")
+        self._cell = array("q")
+        self._text = array("q")
         self._language = array("H")
+
+    def add(self, group: str, language: str, number: int, text: str) -> None:
+        self._cell.append(hash((group, language)))
+        self._text.append(hash(text))
+        self._language.append(number)
+
+    def others(self) -> tuple[Ints, Ints]:
+        """The cells (of a group and a language) with several texts, one for each row that has another than
+        the cell's first one; and these rows."""
+        cell, text = np.frombuffer(self._cell, np.int64), np.frombuffer(self._text, np.int64)
+        order = np.argsort(cell, kind="stable")
+        sorted_cell, sorted_text = cell[order], text[order]
+        begins = np.append(True, sorted_cell[1:] != sorted_cell[:-1])
+        first = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+        other = sorted_text != sorted_text[first]
+        return sorted_cell[other], order[other]
+
+    def languages(self, rows: Ints) -> Ints:
+        """The language's number in each of these rows."""
+        return np.frombuffer(self._language, np.uint16)[rows].astype(np.int64)
+
+
+class Repeats:
+    """Rows that were seen. Among ten million rows hashes take two texts for one in three of a million runs."""
+
+    def __init__(self) -> None:
+        self._questions, self._passages = _Texts(), _Texts()
         self._row = array("I")
         self._starts: list[int] = []  # of each file
-        self._languages: dict[tuple[str, str], int] = {}
+        self._languages: dict[str, int] = {}
 
     def begin_file(self) -> None:
         """What is added from now on is of the next file."""
-        self._starts.append(len(self._group))
+        self._starts.append(len(self._row))
 
     def add(self, row: TrainingRow, number: int) -> None:
         """Another row, with its number in its file."""
-        languages = row.language, row.passage_language
-        self._group.append(hash((row.group, languages)))
-        self._texts.append(hash((row.question, row.passage)))
-        self._language.append(self._languages.setdefault(languages, len(self._languages)))
+        answered = row.passage_language or row.language
+        for texts, language, text in (
+            (self._questions, row.language, row.question),
+            (self._passages, answered, row.passage),
+        ):
+            texts.add(row.group, language, self._languages.setdefault(language, len(self._languages)), text)
         self._row.append(number)
 
     def each(self) -> tuple[dict[str, int], Repeat | None]:
-        """How many groups have several questions or passages, by the question's language, and the first row that
-        makes one of them so."""
-        group, texts = np.frombuffer(self._group, np.int64), np.frombuffer(self._texts, np.int64)
-        order = np.argsort(group, kind="stable")
-        sorted_group, sorted_texts = group[order], texts[order]
-        begins = np.append(True, sorted_group[1:] != sorted_group[:-1])
-        first = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
-        other = sorted_texts != sorted_texts[first]  # than the first of its group
-        if not other.any():
+        """How many groups have several questions or passages, by the language of these, and the first row that makes
+        one of them so."""
+        cells, languages = np.empty(0, np.int64), np.empty(0, np.int64)
+        firsts: list[tuple[int, int]] = []  # a row, and the language of its question or passage
+        for texts in (self._questions, self._passages):
+            cell, rows = texts.others()
+            if len(rows):
+                language = texts.languages(rows)
+                firsts.append((int(rows.min()), int(language[rows.argmin()])))
+                cells, languages = np.append(cells, cell), np.append(languages, language)
+        if not firsts:
             return {}, None
-        _, one_each = np.unique(sorted_group[other], return_index=True)
-        numbers = order[other]
-        language_n = np.frombuffer(self._language, np.uint16)[numbers[one_each]]
-        names = [question for question, _ in self._languages]
-        counts: dict[str, int] = {}
-        for language, count in zip(*np.unique(language_n, return_counts=True), strict=True):
-            counts[names[language]] = counts.get(names[language], 0) + int(count)
-        earliest = int(numbers.min())
+        _, one_each = np.unique(cells, return_index=True)
+        names = list(self._languages)
+        numbers, amounts = np.unique(languages[one_each], return_counts=True)
+        counts = {names[number]: int(amount) for number, amount in zip(numbers, amounts, strict=True)}
+        earliest, language_n = min(firsts, key=lambda first: first[0])
         file = int(np.searchsorted(self._starts, earliest, side="right")) - 1
-        return counts, Repeat(names[self._language[earliest]], file, self._row[earliest])
+        return counts, Repeat(names[language_n], file, self._row[earliest])
 
 
 def repeat_remarks(counts: dict[str, int], place: str) -> list[Remark]:
