@@ -482,6 +482,18 @@ def test_files_of_the_hub_in_two_formats(hub: Path) -> None:
     assert message.endswith("such as data.files=['**/*.jsonl']")
 
 
+def test_files_of_another_ending_are_fetched_when_a_format_is_declared(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    for name in ("a.jsonl", "b.txt"):
+        memory.pipe(f"/mixed/{name}", b'{"query": "q", "passage": "p"}')
+    settings = partial(rows_settings, "memory://mixed", language="en")
+    for _ in range(2):
+        assert [row.group for row in read(settings(), "en", cache=tmp_path)] == ["a.jsonl:1"]
+        declared = read(settings(format="jsonl"), "en", cache=tmp_path)
+        assert [row.group for row in declared] == ["a.jsonl:1", "b.txt:1"]
+    memory.rm("/mixed", recursive=True)
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass

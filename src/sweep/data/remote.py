@@ -38,10 +38,11 @@ def local_path(url: str) -> str | None:
     return fsspec.core.strip_protocol(url) if url.startswith(("file://", "local://")) else None
 
 
-def fetched(url: str, wanted: Is, cache: Path) -> tuple[Path, list[Path]]:
+def fetched(url: str, wanted: Is, kind: str, cache: Path) -> tuple[Path, list[Path]]:
     """A folder in the cache and the files in it: the one that a URL names, those that fit a pattern with *, or those
-    of a folder, by their names, that are `wanted`. Raises InputError if they cannot be had."""
-    folder = cache / "urls" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    of a folder, by their names, that are `wanted`; `kind` is what is wanted in a word, for each kind is kept apart.
+    Raises InputError if they cannot be had."""
+    folder = cache / "urls" / hashlib.sha256(f"{url}\n{kind}".encode()).hexdigest()[:16]
     files = _complete(folder)
     if files is None:
         try:

@@ -32,7 +32,8 @@ def rows_files(settings: RowsData, languages: tuple[str, ...], cache: Path) -> l
         return _of_hub(settings, languages, cache)
     path = str(settings.path)
     if is_url(path) and local_path(path) is None:
-        folder, files = fetched(path, lambda name: _is_rows(name, settings), cache)
+        kind = "rows" if settings.format == AUTO else "any"  # what `_is_rows` depends on
+        folder, files = fetched(path, lambda name: _is_rows(name, settings), kind, cache)
     else:
         folder, files = _local(Path(local_path(path) or path), settings)
     return _with_formats([(file, file.relative_to(folder), "") for file in files], settings)
