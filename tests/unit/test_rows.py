@@ -494,6 +494,12 @@ def test_files_of_another_ending_are_fetched_when_a_format_is_declared(tmp_path:
     memory.rm("/mixed", recursive=True)
 
 
+def test_a_folder_of_a_web_server(server: str, tmp_path: Path) -> None:
+    for changes in ({}, {"format": "jsonl"}):
+        rows = read(rows_settings(f"{server}/", **changes), cache=tmp_path / "cache")
+        assert [row.group for row in rows] == [record["group"] for record in RECORDS]
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass

@@ -107,7 +107,7 @@ def _paths(system: Any, path: str, wanted: Is) -> dict[str, str]:
     if "*" in path:
         matching = sorted(map(str, system.glob(path)))
         above = path[: path.index("*")].rpartition("/")[0]
-    elif wanted(_name(path)) or not system.isdir(path):
+    elif not _is_folder(system, path, wanted):
         return {_name(path): path}
     else:
         matching = sorted(map(str, system.find(path)))
@@ -119,6 +119,13 @@ def _paths(system: Any, path: str, wanted: Is) -> dict[str, str]:
     if outside:
         raise InputError(f"{outside[0]}: a name with '..' in it would be written outside the cache")
     return names
+
+
+def _is_folder(system: Any, path: str, wanted: Is) -> bool:
+    """Whether a path is a folder, which a web server says by a page of links alone: it is fetched to tell."""
+    if path.startswith(("http://", "https://")) and not path.endswith("/") and wanted(_name(path)):
+        return False
+    return bool(system.isdir(path))
 
 
 def _name(path: str) -> str:
