@@ -150,6 +150,33 @@ def test_every_type_of_text(tmp_path: Path, type: pa.DataType) -> None:
         assert len(read(rows_settings(file))) == 3
 
 
+def large_batch(file: Path) -> Path:
+    """A file of one batch of 4 MB, which is 5,000 rows."""
+    columns = {"language": ["en"] * 5000, "query": ["q" * 400] * 5000, "passage": ["p" * 400] * 5000}
+    return write_rows(file, pa.table(columns).to_pylist())
+
+
+@pytest.mark.parametrize("ending", ["arrow", "stream.arrow"])
+def test_a_large_batch_of_arrow_is_not_loaded(tmp_path: Path, ending: str) -> None:
+    file = large_batch(tmp_path / f"a.{ending}")
+    languages = LanguageSettings(train=("en",), evaluate=None, tiers=None)
+    before = pa.total_allocated_bytes()
+    for number, _ in enumerate(TRAINING["rows"].open(rows_settings(file), languages, tmp_path).read([])):
+        if number % 1000 == 0:
+            assert pa.total_allocated_bytes() - before < 2**20
+
+
+@pytest.mark.parametrize("ending", ["arrow", "stream.arrow"])
+def test_an_arrow_file_that_is_cut_while_it_is_read(tmp_path: Path, ending: str) -> None:
+    file = large_batch(tmp_path / f"a.{ending}")
+    languages = LanguageSettings(train=("en",), evaluate=None, tiers=None)
+    rows = TRAINING["rows"].open(rows_settings(file), languages, tmp_path).read([])
+    next(rows)
+    os.truncate(file, 10_000)
+    with pytest.raises(InputError, match="was changed while it was read"):
+        list(rows)
+
+
 # Columns ------------------------------------------------------------------------------------------------------
 
 
@@ -571,6 +598,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "empty file": ("a.jsonl", b"", ": is empty"),
     "blank lines": ("a.jsonl", b"\n\n", ": is empty"),
     "only a header": ("a.csv", b"language,query,passage\n", ": is empty"),
+    "empty Arrow": ("a.arrow", b"", ": cannot be read after row 0"),
     "empty Parquet": ("a.parquet", b"", ": cannot be read after row 0"),
     "cut gzip": ("a.jsonl.gz", gzip.compress(json.dumps(RECORDS[0]).encode())[:-9], ": ends after line 0"),
     "no Parquet": ("a.parquet", b"PAR1 and something else", ": cannot be read after row 0"),
@@ -668,7 +696,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_or_changes_while_it_is_read(tmp_path: Path) -> None:
     languages = LanguageSettings(train=("en", "sw"), evaluate=None, tiers=None)
-    for ending in ("jsonl", "parquet"):
+    for ending in ("jsonl", "parquet", "arrow"):
         for change, expected in ((Path.unlink, "vanished"), (lambda file: file.write_bytes(b"x"), "was changed")):
             file = write_rows(tmp_path / f"a.{ending}", RECORDS)
             rows = TRAINING["rows"].open(rows_settings(file), languages, tmp_path).read([])

@@ -153,7 +153,7 @@ def _parquet_batches(file: Path, needed: Needed) -> Iterator[pa.RecordBatch]:
 
 def _arrow_batches(file: Path, needed: Needed) -> Iterator[pa.RecordBatch]:
     """Batches of Arrow's file format, which Feather is, too, or of its stream format."""
-    with pa.OSFile(str(file)) as source:  # not mapped: a file that is cut while it is read would end the process
+    with pa.memory_map(str(file)) as source:  # a batch may be the whole file, however large
         mark = source.read(6)
         source.seek(0)
         if mark.startswith(_FEATHER_1):
@@ -165,9 +165,18 @@ def _arrow_batches(file: Path, needed: Needed) -> Iterator[pa.RecordBatch]:
             batches = table = pa.ipc.open_stream(source)
         chosen = _chosen(table.schema, file, needed)
         for batch in batches:
+            batch = batch.select(chosen)
+            _check_whole(file, source.size())
             batch.validate(full=True)  # which reading Arrow does not, and a damaged one may end the process
             for start in range(0, batch.num_rows, BATCH):
-                yield batch.slice(start, BATCH).select(chosen)
+                _check_whole(file, source.size())
+                yield batch.slice(start, BATCH)
+
+
+def _check_whole(file: Path, size: int) -> None:
+    """Raise InputError if a mapped file was cut: reading what is gone would end the process."""
+    if file.stat().st_size < size:
+        raise InputError(f"{file}: was changed while it was read; run again when it is complete")
 
 
 def _chosen(schema: pa.Schema, file: Path, needed: Needed) -> list[str]:
