@@ -153,7 +153,7 @@ def test_triples_of_texts(tmp_path: Path) -> None:
     assert len({row.group for row in read}) == 2
     assert all(row.group.startswith("en:") for row in read)
     assert read[2].place.endswith("triples.train.small.tsv:3")
-    one = rows("msmarco", tmp_path, "en", text_triples="triples.train.small.tsv", max_negatives=1, max_queries=1)
+    one = rows("msmarco", tmp_path, "en", text_triples="triples.train.small.tsv", max_negatives=1, max_questions=1)
     assert sum(len(row.negatives) for row in one) == 1
     assert len({row.group for row in one}) == 1
     (note,) = notes("msmarco", tmp_path, "en", text_triples="triples.train.small.tsv")
@@ -206,10 +206,10 @@ def test_a_subset_of_the_queries_is_the_same_in_whatever_order(tmp_path: Path) -
     chosen = []
     for order in (lines, lines[::-1]):
         write(tmp_path / "qrels.train.tsv", "".join(order))
-        chosen.append({row.group for row in rows("msmarco", tmp_path, "en", max_queries=7)})
+        chosen.append({row.group for row in rows("msmarco", tmp_path, "en", max_questions=7)})
     assert chosen[0] == chosen[1]
     assert len(chosen[0]) == 7
-    assert chosen[0] < {row.group for row in rows("msmarco", tmp_path, "en", max_queries=8)}
+    assert chosen[0] < {row.group for row in rows("msmarco", tmp_path, "en", max_questions=8)}
 
 
 def test_what_is_not_relevant_by_the_qrels_is_a_hard_negative(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_subset_of_a_language_s_questions(tmp_path: Path) -> None:
     chosen = []
     for name, order in (("one", lines), ("other", lines[::-1])):
         folder = collection(tmp_path / name, topics=topics, qrels="".join(order))
-        chosen.append({row.group for row in rows("miracl", folder, "sw", max_queries=6)})
+        chosen.append({row.group for row in rows("miracl", folder, "sw", max_questions=6)})
     assert chosen[0] == chosen[1]
     assert len(chosen[0]) == 6
 
@@ -203,7 +203,7 @@ def test_a_subset_of_mr_tydi(tmp_path: Path) -> None:
     chosen = []
     for name, order in (("one", records), ("other", records[::-1])):
         folder = mr_tydi(tmp_path / name, order)
-        chosen.append({row.group for row in rows("mr_tydi", folder, "sw", max_queries=4)})
+        chosen.append({row.group for row in rows("mr_tydi", folder, "sw", max_questions=4)})
     assert chosen[0] == chosen[1]
     assert len(chosen[0]) == 4
 

@@ -69,7 +69,7 @@ def _rows(code: str, file: Path, settings: MrTydiData, remarks: list[Remark]) ->
 
     Raises InputError naming file and line.
     """
-    kept = None if settings.max_queries is None else _kept(file, settings.max_queries)
+    kept = None if settings.max_questions is None else _kept(file, settings.max_questions)
     questions, passages = OneText("query"), OneText("passage")
     again, unanswered, total = [], [], 0
     for place, one in json_lines(file, _Question):

@@ -78,7 +78,7 @@ class _Source(NamedTuple):
 def _rows(source: _Source, settings: MsMarcoData, cache: Path, remarks: list[Remark]) -> Iterator[TrainingRow]:
     """All rows, language by language, and in each by the queries' numbers."""
     queries, passages = IdNumbers(), IdNumbers()
-    wanted = relevance(source.ids, queries, passages, settings.max_negatives, settings.max_queries)
+    wanted = relevance(source.ids, queries, passages, settings.max_negatives, settings.max_questions)
     if not len(wanted.query_q):
         raise InputError(f"{source.ids.qrels or source.ids.triples}: names no passage that is relevant to a query")
     if wanted.conflicts:

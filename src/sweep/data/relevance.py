@@ -67,10 +67,11 @@ class RelevanceFiles(NamedTuple):
 
 
 def relevance(
-    files: RelevanceFiles, queries: IdNumbers, passages: IdNumbers, max_negatives: int, max_queries: int | None
+    files: RelevanceFiles, queries: IdNumbers, passages: IdNumbers, max_negatives: int, max_questions: int | None
 ) -> Relevance:
-    """The relevant passages of both files, and the first `max_negatives` negatives of each query. With `max_queries`
-    as many queries, the same ones in whatever order they come. Raises InputError naming file and line."""
+    """The relevant passages of both files, and the first `max_negatives` negatives of each query. With
+    `max_questions` as many queries, the same ones in whatever order they come. Raises InputError naming file and
+    line."""
     relevant, negatives = _Merged(), _Merged(max_negatives)
     if files.qrels is not None:
         answered, rejected = _qrels(files.qrels, queries, passages)
@@ -81,7 +82,7 @@ def relevance(
             relevant.add(positive)
             negatives.add(negative)
     answered, rejected = relevant.all(), negatives.all()
-    query_q = _kept(np.unique(answered.query_p), queries, max_queries)
+    query_q = _kept(np.unique(answered.query_p), queries, max_questions)
     answered = answered.at(np.isin(answered.query_p, query_q))
     rejected = rejected.at(np.isin(rejected.query_p, query_q))
     conflict_p = _is_among(rejected, answered)

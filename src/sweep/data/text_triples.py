@@ -28,7 +28,7 @@ def text_triple_rows(files: dict[str, Path], settings: MsMarcoData, remarks: lis
 
 
 def _language_rows(code: str, file: Path, settings: MsMarcoData, remarks: list[Remark]) -> Iterator[TrainingRow]:
-    kept = None if settings.max_queries is None else _kept(file, settings.max_queries)
+    kept = None if settings.max_questions is None else _kept(file, settings.max_questions)
     relevant: set[bytes] = set()  # pairs of a question and a passage
     negative: set[bytes] = set()
     count: Counter[bytes] = Counter()

@@ -117,7 +117,7 @@ def _rows(source: _Folder, settings: JudgedData, cache: Path, remarks: list[Rema
     """A row for each question and relevant passage of a language."""
     topics = _topics(source, settings.split, remarks)
     others = [_topics(source, split, []) for split in settings.apart_from]
-    kept = sorted(topics.relevant, key=lambda id_: hashlib.sha256(id_.encode()).digest())[: settings.max_queries]
+    kept = sorted(topics.relevant, key=lambda id_: hashlib.sha256(id_.encode()).digest())[: settings.max_questions]
     judged = topics.judged(sorted(kept))
     answers = [one for other in others for ones in other.relevant.values() for one in ones]
     numbers = IdNumbers()

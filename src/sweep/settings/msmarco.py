@@ -28,7 +28,7 @@ class MsMarcoData(Section):
     """Passages and queries that are parallel by id, `qrels` (query, 0, passage, grade) that say which passages answer
     which query, and `triples` of ids (query, relevant passage, hard negative); or `text_triples` (query, relevant
     passage, hard negative) that need no other file. `max_negatives`: of a question, the first ones of the triples;
-    `max_queries`: chosen by a hash of their ids."""
+    `max_questions`: chosen by a hash of their ids."""
 
     kind: Literal["msmarco"]
     corpus: Corpus
@@ -39,7 +39,7 @@ class MsMarcoData(Section):
     triples: LanguageFile | None
     text_triples: LanguageFile | None
     max_negatives: Annotated[int, Field(ge=0)]
-    max_queries: Positive | None
+    max_questions: Positive | None
 
     @property
     def title(self) -> str:

@@ -17,7 +17,7 @@ class TopicData(Section):
     path: str | None
     split: Name
     max_negatives: Annotated[int, Field(ge=0)]
-    max_queries: Positive | None
+    max_questions: Positive | None
 
     @property
     def title(self) -> str:
