@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.data.afriqa import afriqa_benchmark, afriqa_rows
+from sweep.data.afriqa import AfriqaTraining, afriqa_benchmark, afriqa_rows
 from sweep.data.benchmark import Benchmark
 from sweep.data.leakage import check_zero_shot
 from sweep.data.load import benchmark_tiers, load_benchmark, load_training_set
@@ -237,6 +237,8 @@ def test_languages_and_splits_that_are_not_there_are_named(tmp_path: Path) -> No
             evaluation(write(tmp_path / "s", {("swa", "en", "test"): SWAHILI}), split="dev"), None, Path()
         )
     write(folder, {("yor", "en", "test"): YORUBA}, clone=True)
+    with pytest.raises(InputError, match=r"^afriqa has no dev split; choose one that it has: test$"):
+        AfriqaTraining().languages(training(tmp_path / "s", split="dev"))
     with pytest.raises(InputError, match=r"are both the test split of 'yo'; leave one"):
         afriqa_benchmark(evaluation(folder), None, Path())
 

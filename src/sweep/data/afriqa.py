@@ -19,6 +19,7 @@ from sweep.data.remarks import Remark, remark, remark_lines
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
 from sweep.settings import AfriqaData, AfriqaEvaluation, FilesOrigin, LanguageSettings
+from sweep.settings.wording import listed
 
 HELD_OUT = "rows with a question, a translation or a passage of another split, left out"
 ASKED_AGAIN = "questions whose translation another row has with another passage: both passages answer them"
@@ -210,5 +211,9 @@ class AfriqaBenchmark:
 
 
 def _languages(settings: AfriqaData | AfriqaEvaluation) -> tuple[str, ...]:
-    files = [gold for gold in _declared(settings) if gold.split == settings.split]
+    declared = _declared(settings)
+    files = [gold for gold in declared if gold.split == settings.split]
+    if not files:
+        splits = listed(sorted({gold.split for gold in declared}))
+        raise InputError(f"{settings.corpus.name} has no {settings.split} split; choose one that it has: {splits}")
     return tuple(dict.fromkeys([gold.language for gold in files] + [gold.pivot for gold in files]))

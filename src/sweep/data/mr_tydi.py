@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from sweep.data.corpora import corpus_folder
 from sweep.data.file_patterns import files_by_language, matching_files
+from sweep.data.language_files import what_is_there
 from sweep.data.lines import Id, OptionalText, json_lines
 from sweep.data.once import OneText
 from sweep.data.remarks import Remark, remark
@@ -41,10 +42,17 @@ class MrTydiTraining:
     """Reader of `data.kind=mr_tydi`."""
 
     def languages(self, settings: MrTydiData) -> tuple[str, ...]:
-        """Those of the folder or the origin. Raises InputError."""
+        """Those of the folder or the origin. Raises InputError if there are none."""
         if settings.path is None:
             return settings.corpus.languages
-        return tuple(sorted(files_by_language(Path(settings.path), _pattern(settings), settings.corpus)))
+        folder = corpus_folder(settings.corpus, settings.path, (), Path(), "data", settings.split)
+        there = tuple(sorted(files_by_language(folder, _pattern(settings), settings.corpus)))
+        if not there:
+            raise InputError(
+                f"data '{settings.title}': {folder} has no {_pattern(settings).replace(LANGUAGE, '<language>')} "
+                f"(there: {what_is_there(folder)}); give the folder that holds them, or another data.split"
+            )
+        return there
 
     def open(self, settings: MrTydiData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""

@@ -17,6 +17,7 @@ import numpy as np
 from sweep.data.corpora import corpus_folder
 from sweep.data.file_patterns import existing_file, files_by_language, matching_files
 from sweep.data.id_numbers import IdNumbers
+from sweep.data.language_files import what_is_there
 from sweep.data.lines import numbered_lines
 from sweep.data.relevance import Numbers, Pairs, Relevance, RelevanceFiles, relevance
 from sweep.data.remarks import Remark, remark
@@ -31,13 +32,22 @@ class MsMarcoTraining:
     """Reader of `data.kind=msmarco`."""
 
     def languages(self, settings: MsMarcoData) -> tuple[str, ...] | None:
-        """Those of the files' names, or of the origin; None if they name none. Raises InputError."""
+        """Those of the files' names, or of the corpus; None if neither says. Raises InputError if no file has the
+        name that is given."""
         if settings.path is None:
             return settings.corpus.languages
         pattern = settings.text_triples or settings.queries
         if LANGUAGE not in pattern:
             return None
-        return tuple(sorted(files_by_language(Path(settings.path), pattern, settings.corpus)))
+        folder = corpus_folder(settings.corpus, settings.path, (), Path(), "data")
+        there = tuple(sorted(files_by_language(folder, pattern, settings.corpus)))
+        if not there:
+            name = "queries" if settings.text_triples is None else "text_triples"
+            raise InputError(
+                f"data '{settings.title}': {folder} has no file of data.{name}={pattern} (there: "
+                f"{what_is_there(folder)}); give the folder that holds them, or their names"
+            )
+        return there
 
     def open(self, settings: MsMarcoData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
