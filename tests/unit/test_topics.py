@@ -11,6 +11,7 @@ from tests.unit.test_judged import load as load_benchmark
 from tests.unit.test_msmarco import composed, notes, opened, refused, rows, write
 
 from sweep.data.leakage import check_zero_shot
+from sweep.data.registry import TRAINING
 from sweep.data.training_set import training_set_of
 from sweep.errors import InputError
 from sweep.settings import HubOrigin, JudgedData, MrTydiData
@@ -79,6 +80,60 @@ def test_a_subset_of_a_language_s_questions(tmp_path: Path) -> None:
     assert len(chosen[0]) == 6
 
 
+def beir_splits(folder: Path) -> Path:
+    """A language of BEIR, whose queries are those of all splits in one file."""
+    texts = {"a": "Rome", "b": "Oslo", "c": "Bern", "d": "Paris"}
+    queries = {"q1": "Where?", "q2": "Who?", "q3": "What?", "q4": "Which?", "q5": "where?", "q6": "Never judged?"}
+    beir(folder, "en", texts, queries, "q3\tc\t1\nq4\td\t1\nq5\td\t1\n")
+    judged = "q1\ta\t1\nq2\tb\t1\nq2\td\t0\nq2\ta\t0\nq3\ta\t1\nq6\tc\t1\n"
+    write(folder / "en/qrels/train.tsv", f"query-id\tcorpus-id\tscore\n{judged}")
+    return folder
+
+
+def test_beir_apart_from_the_split_that_is_evaluated_on(tmp_path: Path) -> None:
+    """A question that both splits judge is left out, one that the other asks, and one that its passage answers."""
+    folder = beir_splits(tmp_path / "data")
+    source = opened("beir", folder, "en", apart_from=("test",))
+    (row,) = source.read([])
+    assert row[:5] == ("en:train:q2", "en", "Who?", "Oslo", ("Rome",))
+    assert notes("beir", folder, "en", apart_from=("test",)) == (
+        "data 'own': questions left out for data.apart_from=[test]: en 3 of 4; the first: q1",
+    )
+    benchmark = load_benchmark("beir", folder, tmp_path / "cache", "en", split="test")
+    check_zero_shot(training_set_of(source, ("en",)), benchmark)
+
+
+def test_the_limit_is_one_of_questions_that_are_trained_on(tmp_path: Path) -> None:
+    folder = beir_splits(tmp_path)
+    (row,) = rows("beir", folder, "en", apart_from=("test",), max_questions=1)
+    assert row.question == "Who?"
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_folder_without_languages(tmp_path: Path, flat: bool) -> None:
+    if flat:
+        beir(tmp_path, ".", {"a": "Rome"}, {"q": "Where?"}, "q\ta\t1\n")
+    holds = f"data 'own': {tmp_path} holds no corpus in the layout of beir: "
+    advice = "its files need a folder of their language" if flat else "it needs a folder for each language"
+    assert no_languages("beir", tmp_path).startswith(holds + advice)
+    assert "miracl-corpus-v1.0-<language>" in no_languages("miracl", tmp_path)
+    tydi = no_languages("mr_tydi", tmp_path)
+    assert tydi.startswith(f"data 'mr_tydi': {tmp_path} has no mrtydi-v1.1-<language>/train.jsonl.gz (there: ")
+    assert "no file of data.queries=data/google/queries/train/{language}_q" in no_languages("mmarco", tmp_path)
+    for data in ("beir", "miracl", "mr_tydi", "mmarco"):
+        assert no_languages(data, tmp_path / "gone").endswith(f": no such folder: {tmp_path / 'gone'}")
+
+
+def no_languages(data: str, folder: Path) -> str:
+    """What a look at the data in all of its languages is refused with."""
+    settings = composed(data)
+    settings = type(settings).model_validate({**dict(settings), "path": str(folder)})
+    with pytest.raises(InputError) as error:
+        TRAINING[settings.kind].languages(settings)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
 DEV = {"topics": "1\tMwezi ni mkubwa?\n", "qrels": "1\tQ0\t9#0\t1\n1\tQ0\t1#0\t0\n"}
 
 
@@ -112,7 +167,7 @@ def test_what_training_apart_leaves_out(tmp_path: Path) -> None:
     folder = collection(tmp_path, qrels=qrels, parts=(json_lines(documents),))
     topics, judged, _ = miracl_files(folder)
     write(topics, DEV["topics"] + "2\tHakuna  HUKUMU?\n")
-    write(judged, DEV["qrels"])
+    write(judged, DEV["qrels"] + "2\tQ0\t1#1\t0\n")
     (row,) = rows("miracl", folder, "sw", apart_from=("dev",))
     assert (row.group, row.passage, row.negatives) == ("sw:train:7", "Mto Nile ni mrefu.", ())
     assert notes("miracl", folder, "sw", apart_from=("dev",)) == (
@@ -153,7 +208,17 @@ def test_what_the_folder_lacks(tmp_path: Path) -> None:
 
 def test_apart_from_everything(tmp_path: Path) -> None:
     folder = collection(tmp_path)
-    assert "data.apart_from leaves out all questions" in refused("miracl", folder, "sw", apart_from=("train",))
+    assert refused("miracl", folder, "sw", apart_from=("train",)).startswith(
+        "miracl-v1.0-sw/qrels/qrels.miracl-v1.0-sw-train.tsv: data.apart_from=[train] leaves out all questions: "
+    )
+
+
+def test_nothing_to_train_on(tmp_path: Path) -> None:
+    folder = collection(tmp_path, qrels="7\tQ0\t1#0\t0\n")
+    assert refused("miracl", folder, "sw") == (
+        "miracl-v1.0-sw/qrels/qrels.miracl-v1.0-sw-train.tsv: no judgement has a grade above 0, so no question has a "
+        "passage to train on"
+    )
 
 
 # Mr. TyDi --------------------------------------------------------------------------------------------------------
@@ -275,6 +340,8 @@ def test_miracl_may_be_trained_and_evaluated_on() -> None:
         ([], "are splits of 'miracl', which share passages; add data.apart_from=[dev], which leaves out of training"),
         (["data.split=dev"], "data and evaluation are both the split 'dev' of 'miracl': train on another one"),
         (["data.path=/a", "evaluation.path=/a"], "data and evaluation are splits of '/a', which share passages"),
+        (["data.path=/a/", "evaluation.path=/b/../a"], "data and evaluation are splits of '/a/', which share"),
+        (["data.apart_from=[test]"], "add data.apart_from=[test,dev], which leaves out of training"),
     ],
 )
 def test_splits_of_one_collection(more: list[str], message: str) -> None:

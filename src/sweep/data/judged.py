@@ -58,9 +58,7 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
     wanted = languages or judged_languages(settings)
     folder = corpus_folder(settings.corpus, settings.path, wanted, cache, "evaluation", settings.split)
     if not wanted:
-        raise InputError(
-            f"{settings.name}: {folder} holds no corpus in the layout of {settings.kind}{layout.advice(folder)}"
-        )
+        raise InputError(no_corpus(settings.name, settings.kind, folder))
     written, files = corpus_files(settings.name, layout, folder, wanted)
     passages = _passages(layout, files, cache)
     read = _Read()
@@ -74,6 +72,11 @@ def judged_benchmark(settings: JudgedEvaluation, languages: tuple[str, ...] | No
     )
     remarks = [*read.remarks, *_repeated(passages, wanted)]
     return replace(bench, notes=(*remark_lines(bench.name, remarks), *_ignored_note(bench)))
+
+
+def no_corpus(name: str, layout: str, folder: Path) -> str:
+    """What is wrong with a folder without languages, and what to do."""
+    return f"{name}: {folder} holds no corpus in the layout of {layout}{LAYOUTS[layout].advice(folder)}"
 
 
 def corpus_files(

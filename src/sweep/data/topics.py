@@ -14,7 +14,7 @@ import numpy as np
 
 from sweep.data.corpora import corpus_folder
 from sweep.data.id_numbers import IdNumbers
-from sweep.data.judged import LAYOUTS, Layout, corpus_files
+from sweep.data.judged import LAYOUTS, Layout, corpus_files, no_corpus
 from sweep.data.language_files import by_language
 from sweep.data.leakage import normalised
 from sweep.data.lines import Judgement
@@ -32,11 +32,14 @@ class JudgedTraining:
     """Reader of `data.kind=judged`."""
 
     def languages(self, settings: JudgedData) -> tuple[str, ...]:
-        """Those of the folder or the origin. Raises InputError."""
+        """Those of the folder or the origin. Raises InputError if there are none."""
         if settings.path is None:
             return settings.corpus.languages
-        folder = Path(settings.path)
-        return tuple(by_language(folder, LAYOUTS[settings.layout].languages(folder)))
+        layout, folder = LAYOUTS[settings.layout], corpus_folder(settings.corpus, settings.path, (), Path(), "data")
+        there = tuple(by_language(folder, layout.languages(folder)))
+        if not there:
+            raise InputError(no_corpus(f"data '{settings.title}'", settings.layout, folder))
+        return there
 
     def open(self, settings: JudgedData, languages: LanguageSettings, cache: Path) -> TrainingRows:
         """From the user's folder or the corpus' origin. Raises InputError."""
@@ -83,7 +86,7 @@ class _Folder(NamedTuple):
 
 
 class _Topics(NamedTuple):
-    """The questions of a split by their id, and what was judged for each."""
+    """The questions of a split that were judged by their id, and what was judged for each."""
 
     texts: dict[str, str]
     relevant: dict[str, list[Judgement]]
@@ -95,7 +98,8 @@ class _Topics(NamedTuple):
 
 
 def _topics(source: _Folder, split: str, remarks: list[Remark]) -> _Topics:
-    """The topics of a split. Raises InputError naming file and line."""
+    """The topics of a split. Questions without a judgement are no part of it, since one file may have the questions
+    of several splits. Raises InputError naming file and line."""
     layout, folder, code, written, _ = source
     texts, again = texts_by_id("query", layout.queries(folder, written, split))
     remarks += remark("queries that occur again, kept once", code, again, len(texts) + len(again))
@@ -103,10 +107,10 @@ def _topics(source: _Folder, split: str, remarks: list[Remark]) -> _Topics:
     remarks += remark("judgements that occur again, kept once", code, again, len(judged) + len(again))
     if not judged:
         raise InputError(f"{source.topic_files(split)[1]}: has no judgements")
-    topics = _Topics(texts, {}, {})
+    topics = _Topics({one.query: texts[one.query] for one in judged}, {}, {})
     for one in judged:
         (topics.relevant if one.grade > 0 else topics.rejected).setdefault(one.query, []).append(one)
-    unanswered = sorted({one.query for one in judged} - topics.relevant.keys())
+    unanswered = sorted(topics.texts.keys() - topics.relevant.keys())
     remarks += remark(
         "questions without a relevant passage, left out", code, unanswered, len(unanswered) + len(topics.relevant)
     )
@@ -116,9 +120,14 @@ def _topics(source: _Folder, split: str, remarks: list[Remark]) -> _Topics:
 def _rows(source: _Folder, settings: JudgedData, cache: Path, remarks: list[Remark]) -> Iterator[TrainingRow]:
     """A row for each question and relevant passage of a language."""
     topics = _topics(source, settings.split, remarks)
+    qrels = source.topic_files(settings.split)[1]
+    if not topics.relevant:
+        raise InputError(f"{qrels}: no judgement has a grade above 0, so no question has a passage to train on")
     others = [_topics(source, split, []) for split in settings.apart_from]
-    kept = sorted(topics.relevant, key=lambda id_: hashlib.sha256(id_.encode()).digest())[: settings.max_questions]
-    judged = topics.judged(sorted(kept))
+    drawn = sorted(topics.relevant, key=lambda id_: hashlib.sha256(id_.encode()).digest())
+    if not others:
+        drawn = drawn[: settings.max_questions]
+    judged = topics.judged(sorted(drawn))
     answers = [one for other in others for ones in other.relevant.values() for one in ones]
     numbers = IdNumbers()
     wanted = np.unique(numbers.of([one.passage for one in (*judged, *answers)]))
@@ -128,18 +137,21 @@ def _rows(source: _Folder, settings: JudgedData, cache: Path, remarks: list[Rema
         passage = _lookup(texts, numbers, [*judged, *answers])
         asked = {normalised(text) for other in others for text in other.texts.values()}
         answering = {normalised(passage(one)) for one in answers}
-        apart = [
+        apart = {
             id_
-            for id_ in sorted(kept)
+            for id_ in drawn
             if normalised(topics.texts[id_]) in asked
             or all(normalised(passage(one)) in answering for one in topics.relevant[id_])
-        ]
-        remarks += remark(
-            f"questions left out for data.apart_from={_listed(settings)}", source.code, apart, len(kept)
-        )
-        if len(apart) == len(kept):
-            raise InputError(f"{source.topic_files(settings.split)[0]}: data.apart_from leaves out all questions")
-        for id_ in sorted(set(kept) - set(apart)):
+        }
+        what = f"questions left out for data.apart_from={_listed(settings)}"
+        remarks += remark(what, source.code, sorted(apart), len(drawn))
+        kept = [id_ for id_ in drawn if id_ not in apart][: settings.max_questions]
+        if not kept:
+            raise InputError(
+                f"{qrels}: data.apart_from={_listed(settings)} leaves out all questions: they or their passages are "
+                "among those of these splits; train on another split, data.split="
+            )
+        for id_ in sorted(kept):
             yield from _question_rows(id_, topics, source.code, settings, passage, answering)
 
 

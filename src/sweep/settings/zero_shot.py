@@ -71,7 +71,8 @@ def _splits_apart(key: str, data: SourceSettings, other_key: str, evaluation: Ev
     evaluated on would be refused when it is read, which takes hours for MIRACL."""
     if not isinstance(data, JudgedData) or not isinstance(evaluation, JudgedEvaluation):
         return None
-    is_same = data.path == evaluation.path and data.corpus.name == evaluation.corpus.name
+    one, other = _folder(data.path), _folder(evaluation.path)
+    is_same = one == other and (one is not None or data.corpus.name == evaluation.corpus.name)
     if data.layout != evaluation.kind or not is_same or evaluation.split in data.apart_from:
         return None
     name = data.path or data.corpus.name
@@ -79,9 +80,10 @@ def _splits_apart(key: str, data: SourceSettings, other_key: str, evaluation: Ev
         return (
             f"{key} and {other_key} are both the split '{data.split}' of '{name}': train on another one, {key}.split="
         )
+    apart = ",".join((*data.apart_from, evaluation.split))
     return (
-        f"{key} and {other_key} are splits of '{name}', which share passages; add {key}.apart_from="
-        f"[{evaluation.split}], which leaves out of training whatever answers a question that is evaluated on"
+        f"{key} and {other_key} are splits of '{name}', which share passages; add {key}.apart_from=[{apart}], which "
+        "leaves out of training whatever answers a question that is evaluated on"
     )
 
 
