@@ -12,11 +12,12 @@ import pytest
 from tests.unit.test_squad import own_corpus
 
 from sweep.data.bitext import BitextTraining
+from sweep.data.registry import TRAINING
 from sweep.data.remarks import Remark, remark_lines
 from sweep.data.tmx import tmx_units
 from sweep.data.training_row import TrainingRow
 from sweep.errors import InputError
-from sweep.settings import BitextData, LanguageSettings
+from sweep.settings import BitextData, LanguageSettings, MixData
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 
@@ -260,6 +261,24 @@ def test_what_a_unit_has_in_a_language(tmp_path: Path) -> None:
     assert segments(tmp_path, body, "pt", "pt_PT")[0] == {"pt": "Tecla do Brasil", "pt_PT": "Tecla"}
 
 
+def test_a_memory_in_a_mix_need_not_have_all_languages(tmp_path: Path) -> None:
+    """Only its content says which ones it has."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/m.tmx").write_text(tmx(units(*zip(ENGLISH, SWAHILI, strict=True))))
+    (tmp_path / "other").mkdir()
+    folder_of(tmp_path / "other", {"en": "en.txt", "am": "am.txt"})
+    sources = {name: settings(tmp_path / name) for name in ("one", "other")}
+    mixed = TRAINING["mix"].open(MixData(kind="mix", sources=sources), languages("en", "sw", "am"), tmp_path)
+    remarks: list[Remark] = []
+    rows = list(mixed.read(remarks))
+    assert Counter((row.source, frozenset((row.language, row.passage_language))) for row in rows) == {
+        ("one", frozenset(("en", "sw"))): 4, ("other", frozenset(("en", "am"))): 4,
+    }  # fmt: skip
+    assert "one: " in remark_lines("", remarks)[0]
+    with pytest.raises(InputError, match=r"^data\.sources\.one: .*no line or unit has a text in am; remove it from"):
+        list(TRAINING["mix"].open(MixData(kind="mix", sources=sources), languages("am"), tmp_path).read([]))
+
+
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BILLION = f'<?xml version="1.0"?><!DOCTYPE tmx [<!ENTITY l0 "lol">{LAUGHS}]><tmx><body><tu><tuv xml:lang="en"><seg>'
 OUTSIDE = '<?xml version="1.0"?><!DOCTYPE tmx [<!ENTITY x SYSTEM "file:///etc/passwd">]><tmx><body>&x;</body></tmx>'
@@ -276,7 +295,7 @@ OUTSIDE = '<?xml version="1.0"?><!DOCTYPE tmx [<!ENTITY x SYSTEM "file:///etc/pa
         (tmx(units(("a & b", "c"))), r"m\.tmx:5: is not well-formed XML at column"),
         (tmx("", '<?xml version="1.0" encoding="klingon"?>'), r"m\.tmx(:1)?: (is not well-formed|cannot be read)"),
         (tmx(""), r"m\.tmx: of 0 lines or units none can be trained on"),
-        (tmx('<tu><tuv xml:lang="de"><seg>a</seg></tuv></tu>'), r"no line or unit has a text in 'en'"),
+        (tmx('<tu><tuv xml:lang="de"><seg>a</seg></tuv></tu>'), r"no line or unit has a text in en, sw; remove"),
         (b"", r"m\.tmx:1: is not well-formed XML"),
         (b"\xff\xfe", r"m\.tmx:1: is not well-formed XML"),
     ],
@@ -330,7 +349,7 @@ def damaged_gzip() -> bytes:
         ({"am.txt": "a\nb\nc\nd\n"}, r"has no file of the language 'sw'; it has: am en"),
         ({"x.en-sw.en": "a\n", "x.en-sw.sw": "b\n", "sw.txt": "a"}, r"one text file a language .* leave one kind"),
         ({}, r"has no parallel files \(there: en\.txt\)"),
-        ({"sw.txt": "\n\n\n\n"}, r"no line or unit has a text in 'sw'"),
+        ({"sw.txt": "\n\n\n\n"}, r"no line or unit has a text in sw; remove"),
     ],
 )
 def test_bad_files_are_refused_in_a_line(tmp_path: Path, files: dict[str, str | bytes], message: str) -> None:

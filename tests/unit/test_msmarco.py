@@ -17,7 +17,7 @@ from sweep.data.registry import TRAINING
 from sweep.data.remarks import Remark, remark_lines
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError, SweepError
-from sweep.settings import DataSettings, HubOrigin, LanguageSettings, MsMarcoData
+from sweep.settings import DataSettings, HubOrigin, LanguageSettings, MixData, MsMarcoData
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 
@@ -420,6 +420,22 @@ def test_files_that_do_not_fit_the_languages(tmp_path: Path) -> None:
         "data.queries=q.tsv is one file for 2 languages; put {language} where its name has the language"
         in refused("mmarco", folder, "de", "en", queries="q.tsv")
     )
+
+
+def test_a_mix_with_languages_that_its_files_do_not_name(tmp_path: Path) -> None:
+    """MS MARCO itself is in English, whatever the other sources are in; files of one's own may be in any language."""
+    parts = {"msmarco": msmarco(tmp_path / "en"), "mmarco": mmarco(tmp_path / "other", ("de", "zh"))}
+    sources = {}
+    for name, folder in parts.items():
+        settings = composed(name)
+        sources[name] = type(settings).model_validate({**dict(settings), "path": str(folder)})
+    train = LanguageSettings(train=("en", "de"), evaluate=None, tiers=None)
+    mixed = TRAINING["mix"].open(MixData(kind="mix", sources=sources), train, tmp_path / "cache")
+    assert {(row.source, row.language) for row in mixed.read([])} == {("msmarco", "en"), ("mmarco", "de")}
+    of_english = sources["msmarco"]
+    assert isinstance(of_english, MsMarcoData)
+    own = of_english.model_copy(update={"corpus": of_english.corpus.model_copy(update={"languages": ()})})
+    assert [TRAINING["msmarco"].languages(one) for one in (of_english, own)] == [("en",), None]
 
 
 def test_triples_of_the_other_kind(tmp_path: Path) -> None:

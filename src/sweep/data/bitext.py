@@ -21,9 +21,10 @@ from sweep.data.parallel_files import no_files, parallel_files
 from sweep.data.parallel_lines import Source, Unit, line_source
 from sweep.data.remarks import Remark
 from sweep.data.tmx import tmx_files, tmx_source
-from sweep.data.training_row import TrainingRow, TrainingRows
+from sweep.data.training_row import LanguagesLacking, TrainingRow, TrainingRows
 from sweep.errors import InputError
 from sweep.settings import BitextData, LanguageSettings
+from sweep.settings.wording import listed
 
 BLANK = "lines or units that are blank in the language or lack it, left out of it"
 
@@ -52,6 +53,7 @@ class BitextTraining:
             reading = _Reading(settings, sources, languages.train)
             yield from reading.rows()
             remarks += reading.remarks()
+            reading.check()
 
         files = tuple(chain.from_iterable(source.files(None if every else languages.train) for source in sources))
         return TrainingRows(f"data '{settings.corpus.name}'", files, read)
@@ -113,7 +115,6 @@ class _Reading:
                     continue
                 self.groups += 1
                 yield from _rows(name, asked, answered)
-        self._check()
 
     def _groups(self, source: Source, codes: list[str]) -> Iterator[tuple[str, Unit, Unit]]:
         """The name of each group, and its questions and passages, with those languages alone that the group has."""
@@ -155,11 +156,14 @@ class _Reading:
                     keys.update(_keys(unit.texts.values()))
         return keys
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise InputError if there was nothing to train on, and LanguagesLacking for languages without a text."""
         files = ", ".join(str(source.files(None)[0]) for source in self.sources[:3])
         absent = [code for code in self.languages if self.of_language[code] == self.blank[code]]
         if absent and self.units:
-            raise InputError(f"{files}: no line or unit has a text in '{absent[0]}', which languages.train lists")
+            raise LanguagesLacking(
+                f"{files}: no line or unit has a text in {listed(absent)}; remove it from languages.train"
+            )
         if not self.groups:
             what = "two languages" if self.settings.pairs == "translation" else "a next one in its document"
             raise InputError(

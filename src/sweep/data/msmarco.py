@@ -38,7 +38,7 @@ class MsMarcoTraining:
             return settings.corpus.languages
         pattern = settings.text_triples or settings.queries
         if LANGUAGE not in pattern:
-            return None
+            return settings.corpus.languages or None
         folder = corpus_folder(settings.corpus, settings.path, (), Path(), "data")
         there = tuple(sorted(files_by_language(folder, pattern, settings.corpus)))
         if not there:
