@@ -225,6 +225,23 @@ def test_a_negative_that_is_relevant_is_left_out_and_counted(tmp_path: Path) -> 
     )
 
 
+def test_a_negative_that_is_relevant_takes_no_other_s_place(tmp_path: Path) -> None:
+    folder = mmarco(tmp_path, triples="3\t0\t7\n3\t7\t8\n3\t0\t12\n5\t7\t0\n")
+    assert [row.negatives for row in rows("mmarco", folder, "en", max_negatives=1)] == [
+        ("Bern is small.",), (), ("Rome is old.",)
+    ]  # fmt: skip
+    write(folder / "qrels.tsv", "3 0 12 0\n")
+    assert rows("mmarco", folder, "en", max_negatives=1, qrels="qrels.tsv")[0].negatives == ("Paris is big.",)
+
+
+def test_what_is_relevant_further_down_is_no_hard_negative(tmp_path: Path) -> None:
+    write(tmp_path / "t.tsv", "q\tp1\tp2\nq\tp2\tp3\nq\tp1\tp2\n")
+    read = rows("msmarco", tmp_path, "en", text_triples="t.tsv", max_negatives=1)
+    assert [(row.passage, row.negatives) for row in read] == [("p1", ()), ("p2", ("p3",))]
+    (note,) = notes("msmarco", tmp_path, "en", text_triples="t.tsv")
+    assert note == "data 'msmarco': 1 hard negatives are relevant to their query, too, and have been left out"
+
+
 def test_what_occurs_again_counts_once_and_is_counted(tmp_path: Path) -> None:
     folder = msmarco(tmp_path)
     write(folder / "collection.tsv", tsv(PASSAGES["en"]) * 2)
@@ -242,16 +259,18 @@ def test_any_size_of_blocks_gives_the_same(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(relevance_module, "ROWS_PER_MERGE", 20)
     monkeypatch.setattr(wanted_texts_module, "ROWS_PER_BATCH", 5)
     rng = random.Random(seed)
-    triples = [(rng.randrange(9), rng.randrange(12), rng.randrange(12, 40)) for _ in range(300)]
+    first = (12, 6)[seed % 2]  # with it, passages are relevant and hard negatives
+    triples = [(rng.randrange(9), rng.randrange(12), rng.randrange(first, 40)) for _ in range(300)]
     write(tmp_path / "collection.tsv", tsv({str(n): f"p{n}" for n in rng.sample(range(50), 50)}))
     write(tmp_path / "queries.train.tsv", tsv({str(n): f"q{n}" for n in rng.sample(range(20), 20)}))
     write(tmp_path / "triples.tsv", "".join("\t".join(map(str, triple)) + "\n" for triple in triples))
     read = rows("msmarco", tmp_path, "en", qrels=None, triples="triples.tsv", max_negatives=4)
     relevant: dict[str, dict[str, None]] = {}
     negatives: dict[str, dict[str, None]] = {}
-    for query, positive, negative in triples:
+    for query, positive, _ in triples:
         relevant.setdefault(f"q{query}", {})[f"p{positive}"] = None
-        if len(negatives.setdefault(f"q{query}", {})) < 4:
+    for query, _, negative in triples:
+        if f"p{negative}" not in relevant[f"q{query}"] and len(negatives.setdefault(f"q{query}", {})) < 4:
             negatives[f"q{query}"][f"p{negative}"] = None
     by_question = {question: list(ones) for question, ones in itertools.groupby(read, lambda row: row.question)}
     assert {q: [row.passage for row in ones] for q, ones in by_question.items()} == {

@@ -283,6 +283,18 @@ def test_what_mr_tydi_has_twice_or_without_an_answer(tmp_path: Path) -> None:
     )
 
 
+def test_a_hard_negative_that_is_relevant_to_the_question(tmp_path: Path) -> None:
+    """It is left out before the negatives are counted."""
+    both = {**TYDI[0], "negative_passages": [passage("1#1", "Wa kale."), passage("2#0", "Mwezi.", "Mwezi")]}
+    folder = mr_tydi(tmp_path, [both, TYDI[1]])
+    (first, *_) = rows("mr_tydi", folder, "sw", max_negatives=1)
+    assert first.negatives == ("Mwezi Mwezi.",)
+    assert notes("mr_tydi", folder, "sw") == (
+        "data 'mr_tydi': questions whose hard negatives have a relevant passage, left out of them: sw 1 of 2; the "
+        "first: 1",
+    )
+
+
 BAD_TYDI = [
     ('{"query_id": "1"}\n', "train.jsonl.gz:1: query: Field required"),
     (json_lines(TYDI)[:-9] + "\n", "train.jsonl.gz:2: Invalid JSON"),

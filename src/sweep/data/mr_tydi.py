@@ -79,7 +79,7 @@ def _rows(code: str, file: Path, settings: MrTydiData, remarks: list[Remark]) ->
     """
     kept = None if settings.max_questions is None else _kept(file, settings.max_questions)
     questions, passages = OneText("query"), OneText("passage")
-    again, unanswered, total = [], [], 0
+    again, unanswered, both, total = [], [], [], 0
     for place, one in json_lines(file, _Question):
         if kept is not None and one.query_id not in kept:
             continue
@@ -92,17 +92,23 @@ def _rows(code: str, file: Path, settings: MrTydiData, remarks: list[Remark]) ->
         elif not one.positive_passages:
             unanswered.append(one.query_id)
         else:
-            yield from _question_rows(code, place, one, settings)
+            positive = {passage.docid for passage in one.positive_passages}
+            negatives = [passage for passage in one.negative_passages if passage.docid not in positive]
+            both += [one.query_id] if len(negatives) < len(one.negative_passages) else []
+            yield from _question_rows(code, place, one, negatives[: settings.max_negatives], settings.split)
     if not total:
         raise InputError(f"{file}: has no question")
     remarks += remark("queries that occur again, kept once", code, again, total)
     remarks += remark("questions without a relevant passage, left out", code, unanswered, total)
+    remarks += remark("questions whose hard negatives have a relevant passage, left out of them", code, both, total)
 
 
-def _question_rows(code: str, place: str, one: _Question, settings: MrTydiData) -> Iterator[TrainingRow]:
-    negatives = tuple(passage.whole for passage in one.negative_passages[: settings.max_negatives])
+def _question_rows(
+    code: str, place: str, one: _Question, rejected: list[_Passage], split: str
+) -> Iterator[TrainingRow]:
+    negatives = tuple(passage.whole for passage in rejected)
     for passage in one.positive_passages:
-        group = f"{code}:{settings.split}:{one.query_id}"
+        group = f"{code}:{split}:{one.query_id}"
         yield TrainingRow(group, code, one.query, passage.whole, negatives, place=place)
         negatives = ()
 

@@ -5,8 +5,8 @@ for each hard negative that is kept. Shapes: p = pairs of a query and a passage.
 """
 
 import hashlib
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,10 +73,11 @@ def relevance(
     `max_questions` as many queries, the same ones in whatever order they come. Raises InputError naming file and
     line."""
     relevant, negatives = _Merged(), _Merged(max_negatives)
+    judged = NO_PAIRS
     if files.qrels is not None:
-        answered, rejected = _qrels(files.qrels, queries, passages)
+        answered, judged = _qrels(files.qrels, queries, passages)
         relevant.add(answered)
-        negatives.add(rejected)
+        negatives.add(judged)
     if files.triples is not None:
         for positive, negative in _triples(files.triples, queries, passages):
             relevant.add(positive)
@@ -85,8 +86,23 @@ def relevance(
     query_q = _kept(np.unique(answered.query_p), queries, max_questions)
     answered = answered.at(np.isin(answered.query_p, query_q))
     rejected = rejected.at(np.isin(rejected.query_p, query_q))
-    conflict_p = _is_among(rejected, answered)
-    return Relevance(query_q, answered, rejected.at(~conflict_p), int(conflict_p.sum()))
+    conflicts = 0
+    if files.triples is not None and _is_among(rejected, answered).any():
+        every = chain([judged], (negative for _, negative in _triples(files.triples, queries, passages)))
+        rejected, conflicts = _apart(every, query_q, answered, max_negatives)
+    return Relevance(query_q, answered, rejected, conflicts)
+
+
+def _apart(every: Iterable[Pairs], query_q: Numbers, answered: Pairs, max_negatives: int) -> tuple[Pairs, int]:
+    """The first negatives of some queries that are not relevant to them, and how many are. What is relevant is known
+    only when the triples have been read: where it matters they are read again."""
+    negatives, conflicts = _Merged(max_negatives), _Merged()
+    for pairs in every:
+        pairs = pairs.at(np.isin(pairs.query_p, query_q))
+        conflict_p = _is_among(pairs, answered)
+        negatives.add(pairs.at(~conflict_p))
+        conflicts.add(pairs.at(conflict_p))
+    return negatives.all(), len(conflicts.all().query_p)
 
 
 def _kept(query_q: Numbers, queries: IdNumbers, limit: int | None) -> Numbers:

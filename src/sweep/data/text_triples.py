@@ -1,7 +1,7 @@
 """Triples of texts (query, relevant passage, hard negative), MS MARCO's `triples.train.small.tsv`, as training data.
 
-The file is read line by line. Of a text only a hash is kept: questions and relevant passages that have occurred, and
-the hard negatives that are kept.
+The file is read line by line, twice: what is relevant to a question may stand behind the line that has it as a hard
+negative. Of a text only a hash is kept: questions, relevant passages, and the hard negatives that are kept.
 """
 
 from collections import Counter
@@ -28,19 +28,20 @@ def text_triple_rows(files: dict[str, Path], settings: MsMarcoData, remarks: lis
 
 
 def _language_rows(code: str, file: Path, settings: MsMarcoData, remarks: list[Remark]) -> Iterator[TrainingRow]:
-    kept = None if settings.max_questions is None else _kept(file, settings.max_questions)
-    relevant: set[bytes] = set()  # pairs of a question and a passage
+    relevant, kept = _relevant(file, settings.max_questions)
+    given: set[bytes] = set()  # pairs of a question and a relevant passage
     negative: set[bytes] = set()
+    conflicts: set[bytes] = set()
     count: Counter[bytes] = Counter()
-    conflicts = 0
     for number, question, passage, other in _triples(file):
         group = _hash(question)
         if kept is not None and group not in kept:
             continue
         pair, rejected = _hash(question, passage), _hash(question, other)
-        is_new = pair not in relevant
-        relevant.add(pair)
-        conflicts += rejected in relevant
+        is_new = pair not in given
+        given.add(pair)
+        if rejected in relevant:
+            conflicts.add(rejected)
         keeps = count[group] < settings.max_negatives and rejected not in negative and rejected not in relevant
         if keeps:
             negative.add(rejected)
@@ -50,13 +51,20 @@ def _language_rows(code: str, file: Path, settings: MsMarcoData, remarks: list[R
             yield TrainingRow(f"{code}:{group.hex()}", code, question, passage, negatives, place=f"{file}:{number}")
     if conflicts:
         remarks.append(
-            Remark(f"{conflicts:,} hard negatives are relevant to their query, too, and have been left out")
+            Remark(f"{len(conflicts):,} hard negatives are relevant to their query, too, and have been left out")
         )
 
 
-def _kept(file: Path, limit: int) -> set[bytes]:
-    """As many questions of the file, the same ones in whatever order they come."""
-    return set(sorted({_hash(question) for _, question, _, _ in _triples(file)})[:limit])
+def _relevant(file: Path, limit: int | None) -> tuple[set[bytes], set[bytes] | None]:
+    """All pairs of a question and a relevant passage; with a limit as many questions, the same ones in whatever order
+    they come."""
+    relevant: set[bytes] = set()
+    questions: set[bytes] = set()
+    for _, question, passage, _ in _triples(file):
+        relevant.add(_hash(question, passage))
+        if limit is not None:
+            questions.add(_hash(question))
+    return relevant, None if limit is None else set(sorted(questions)[:limit])
 
 
 def _triples(file: Path) -> Iterator[tuple[int, str, str, str]]:
