@@ -110,6 +110,28 @@ def test_several_pairs_in_a_folder(tmp_path: Path) -> None:
     assert {row.passage_language for row in read(tmp_path, "en", "sw")} <= {"en", "sw"}
 
 
+OTHER_FILES = ("{}.log", "{}.ids", "{}.xml", "{}.XML.gz", "all.txt", "{}.zz", "{}.src", "LICENSE.txt")
+
+
+@pytest.mark.parametrize("stem", ["train", "pre-set", "Books.en-sw"])
+def test_names_that_end_in_no_language_are_passed_over(tmp_path: Path, stem: str) -> None:
+    """Nearly every word of three letters is the code of some language."""
+    for name in OTHER_FILES:
+        (tmp_path / name.format(stem)).write_bytes(b"A file that comes with it.\n")
+    folder_of(tmp_path, {code: f"{stem}.{code}" for code in ("en", "sw")})
+    assert BitextTraining().languages(settings(tmp_path)) == ("en", "sw")
+    assert len(read(tmp_path, "en", "sw", train_share=0.99, documents=None)) == 4
+
+
+def test_a_small_language_whose_code_says_something_else(tmp_path: Path) -> None:
+    folder_of(tmp_path, {"en": "en.txt", "am": "all_Mlym.txt"})
+    assert BitextTraining().languages(settings(tmp_path)) == ("all_Mlym", "en")
+    other = tmp_path / "other"
+    other.mkdir()
+    folder_of(other, {"en": "JW300.en-bin.en", "am": "JW300.en-bin.bin"})
+    assert BitextTraining().languages(settings(other)) == ("bin", "en")
+
+
 def test_a_folder_in_the_folder(tmp_path: Path) -> None:
     inner = tmp_path / "NTREX-128"
     inner.mkdir()
@@ -348,6 +370,9 @@ def damaged_gzip() -> bytes:
         ({"swa.txt": "a\n", "sw.txt": "a\n"}, r"language 'sw' has two files, sw\.txt and swa\.txt"),
         ({"am.txt": "a\nb\nc\nd\n"}, r"has no file of the language 'sw'; it has: am en"),
         ({"x.en-sw.en": "a\n", "x.en-sw.sw": "b\n", "sw.txt": "a"}, r"one text file a language .* leave one kind"),
+        ({"m.tmx": "", "sw.txt": "a"}, r"has translation memories \(m\.tmx\) and files of lines \(en\.txt\); leave"),
+        ({"m.tmx.gz": b"", "x.en-sw.en": "a", "x.en-sw.sw": "b"}, r"memories \(m\.tmx\.gz\) and files of .* \(x\.en"),
+        ({"all.txt": "a", "log.txt": "b", "xx.txt": "c"}, r"has no parallel files \(there: all\.txt, en\.txt"),
         ({}, r"has no parallel files \(there: en\.txt\)"),
         ({"sw.txt": "\n\n\n\n"}, r"no line or unit has a text in sw; remove"),
     ],

@@ -17,7 +17,7 @@ from pathlib import Path
 from sweep.data.corpora import corpus_folder
 from sweep.data.document_split import is_for_training
 from sweep.data.leakage import normalised
-from sweep.data.parallel_files import no_files, parallel_files
+from sweep.data.parallel_files import no_files, parallel_files, parallel_sets
 from sweep.data.parallel_lines import Source, Unit, line_source
 from sweep.data.remarks import Remark
 from sweep.data.tmx import tmx_files, tmx_source
@@ -63,6 +63,12 @@ def _sources(folder: Path, settings: BitextData) -> list[Source]:
     """What a folder holds, in one format. Raises InputError."""
     needed = settings.pairs == "neighbour" or settings.train_share < 1
     memories = tmx_files(folder)
+    if memories and (beside := parallel_sets(folder)):
+        other = next(iter(beside[0].files.values()))
+        raise InputError(
+            f"{folder}: has translation memories ({memories[0].name}) and files of lines ({other.name}); leave one "
+            "kind there"
+        )
     lines = [] if memories else parallel_files(folder, settings.documents)
     if not memories and not lines:
         raise InputError(no_files(folder))

@@ -5,12 +5,16 @@
 - A folder with one `<code>.txt` or `<name>.<code>.txt` a language, all parallel, such as NTREX as published
   (`newstest2019-src.eng.txt`, `newstest2019-ref.<code>.txt`; a second reference is passed over).
 
-Each may be gzipped. Hidden files, and names that end in no language, are passed over.
+Each may be gzipped. Hidden files, and names that end in no language, are passed over; so is a code that usually says
+something else (`all.txt`, `train.log`), unless a script is behind it (`all_Mlym.txt`) or the name has it twice, as
+OPUS' have (`JW300.en-bin.bin`).
 """
 
 import re
 from pathlib import Path
 from typing import NamedTuple
+
+from langcodes import tag_is_valid
 
 from sweep.data.language_files import what_is_there
 from sweep.errors import InputError
@@ -19,6 +23,10 @@ from sweep.settings.language import named_language
 _PAIR = re.compile(r"(?:.*[._])?([A-Za-z]{2,3}(?:_[A-Za-z]+)?)-([A-Za-z]{2,3}(?:_[A-Za-z]+)?)")
 _NTREX = re.compile(r"newstest2019-(?:src|ref)\.(.+)")
 _NTREX_NAME = re.compile(r"newstest2019-")
+# Codes of small languages, each of them, that names of files have as formats and parts of a corpus.
+_FORMATS = "bin cfg css csv dic doc err ids log lst npy odt sgm swp tar tex tgz tmp tsv txt xls xml yml"
+_PARTS = "all dev org raw set src tgt trg"
+_NO_LANGUAGE = frozenset(f"{_FORMATS} {_PARTS}".split())
 
 
 class ParallelFiles(NamedTuple):
@@ -37,10 +45,10 @@ def parallel_files(folder: Path, documents: str | None) -> list[ParallelFiles]:
     Raises InputError for a language with two files in a set, for a pair that lacks one of its files, and if a folder
     has both pairs and text files.
     """
-    sets = _sets(folder)
+    sets = parallel_sets(folder)
     if sets:
         return [_with_documents(one, len(sets) == 1, documents, (folder, folder.parent)) for one in sets]
-    below = [entry for entry in visible(folder) if entry.is_dir() and _sets(entry)]
+    below = [entry for entry in visible(folder) if entry.is_dir() and parallel_sets(entry)]
     if len(below) > 1:
         raise InputError(
             f"{folder}: its folders {below[0].name} and {below[1].name} both have parallel files; name one of them"
@@ -56,7 +64,8 @@ def no_files(folder: Path) -> str:
     )
 
 
-def _sets(folder: Path) -> list[ParallelFiles]:
+def parallel_sets(folder: Path) -> list[ParallelFiles]:
+    """The sets of the folder itself, without their files of documents. Raises InputError as `parallel_files`."""
     texts, moses = _text_files(folder), _moses_files(folder)
     if texts and moses:
         one, other = next(iter(texts.values())), next(iter(moses[0].files.values()))
@@ -87,7 +96,7 @@ def _text_files(folder: Path) -> dict[str, Path]:
     for file, stem in stems.items():
         if published and _NTREX_NAME.match(stem) and not _NTREX.fullmatch(stem):
             continue
-        _add(files, named_language(stem.rsplit(".", 1)[-1]), file)
+        _add(files, _ending(stem.rsplit(".", 1)[-1]), file)
     return dict(sorted(files.items())) if len(files) > 1 else {}
 
 
@@ -102,10 +111,10 @@ def _moses_files(folder: Path) -> list[ParallelFiles]:
     for stem, named in by_stem.items():
         pair = _PAIR.fullmatch(stem)
         codes = [named_language(part) for part in pair.groups()] if pair else [None]
-        declared = codes if None not in codes else None
+        declared = codes if None not in codes and any(named_language(last) in codes for last, _ in named) else None
         files: dict[str, Path] = {}
         for last, file in named:
-            code = named_language(last)
+            code = _ending(last) if declared is None else named_language(last)
             if declared is None or code in declared:
                 _add(files, code, file)
         if declared and len(files) == 1:
@@ -115,6 +124,12 @@ def _moses_files(folder: Path) -> list[ParallelFiles]:
         if len(files) > 1:
             sets.append(ParallelFiles(stem, dict(sorted(files.items())), None))
     return sets
+
+
+def _ending(text: str) -> str | None:
+    """The language that the end of a name is for, if nothing else says that it is one."""
+    unknown = len(text) <= 3 and not tag_is_valid(text)
+    return None if unknown or text.lower() in _NO_LANGUAGE else named_language(text)
 
 
 def _add(files: dict[str, Path], code: str | None, file: Path) -> None:
