@@ -244,6 +244,19 @@ def test_documents_of_opus(tmp_path: Path) -> None:
     assert {row[0] for row in neighbours(tmp_path, None)} == {"toy:Books.en-sw:1", "toy:Books.en-sw:3"}
 
 
+def test_held_out_texts_need_some_bytes_each(tmp_path: Path) -> None:
+    count = 10_000
+    for code in ("en", "sw"):
+        write(tmp_path / f"{code}.txt", [f"{code} {number}" for number in range(count)])
+    write(tmp_path / "DOCUMENT_IDS.tsv", [f"document {number // 2}" for number in range(count)])
+    tracemalloc.start()
+    rows = read(tmp_path, "en", "sw", pairs="neighbour", train_share=0.001)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0 < len(rows) < 100
+    assert peak < 30 * 2 * count
+
+
 # Translation memories -----------------------------------------------------------------------------------------
 
 
