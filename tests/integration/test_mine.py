@@ -208,7 +208,7 @@ def test_other_data_are_mined_anew(sweep: Sweep, model: Path, corpus: Path, tmp_
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (("output=rows.csv",), "output=rows.csv: a file of rows ends in .jsonl or .parquet"),
+        (("output=rows.csv",), "output=rows.csv: its name must end in .jsonl or .parquet"),
         (("output=nowhere/rows.jsonl",), "output=nowhere/rows.jsonl: must be a file in a folder that exists"),
         (("output=rows.jsonl", "languages.train=[]"), "languages.train is empty"),
         (("output=rows.jsonl", "languages.train=[en,th]"), "th.json: no such file"),
@@ -223,6 +223,21 @@ def test_bad_input_is_one_message(
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.glob("rows*"))
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "nested/../rows.jsonl", "link.jsonl"])
+def test_the_data_themselves_are_not_written_over(output: str, sweep: Sweep, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "nested").mkdir()
+    (tmp_path / "link.jsonl").symlink_to("rows.jsonl")
+    rows = [{"language": "en", "query": f"lake {number}", "passage": f"river {number}"} for number in range(12)]
+    content = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (tmp_path / "rows.jsonl").write_text(content)
+    data = ("data=rows", "data.path=rows.jsonl", "languages.train=[en]", f"output={output}")
+    lengths = ("model.max_query_tokens=16", "model.max_passage_tokens=16")
+    done = sweep(*data, "model=hf", f"model.path={model}", *lengths, "threads=1", module="sweep.mine")
+    assert done.returncode == 2, done.stdout
+    assert done.stderr == f"error: output={output}: is a file that the data are read from; choose another name\n"
+    assert (tmp_path / "rows.jsonl").read_text() == content
 
 
 def test_an_untrained_model_is_refused(sweep: Sweep) -> None:

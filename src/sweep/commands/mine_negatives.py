@@ -70,10 +70,11 @@ def _mine(settings: MineSettings) -> int:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the cores to others
 
-    from sweep.mining.rows_file import check_output
+    from sweep.data.row_writer import check_output
+    from sweep.mining.rows_file import ENDS
 
     output = Path(settings.output)
-    check_output(output)
+    check_output(output, (), ENDS)
 
     import torch  # after the settings are known to be right, and after the number of threads is set
 

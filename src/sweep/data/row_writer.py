@@ -35,11 +35,11 @@ SCHEMA = pa.schema(
 )
 
 
-def check_output(file: Path, read_from: Iterable[Path]) -> None:
+def check_output(file: Path, read_from: Iterable[Path], ends: tuple[str, ...] = ENDS) -> None:
     """Raise InputError if no rows can be written there: its name says no format, it is a folder, there is no folder
     for it, or it is one of the files that the rows are read from."""
-    if not file.name.endswith(ENDS):
-        raise InputError(f"output={file}: its name must end in {', '.join(ENDS[:-1])} or {ENDS[-1]}")
+    if not file.name.endswith(ends):
+        raise InputError(f"output={file}: its name must end in {', '.join(ends[:-1])} or {ends[-1]}")
     if file.is_dir() or not file.resolve().parent.is_dir():
         raise InputError(f"output={file}: must be a file in a folder that exists")
     if any(file.resolve() == source.resolve() for source in read_from):

@@ -16,12 +16,13 @@ from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
 from sweep.data.registry import TRAINING
+from sweep.data.row_writer import check_output
 from sweep.data.training_row import TrainingRows
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.encode import encode
 from sweep.mining.parts import Parts
 from sweep.mining.pools import Pools, pools_of
-from sweep.mining.rows_file import write_rows
+from sweep.mining.rows_file import ENDS, write_rows
 from sweep.mining.search import Embeddings, Mined, Miner
 from sweep.mining.spool import ROWS_PER_BATCH, spooled
 from sweep.mining.summary import Summary
@@ -43,10 +44,11 @@ def mine_to_file(
 ) -> tuple[Summary, tuple[str, ...]]:
     """Write the training data with hard negatives; what was mined, and what a reader should know of the data.
 
-    Raises InputError (the data cannot be read), TrialFailed (an embedding is not finite), SweepError (another process
-    mines the very same).
+    Raises InputError (the data cannot be read, or the output is one of their files), TrialFailed (an embedding is not
+    finite), SweepError (another process mines the very same).
     """
     rows = TRAINING[settings.data.kind].open(settings.data, settings.languages, cache)
+    check_output(output, rows.files, ENDS)
     encoder = f"{retriever.fingerprint()[:24]}-{accelerator.device.type}"
     folder = cache / "mining" / _identity(settings, rows, encoder)
     folder.mkdir(parents=True, exist_ok=True)

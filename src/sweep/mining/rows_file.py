@@ -1,16 +1,17 @@
 """Training rows with their negatives as a file: JSON Lines or Parquet, there as a whole or not at all."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweep.errors import InputError, SweepError
+from sweep.errors import SweepError
 from sweep.records.files import replacing_file
 
+ENDS = JSON_LINES, PARQUET = ".jsonl", ".parquet"
 SCHEMA = pa.schema(
     [
         ("group", pa.string()),
@@ -27,19 +28,12 @@ SCHEMA = pa.schema(
 Rows = Iterable[list[dict[str, Any]]]  # as mappings from column to value, some at a time
 
 
-def check_output(output: Path) -> None:
-    """Raise InputError if no file of rows can be written there, as far as its name tells."""
-    if output.suffix not in _WRITERS:
-        raise InputError(f"output={output}: a file of rows ends in {' or '.join(_WRITERS)}")
-    if output.is_dir() or not output.resolve().parent.is_dir():
-        raise InputError(f"output={output}: must be a file in a folder that exists")
-
-
 def write_rows(output: Path, rows: Rows) -> None:
     """Write all rows, in the order of the schema, and only then put the file into its place. Raises SweepError."""
     try:
         with replacing_file(output) as draft:
-            _WRITERS[output.suffix](draft, rows)
+            write = _write_parquet if output.name.endswith(PARQUET) else _write_json_lines
+            write(draft, rows)
     except OSError as error:
         raise SweepError(f"output={output}: cannot be written ({error.strerror or error})") from error
 
@@ -54,6 +48,3 @@ def _write_parquet(draft: Path, rows: Rows) -> None:
     with pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
         for part in rows:
             writer.write_table(pa.Table.from_pylist(part, SCHEMA))
-
-
-_WRITERS: dict[str, Callable[[Path, Rows], None]] = {".jsonl": _write_json_lines, ".parquet": _write_parquet}
