@@ -18,6 +18,7 @@ from sweep.data.detection import LanguageSample
 from sweep.data.inspection import DataReport, TokenCounter, inspect
 from sweep.data.languages import joshi_tiers
 from sweep.data.overlap import OverlapSearch
+from sweep.data.shingles import MOST_TEXTS, grams_of
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
 from sweep.report.data_json import as_json
@@ -216,6 +217,27 @@ def test_copies_of_a_benchmark_are_counted_and_placed() -> None:
     without = report_on(rows, overlap=OverlapSearch(bench, None)).overlap
     assert without is not None
     assert without.near is None
+
+
+def test_rows_with_many_negatives_are_compared_a_part_at_a_time() -> None:
+    """More texts in a batch of rows than have numbers in one comparison; what is last is compared, too."""
+    sung = [f"She sings number {n:05} of the old songs." for n in range(2)]
+    asked = [Question(f"g{n}", "en", f"Who sings number {n:05} of the songs?") for n in range(2)]
+    passages = [Passage(f"a{n}", "en", text, f"u{n}") for n, text in enumerate(sung)]
+    bench = benchmark("bench", ("en",), asked, passages, {"g0": {"a0": 1}, "g1": {"a1": 1}})
+    rows = [
+        TrainingRow(str(row), "en", f"q{row}", f"p{row}", tuple(f"n{row} {n}" for n in range(9)), place=f"f:{row}")
+        for row in range(1000)
+    ]
+    rows[0] = rows[0]._replace(passage=sung[0].replace("old", "odd"))
+    rows[-1] = rows[-1]._replace(negatives=(*rows[-1].negatives, sung[1].replace("old", "odd")))
+    assert sum(1 + len(row.negatives) for row in rows) > MOST_TEXTS
+    overlap = report_on(rows, overlap=OverlapSearch(bench, 0.7)).overlap
+    assert overlap is not None
+    assert overlap.near is not None
+    assert [one.copies for one in overlap.near] == [0, 2]
+    with pytest.raises(ValueError, match="8193 texts at once, more than 8192"):
+        grams_of(["text"] * (MOST_TEXTS + 1))
 
 
 def many(languages: int) -> list[TrainingRow]:

@@ -3,11 +3,19 @@
 What is compared, and how, is what `sweep.data.leakage` refuses and counts before a study.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.leakage import NOUNS, NearCopies, NearCopySearch, compared, normalised
+from sweep.data.leakage import (
+    CHARACTERS_AT_A_TIME,
+    NOUNS,
+    TEXTS_AT_A_TIME,
+    NearCopies,
+    NearCopySearch,
+    compared,
+    normalised,
+)
 from sweep.data.training_row import TrainingRow
 
 
@@ -62,7 +70,8 @@ class OverlapSearch:
                 if spelling in asked:
                     places.setdefault(spelling, place)
         for search, trained in zip(self._searches, (questions, passages), strict=False):
-            search.compare(list(map(normalised, trained)))
+            for part in _parts(map(normalised, trained)):
+                search.compare(part)
 
     def overlap(self) -> Overlap:
         """What there was until now."""
@@ -72,3 +81,17 @@ class OverlapSearch:
         )
         near = tuple(search.copies() for search in self._searches) or None
         return Overlap(self._benchmark.name, len(self._shared_groups), exact, self._threshold, near)
+
+
+def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts, as many at a time as are compared at once: a row may have any number of negatives."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        part.append(text)
+        size += len(text)
+        if len(part) == TEXTS_AT_A_TIME or size >= CHARACTERS_AT_A_TIME:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

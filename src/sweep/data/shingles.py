@@ -65,7 +65,9 @@ def jaccard(one: str, other: str) -> float:
 
 
 def grams_of(texts: Sequence[str]) -> Grams:
-    """The n-grams of up to MOST_TEXTS texts, as hashes."""
+    """The n-grams of up to MOST_TEXTS texts, as hashes. Raises ValueError for more."""
+    if len(texts) > MOST_TEXTS:
+        raise ValueError(f"{len(texts)} texts at once, more than {MOST_TEXTS}")
     whole = [text if len(text) >= SHINGLE else text.ljust(SHINGLE, "\0") for text in texts]
     characters = np.frombuffer("".join(whole).encode("utf-32-le", "surrogatepass"), np.uint32)
     length_t = np.fromiter(map(len, whole), np.int64, len(whole))
