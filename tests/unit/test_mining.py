@@ -21,6 +21,7 @@ from sweep.mining.pools import Pools, pools_of
 from sweep.mining.relevance import Relevance
 from sweep.mining.search import Embeddings, Mined, Miner
 from sweep.mining.spool import spooled
+from sweep.mining.summary import REFUSALS
 from sweep.settings import Mining, MiningSearch
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_mine_settings
@@ -45,7 +46,8 @@ def mining(**changes: Any) -> Mining:
 
 def toy_rows() -> list[TrainingRow]:
     """30 groups in three languages. Some answer across languages, have two questions or two passages, share a passage
-    with the next group, have a passage that differs from another's by case and spaces or by a word, or negatives."""
+    with the next group, have a passage that differs from another's by case and spaces or by a word, a question of
+    another group, or negatives."""
     rows = []
     for group in range(30):
         for column, code in enumerate(LANGUAGES):
@@ -69,6 +71,8 @@ def toy_rows() -> list[TrainingRow]:
                 rows.append(TrainingRow(f"g{group}", code, f"ask {group} {code}", sentence(group, 5), (), "sw"))
             if group % 6 == 1:
                 rows.append(TrainingRow(f"g{group}", code, f"ask {group} {code}", passage, (), "de"))
+            if group % 9 == 5 and code != "en":  # what another group asks
+                rows.append(TrainingRow(f"g{group}", code, f"ask {group - 2} {code}", passage))
     return rows
 
 
@@ -121,8 +125,11 @@ CANDIDATES = {(row.passage, language_of(row)) for row in ROWS} | {
 
 @cache
 def never(wanted: str) -> set[str]:
-    """Normalised texts of relevant passages of a group and of their translations in other groups."""
-    relevant = {normalised(other.passage) for other in ROWS if other.group == wanted}
+    """Normalised texts of relevant passages of a group and of those with the same questions, and of the translations
+    of all these in other groups."""
+    asked = {other.question for other in ROWS if other.group == wanted}
+    groups = {other.group for other in ROWS if other.question in asked}
+    relevant = {normalised(other.passage) for other in ROWS if other.group in groups}
     more = set()
     for group in {other.group for other in ROWS}:
         of_group = {(language_of(other), normalised(other.passage)) for other in ROWS if other.group == group}
@@ -235,8 +242,8 @@ def test_no_negative_is_relevant_a_translation_a_twin_or_a_near_copy(language: s
         assert len(set(texts)) == len(texts)
         assert not set(texts) & never(row.group)
         assert all(alike(text, passage) < 0.8 for text, _ in chosen for passage in relevant)
-    assert {"relevant", "translation", "twin", "near copy", "repeated"} >= set(whole.refused)
-    assert min(whole.refused[reason] for reason in ("relevant", "translation", "twin", "near copy")) > 0
+    reasons = {"relevant", "translation", "twin", "same question", "near copy"}
+    assert reasons <= set(whole.refused) <= {*reasons, "repeated"}
     without, _ = mine(how.model_copy(update={"near_copies": None}), tmp_path)
     assert any(  # or there would have been nothing to refuse
         alike(text, row.passage) >= 0.8 for row, chosen in zip(ROWS, without, strict=True) for text, _ in chosen
@@ -264,6 +271,24 @@ def test_a_translation_is_known_through_a_group_that_shares_the_passage(tmp_path
         "The moss.": "relevant", "Kuvu.": "relevant", "The  MOSS.": "twin", "Das Moos.": "translation",
         "A fern.": "", "Der Farn.": "",
     }  # fmt: skip
+
+
+def test_another_answer_to_the_same_question_is_no_negative(tmp_path: Path) -> None:
+    """Rows without groups: each is one of its own."""
+    rows = [
+        TrainingRow("1", "en", "who", "The moss."),
+        TrainingRow("2", "en", "who", "A fern."),
+        TrainingRow("3", "en", "what", "a  FERN."),
+        TrainingRow("4", "en", "which", "The heron."),
+        TrainingRow("5", "en", "which", "The heron."),  # there again
+    ]
+    mined, whole = mine(mining(), tmp_path, rows)
+    assert [sorted(text for text, _ in of_row) for of_row in mined] == [
+        ["The heron."], ["The heron."], ["The heron.", "The moss."],
+        *[["A fern.", "The moss."]] * 2,
+    ]  # fmt: skip
+    assert whole.refused["same question"] == 3
+    assert set(whole.refused) <= set(REFUSALS)
 
 
 @pytest.mark.parametrize("language", ["passage", "any", "balanced"])

@@ -65,10 +65,10 @@ class Chooser:
     def _ranked(self, row: Row, pool: Ranked) -> Iterator[int]:
         """The same from the best one on."""
         low, high = self._how.ranks
-        relevant, translations, rank = row.barred.relevant, row.barred.translations, 0
-        for place, twin in enumerate(pool.twins):
-            if twin in relevant or twin in translations:
-                self.refused[row.barred.reason(pool.texts[place], twin)] += 1
+        rank = 0
+        for place, (text, twin) in enumerate(zip(pool.texts, pool.twins, strict=True)):
+            if reason := row.barred.reason(text, twin):
+                self.refused[reason] += 1
                 continue
             rank += 1
             if rank >= low:

@@ -29,7 +29,7 @@ from sweep.mining.summary import Summary
 from sweep.model.encoder import Retriever
 from sweep.settings import MineSettings
 
-LAYOUT_VERSION = 1  # of what is kept of a mining: a change makes what an earlier version kept unused
+LAYOUT_VERSION = 2  # of what is kept of a mining: a change makes what an earlier version kept unused
 
 Progress = Callable[[str, int, int], None]  # what is done, how many of it, of how many
 

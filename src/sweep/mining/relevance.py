@@ -1,8 +1,10 @@
 """Passages that may not become negatives of a question, whoever ranks them high.
 
 A relevant passage of the question's translation group, in any language; a passage that is equal to one but for case
-and whitespace; and a translation of one that another group has: two groups may share a passage and be in different
-languages, as in MLQA. Passages are compared by their twin numbers, see `sweep.mining.pools`.
+and whitespace; a translation of one that another group has: two groups may share a passage and be in different
+languages, as in MLQA; and what answers the very same question in another group: rows of a file without groups are a
+group each, and a question with two answers has two of them. Passages are compared by their twin numbers, see
+`sweep.mining.pools`.
 """
 
 from collections import OrderedDict
@@ -20,18 +22,22 @@ KEPT = 20_000  # groups, or texts, of which something is kept for the next row
 
 
 class Barred(NamedTuple):
-    """What is no negative of a translation group: texts of its relevant passages, their twin numbers, and the twin
-    numbers of translations that only other groups have."""
+    """What is no negative of a translation group: texts of its relevant passages, their twin numbers, the twin
+    numbers of translations that only other groups have, and those of what answers each of its questions in other
+    groups."""
 
     texts: frozenset[int]
     relevant: frozenset[int]
     translations: frozenset[int]
+    answers: tuple[frozenset[int], ...]
 
     def reason(self, text: int, twin: int) -> str:
-        """Why a passage is no negative: "relevant", "twin", "translation"; empty if it may be one."""
+        """Why a passage is no negative: "relevant", "twin", "translation", "same question"; empty if it may be."""
         if twin in self.relevant:
             return "relevant" if text in self.texts else "twin"
-        return "translation" if twin in self.translations else ""
+        if twin in self.translations:
+            return "translation"
+        return "same question" if any(twin in of_question for of_question in self.answers) else ""
 
 
 class Relevance:
@@ -43,15 +49,30 @@ class Relevance:
         self._twins = _Lists(np.unique(pools.group_r * texts + pools.twin_u[pools.passage_r]), texts)
         groups = int(pools.group_r.max()) + 1
         self._groups = _Lists(np.unique(pools.twin_u[pools.passage_r] * groups + pools.group_r), groups)
+        self._questions = _Lists(np.unique(pools.group_r * pools.queries.size + pools.query_r), pools.queries.size)
+        self._asking = _Lists(np.unique(pools.query_r * groups + pools.group_r), groups)
         self._parallel_g = _one_passage_a_language(pools, groups)
         self.of = lru_cache(KEPT)(self._of)
         self._translations = lru_cache(KEPT)(self._translations_of)
+        self._answers = lru_cache(KEPT)(self._answers_of)
 
     def _of(self, group: int) -> Barred:
         twins = self._twins.of(group).tolist()
         relevant = frozenset(twins)
-        others = frozenset[int]().union(*(self._translations(twin) for twin in twins))
-        return Barred(frozenset(self._texts.of(group).tolist()), relevant, others - relevant)
+        others = frozenset[int]().union(*map(self._translations, twins))
+        answers = map(self._answers, self._questions.of(group).tolist())
+        return Barred(
+            frozenset(self._texts.of(group).tolist()), relevant, others - relevant, tuple(filter(None, answers))
+        )
+
+    def _answers_of(self, question: int) -> frozenset[int]:
+        """Passages of all groups that have this question, with their translations; none if only one group has it. The
+        groups share the set: each with one of its own, a question of many groups would fill the memory."""
+        groups = self._asking.of(question).tolist()
+        if len(groups) == 1:
+            return frozenset()
+        twins = frozenset[int]().union(*(self._twins.of(group).tolist() for group in groups))
+        return twins.union(*map(self._translations, twins))
 
     def _translations_of(self, twin: int) -> frozenset[int]:
         """Passages of the groups that have this one and no second in any language: so all are translations of it."""

@@ -103,9 +103,13 @@ class Miner:
         return positive_r
 
     def _most_barred(self, barred: Sequence[Barred]) -> int:
-        """The most candidates, in all languages, that are no negatives of one of some rows."""
+        """At least the most candidates, in all languages, that are no negatives of one of some rows."""
         every_w = self._candidates_of_twin
-        return max(int(every_w[[*of_row.relevant, *of_row.translations]].sum()) for of_row in set(barred))
+        kept = {answers: int(every_w[[*answers]].sum()) for of_row in set(barred) for answers in of_row.answers}
+        return max(
+            int(every_w[[*of_row.relevant, *of_row.translations]].sum()) + sum(kept[one] for one in of_row.answers)
+            for of_row in set(barred)
+        )
 
     @cached_property
     def _candidates_of_twin(self) -> NDArray[np.int64]:

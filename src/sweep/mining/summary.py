@@ -18,6 +18,7 @@ REFUSALS = {
     "relevant": "relevant to the question, in any language",
     "translation": "translation of a relevant passage",
     "twin": "equal to a relevant passage but for case or whitespace",
+    "same question": "answers the same question in another translation group",
     "margin": "scores above the row's passage minus mine.margin",
     "relative": "scores above mine.relative of the row's passage",
     "repeated": "equal to a negative of the row",
