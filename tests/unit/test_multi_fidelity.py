@@ -1,5 +1,7 @@
 """What is not run to its end: seeds of clearly worse points, and pruned trials; and what another study ran."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from tests.unit.test_search import LOW, MONO, found, points_of
 from tests.unit.test_study import WHOLE, settings_of, store_of
 
 from sweep.errors import InputError
+from sweep.records.data_record import DataRecord, DataRole, write_records
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
 from sweep.settings.compose import Composer
@@ -243,13 +246,13 @@ def test_a_point_with_a_pruned_seed_is_told_as_pruned(tmp_path: Path) -> None:
 # Warm start ---------------------------------------------------------------------------------------------------
 
 
-def started(tmp_path: Path, name: str, *overrides: str) -> tuple[StudyStore, int]:
+def started(tmp_path: Path, name: str, *overrides: str, data: Sequence[DataRecord] = ()) -> tuple[StudyStore, int]:
     """A study with what it took over, ready to be run."""
     composer = Composer("sweep", [WHOLE, f"study.name={name}", *overrides])
     settings = load_settings(composer)
     store = StudyStore(StudyFolder(tmp_path / name), settings.study, lambda _: True)
     store.check_settings(settings)
-    adopted = warm_start(store, settings, lambda point: load_settings(composer, point))
+    adopted = warm_start(store, settings, lambda point: load_settings(composer, point), data)
     store.enqueue()
     return store, adopted
 
@@ -315,3 +318,26 @@ def test_a_study_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         started(tmp_path, "new2", *OLD, "study.warm_start=older")
     with pytest.raises(InputError, match="names the study itself"):
         settings_of("study.name=a", "study.warm_start=a")
+
+
+@pytest.mark.parametrize("role", ["training", "evaluation"])
+def test_trials_on_other_data_are_not_taken_over(tmp_path: Path, role: DataRole) -> None:
+    """Each trial says its data; where it says none, its study does; where none is recorded, they are taken over."""
+    old, _ = started(tmp_path, "old", *OLD)
+    keys = run_all(old, *OLD)
+    then = DataRecord(role, "mine", "a/folder", ("en", "sw"), 1200, 1100, "ab" * 32, "s")
+    now, other = replace(then, digest="cd" * 32), replace(then, settings="t")
+    given = [*OLD, "study.warm_start=old"]
+    assert started(tmp_path, "unknown", *given, data=[now])[1] == 4
+    study, trial = old.folder.path, old.folder.trial(keys[-1]).path
+    for name, of_study, of_trial in (("one", then, now), ("two", now, then)):
+        write_records(study, [of_study, other])
+        write_records(trial, [of_trial])
+        with pytest.raises(InputError, match=r"study\.warm_start=old: it was run on other data: mine \(a/folder\), "):
+            started(tmp_path, name, *given, data=[now])
+        assert not list((tmp_path / name).glob("trials/*"))  # nothing, rather than some
+        assert started(tmp_path, f"{name}_else", *given, data=[replace(now, settings="u")])[1] == 4
+    write_records(study, [then])
+    for key in keys:
+        write_records(old.folder.trial(key).path, [now])
+    assert started(tmp_path, "own", *given, data=[now])[1] == 4

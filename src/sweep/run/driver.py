@@ -85,7 +85,7 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         notes.write(folder)
         for line in (*checked_models(models_of(settings, composer)), *notes.lines):
             _say(console, line)
-        adopted = warm_start(store, settings, lambda point: resolved(load_settings(composer, point)))
+        adopted = warm_start(store, settings, lambda point: resolved(load_settings(composer, point)), notes.data)
         store.enqueue()
         if adopted:
             kind = "trials" if settings.study.is_grid else "points"

@@ -1,16 +1,17 @@
 """`study.warm_start=NAME`: finished trials of another study are taken over where they are trials of this one.
 
 Whether they are is decided by the fingerprint of their settings: what this study would run at the same point must be
-what the other study ran.
+what the other study ran. What the settings name must be the same, too: the data, as far as both are recorded.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import InputError
+from sweep.records.data_record import DataRecord, changed_data, read_records
 from sweep.records.files import replacing_folder
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.values import TrialResult
@@ -37,12 +38,17 @@ class Origin:
         return {path.removeprefix("study.space.") for path in self.settings if path.startswith("study.space.")}
 
 
-def warm_start(store: StudyStore, settings: Settings, settings_at: Callable[[dict[str, Any]], Settings]) -> int:
+def warm_start(
+    store: StudyStore,
+    settings: Settings,
+    settings_at: Callable[[dict[str, Any]], Settings],
+    data: Sequence[DataRecord],
+) -> int:
     """Take over what fits, once; how many trials of a grid, or points of a search, were added.
 
     In a grid they are finished trials with their folders; in a search the sampler knows their points, and the target
-    stays. `settings_at` composes this study's settings with assignments. Raises InputError if there is no such study,
-    or if it was run with other settings outside of both spaces.
+    stays. `settings_at` composes this study's settings with assignments, `data` are its data. Raises InputError if
+    there is no such study, if it was run with other settings outside of both spaces, or on other data.
     """
     name = settings.study.warm_start
     if name is None:
@@ -53,13 +59,28 @@ def warm_start(store: StudyStore, settings: Settings, settings_at: Callable[[dic
     if lines:
         raise InputError(f"study.warm_start={name}: it was run with other settings:\n" + "\n".join(lines))
     fitting: dict[str, list[tuple[Point, TrialResult]]] = {}
+    folders: list[tuple[Path, Point, TrialResult]] = []
     for there, result in origin.trials:
         here = _same_trial(there, result, origin, settings, settings_at)
         if here is not None:
+            folder = origin.folder.trial(there.key).path
+            _check_data(name, read_records(folder) or read_records(origin.folder.path), data)
             fitting.setdefault(here.without_seed, []).append((here, result))
-            if settings.study.is_grid and store.is_wanted(here):
-                _copy(origin.folder.trial(there.key).path, store.folder.trial(here.key).path, result)
+            folders.append((folder, here, result))
+    for folder, here, result in folders:
+        if settings.study.is_grid and store.is_wanted(here):
+            _copy(folder, store.folder.trial(here.key).path, result)
     return sum(store.adopt(trials, name) for trials in fitting.values())
+
+
+def _check_data(name: str, then: Sequence[DataRecord], now: Sequence[DataRecord]) -> None:
+    """Raise InputError if a trial of the other study had data that have changed since; those of which nothing is
+    recorded, by an earlier version, are taken to be the same."""
+    if changed := changed_data(then, now):
+        raise InputError(
+            f"study.warm_start={name}: it was run on other data: {changed}; put the data back, or run this study "
+            "without study.warm_start"
+        )
 
 
 def _read(store: StudyStore, settings: Settings, name: str) -> Origin:
