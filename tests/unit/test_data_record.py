@@ -61,6 +61,13 @@ def test_sources_are_paths_or_origins_without_passwords() -> None:
     assert isinstance(miracl.corpus.origin, HubOrigin)
     assert source_of(miracl) == "miracl/miracl@5be20db95097, miracl/miracl-corpus@d921ec7e349c"
     assert source_of(load_settings(Composer("sweep", [])).data) == "embedded"
+    hub = ("repository=me/pairs", f"revision={'0123456789' * 4}", "files=['{language}.parquet']")
+    rows = ("data=rows", *(f"data.{one}" for one in hub))
+    assert source_of(load_settings(Composer("sweep", rows)).data) == "me/pairs@012345678901"
+    given = [f"+data@data.sources.{name}" for name in ("web=rows", "names=cldr", "ours=rows")]
+    given += ["data=mix", "data.sources.ours.path=s3://host/x", *(f"data.sources.web.{one}" for one in hub)]
+    mixed = load_settings(Composer("sweep", given)).data
+    assert source_of(mixed) == "names: embedded; ours: s3://host/x; web: me/pairs@012345678901"
 
 
 def squad(folder: Path, start: int, changed: str = "") -> str:

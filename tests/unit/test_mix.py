@@ -38,16 +38,31 @@ def test_sources_keep_their_groups_apart(tmp_path: Path) -> None:
     settings = mix(wiki=training(tmp_path), ours=rows_settings(ours))
     rows = read(settings)
     assert [(row.source, row.group, row.language) for row in rows] == [
-        ("wiki", "wiki/q1", "en"),
         ("ours", "ours/g1", "sw"),
         ("ours", "ours/q1", "en"),
+        ("wiki", "wiki/q1", "en"),
     ]
-    assert settings.names == ("wiki", "ours")
-    assert settings.title == f"toy + rows of {ours}"
+    assert settings.names == ("ours", "wiki")
+    assert settings.title == f"rows of {ours} + toy"
     languages = LanguageSettings(train=("en", "sw"), evaluate=None, tiers=None)
     opened = TRAINING["mix"].open(settings, languages, tmp_path)
-    assert opened.files == (tmp_path / "en.json", ours)
+    assert opened.files == (ours, tmp_path / "en.json")
     assert len(training_set_of(opened, ("en", "sw")).groups) == 3
+
+
+def test_the_order_in_which_sources_are_given_changes_nothing(tmp_path: Path) -> None:
+    """The same settings, and so the same content to whoever compares it with what a study was begun with."""
+    write(tmp_path, en=squad())
+    sources = {"wiki": training(tmp_path), "ours": rows_settings(write_rows(tmp_path / "a.jsonl", RECORDS))}
+    one, other = (mix(**dict(order)) for order in (sources.items(), reversed(sources.items())))
+    assert one.fingerprint() == other.fingerprint()
+    assert one.model_dump_json() == other.model_dump_json()
+    languages = LanguageSettings(train=("en", "sw"), evaluate=None, tiers=None)
+    digests = [
+        training_set_of(TRAINING["mix"].open(order, languages, tmp_path), languages.train).digest
+        for order in (one, other)
+    ]
+    assert digests[0] == digests[1]
 
 
 def test_a_source_need_not_have_all_languages_but_one_must(tmp_path: Path) -> None:

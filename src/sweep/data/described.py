@@ -9,7 +9,7 @@ from sweep.data.benchmark import Benchmark
 from sweep.data.fingerprints import benchmark_fingerprint, data_fingerprint, data_size
 from sweep.data.training_set import TrainingSet
 from sweep.records.data_record import DataRecord
-from sweep.settings import Corpus, EvaluationSettings, LanguageSettings, Section, Settings
+from sweep.settings import Corpus, EvaluationSettings, LanguageSettings, MixData, RowsData, Section, Settings
 from sweep.settings.secrets import without_passwords
 
 EMBEDDED = "embedded"
@@ -57,7 +57,12 @@ def benchmark_record(evaluation: EvaluationSettings, languages: LanguageSettings
 
 
 def source_of(settings: Section) -> str:
-    """Where data are from: the path as it is given, or else the origin of the corpus."""
+    """Where data are from: the path as it is given, or else the data set of the hub, or the origin of the corpus; of
+    a mix those of all sources with their names."""
+    if isinstance(settings, MixData):
+        return "; ".join(f"{name}: {source_of(source)}" for name, source in settings.sources.items())
+    if isinstance(settings, RowsData) and settings.repository is not None:
+        return _on_hub(settings.repository, str(settings.revision))
     path, corpus = getattr(settings, "path", None), getattr(settings, "corpus", None)
     if path is not None:
         return without_passwords(str(path))
@@ -65,7 +70,11 @@ def source_of(settings: Section) -> str:
         return EMBEDDED
     if corpus.origin.kind != "hub":
         return without_passwords(corpus.origin.url)
-    return ", ".join(f"{each.repository}@{each.revision[:12]}" for each in corpus.origin.repositories)
+    return ", ".join(_on_hub(each.repository, each.revision) for each in corpus.origin.repositories)
+
+
+def _on_hub(repository: str, revision: str) -> str:
+    return f"{repository}@{revision[:12]}"
 
 
 def _name(settings: Section) -> str:

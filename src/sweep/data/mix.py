@@ -1,4 +1,4 @@
-"""Several sources of training data, read one after another; their translation groups are apart."""
+"""Several sources of training data, read in the order of their names; their translation groups are apart."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -19,7 +19,8 @@ ROLES: dict[DataRole, str] = {"training": "trained on", "evaluation": "evaluated
 class DataRecord:
     """Training data or a benchmark as it was read.
 
-    `source`: a path as it was given, a URL, a name on the hub with its revision, or "embedded"; without passwords.
+    `source`: a path as it was given, a URL, a name on the hub with its revision, or "embedded"; of a mix
+    "NAME: SOURCE" for each of its sources; without passwords.
     `questions` and `passages`: how many. `digest`: SHA-256 (hex) of the content, whatever files it comes from.
     `settings`: of how it is read, a digest too; records with different ones are of different data.
     """

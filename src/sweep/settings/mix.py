@@ -11,7 +11,8 @@ SourceName = Annotated[str, matching("[A-Za-z0-9_]+", "a name of letters, digits
 
 
 class MixData(Section):
-    """Training data of several sources, read one after another. Their names begin those of their groups."""
+    """Training data of several sources, read one after another in the order of their names, whatever the order in
+    which they are given: equal settings are equal data. Their names begin those of their groups."""
 
     corpus: ClassVar[None] = None
     path: ClassVar[None] = None
@@ -21,10 +22,10 @@ class MixData(Section):
 
     @field_validator("sources")
     @classmethod
-    def _at_least_one(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+    def _in_order(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
         if not sources:
             raise ValueError("a mix needs sources; add one or more, such as +data@data.sources.mlqa=mlqa_r")
-        return sources
+        return dict(sorted(sources.items()))
 
     @property
     def names(self) -> tuple[str, ...]:
