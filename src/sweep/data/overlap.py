@@ -61,7 +61,7 @@ class OverlapSearch:
 
     def add(self, rows: Sequence[TrainingRow]) -> None:
         """Compare some rows."""
-        self._shared_groups |= self._groups & {row.group for row in rows}
+        self._shared_groups |= self._groups & {row.group.removeprefix(f"{row.source}/") for row in rows}
         questions = {row.question: row.place for row in rows}
         passages = {text: row.place for row in rows for text in (row.passage, *row.negatives)}
         for asked, places, trained in zip(self._asked, self._places, (questions, passages), strict=True):
