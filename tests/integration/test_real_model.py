@@ -86,7 +86,7 @@ def test_two_sources_train_the_real_encoder_and_two_benchmarks_measure_it(
         "train.batch_size=8",
         "study.seeds=[0]",
         "study.space={ratio.monolingual: {grid: [0.5]}}",
-        "study.baselines=[untouched]",
+        "study.baselines=[chance]",
         "study.name=mixed",
         shared_mlflow,
     )

@@ -66,7 +66,7 @@ def on_files(tmp_path: Path, *overrides: str) -> EvaluateSettings:
         ([*AGAIN, "benchmarks.again.seeed=3"], "did you mean 'benchmarks.again.seed'?"),
         ([*AGAIN, "benchmarks.again.seed=x"], "benchmarks.again.seed='x': must be a whole number"),
         (["+evaluation@benchmarks.c2=nope"], "evaluation=nope: no such choice"),
-        (["+benchmarks.x={kind: nope}"], "choose a whole section with +evaluation@benchmarks.x=NAME: afriqa, beir, cldr"),
+        (["+benchmarks.x={kind: nope}"], "a whole section with +evaluation@benchmarks.x=NAME: afriqa, beir, cldr"),
         (["+benchmarks.a/b={kind: cldr}"], "a/b"),
         (["benchmarks=3"], "benchmarks=3: must be keys with values"),
         ([*MLQA, "data=mlqa_r"],
