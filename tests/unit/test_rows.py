@@ -231,7 +231,8 @@ def test_a_column_for_each_language(tmp_path: Path, ending: str) -> None:
         {"q_en": "When?", "q_sw": "", "p_en": "", "p_sw": ""},
     ]
     remarks: list[Remark] = []
-    rows = read(rows_settings(write_rows(tmp_path / f"a.{ending}", records), WIDE), remarks=remarks)
+    file = write_rows(tmp_path / f"a.{ending}", records)
+    rows = read(rows_settings(file, WIDE, incomplete="skip"), remarks=remarks)
     pairs = [(row.language, row.passage_language, row.question, row.passage) for row in rows]
     assert pairs == [
         ("en", "", "Where?", "In Rome."), ("sw", "", "Wapi?", "Roma."), ("en", "", "Who?", "Ada."),
@@ -421,8 +422,39 @@ def test_rows_without_a_text_are_passed_over_if_it_says_so(tmp_path: Path, endin
     assert remark_lines("data", remarks) == (
         "data: rows without both a question and a passage in languages.train are passed over: 2",
     )
-    if ending != "csv":  # in which nothing is an empty text, which is refused where rows are counted
-        assert "data.incomplete=skip passes rows without one over" in problem(rows_settings(file))
+    for incomplete in (3, 4):
+        alone = write_rows(tmp_path / f"b.{ending}", [records[incomplete]])
+        message = problem(rows_settings(alone), records[incomplete]["language"])
+        assert f"column '{'passage' if incomplete == 3 else 'query'}'" in message
+        assert message.endswith("; data.incomplete=skip passes rows without one over")
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("lacks", ["p", "q"])
+def test_a_record_with_only_questions_or_passages_is_refused(tmp_path: Path, ending: str, lacks: str) -> None:
+    """Of a table with a column for each language, but for what it has in languages that are not trained on."""
+    full = {"q_en": "Where?", "q_sw": "Wapi?", "p_en": "In Rome.", "p_sw": "Roma."}
+    file = write_rows(tmp_path / f"a.{ending}", [full, full | {f"{lacks}_en": "", f"{lacks}_sw": " "}])
+    place = {"jsonl": ":2", "csv": ":3", "parquet": ": row 2"}[ending]
+    assert problem(rows_settings(file, WIDE)) == (
+        f"{file}{place}: has no question with a passage; data.incomplete=skip passes such rows over"
+    )
+    assert len(read(rows_settings(file, WIDE, incomplete="skip"))) == 2
+    file = write_rows(file, [full, full | {"q_en": "", "p_en": ""}])
+    assert len(read(rows_settings(file, WIDE), "en")) == 1
+
+
+def test_no_negative_is_written_in_several_ways(tmp_path: Path) -> None:
+    """As pandas does, too."""
+    record = {"anchor": "a", "positive": "p", "negative_1": "n"}
+    for nothing in (None, "", " ", [], float("nan")):
+        file = write_rows(tmp_path / "en.jsonl", [record | {"negative_2": nothing}])
+        (row,) = read(rows_settings(file), "en")
+        assert row.negatives == ("n",)
+    pq.write_table(pa.table({**{name: [text] for name, text in record.items()}, "negative_2": [float("nan")]}),
+                   tmp_path / "en.parquet")  # fmt: skip
+    (row,) = read(rows_settings(tmp_path / "en.parquet"), "en")
+    assert row.negatives == ("n",)
 
 
 # Where the files are ------------------------------------------------------------------------------------------
@@ -610,6 +642,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "short": ("a.tsv", b"language\tquery\tpassage\nen\tq\n", ":2: has 2 fields"),
     "open quote": ("a.csv", b'language,query,passage\nen,q,p\nen,"q,p\nen,q,p\n', ":3: is not CSV (unexpected end"),
     "bad quote": ("a.csv", b'language,query,passage\nen,"q"x,p\n', ":2: is not CSV ("),
+    "CR in TSV": ("a.tsv", b"language\tquery\tpassage\nen\tq\rr\tp\n", "remove it: tr -d '\\r' <a.tsv; or set"),
+    "CR in CSV": ("a.csv", b"language,query,passage\nen,q\rr,p\n", "; or put the text in quotation marks"),
+    "only CR": ("a.csv", b"language,query,passage\ren,q,p\r", "end them in LF: tr '\\r' '\\n' <a.csv"),
+    "long": ("a.tsv", b"language\tquery\tpassage\nen\tq\t" + b"p" * 5_000_000, "a text of more than 4,194,304 char"),
+    "no gzip": ("en.csv.gz", b"query,passage\nq,p\n", "fetch it again, or if unpacked call it en.csv"),
     "NUL in CSV": ("a.csv", b"language,query,passage\nen,q\0,p\n", ":2: has a NUL character"),
     "null text": ("a.jsonl", b'{"language": "en", "query": null, "passage": "p"}', "column 'query' must be a text"),
     "number": ("a.jsonl", b'{"language": "en", "query": "q", "passage": 7}', "not 7 (int)"),

@@ -63,7 +63,9 @@ def numbered(file: Path) -> Iterator[tuple[int, str]]:
     except EOFError as error:
         raise InputError(f"{file}: ends after line {number}: it is cut short; fetch it again") from error
     except gzip.BadGzipFile as error:
-        raise InputError(f"{file}: is not gzipped or is damaged ({error}); unpacked files end in .jsonl") from error
+        raise InputError(
+            f"{file}: is not gzipped or is damaged ({error}); fetch it again, or if unpacked call it {file.stem}"
+        ) from error
     except (OSError, zlib.error) as error:
         raise InputError(f"{file}: cannot be read ({error}); fetch it again if it is damaged") from error
 

@@ -40,8 +40,8 @@ class _Texts:
         self._language.append(number)
 
     def others(self) -> tuple[Ints, Ints]:
-        """Rows with another text than the first one of their group in their language: the hashes of group and language,
-        and the rows' numbers."""
+        """Rows with another text than the first one of their group in their language: hashes of these two, and the
+        rows' numbers."""
         cell, text = np.frombuffer(self._cell, np.int64), np.frombuffer(self._text, np.int64)
         order = np.argsort(cell, kind="stable")
         sorted_cell, sorted_text = cell[order], text[order]

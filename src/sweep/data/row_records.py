@@ -17,6 +17,7 @@ from sweep.errors import InputError, shortened
 from sweep.settings.wording import excerpt
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_SKIP = "data.incomplete=skip passes rows without one over"
 Record = Mapping[str, Any]
 LanguageOf = Callable[[Any, str], str]  # the name of a language as it is written, and where that is
 
@@ -57,8 +58,12 @@ class RecordReader:
             answered = self._language(record, columns.passage_language, self.answered, asked, place)
         question, passage = (None, None) if self.is_wide else (record[columns.query[""]], record[columns.passage[""]])
         if type(question) is str and type(passage) is str:  # as in most rows, and several times as fast
-            if not (asked and answered) or (self.skips and not (question.strip() and passage.strip())):
+            if not (asked and answered):
                 return []
+            if not (question.strip() and passage.strip()):
+                if self.skips:
+                    return []
+                raise _empty(columns.passage[""] if question.strip() else columns.query[""], place)
             hard = self._hard(record, "", place) if columns.negatives else ()
             other = "" if answered == asked else answered
             return [TrainingRow(group, asked, question, passage, hard, other, weight, place)]
@@ -106,7 +111,7 @@ class RecordReader:
     def _hard(self, record: Record, code: str, place: str) -> tuple[str, ...]:
         """The hard negatives of the passages in a language."""
         names = self.columns.negatives.get(code, ())
-        lists = [_texts(record[name], name, place, empty=True) for name in names if record[name] not in (None, "")]
+        lists = [_texts(record[name], name, place) for name in names if not _is_nothing(record[name])]
         return tuple(text for texts in lists for text in texts)
 
 
@@ -156,17 +161,23 @@ def _is_nothing(value: Any) -> bool:
     return value is None or value == [] or value != value or (isinstance(value, str) and not value.strip())
 
 
-def _texts(value: Any, column: str, place: str, empty: bool = False) -> list[str]:
-    """A text, or those of a list, which must not be empty."""
+def _texts(value: Any, column: str, place: str) -> list[str]:
+    """A text, or those of a list, neither of which may be empty."""
     if type(value) is str:
+        if not value.strip():
+            raise _empty(column, place)
         return [value]
-    if isinstance(value, list) and (value or empty):
+    if isinstance(value, list) and value:
         for number, text in enumerate(value, start=1):
             if not isinstance(text, str):
                 raise InputError(f"{place}: {_name(column)} must be a list of texts; item {number} is {_what(text)}")
         return value
-    fix = "; data.incomplete=skip passes rows without one over" if _is_nothing(value) else ""
+    fix = f"; {_SKIP}" if _is_nothing(value) else ""
     raise InputError(f"{place}: {_name(column)} must be a text or a list of texts, not {_what(value)}{fix}")
+
+
+def _empty(column: str, place: str) -> InputError:
+    return InputError(f"{place}: {_name(column)} is empty; {_SKIP}")
 
 
 def _id(value: Any, column: str, place: str) -> str:

@@ -100,6 +100,10 @@ class _Reading:
             self.passed_over.update(language_name(written.strip()) for written in self.untrained)
             self.untrained.clear()
         elif not rows:
+            if self.settings.incomplete == "refuse":
+                raise InputError(
+                    f"{placed.place}: has no question with a passage; data.incomplete=skip passes such rows over"
+                )
             self.incomplete += 1
         for row in rows:
             self.rows_in[row.language] += 1

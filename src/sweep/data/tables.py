@@ -123,8 +123,22 @@ def _delimited(file: Path, format: str, settings: RowsData, needed: Needed) -> I
                     f"{'a quotation mark may be missing' if quoted else fix}"
                 )
     except csv.Error as error:
-        fix = "write a quotation mark within a quoted text twice, or set data.quotes=none if they are only text"
-        raise InputError(f"{file}:{number}: is not {format.upper()} ({error}); {fix}") from error
+        problem, fix = _problem(str(error), quoted, number, file)
+        raise InputError(f"{file}:{number}: is not {format.upper()} ({problem}); {fix}") from error
+
+
+def _problem(error: str, quoted: bool, number: int, file: Path) -> tuple[str, str]:
+    """What is wrong with a row, by the module's message, and what to do."""
+    if error.startswith("new-line"):
+        if number == 1:
+            return "lines end in CR alone", f"end them in LF: tr '\\r' '\\n' <{file.name}"
+        other = "put the text in quotation marks" if quoted else "set data.quotes=double and quote the text"
+        return "a carriage return that ends no line", f"remove it: tr -d '\\r' <{file.name}; or {other}"
+    if error.startswith("field larger"):
+        return f"a text of more than {LONGEST_FIELD:,} characters", (
+            "a quotation mark may be missing" if quoted else "leave the row out, or divide the text"
+        )
+    return error, "write a quotation mark within a quoted text twice, or set data.quotes=none if they are only text"
 
 
 def _without_nul(file: Path, number: int, text: str) -> str:
