@@ -68,9 +68,9 @@ def _sources(folder: Path, settings: BitextData) -> list[Source]:
     needed = settings.pairs == "neighbour" or settings.train_share < 1
     memories = tmx_files(folder)
     if memories and (beside := parallel_sets(folder)):
-        other = next(iter(beside[0].files.values()))
+        first = next(iter(beside[0].files.values()))
         raise InputError(
-            f"{folder}: has translation memories ({memories[0].name}) and files of lines ({other.name}); leave one "
+            f"{folder}: has translation memories ({memories[0].name}) and files of lines ({first.name}); leave one "
             "kind there"
         )
     lines = [] if memories else parallel_files(folder, settings.documents)
