@@ -2,9 +2,10 @@
 
 Query and passage ids are the same in all languages, so a query is a translation group: its texts in each language,
 its relevant passages and its hard negatives there. One pass over qrels and triples says which passages are needed,
-two where a hard negative turns out to be relevant (`sweep.data.relevance`). Then each language in turn: one pass over its collection puts these passages into a file
-without a name in the cache (`sweep.data.wanted_texts`), from which rows are made query by query. So memory is needed
-for some numbers a query, relevant passage and hard negative, and the disk for the passages of one language.
+two where a hard negative turns out to be relevant (`sweep.data.relevance`). Then each language in turn: one pass over
+its collection puts these passages into a file without a name in the cache (`sweep.data.wanted_texts`), from which
+rows are made query by query. So memory is needed for some numbers a query, relevant passage and hard negative, and
+the disk for the passages of one language.
 """
 
 from collections.abc import Iterator
