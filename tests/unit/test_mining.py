@@ -361,9 +361,14 @@ def test_rows_are_kept_and_read_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        (TrainingRow("g", "en", "  ", "moss", place="data.jsonl:7"), "data.jsonl:7: a text is empty"),
-        (TrainingRow("g", "en", "ask", "moss", ("",), place="data.jsonl:8"), "data.jsonl:8: a text is empty"),
-        (TrainingRow("g", "en", "ask", "\ud800", place="data.jsonl:9"), "data.jsonl:9: a text has half a character"),
+        (TrainingRow("g", "en", "  ", "moss", place="data.jsonl:7"), "data.jsonl:7: the question is empty"),
+        (TrainingRow("g", "en", "ask", "moss", ("",), place="data.jsonl:8"), "data.jsonl:8: the negative is empty"),
+        (TrainingRow("g", "en", "ask", "\ud800", place="data.jsonl:9"), "data.jsonl:9: the passage has half a surro"),
+        (TrainingRow("g", "en", "a\0b", "moss", place="data.jsonl:10"), "data.jsonl:10: the question has a NUL char"),
+        (
+            TrainingRow("g", "en", "ask", "m" * 1_000_001, place="data.jsonl:11"),
+            "data.jsonl:11: the passage has 1,000,001 characters, more than 1,000,000; cut it into passages",
+        ),
     ],
 )
 def test_bad_rows_are_named_and_leave_nothing(row: TrainingRow, problem: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sweep.data.remarks import Remark, remark_lines
+from sweep.data.row_check import check_text
 from sweep.data.training_row import TrainingRow, TrainingRows
 from sweep.errors import InputError
 from sweep.records.files import replacing_file, write_atomically
@@ -126,11 +127,8 @@ def _batch(rows: Sequence[TrainingRow], numbers: Mapping[str, int]) -> pa.Record
 
 
 def _check(row: TrainingRow) -> None:
-    """Raise InputError if a text is empty or cannot be written as UTF-8."""
-    for text in (row.question, row.passage, *row.negatives):
-        if not text.strip():
-            raise InputError(f"{row.place}: a text is empty; remove the row or give it one")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{row.place}: a text has half a character (a lone surrogate); correct it") from error
+    """Raise InputError for a text that no training takes, before hours of mining."""
+    check_text(row, "question", row.question)
+    check_text(row, "passage", row.passage)
+    for negative in row.negatives:
+        check_text(row, "negative", negative)
