@@ -214,6 +214,9 @@ def test_copies_of_a_benchmark_are_counted_and_placed() -> None:
     ]
     assert overlap.near is not None
     assert [one.copies for one in overlap.near] == [1, 2]
+    mixed = [row._replace(group=f"mine/{row.group}", source="mine") for row in rows]
+    of_mix = report_on(mixed, overlap=OverlapSearch(bench, 0.8)).overlap
+    assert of_mix == overlap
     without = report_on(rows, overlap=OverlapSearch(bench, None)).overlap
     assert without is not None
     assert without.near is None

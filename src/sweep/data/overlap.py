@@ -61,7 +61,7 @@ class OverlapSearch:
 
     def add(self, rows: Sequence[TrainingRow]) -> None:
         """Compare some rows."""
-        self._shared_groups |= self._groups & {row.group.removeprefix(f"{row.source}/") for row in rows}
+        self._shared_groups |= self._groups & set(map(_own_group, rows))
         questions = {row.question: row.place for row in rows}
         passages = {text: row.place for row in rows for text in (row.passage, *row.negatives)}
         for asked, places, trained in zip(self._asked, self._places, (questions, passages), strict=True):
@@ -81,6 +81,11 @@ class OverlapSearch:
         )
         near = tuple(search.copies() for search in self._searches) or None
         return Overlap(self._benchmark.name, len(self._shared_groups), exact, self._threshold, near)
+
+
+def _own_group(row: TrainingRow) -> str:
+    """The name that a row's group has in its own source, where a mix puts the source's before it."""
+    return row.group.removeprefix(f"{row.source}/") if row.source else row.group
 
 
 def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
