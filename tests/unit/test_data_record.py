@@ -125,6 +125,11 @@ def test_a_study_remembers_its_data_and_goes_on_with_no_others(
     assert "study 'own' was begun with other data: own (" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert read_records(folder) == (trained, asked)
+    heir = [one.replace("study.name=own", "study.name=heir") for one in study]
+    refused = sweep(*heir, "study.warm_start=own")
+    assert refused.returncode == 2
+    assert "study.warm_start=own: it was run on other data: own (" in refused.stderr
+    assert refused.stderr.count("\n") == 1
 
     # One of a version that recorded nothing goes on, and says so once.
     (folder / DATA).unlink()
