@@ -78,8 +78,8 @@ def _check_data(name: str, then: Sequence[DataRecord], now: Sequence[DataRecord]
     recorded, by an earlier version, are taken to be the same."""
     if changed := changed_data(then, now):
         raise InputError(
-            f"study.warm_start={name}: it was run on other data: {changed}; leave study.warm_start out, or put the data "
-            "back and give this study another name: study.name=NAME"
+            f"study.warm_start={name}: it was run on other data: {changed}; leave study.warm_start out, or put the "
+            "data back and give this study another name: study.name=NAME"
         )
 
 
