@@ -408,7 +408,7 @@ def test_rows_that_share_a_question_or_a_passage_are_no_repeats(tmp_path: Path) 
 def test_languages_without_rows_are_named_with_those_there_are(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", [*RECORDS, {**RECORDS[0], "language": "fr"}])
     message = problem(rows_settings(file), "en", "sw", "yo", "zu")
-    assert message.startswith(f"rows of {file}: no row in yo, zu; rows by language: en 2, fr 1, sw 1;")
+    assert "no row in yo, zu; rows by language: en 2, fr 1, sw 1;" in message
     other = write_rows(tmp_path / "own.jsonl", [{"query": "q", "passage": "p"}])
     assert "rows by language: own 1; set languages.train, or data.language" in problem(rows_settings(other), "en")
 
