@@ -286,7 +286,7 @@ def test_a_search_takes_over_what_chose_by_all_questions_with_the_figures_of_its
         settings = load_settings(composer)
         store = StudyStore(StudyFolder(tmp_path / name), settings.study, lambda _: True)
         store.check_settings(settings)
-        adopted = warm_start(store, settings, lambda point, composer=composer: load_settings(composer, point))
+        adopted = warm_start(store, settings, lambda point, composer=composer: load_settings(composer, point), ())
         if name == "search":
             assert [trial.value for trial in points_of(store)] == [figure_of(0.0), figure_of(0.5)]
             continue

@@ -208,10 +208,13 @@ def test_a_question_is_no_negative_of_itself() -> None:
 def test_a_mixed_batch_is_filled_up_with_other_pairs() -> None:
     """Half of the pairs have the same three groups; each batch has 60 rows all the same."""
     data = toy({"en": 300, "de": 300, "sw": 3})
-    for few_rows in ("smaller", "leave_out", "refuse"):
+    sizes = {len(BatchPlan(data, ratio(0.0, cross="mixed"), 60, 0, 40).batch(step).pairs) for step in range(40)}
+    assert max(sizes) < 60  # by default a row whose pair has no more groups is left out, and counted
+    for few_rows in ("leave_out", "refuse"):
         plan = BatchPlan(data, ratio(0.0, cross="mixed", few_rows=few_rows), 60, 0, 40)
         assert [len(plan.batch(step).pairs) for step in range(40)] == [60] * 40
-    short = BatchPlan(toy({"en": 30, "de": 30}), ratio(0.0, cross="mixed"), 60, 0, 40)  # all groups that there are
+    fill = ratio(0.0, cross="mixed", few_rows="leave_out")
+    short = BatchPlan(toy({"en": 30, "de": 30}), fill, 60, 0, 40)  # all groups that there are
     assert len(short.batch(0).pairs) == 30
 
 

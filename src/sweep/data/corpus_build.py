@@ -1,7 +1,7 @@
 """From the rows of a reader to the files of a training set, however many rows there are.
 
 Texts go to disk as they come; of each, 16 bytes of hash stay in memory, and a few numbers that say what it is. So ten
-million rows take about two gigabytes.
+million rows take about three gigabytes.
 """
 
 from array import array

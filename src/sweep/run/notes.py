@@ -68,8 +68,8 @@ def small_batches(settings: Settings, training: TrainingSet) -> str:
     """Which languages and pairs have too few groups to fill a batch, in one line; empty if all have enough. What is
     done about them is `ratio.few_rows`.
 
-    Smaller batches have fewer negatives: what is put down to a language's resources may come of that. A batch of
-    mixed pairs is filled up with others.
+    Smaller batches have fewer negatives: what is put down to a language's resources may come of that. Which rows a
+    batch of mixed pairs lacks depends on all of its pairs, and is counted in `exposure.csv` alone.
     """
     study, ratio = settings.study, settings.ratio
     searched = any(path == "ratio" or path.startswith("ratio.") for path in study.space)

@@ -126,14 +126,15 @@ class BatchPlan:
         return self._assemble(step, kind, [unit.pair] * size, group_b)
 
     def _mixed_batch(self, rng: np.random.Generator, step: int) -> Batch:
-        """A pair drawn per row. A row whose pair has no unused group left is of another pair, drawn alike of those
-        that have one."""
+        """A pair drawn per row. A row whose pair has no unused group left is left out, or, unless `ratio.few_rows` is
+        smaller, is of another pair, drawn alike of those that have one."""
         chosen: dict[int, Pair] = {}
         every = self._units["cross-lingual"].drawn
         groups_of = cache(self._groups)
         for drawn in self._units_drawn(rng, step, "cross-lingual", self.batch_size):
             unit, group = drawn, _unused(rng, groups_of(drawn), chosen)
-            others = iter(rng.permutation(len(every)).tolist() if group is None else ())
+            fills_up = group is None and self.ratio.few_rows != "smaller"
+            others = iter(rng.permutation(len(every)).tolist() if fills_up else ())
             while group is None and (place := next(others, None)) is not None:
                 unit = every[place]
                 group = _unused(rng, groups_of(unit), chosen)

@@ -64,7 +64,7 @@ class Units(NamedTuple):
 
 def units_of(data: TrainingSet, ratio: RatioSettings, batch_size: int, kind: Kind) -> Units:
     """The units of one kind. A batch is smaller than `batch_size` if its unit has fewer groups, unless
-    `ratio.few_rows` leaves such units out, or refuses them; a batch of mixed pairs is filled up with others.
+    `ratio.few_rows` leaves such units out, or refuses them; then a batch of mixed pairs is filled up with others.
 
     Raises InputError if it refuses one.
     """
