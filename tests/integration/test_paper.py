@@ -11,12 +11,8 @@ from tests.unit.test_model import of_family
 from tests.unit.test_squad import write as write_squad
 
 from sweep.records.folder import StudyFolder
-from sweep.settings.tree import group_options
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif("mmarco" not in group_options()["data"], reason="there is no data=mmarco here"),
-]
+pytestmark = pytest.mark.slow
 
 NAMES = {
     "ar": "arabic", "de": "german", "en": "english", "es": "spanish", "hi": "hindi", "ru": "russian", "zh": "chinese",

@@ -29,14 +29,6 @@ AGAIN = "rows that add nothing to their translation group, kept once"
 Ints = NDArray[np.int64]
 
 
-class TwoWeights(Exception):
-    """A passage has two weights in the translation group of this number."""
-
-    def __init__(self, group: int) -> None:
-        super().__init__(group)
-        self.group = group
-
-
 class _Items:
     """What is known of each text, question, passage or negative, while the texts themselves go to disk."""
 
@@ -100,13 +92,7 @@ def build(
     copy_texts(StoredTexts(staged), first_u, folder / TEXTS)
     for file in (staged, names):
         file.unlink()
-    try:
-        cells, again_r = _cells(items, group_r, text_i, len(first_g))
-    except TwoWeights as error:
-        name = shortened(StoredTexts(folder / GROUPS)[error.group], 60)
-        raise InputError(
-            f"{rows.title}: a passage of the translation group {name!r} has two weights; give its rows one of them"
-        ) from error
+    cells, again_r = _cells(items, group_r, text_i, StoredTexts(folder / GROUPS), rows.title)
     _check_languages(cells, languages)
     remarks += _remarks_of_repeated(items, again_r, languages)
     source_g = np.array(items.source, np.int16)[first_g]
@@ -116,7 +102,9 @@ def build(
     write_files(folder, cells, source_g, list(items.sources), languages, digest, notes)
 
 
-def _cells(items: _Items, group_r: Ints, text_i: Ints, groups: int) -> tuple[list[Cells], NDArray[np.bool_]]:
+def _cells(
+    items: _Items, group_r: Ints, text_i: Ints, groups: StoredTexts, title: str
+) -> tuple[list[Cells], NDArray[np.bool_]]:
     """Questions, passages and negatives, each once in its cell, and which rows add nothing to their group."""
     role_i, row_i = np.array(items.role, np.int8), np.array(items.row, np.int32)
     language_i = np.array(items.language, np.int16)
@@ -137,9 +125,12 @@ def _cells(items: _Items, group_r: Ints, text_i: Ints, groups: int) -> tuple[lis
             weight = weight_r[row_i[of_role]][order]
             differing = again.later[weight[again.later] != weight[again.earlier]]
             if len(differing):
-                raise TwoWeights(int(group[order][differing[0]]))
+                name = shortened(groups[int(group[order][differing[0]])], 60)
+                raise InputError(
+                    f"{title}: a passage of the translation group {name!r} has two weights; give its rows one of them"
+                )
             weight = weight[kept]
-        counts = np.bincount(group[of_kept], minlength=groups)
+        counts = np.bincount(group[of_kept], minlength=len(groups))
         offset_g = np.r_[np.int64(0), counts.cumsum(dtype=np.int64)]
         cells.append(Cells(offset_g, language[of_kept], text[of_kept].astype(np.int32), weight))
     return cells, ~adds_r

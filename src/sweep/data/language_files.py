@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 
-from babel import Locale
-
+from sweep.data.english import language_called
 from sweep.errors import InputError
 from sweep.settings.language import named_language
 
@@ -94,13 +92,15 @@ def language_of_name(stem: str) -> str | None:
         if match := pattern.fullmatch(stem):
             parts = match.groupdict()
             if "name" in parts:
-                return _by_english_name().get(parts["name"])
+                return _called(parts["name"])
             codes = set(parts.values())
             return named_language(codes.pop()) if len(codes) == 1 else None
     last = stem.rsplit(".", 1)[-1]
     return None if last in _SPLITS else named_language(last)
 
 
-@cache
-def _by_english_name() -> dict[str, str]:
-    return {name.casefold(): code for code, name in Locale("en").languages.items() if named_language(code) == code}
+def _called(name: str) -> str | None:
+    try:
+        return language_called(name)
+    except ValueError:
+        return None

@@ -14,7 +14,7 @@ SCHEMA = pa.schema([("text", pa.large_string())])
 
 
 class StoredTexts(Sequence[str]):
-    """The texts of a file that `write_texts` wrote, by number."""
+    """The texts of a file that a `TextWriter` wrote, by number."""
 
     def __init__(self, file: Path) -> None:
         mapped = pa.ipc.open_file(pa.memory_map(str(file)))

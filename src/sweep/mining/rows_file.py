@@ -8,21 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweep.data import row_writer
 from sweep.errors import SweepError
 from sweep.records.files import replacing_file
 
 ENDS = JSON_LINES, PARQUET = ".jsonl", ".parquet"
-SCHEMA = pa.schema(
-    [
-        ("group", pa.string()),
-        ("query_language", pa.string()),
-        ("query", pa.string()),
-        ("passage_language", pa.string()),
-        ("passage", pa.string()),
-        ("negatives", pa.list_(pa.string())),
-        ("negative_languages", pa.list_(pa.string())),
-        ("weight", pa.float64()),
-    ]
+SCHEMA = row_writer.SCHEMA.insert(
+    row_writer.SCHEMA.get_field_index("weight"), pa.field("negative_languages", pa.list_(pa.string()))
 )
 
 Rows = Iterable[list[dict[str, Any]]]  # as mappings from column to value, some at a time
