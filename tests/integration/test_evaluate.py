@@ -11,37 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sentence_transformers import SentenceTransformer
 from tests.conftest import Sweep
-from transformers import BertConfig, BertModel
+from tests.integration.word_encoder import WORDS, save_word_encoder
 
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
 from sweep.evaluation.summarise import summarise
-from sweep.model.tokenizer import unigram_tokenizer
 from sweep.records.folder import StudyFolder
 from sweep.settings.overrides import assignment
 
 pytestmark = pytest.mark.slow
 
-WORDS = ("lake", "river", "stone", "birch", "heron", "salt", "ember", "frost", "meadow", "tide", "copper", "thistle")
 PASSAGES = 400
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A small randomly initialised encoder: it matches words, which is enough to rank."""
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = unigram_tokenizer(tuple(f"{one} {other}" for one in WORDS for other in WORDS), 300, cache)
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_word_encoder(tmp_path_factory.mktemp("model"), cache)
 
 
 def text(rng: np.random.Generator, size: int) -> str:

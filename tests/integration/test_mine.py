@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from tests.conftest import Sweep
-from transformers import BertConfig, BertModel
+from tests.integration.word_encoder import WORDS, save_word_encoder
 
 from sweep.mining import parts
 from sweep.mining.search import Mined, Miner
-from sweep.model.tokenizer import unigram_tokenizer
 
 pytestmark = pytest.mark.slow
 
-WORDS = ("lake", "river", "stone", "birch", "heron", "salt", "ember", "frost", "meadow", "tide", "copper", "thistle")
 LANGUAGES = ("de", "en", "sw")
 QUESTIONS = 60
 
@@ -29,16 +26,7 @@ QUESTIONS = 60
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A small randomly initialised encoder, which matches words."""
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = unigram_tokenizer(tuple(f"{one} {other}" for one in WORDS for other in WORDS), 300, cache)
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_word_encoder(tmp_path_factory.mktemp("model"), cache)
 
 
 @pytest.fixture

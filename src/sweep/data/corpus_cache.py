@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from sweep.data.corpus_build import build
+from sweep.data.file_states import file_states
 from sweep.data.training_row import TrainingRows
 from sweep.data.training_set import TrainingSet, opened
 from sweep.errors import InputError
@@ -32,7 +33,7 @@ def kept_training_set(
     that counts, and a damaged one is made again. Raises InputError for what cannot be read, and for a file that
     changes meanwhile.
     """
-    states = _states(rows.files)
+    states = file_states(rows.files)
     key = repr((VERSIONS, languages, settings.model_dump_json(), states))
     folder = cache / "corpora" / hashlib.sha256(key.encode()).hexdigest()[:24]
     kept = opened(folder)
@@ -45,22 +46,11 @@ def kept_training_set(
                     log.warning("the training data in %s are damaged; reading them again", folder)
                 with replacing_folder(folder) as draft:
                     build(rows, languages, draft, _Report(rows.title))
-                    if _states(rows.files) != states:
+                    if file_states(rows.files) != states:
                         raise InputError(f"{rows.title}: its files changed while they were read; run again")
                 kept = opened(folder)
     assert kept is not None
     return kept
-
-
-def _states(files: tuple[Path, ...]) -> list[tuple[str, int, int]]:
-    states = []
-    for file in files:
-        try:
-            state = file.stat()
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror})") from error
-        states.append((str(file.resolve()), state.st_size, state.st_mtime_ns))
-    return states
 
 
 class _Report:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from sweep.data.file_states import file_states
 from sweep.errors import InputError
 from sweep.records.files import replacing_file
 from sweep.records.sealed import seal, sealed_content
@@ -154,7 +155,7 @@ def passages_on_disk(
     Safe when several processes ask for it at once; a killed build leaves nothing behind that a later one would use.
     A passage that occurs again is kept once. Raises InputError if one id has two texts.
     """
-    states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in sources]
+    states = file_states(sources)
     name = hashlib.sha256(repr((LAYOUT_VERSION, languages, states)).encode()).hexdigest()[:24]
     folder = cache / "passages"
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,10 +15,11 @@ import numpy as np
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
+from sweep.data.file_states import file_states
 from sweep.data.registry import TRAINING
 from sweep.data.row_writer import check_output
 from sweep.data.training_row import TrainingRows
-from sweep.errors import InputError, SweepError
+from sweep.errors import SweepError
 from sweep.evaluation.encode import encode
 from sweep.mining.parts import Parts
 from sweep.mining.pools import Pools, pools_of
@@ -89,14 +90,10 @@ def _miner(
 
 def _identity(settings: MineSettings, rows: TrainingRows, encoder: str) -> str:
     """A name for all that the mined negatives depend on: data and their files, encoder, settings."""
-    try:
-        states = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in rows.files]
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: no such file") from error
     sections = settings.data, settings.languages, settings.mine
     parts = (
         LAYOUT_VERSION,
-        states,
+        file_states(rows.files),
         [part.fingerprint() for part in sections],
         encoder,
         faiss.__version__,
