@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.contract.launching import KINDS, launcher_settings
 from tests.contract.ranks import order
+from tests.waiting import SECONDS, lives, until
 
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, WorkerHandle
@@ -25,19 +26,11 @@ pytestmark = [
 ]
 
 Start = Callable[..., WorkerHandle]
-SECONDS = 60.0  # the first fork server or a fresh interpreter on a busy machine
 
 
-def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def status_of(worker: WorkerHandle, seconds: float = SECONDS) -> int:
+def status_of(worker: WorkerHandle) -> int:
     """Its exit status, once it has one."""
-    until(lambda: worker.poll() is not None, seconds)
+    until(lambda: worker.poll() is not None)
     status = worker.poll()
     assert status is not None
     return status
@@ -49,13 +42,6 @@ def report(folder: Path, rank: int = 0, worker: str = "w") -> dict[str, Any]:
     until(file.exists)
     content: dict[str, Any] = json.loads(file.read_text())
     return content
-
-
-def lives(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def of_session(session: int) -> list[int]:
@@ -106,7 +92,7 @@ class TestLaunchers:
         assert worker.poll() is None
         assert status_of(worker) == status
         assert worker.poll() == status
-        until(lambda: not lives(report(tmp_path)["pid"]), 5)
+        until(lambda: not lives(report(tmp_path)["pid"]))
 
     @pytest.mark.parametrize("status", [0, 3])
     def test_a_library_that_crashes_at_the_end_of_an_interpreter_changes_no_status(
@@ -150,7 +136,7 @@ class TestLaunchers:
         report(tmp_path)
         assert worker.poll() is None
         worker.ask_to_stop()
-        assert status_of(worker, 10) == 0
+        assert status_of(worker) == 0
 
     def test_a_request_to_stop_reaches_a_worker_that_still_starts(self, start: Start, tmp_path: Path) -> None:
         worker = start(order(tmp_path, "wait"), processes=2)
@@ -199,13 +185,13 @@ class TestLaunchers:
         worker = start(order(tmp_path, "wait"), processes=2)
         pids = [report(tmp_path, rank)["pid"] for rank in (0, 1)]
         os.kill(pids[1], signal.SIGKILL)
-        assert status_of(worker, 15) == -signal.SIGKILL
+        assert status_of(worker) == -signal.SIGKILL
         assert not any(map(lives, pids))
 
     def test_a_rank_that_fails_ends_its_group(self, start: Start, tmp_path: Path) -> None:
         worker = start(order(tmp_path, "end", "5", "1"), processes=2)
         pids = [report(tmp_path, rank)["pid"] for rank in (0, 1)]
-        assert status_of(worker, 15) == 5
+        assert status_of(worker) == 5
         assert not any(map(lives, pids))
 
     def test_only_its_launcher_decides_about_it(self, kind: str, tmp_path: Path) -> None:
@@ -220,7 +206,7 @@ class TestLaunchers:
         assert lives(report(tmp_path)["pid"])
         driver.kill()
         driver.communicate()
-        until(lambda: not of_session(driver.pid), 10)
+        until(lambda: not of_session(driver.pid))
 
     @pytest.mark.parametrize("given", ["<&-", "<answers"])
     def test_nothing_is_left_after_its_end(self, kind: str, tmp_path: Path, given: str) -> None:
@@ -232,7 +218,7 @@ class TestLaunchers:
         assert report(tmp_path)["stdin"] == ""
         (tmp_path / "stop").touch()
         assert driver.communicate(timeout=SECONDS)[0] == "0\n"
-        until(lambda: not of_session(driver.pid), 10)
+        until(lambda: not of_session(driver.pid))
 
 
 class TestForkServer:
@@ -255,8 +241,8 @@ class TestForkServer:
         worker = start(order(tmp_path, "wait"))
         seen = report(tmp_path)
         os.kill(seen["parent"], signal.SIGKILL)
-        assert status_of(worker, 15) == LOST
-        until(lambda: not lives(seen["pid"]), 2)  # its files are closed a moment before it is gone
+        assert status_of(worker) == LOST
+        until(lambda: not lives(seen["pid"]))  # its files are closed a moment before it is gone
         assert status_of(start(order(tmp_path, "end", "0", worker="next"))) == 0
         assert report(tmp_path, worker="next")["parent"] != seen["parent"]
 

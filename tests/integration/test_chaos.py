@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 from tests.integration.commands import TINY, at_work, children, fork_servers, rows, runs, start, wait_for
 from tests.postgres import PostgresServer
+from tests.waiting import until
 
 from sweep.errors import Fenced
 from sweep.records.folder import StudyFolder
@@ -176,10 +177,7 @@ def test_a_study_bears_kills_and_pauses(
         ["study", "baseline chance", "baseline n-grams", *undisturbed]
     )
     assert {run.info.status for run in tracked} == {"FINISHED"}
-    deadline = time.monotonic() + 20
-    while in_home(tmp_path):
-        assert time.monotonic() < deadline, in_home(tmp_path)
-        time.sleep(0.2)
+    until(lambda: not in_home(tmp_path))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the workers by their files in /proc")

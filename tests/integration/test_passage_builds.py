@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.test_passages import arrow_files, thousand, unread
+from tests.waiting import until
 
 from sweep.data.passages import passages_on_disk
 
@@ -49,16 +50,9 @@ def start(folder: Path, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < deadline, f"{file.name} did not appear"
-        time.sleep(0.01)
-
-
 def test_a_killed_build_is_not_used(tmp_path: Path, source: Path) -> None:
     builder = start(tmp_path, "killed")
-    wait_for(tmp_path / "killed-halfway")
+    until((tmp_path / "killed-halfway").exists)
     builder.send_signal(signal.SIGKILL)
     builder.communicate(timeout=60)
     assert builder.returncode == -signal.SIGKILL
@@ -71,9 +65,9 @@ def test_a_killed_build_is_not_used(tmp_path: Path, source: Path) -> None:
 
 def test_two_processes_at_once_make_one_table(tmp_path: Path, source: Path) -> None:
     first = start(tmp_path, "first")
-    wait_for(tmp_path / "first-halfway")
+    until((tmp_path / "first-halfway").exists)
     second = start(tmp_path, "second")
-    wait_for(tmp_path / "second-ready")
+    until((tmp_path / "second-ready").exists)
     time.sleep(0.3)  # the second one is asking for the table that the first has not finished
     assert arrow_files(tmp_path) == []
     (tmp_path / "go").touch()

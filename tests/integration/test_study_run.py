@@ -4,13 +4,13 @@ import json
 import os
 import shlex
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, children, lines, of_trials, rows, runs, start, wait_for
+from tests.waiting import lives, until
 
 from sweep.evaluation.cells import rank_cells
 from sweep.evaluation.rank_file import read_ranking
@@ -203,10 +203,7 @@ def test_a_worker_does_not_outlive_its_driver(tmp_path: Path, cache: Path, share
     (worker,) = children(process.pid)
     process.kill()  # the driver alone
     process.communicate()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{worker}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not lives(worker))
 
 
 def test_two_processes_train_on_the_same_batches_with_the_same_losses(

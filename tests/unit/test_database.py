@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 from tests.postgres import PASSWORD, QUOTED_PASSWORD
 from tests.stores import VARIABLE, settings_of, store_at
 from tests.unit.test_study import result
+from tests.waiting import until
 
 from sweep.errors import DatabaseUnusable, InputError
 from sweep.records.values import TrialResult
@@ -214,7 +215,5 @@ def test_a_heartbeat_goes_on_after_errors_of_the_database(tmp_path: Path, monkey
 
     monkeypatch.setattr(store.storage, "beat", away)
     with Heartbeat(store, claim, 0.05):
-        deadline = time.monotonic() + 10
-        while -1 not in answers and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: -1 in answers)
     assert answers[:5] == [claim.trial_id] * 4 + [-1]

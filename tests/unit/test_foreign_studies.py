@@ -162,7 +162,7 @@ def test_a_damaged_configuration_costs_one_line_and_no_other_study(
     other.config.write_bytes(DAMAGED[fault](folder.config.read_text()))
     began = time.monotonic()
     done = sweep(module="sweep.studies")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert done.returncode == 0
     assert "grid" in done.stdout
     assert done.stderr.startswith("other: cannot be read (")

@@ -166,7 +166,7 @@ def test_a_file_that_another_process_locks_holds_nobody_up_and_gets_everything_l
         began = time.monotonic()
         background.update(records)
         background.finish("FINISHED", 1)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     assert said[-1] == f"1 of 1 trials are missing in {place_of(folder).name}. This sends what is missing:\n  sync it"
     assert "Traceback" not in capfd.readouterr().err
     mirror_of(folder).send(Snapshot(records, "FINISHED"))

@@ -12,6 +12,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 from sweep.launch.interruption import SIGNALS
+from sweep.launch.preload import DRIVER
 from sweep.launch.processes import Processes
 
 PRELOAD = "sweep.launch.preload"
@@ -38,9 +39,11 @@ class LocalProcesses(Processes):
         with no_output():
             resource_tracker.ensure_running()  # the server needs it, and starting it unblocks the signals below
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: Ctrl-C is not the server's affair
+        os.environ[DRIVER] = str(os.getpid())
         try:
             forkserver.ensure_running()
         finally:
+            del os.environ[DRIVER]
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

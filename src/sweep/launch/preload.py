@@ -40,6 +40,7 @@ ENVIRONMENT = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # Arrow's allocator, which Arrow does not even use here
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # asks the driver, so that CUDA itself is not begun before the fork
 }
+DRIVER = "SWEEP_DRIVER_PID"  # in the server's environment: the driver may have ended when the server asks
 
 failure: str | None = None  # why an import failed: every worker says it and ends
 
@@ -56,7 +57,7 @@ def _preload() -> str | None:
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `rank_environment` has it; read when they load
     atexit.register(os._exit, 0)  # the server has nothing to tidy up, and taking all modules down takes a while
-    watch = _DriverWatch()
+    watch = _DriverWatch(int(os.environ.pop(DRIVER, os.getppid())))
     sys.meta_path.insert(0, watch)
     gc.disable()  # of all that is imported nothing is garbage
     try:
@@ -77,8 +78,8 @@ def _preload() -> str | None:
 class _DriverWatch(MetaPathFinder):
     """Finds no module, but at every import whether the driver has ended meanwhile; then this process ends, too."""
 
-    def __init__(self) -> None:
-        self._driver = os.getppid()
+    def __init__(self, driver: int) -> None:
+        self._driver = driver
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         """See importlib."""
