@@ -12,6 +12,8 @@ import yaml
 from rich.console import Console
 from scipy.stats import ttest_1samp
 
+from sweep.answer.points import points_of
+from sweep.answer.ratios import RatioRow, certainty_of
 from sweep.commands.compare_results import main
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.errors import InputError
@@ -25,8 +27,6 @@ from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State
 from sweep.report.certainty import print_certainty, verdicts
-from sweep.report.points import points_of
-from sweep.report.ratios import RatioRow, certainty_of
 from sweep.settings import Objective, SearchSettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -752,7 +752,7 @@ def test_of_a_large_study_the_best_combinations_are_compared(tmp_path: Path, mon
         for ratio in (0.0, 0.5)
     ]
     records.append(trial(folder, 0.5, 0, 0.5, train_decay="alone"))  # nothing to be compared with
-    monkeypatch.setattr("sweep.report.ratios.MOST_TRIALS", 5)
+    monkeypatch.setattr("sweep.answer.ratios.MOST_TRIALS", 5)
     assert list(ratio_rows(folder, records, MAXIMIZE, "toy")) == ["train.decay=cosine", "train.decay=none"]
     minimize = Objective(metric="toy/pooled/map", direction="minimize")
     assert list(ratio_rows(folder, records, minimize, "toy")) == ["train.decay=linear", "train.decay=none"]

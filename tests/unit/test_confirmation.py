@@ -12,13 +12,13 @@ from tests.unit.test_compare import result as write_ranks
 from tests.unit.test_search import LOW, MONO, found, points_of, run
 from tests.unit.test_study import settings_of, store_of
 
+from sweep.answer.points import best_of, front_of
+from sweep.answer.points import points_of as rows_of
+from sweep.answer.study_answer import study_answer
 from sweep.errors import InputError
 from sweep.evaluation.summarise import Evaluated
 from sweep.records.table import TrialsTable
-from sweep.report.answer import study_answer
 from sweep.report.card import model_card
-from sweep.report.points import best_of, front_of
-from sweep.report.points import points_of as rows_of
 from sweep.report.terminal import print_answer
 from sweep.settings import Settings
 from sweep.study.point import Point

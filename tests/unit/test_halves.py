@@ -21,6 +21,7 @@ from tests.unit.test_geometry import ranking_of
 from tests.unit.test_search import found, points_of
 from tests.unit.test_study import settings_of, store_of
 
+from sweep.answer.study_answer import study_answer
 from sweep.data.benchmark import Benchmark
 from sweep.errors import InputError, SweepError
 from sweep.evaluation.cells import rank_cells
@@ -33,7 +34,6 @@ from sweep.evaluation.summarise import summarise
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
-from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.run.inputs import _check_halves
 from sweep.settings import Objective

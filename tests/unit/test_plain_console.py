@@ -8,16 +8,16 @@ import pytest
 from rich.console import Console
 from tests.unit.test_crew import STATUS
 
+from sweep.answer.points import front_of, points_of
+from sweep.answer.study_answer import study_answer
 from sweep.commands.manage_studies import main
 from sweep.launch.liveness import alive_in
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
 from sweep.records.values import TrialResult
-from sweep.report.answer import study_answer
 from sweep.report.pareto import print_front
 from sweep.report.plain_console import PlainConsole, shown
-from sweep.report.points import front_of, points_of
 from sweep.report.terminal import print_answer
 from sweep.run.progress import display
 from sweep.settings import Objective

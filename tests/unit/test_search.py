@@ -13,11 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from tests.unit.test_study import settings_of, store_of, work
 
+from sweep.answer.points import best_of, front_of
+from sweep.answer.points import points_of as rows_of
 from sweep.errors import InputError
 from sweep.records.values import TrialResult
 from sweep.report.pareto import print_front
-from sweep.report.points import best_of, front_of
-from sweep.report.points import points_of as rows_of
 from sweep.settings.compose import Composer
 from sweep.settings.search import check_space
 from sweep.study.distributions import suggest

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.answer.points import best_of, front_of, points_of
 from sweep.errors import InputError, SweepError
 from sweep.records.folder import StudyFolder
 from sweep.records.values import TrialResult
-from sweep.report.points import best_of, front_of, points_of
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings

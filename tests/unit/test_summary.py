@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sweep.answer.points import Front, Spread
+from sweep.answer.study_answer import BaselineRow, study_answer
 from sweep.errors import InputError
 from sweep.evaluation.summarise import Evaluated
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.table import TrialsTable, read_metrics
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import TrialResult
-from sweep.report.answer import BaselineRow, study_answer
 from sweep.report.card import model_card
-from sweep.report.points import Front, Spread
 from sweep.report.summary import MOST_FAILURES, MOST_POINTS
 from sweep.report.terminal import print_answer
 from sweep.settings import Objective

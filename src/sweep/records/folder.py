@@ -1,6 +1,7 @@
 """The files of a study:
 
 config.yaml  study.db  identity.json  trials.csv  notes.json  data.json  tracking.cursor
+report.html  answer.md  charts/*.png                                what the study says so far, for people to look at
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json, SHA256SUMS}
 trials/<key>/ranks.<benchmark>.parquet                              of further benchmarks, if there are any
@@ -83,6 +84,21 @@ class StudyFolder:
     def trials_csv(self) -> Path:
         """One row a finished trial."""
         return self.path / "trials.csv"
+
+    @property
+    def report(self) -> Path:
+        """What the study says, as a page."""
+        return self.path / "report.html"
+
+    @property
+    def answer(self) -> Path:
+        """The same in some lines of Markdown."""
+        return self.path / "answer.md"
+
+    @property
+    def charts(self) -> Path:
+        """Pictures of the report's main charts, as PNG."""
+        return self.path / "charts"
 
     @property
     def notes(self) -> Path:

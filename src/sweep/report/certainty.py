@@ -6,10 +6,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.answer.points import value_text
+from sweep.answer.ratios import RATIO, Certainty, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
 from sweep.evaluation.metrics import digits_of
-from sweep.report.points import value_text
-from sweep.report.ratios import RATIO, Certainty, RatioTable
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
 from sweep.statistics.uncertainty import LEVEL

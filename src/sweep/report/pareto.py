@@ -6,8 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.answer.points import Front, PointRow, cells_of, paths_of
 from sweep.evaluation.metrics import digits_of
-from sweep.report.points import Front, PointRow, cells_of, paths_of
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
 

@@ -9,9 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.answer.points import best_of, points_of
 from sweep.evaluation.metrics import digits_of
 from sweep.records.trial_record import TrialRecord
-from sweep.report.points import best_of, points_of
 from sweep.report.text import Status, duration_text, status_text
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey

@@ -6,10 +6,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.answer.points import PointRow, Spread, best_first, cells_of, paths_of
+from sweep.answer.study_answer import StudyAnswer
 from sweep.evaluation.columns import Column, results_for
 from sweep.evaluation.metrics import digits_of
-from sweep.report.answer import StudyAnswer
-from sweep.report.points import PointRow, Spread, best_first, cells_of, paths_of
 from sweep.settings.metric_key import MetricKey
 
 MOST_POINTS = 40  # rows of the table

@@ -2,8 +2,8 @@
 
 from rich.console import Console
 
+from sweep.answer.study_answer import StudyAnswer
 from sweep.records.data_record import data_lines
-from sweep.report.answer import StudyAnswer
 from sweep.report.certainty import print_certainty
 from sweep.report.pareto import print_front
 from sweep.report.summary import print_summary

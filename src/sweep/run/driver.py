@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sweep.answer.study_answer import study_answer
 from sweep.errors import InputError, SweepError, shortened
 from sweep.launch.capacity import with_workers
 from sweep.launch.devices import visible_devices
@@ -18,7 +19,6 @@ from sweep.records.caching import usable_cache
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord, damaged_trials
-from sweep.report.answer import study_answer
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
 from sweep.run.inputs import checked_inputs

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sweep.answer.points import Front, PointRow, Spread, best_of, front_of, points_of
+from sweep.answer.ratios import Certainty, certainty_of
 from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
 from sweep.evaluation.halves import figures_from_ranks, wanted_of
@@ -11,8 +13,6 @@ from sweep.records.data_record import DataRecord, read_records
 from sweep.records.folder import ResultFolder, StudyFolder
 from sweep.records.table import read_metrics
 from sweep.records.trial_record import TrialRecord
-from sweep.report.points import Front, PointRow, Spread, best_of, front_of, points_of
-from sweep.report.ratios import Certainty, certainty_of
 from sweep.settings import Objective, StudySettings
 from sweep.settings.metric_key import Half, MetricKey
 

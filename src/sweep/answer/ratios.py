@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.answer.points import PointRow, parameters_text, value_text
 from sweep.evaluation.comparison import Comparison, Figure, System, compare_each, figure, load_system
 from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
-from sweep.report.points import PointRow, parameters_text, value_text
 from sweep.settings import Objective
 from sweep.settings.metric_key import Half, MetricKey
 from sweep.settings.reporting import WITH_MARGIN

@@ -1,0 +1,1 @@
+"""A study report as one HTML page: charts, tables, style."""
