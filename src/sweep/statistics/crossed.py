@@ -29,12 +29,24 @@ OWN_ENOUGH = 3  # seeds from which on nothing is called approximate
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What the squared error of an estimate is the sum of: V_seed, which further seeds make smaller, and max(0,
+    V_group - V_res), which only further questions do. `seeds`: k, the smaller one if two systems have different
+    numbers."""
+
+    by_seeds: float
+    by_questions: float
+    seeds: int
+    groups: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A figure or a difference, with its standard error and the degrees of freedom of t.
 
     `over_seeds` is False if a system had one seed only: then the error is that of the questions alone, and the
     estimate says nothing about other trainings. `approximate`: two seeds, whose variance leans on that of the other
-    systems.
+    systems. `parts` of its variance are known only over seeds.
     """
 
     value: float
@@ -42,6 +54,7 @@ class Estimate:
     df: float
     over_seeds: bool
     approximate: bool = False
+    parts: Parts | None = None
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided confidence interval."""
@@ -94,7 +107,7 @@ def estimate(value_sg: Values, seeds: SeedVariance | None = None) -> Estimate:
 
     `seeds` replaces the values' own variance between seeds. With one seed the questions alone are counted.
     """
-    parts = _Parts.of(value_sg)
+    parts = _Terms.of(value_sg)
     if seeds is not None and parts.seeds > 1:
         parts = parts.with_seeds(seeds)
     return _combined(float(value_sg.mean()), parts, approximate=seeds is not None and parts.seeds < OWN_ENOUGH)
@@ -123,11 +136,11 @@ def paired_difference(a_sg: Values, b_sg: Values, peers: Sequence[Values] = ()) 
 
 def crossed_difference(a_sg: Values, b_sg: Values) -> Estimate:
     """B minus A for systems that were trained with different seeds: groups are crossed, seeds nested in systems."""
-    parts = _Parts.of(a_sg), _Parts.of(b_sg)
+    parts = _Terms.of(a_sg), _Terms.of(b_sg)
     seeds = min(part.seeds for part in parts)
     df = sum(part.seeds - 1 for part in parts)
     per_group_g = b_sg.mean(0) - a_sg.mean(0)
-    both = _Parts(
+    both = _Terms(
         seeds=seeds,
         groups=a_sg.shape[1],
         seed_variance=sum(part.seed_variance * (part.seeds - 1) for part in parts) / max(df, 1),
@@ -141,7 +154,7 @@ def crossed_difference(a_sg: Values, b_sg: Values) -> Estimate:
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _Terms:
     """Variances of one table of values. `per_seed` is what the variance between seeds is multiplied by: 1/k."""
 
     seeds: int
@@ -154,7 +167,7 @@ class _Parts:
     residual_df: float
 
     @classmethod
-    def of(cls, value_sg: Values) -> "_Parts":
+    def of(cls, value_sg: Values) -> "_Terms":
         seeds, groups = value_sg.shape
         per_seed_s, per_group_g = value_sg.mean(1), value_sg.mean(0)
         residual_sg = value_sg - per_seed_s[:, None] - per_group_g + value_sg.mean()
@@ -170,11 +183,11 @@ class _Parts:
             df,
         )
 
-    def with_seeds(self, seeds: SeedVariance) -> "_Parts":
+    def with_seeds(self, seeds: SeedVariance) -> "_Terms":
         return replace(self, seed_variance=seeds.variance, seed_df=seeds.df)
 
 
-def _combined(value: float, parts: _Parts, approximate: bool = False) -> Estimate:
+def _combined(value: float, parts: _Terms, approximate: bool = False) -> Estimate:
     group = parts.group_variance / parts.groups
     if parts.seeds == 1:
         return Estimate(value, group**0.5, max(parts.groups - 1, 1), over_seeds=False)
@@ -184,7 +197,8 @@ def _combined(value: float, parts: _Parts, approximate: bool = False) -> Estimat
     if group > residual:
         terms += [(group, parts.groups - 1), (-residual, parts.residual_df)]
     total = sum(term for term, _ in terms)
+    counted = Parts(seed, max(0.0, group - residual), parts.seeds, parts.groups)
     spread = sum(term**2 / df for term, df in terms if df)
     if total < 1e-30 * max(1.0, value**2):  # only rounding is left
-        return Estimate(value, 0.0, 1.0, over_seeds=True, approximate=approximate)
-    return Estimate(value, total**0.5, total**2 / spread, over_seeds=True, approximate=approximate)
+        return Estimate(value, 0.0, 1.0, over_seeds=True, approximate=approximate, parts=counted)
+    return Estimate(value, total**0.5, total**2 / spread, True, approximate, counted)

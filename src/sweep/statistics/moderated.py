@@ -38,9 +38,17 @@ def moderated_difference(own: float, peers: Sequence[Values]) -> SeedVariance:
     mean_rs = _means(peers)
     pooled = 2 * _interaction(mean_rs)
     weight = _weight(systems, spare)
-    others = (systems - 2) / (systems - 1)
-    share = (1 - weight * others) ** 2 + others * weight**2 / (systems - 1)
-    return SeedVariance(weight * pooled + (1 - weight) * own, spare / share)
+    return SeedVariance(weight * pooled + (1 - weight) * own, df_of_difference(systems, spare + 1))
+
+
+def df_of_difference(systems: int, seeds: int) -> float:
+    """The degrees of freedom of the variance between seeds of a difference: those of `moderated_difference` from
+    FEWEST_PEERS systems on, else those of the pair's own."""
+    spare = seeds - 1
+    if systems < FEWEST_PEERS:
+        return spare
+    weight, others = _weight(systems, spare), (systems - 2) / (systems - 1)
+    return spare / ((1 - weight * others) ** 2 + others * weight**2 / (systems - 1))
 
 
 def moderated_figure(own: float, peers: Sequence[Values]) -> SeedVariance:

@@ -1,10 +1,10 @@
 """A smooth curve through the figures of several ratios, and where its optimum lies: a Gaussian process.
 
-The figure of ratio x is f(x) plus noise of mean zero: f is a Gaussian process with a Matérn kernel (smoothness 5/2), the
-noise is what seeds of one ratio differ by, pooled over ratios, divided by their number ("stochastic kriging": Ankenman,
-Nelson and Staum 2010, Operations Research 58(2)). Length scale and amplitude are not chosen but averaged over by their
-marginal likelihood, since a handful of ratios leaves both open (Rasmussen and Williams 2006, section 5.2). Shapes:
-n = values, r = different ratios, x = ratios of the grid, b = draws, s = seeds, g = translation groups.
+The figure of ratio x is f(x) plus noise of mean zero: f is a Gaussian process with a Matérn kernel (smoothness 5/2),
+the noise is what seeds of one ratio differ by, pooled over ratios, divided by their number ("stochastic kriging":
+Ankenman, Nelson and Staum 2010, Operations Research 58(2)). Length scale and amplitude are not chosen but averaged
+over by their marginal likelihood, since a handful of ratios leaves both open (Rasmussen and Williams 2006, section
+5.2). Shapes: n = values, r = different ratios, x = ratios of the grid, b = draws, s = seeds, g = translation groups.
 """
 
 from collections.abc import Sequence
@@ -56,8 +56,8 @@ def smooth_curve(
         ratios_n: ratios in [0, 1].
         values_n: the figure of one seed at each.
         better: which optimum is looked for; "target": where the figure is nearest to `target`.
-        question_variance: the variance of a ratio's mean that comes from the choice of questions (`by_questions`). With
-            0 the curve is that of these questions, and other ones might have their optimum elsewhere.
+        question_variance: the variance of a ratio's mean that comes from the choice of questions (`by_questions`).
+            With 0 the curve is that of these questions, and other ones might have their optimum elsewhere.
 
     Returns None unless FEWEST_RATIOS ratios have two seeds. What questions do to all ratios alike is in neither band
     nor optimum: it lifts the whole curve.
@@ -114,7 +114,7 @@ def _residual(value_sg: Values) -> float:
     if seeds < 2:
         return 0.0
     left_sg = value_sg - value_sg.mean(0) - value_sg.mean(1, keepdims=True) + value_sg.mean()
-    return float((left_sg**2).sum() / ((seeds - 1) * (groups - 1))) / seeds
+    return float((left_sg**2).sum()) / ((seeds - 1) * (groups - 1) * seeds)
 
 
 def _noise(left_n: Values, count_r: Values) -> Values:
