@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sweep.answer.points import PointRow, parameters_text, value_text
 from sweep.evaluation.comparison import Comparison, Figure, System, compare_each, figure, load_system
@@ -24,13 +24,15 @@ MOST_TRIALS = 200  # whose ranks are read and resampled; a large study has thous
 @dataclass(frozen=True)
 class RatioRow:
     """One ratio: its figure, the number of its seeds, its comparison with each reference (None for the reference
-    itself), and with the rival that needs no training."""
+    itself), and with the rival that needs no training. `barred`: why it cannot be among the best, if it cannot: it
+    breaks a constraint, or lacks seeds that were pruned, dropped, FAILED or not confirmed."""
 
     ratio: float
     figure: Figure
     seeds: int
     against: Mapping[str, Comparison | None]
     against_rival: Comparison | None = None
+    barred: Literal["constraint", "seeds"] | None = None
 
     @property
     def over_seeds(self) -> bool:
@@ -200,12 +202,19 @@ def _table(
             len(system.tables),
             {reference.name: compared.get((reference.name, system.name)) for reference in references},
             None if rival is None else compared[rival, system.name],
+            _barred(ratios[ratio]),
         )
         for ratio, system in systems.items()
     )
     best, complete, fitted = _best_of(systems, ratios, metric, objective)
     figures = {name: figure(system, metric) for name, system in baselines.items()}
     return RatioTable(others_text, rows, best, complete, fitted, margin, figures, rival)
+
+
+def _barred(point: PointRow) -> Literal["constraint", "seeds"] | None:
+    if point.may_win:
+        return None
+    return "seeds" if point.keeps_constraints else "constraint"
 
 
 def _baselines(folder: StudyFolder, key: MetricKey, half: Half | None) -> dict[str, System]:

@@ -6,13 +6,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.answer.claims import against_rival, equal_pairs, judged
 from sweep.answer.points import value_text
 from sweep.answer.ratios import RATIO, Certainty, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
 from sweep.evaluation.metrics import digits_of
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
-from sweep.statistics.uncertainty import LEVEL
 
 
 def print_certainty(console: Console, certainty: Certainty, objective: Objective) -> None:
@@ -39,9 +39,12 @@ def print_certainty(console: Console, certainty: Certainty, objective: Objective
 def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
     """What the table comes to, in sentences."""
     digits = _digits(objective)
-    if not all(row.over_seeds for row in ratios.rows):
+    if not judged(ratios):
         return ["One seed: the p-values compare these trained models; nothing is said about the ratios themselves."]
     lines = []
+    alone = [value_text(row.ratio) for row in ratios.rows if row.seeds == 1]
+    if alone:
+        lines.append(f"One seed, so that nothing is said about: {', '.join(alone)}")
     if ratios.best and ratios.cross_fitted is not None:
         members = ", ".join(value_text(ratio) for ratio in ratios.best)
         lines.append(f"May be best at 95 %: {RATIO} in {{{members}}}")
@@ -51,13 +54,7 @@ def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
         )
     if ratios.rival is not None:
         lines += _rival_lines(ratios, objective, ratios.rival)
-    equal = [
-        f"{value_text(row.ratio)} and {reference}"
-        for row in ratios.rows
-        for reference, comparison in row.against.items()
-        if comparison is not None and ratios.margin is not None and row.ratio > float(reference)
-        if comparison.estimate.p_equivalent(ratios.margin) < 1 - LEVEL
-    ]
+    equal = [f"{value_text(ratio)} and {reference}" for ratio, reference in equal_pairs(ratios)]
     if equal:
         lines.append(f"Equal within {ratios.margin:g} (two one-sided tests, p < 0.05): {', '.join(equal)}")
     if any(row.is_approximate for row in ratios.rows):
@@ -67,19 +64,13 @@ def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
 
 def _rival_lines(ratios: RatioTable, objective: Objective, rival: str) -> list[str]:
     """Which ratios are shown to beat what needs no training, and which are not."""
-    shown: dict[bool, list[str]] = {True: [], False: []}
-    for row in ratios.rows:
-        comparison = row.against_rival
-        if comparison is not None:
-            beats = objective.sign * comparison.difference > 0 and comparison.p_holm < 1 - LEVEL
-            shown[beats].append(value_text(row.ratio))
     lines = []
-    if shown[True]:
-        lines.append(
-            f"Shown to beat {rival}, which needs no training (p < 0.05 after Holm): {', '.join(shown[True])}"
-        )
-    if shown[False]:
-        lines.append(f"Not shown to beat {rival}, which needs no training: {', '.join(shown[False])}")
+    for beats, ratios_shown in zip((True, False), against_rival(ratios, objective), strict=True):
+        names = ", ".join(map(value_text, ratios_shown))
+        if names and beats:
+            lines.append(f"Shown to beat {rival}, which needs no training (p < 0.05 after Holm): {names}")
+        elif names:
+            lines.append(f"Not shown to beat {rival}, which needs no training: {names}")
     return lines
 
 

@@ -5,7 +5,7 @@ is what one seed more or less changes, V_q what the choice of questions leaves h
 true difference is d, D / sqrt(V) has the noncentral t distribution with noncentrality d / sqrt(V) and Satterthwaite's
 degrees of freedom, so that a two-sided test at level a sees d, with its sign, with probability
 
-    power = P(T > t(1 - a / 2)),   T noncentral t with df, d / sqrt(V)        (Cohen 1988, section 2.5)
+    power = P(T > t(1 - a / 2)),   T noncentral t with df, d / sqrt(V)        (Cohen 1988, chapter 2)
 
 a is .05 divided by the number of comparisons that the table shows: Bonferroni's level. Holm's is never smaller, so
 the real power is this one or more. Measured variances stand for the true ones, which few seeds know badly: from 3
@@ -62,7 +62,7 @@ def power(difference: float, noise: Noise, seeds: float) -> float:
     more; infinity: what the questions allow at best)."""
     from scipy.special import nctdtr, stdtrit
 
-    terms = [(noise.by_questions, max(noise.groups - 1, 1))]
+    terms = [(noise.by_questions, float(max(noise.groups - 1, 1)))]
     if seeds != float("inf"):
         terms.append((noise.by_seed / seeds, df_of_difference(noise.systems, int(seeds))))
     variance = sum(term for term, _ in terms)
@@ -88,7 +88,7 @@ def seeds_needed(difference: float, noise: Noise, probability: float = POWER) ->
 
 def smallest_difference(noise: Noise, seeds: float, probability: float = POWER) -> float:
     """The smallest true difference that so many seeds (2 or more, or infinity) would show with this probability."""
-    high = (noise.by_questions + noise.by_seed) ** 0.5
+    high = float((noise.by_questions + noise.by_seed) ** 0.5)
     if high == 0.0:
         return 0.0
     while power(high, noise, seeds) < probability:

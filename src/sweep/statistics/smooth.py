@@ -73,7 +73,7 @@ def smooth_curve(
     if (count_r > 1).sum() < FEWEST_RATIOS:
         return None
     mean_r = np.bincount(place_n, value_n) / count_r
-    noise_r = _noise(value_n - mean_r[place_n], count_r) + question_variance
+    noise_r = _noise(value_n - mean_r[place_n], count_r.astype(np.float64)) + question_variance
     ratio_x = np.linspace(ratio_r[0], ratio_r[-1], GRID)
     with threadpool_limits(1):  # matrices this small only wait for each other's threads
         mean_x, value_bx = _posterior(ratio_r, mean_r, noise_r, ratio_x)
@@ -102,7 +102,7 @@ def by_questions(systems: Sequence[Values]) -> float:
     left_rg = mean_rg - mean_rg.mean(0) - mean_rg.mean(1, keepdims=True) + mean_rg.mean()
     both = float((left_rg**2).sum() / ((ratios - 1) * (groups - 1)))
     residual = float(np.mean([_residual(value_sg) for value_sg in systems]))
-    return max(0.0, both - residual) / groups
+    return max(0.0, both - residual) / int(groups)
 
 
 _ENDS = [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2]
@@ -114,7 +114,7 @@ def _residual(value_sg: Values) -> float:
     if seeds < 2:
         return 0.0
     left_sg = value_sg - value_sg.mean(0) - value_sg.mean(1, keepdims=True) + value_sg.mean()
-    return float((left_sg**2).sum()) / ((seeds - 1) * (groups - 1) * seeds)
+    return float((left_sg**2).sum() / ((seeds - 1) * (groups - 1) * seeds))
 
 
 def _noise(left_n: Values, count_r: Values) -> Values:

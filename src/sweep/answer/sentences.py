@@ -1,0 +1,244 @@
+"""Sentences on one table of ratios, in plain text. What they claim is decided in `sweep.answer.claims`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+
+from sweep.answer.claims import (
+    Claims,
+    equal_pairs,
+    is_better,
+    is_equal,
+    is_shown,
+    judged,
+    leader,
+    noise,
+    pairs_of,
+    references_of,
+)
+from sweep.answer.ratios import RatioRow, RatioTable
+from sweep.answer.wording import (
+    alphas,
+    clauses,
+    counted,
+    difference_words,
+    digits,
+    figure_words,
+    kind_of,
+    listed,
+    metric_words,
+    p_words,
+    rival_name,
+)
+from sweep.evaluation.comparison import Comparison
+from sweep.settings import Objective
+from sweep.settings.metric_key import MetricKey
+from sweep.statistics.power import (
+    MOST_SEEDS,
+    POWER,
+    Noise,
+    power,
+    questions_needed,
+    seeds_needed,
+    smallest_difference,
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What sentences are about: a benchmark as they call it, a figure, and which way is better. `others`: the other
+    searched values, as text."""
+
+    benchmark: str
+    key: MetricKey
+    objective: Objective
+    others: str = ""
+
+    def where(self, others: str) -> "Subject":
+        """With the other searched values that a table is of."""
+        return replace(self, others=others)
+
+    @property
+    def metric(self) -> str:
+        """The figure in words."""
+        return metric_words(self.key)
+
+    @property
+    def places(self) -> int:
+        """Digits after the decimal point."""
+        return digits(self.key)
+
+    @property
+    def on(self) -> str:
+        """How a sentence begins."""
+        return f"On {self.benchmark}" + (f" with {self.others}" if self.others else "")
+
+
+def on_the_best(table: RatioTable, about: Subject) -> str:
+    """Which ratios may be the best."""
+    if not table.best:
+        return (
+            f"{about.on}, it cannot be said yet which ratios may be best for {about.metric}: "
+            "that takes the same seeds, two or more, of at least two ratios."
+        )
+    seeds = max(row.seeds for row in table.rows if row.barred is None)
+    approximate = ", approximate" if any(row.is_approximate for row in table.rows) else ""
+    source = f"95 % confidence set of {counted(table.complete, 'ratio')}, {counted(seeds, 'seed')}{approximate}"
+    if about.objective.direction == "minimize":
+        source = f"lower is better; {source}"
+    if len(table.best) == table.complete:
+        which = f"each of {alphas(table.best)} may be best for {about.metric}: none is shown to be worse than another"
+        return f"{about.on}, {which} ({source})."
+    if len(table.best) == 1:
+        return f"{about.on}, only {alphas(table.best)} may be best for {about.metric} ({source})."
+    return f"{about.on}, {alphas(table.best)} may be best for {about.metric} ({source})."
+
+
+def on_references(table: RatioTable, about: Subject, claims: Claims) -> Iterator[str]:
+    """The leading ratio against α = 1, 0 and 0.5."""
+    row = leader(table, about.objective)
+    compared = references_of(table, row)
+    if not compared:
+        yield "None of the ratios 0, 0.5 and 1, which others are compared with, has two seeds or more beside it."
+        return
+    if claims.equal and not claims.differ:
+        largest = max(one.estimate.p_equivalent(table.margin or 0.0) for one in pairs_of(table))
+        yield (
+            f"All ratios that are compared are equal within {table.margin:g} "
+            f"(two one-sided tests, {p_words(largest)} or less): by this figure it hardly matters which one is used."
+        )
+        return
+    better, worse, equal, open_ = _sorted_out(compared, table, about.objective)
+    parts = []
+    if better:
+        parts.append("beats " + clauses(f"{_kind(one)} by {difference_words(one, about.places)}" for one in better))
+    if worse:
+        parts.append("is worse than " + _bracketed(worse, about))
+    if equal:
+        parts.append(f"is equal within {table.margin:g} to " + _bracketed(equal, about))
+    if open_:
+        parts.append("is not shown to differ from " + _bracketed(open_, about))
+    start = f"{alphas([row.ratio])}, {_rank_of(row, table)}," if parts[0].startswith("is") else alphas([row.ratio])
+    source = f"95 % intervals; p by Holm over {counted(claims.compared, 'comparison')}"
+    yield f"{start} {'; it '.join(parts)} ({source})."
+
+
+def _rank_of(row: RatioRow, table: RatioTable) -> str:
+    many = sum(other.barred is None for other in table.rows)
+    return "the best by its mean" if row.barred is None and many > 1 else "the first by its mean"
+
+
+def _kind(one: Comparison) -> str:
+    return kind_of(float(one.reference))
+
+
+def _bracketed(compared: Sequence[Comparison], about: Subject) -> str:
+    return clauses(kind_of(float(one.reference), difference_words(one, about.places)) for one in compared)
+
+
+def _sorted_out(
+    compared: Sequence[Comparison], table: RatioTable, objective: Objective
+) -> tuple[list[Comparison], list[Comparison], list[Comparison], list[Comparison]]:
+    """Shown to be better, to be worse, to be equal within the margin, and not shown."""
+    better = [one for one in compared if is_better(one, objective)]
+    worse = [one for one in compared if is_shown(one) and one not in better]
+    left = [one for one in compared if not is_shown(one)]
+    equal = [one for one in left if is_equal(one, table.margin)]
+    return better, worse, equal, [one for one in left if one not in equal]
+
+
+def on_the_rival(table: RatioTable, about: Subject) -> Iterator[str]:
+    """The leading ratio against what needs no training."""
+    row = leader(table, about.objective)
+    one = row.against_rival
+    if one is None or table.rival is None:
+        return
+    words, name = difference_words(one, about.places), rival_name(table.rival)
+    if is_better(one, about.objective):
+        yield f"{alphas([row.ratio])} beats {name}, by {words}."
+    elif is_shown(one):
+        yield f"{alphas([row.ratio])} is worse than {name} ({words}): training has not helped."
+    else:
+        yield f"{alphas([row.ratio])} is not shown to beat {name} ({words})."
+
+
+def on_power(table: RatioTable, about: Subject) -> Iterator[str]:
+    """What it would take to see a difference of the margin, if this study could well have missed it."""
+    hidden = noise(table)
+    if hidden is None:
+        return
+    seeds = min(row.seeds for row in judged(table))
+    smallest = figure_words(smallest_difference(hidden, seeds), about.places)
+    with_seeds = f"with {counted(seeds, 'seed')}"
+    if table.margin is None or power(table.margin, hidden, seeds) >= POWER:
+        yield (
+            f"The smallest true difference that this study would show with probability {POWER:g}, {with_seeds}, "
+            f"is {smallest}."
+        )
+        return
+    needed = seeds_needed(table.margin, hidden)
+    if needed is None:
+        yield f"{_no_seeds(table.margin, hidden)}; {with_seeds} the smallest such difference is {smallest}."
+        return
+    yield (
+        f"To show a true difference of {table.margin:g} with probability {POWER:g}, each ratio would need about "
+        f"{needed} seeds, {needed - seeds} more; {with_seeds} the smallest such difference is {smallest}."
+    )
+
+
+def _no_seeds(margin: float, hidden: Noise) -> str:
+    if power(margin, hidden, inf) >= POWER:
+        return (
+            f"To show a true difference of {margin:g} with probability {POWER:g} takes more than {MOST_SEEDS} seeds"
+        )
+    times = ceil(10 * questions_needed(margin, hidden) / hidden.groups) / 10
+    return (
+        f"No number of seeds would show a true difference of {margin:g} with probability {POWER:g}: "
+        f"that takes more questions, at least {times:g} times as many"
+    )
+
+
+def of_one_seed(table: RatioTable, about: Subject, seeds: int) -> Iterator[str]:
+    """What trainings with one seed come to."""
+    several = [row.ratio for row in table.rows if row.seeds > 1]
+    who = f"only {alphas(several)} has more than one seed" if several else "each ratio has one seed"
+    yield (
+        f"{about.on}, nothing can be said about ratios for {about.metric}: {who}, "
+        "and other seeds might order them differently."
+    )
+    row = leader(table, about.objective)
+    figure = figure_words(row.figure.value, about.places)
+    compared = [(_kind(one), one) for one in references_of(table, row)]
+    if row.against_rival is not None and table.rival is not None:
+        compared.append((rival_name(table.rival), row.against_rival))
+    line = f"Of these trained models that of {alphas([row.ratio])} has the best figure, {figure}"
+    if compared:
+        against = clauses(f"{difference_words(one, about.places)} against {name}" for name, one in compared)
+        line += f": {against} (over questions alone; p by Holm)"
+    yield f"{line}."
+    if seeds < 3:
+        yield "Three seeds or more of every ratio (study.seeds) would tell about ratios; two would approximately."
+
+
+def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
+    """What a reader must know beside the sentences."""
+    alone = [row.ratio for row in table.rows if row.seeds == 1]
+    if alone:
+        yield f"{alphas(alone)}: one seed, so nothing is said about it."
+    if any(row.is_approximate for row in table.rows):
+        yield "Two seeds: intervals and p are approximate, the variance between seeds leans on that of all ratios."
+    if table.cross_fitted is not None:
+        yield (
+            f"The best of {counted(table.complete, 'ratio')} by the mean is flattered by having been chosen; "
+            f"cross-fitted, its figure is {figure_words(table.cross_fitted, about.places)}."
+        )
+    breaking = [row.ratio for row in table.rows if row.barred == "constraint"]
+    if breaking:
+        yield f"A constraint of the study is broken by {alphas(breaking)}, which cannot be best."
+    lacking = [row.ratio for row in table.rows if row.barred == "seeds"]
+    if lacking:
+        yield f"Without all seeds, and so not among those that may be best: {alphas(lacking)}."
+    equal = equal_pairs(table)
+    if equal:
+        texts = listed(alphas([float(reference), ratio]) for ratio, reference in equal)
+        yield f"Equal within {table.margin:g} (two one-sided tests, p < 0.05 each): {texts}."
