@@ -11,6 +11,7 @@ from sweep.answer.contents import Headline
 from sweep.answer.points import PointRow, value_text
 from sweep.answer.ratios import GROUP, RATIO, RatioTable
 from sweep.answer.sentences import Subject
+from sweep.answer.shortfall import on_power
 from sweep.answer.study_answer import StudyAnswer
 from sweep.answer.wording import alphas, benchmark_words, counted, figure_words, listed
 from sweep.evaluation.families import COUNTS, FAMILIES
@@ -43,7 +44,7 @@ def headline_of(answer: StudyAnswer, finished: int, target: int, seeds: int) -> 
         *sentences.on_references(table, about, claims),
         *sentences.on_the_rival(table, about),
     ]
-    power = [] if claims.equal else list(sentences.on_power(table, about))
+    power = [] if claims.equal else list(on_power(table, about))
     notes = [*sentences.notes_on(table, about), *_notes_on_study(answer)]
     if claims.differ:
         return Headline("difference", (*shown, *_on_other_tables(answer, table), *missing), (*power, *notes))

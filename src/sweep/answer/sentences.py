@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf
 
 from sweep.answer.claims import (
     Claims,
@@ -10,15 +9,14 @@ from sweep.answer.claims import (
     is_better,
     is_equal,
     is_shown,
-    judged,
     leader,
-    noise,
     pairs_of,
     references_of,
 )
 from sweep.answer.ratios import RatioRow, RatioTable
 from sweep.answer.wording import (
     alphas,
+    at_most_p,
     clauses,
     counted,
     difference_words,
@@ -29,19 +27,11 @@ from sweep.answer.wording import (
     metric_words,
     p_words,
     rival_name,
+    signed,
 )
 from sweep.evaluation.comparison import Comparison
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
-from sweep.statistics.power import (
-    MOST_SEEDS,
-    POWER,
-    Noise,
-    power,
-    questions_needed,
-    seeds_needed,
-    smallest_difference,
-)
 
 
 @dataclass(frozen=True)
@@ -103,10 +93,8 @@ def on_references(table: RatioTable, about: Subject, claims: Claims) -> Iterator
         return
     if claims.equal and not claims.differ:
         largest = max(one.estimate.p_equivalent(table.margin or 0.0) for one in pairs_of(table))
-        yield (
-            f"All ratios that are compared are equal within {table.margin:g} "
-            f"(two one-sided tests, {p_words(largest)} or less): by this figure it hardly matters which one is used."
-        )
+        references = alphas([float(reference) for reference in table.rows[0].against])
+        yield f"All ratios equal {references} within {table.margin:g} (two one-sided tests, {at_most_p(largest)})."
         return
     better, worse, equal, open_ = _sorted_out(compared, table, about.objective)
     parts = []
@@ -115,11 +103,11 @@ def on_references(table: RatioTable, about: Subject, claims: Claims) -> Iterator
     if worse:
         parts.append("is worse than " + _bracketed(worse, about))
     if equal:
-        parts.append(f"is equal within {table.margin:g} to " + _bracketed(equal, about))
+        parts.append(f"is equal within {table.margin:g} to " + _equal(equal, table.margin or 0.0, about))
     if open_:
         parts.append("is not shown to differ from " + _bracketed(open_, about))
     start = f"{alphas([row.ratio])}, {_rank_of(row, table)}," if parts[0].startswith("is") else alphas([row.ratio])
-    source = f"95 % intervals; p by Holm over {counted(claims.compared, 'comparison')}"
+    source = f"95 % intervals; p after Holm over {counted(claims.compared, 'comparison')}"
     yield f"{start} {'; it '.join(parts)} ({source})."
 
 
@@ -130,6 +118,15 @@ def _rank_of(row: RatioRow, table: RatioTable) -> str:
 
 def _kind(one: Comparison) -> str:
     return kind_of(float(one.reference))
+
+
+def _equal(compared: Sequence[Comparison], margin: float, about: Subject) -> str:
+    """With the p of equivalence: a 95 % interval may reach beyond the margin, as two tests at .05 look at 90 %."""
+    words = [
+        f"{signed(one.difference, about.places)}, two one-sided tests: {p_words(one.estimate.p_equivalent(margin))}"
+        for one in compared
+    ]
+    return clauses(kind_of(float(one.reference), more) for one, more in zip(compared, words, strict=True))
 
 
 def _bracketed(compared: Sequence[Comparison], about: Subject) -> str:
@@ -162,42 +159,6 @@ def on_the_rival(table: RatioTable, about: Subject) -> Iterator[str]:
         yield f"{alphas([row.ratio])} is not shown to beat {name} ({words})."
 
 
-def on_power(table: RatioTable, about: Subject) -> Iterator[str]:
-    """What it would take to see a difference of the margin, if this study could well have missed it."""
-    hidden = noise(table)
-    if hidden is None:
-        return
-    seeds = min(row.seeds for row in judged(table))
-    smallest = figure_words(smallest_difference(hidden, seeds), about.places)
-    with_seeds = f"with {counted(seeds, 'seed')}"
-    if table.margin is None or power(table.margin, hidden, seeds) >= POWER:
-        yield (
-            f"The smallest true difference that this study would show with probability {POWER:g}, {with_seeds}, "
-            f"is {smallest}."
-        )
-        return
-    needed = seeds_needed(table.margin, hidden)
-    if needed is None:
-        yield f"{_no_seeds(table.margin, hidden)}; {with_seeds} the smallest such difference is {smallest}."
-        return
-    yield (
-        f"To show a true difference of {table.margin:g} with probability {POWER:g}, each ratio would need about "
-        f"{needed} seeds, {needed - seeds} more; {with_seeds} the smallest such difference is {smallest}."
-    )
-
-
-def _no_seeds(margin: float, hidden: Noise) -> str:
-    if power(margin, hidden, inf) >= POWER:
-        return (
-            f"To show a true difference of {margin:g} with probability {POWER:g} takes more than {MOST_SEEDS} seeds"
-        )
-    times = ceil(10 * questions_needed(margin, hidden) / hidden.groups) / 10
-    return (
-        f"No number of seeds would show a true difference of {margin:g} with probability {POWER:g}: "
-        f"that takes more questions, at least {times:g} times as many"
-    )
-
-
 def of_one_seed(table: RatioTable, about: Subject, seeds: int) -> Iterator[str]:
     """What trainings with one seed come to."""
     several = [row.ratio for row in table.rows if row.seeds > 1]
@@ -214,7 +175,7 @@ def of_one_seed(table: RatioTable, about: Subject, seeds: int) -> Iterator[str]:
     line = f"Of these trained models that of {alphas([row.ratio])} has the best figure, {figure}"
     if compared:
         against = clauses(f"{difference_words(one, about.places)} against {name}" for name, one in compared)
-        line += f": {against} (over questions alone; p by Holm)"
+        line += f": {against} (over questions alone; p after Holm)"
     yield f"{line}."
     if seeds < 3:
         yield "Three seeds or more of every ratio (study.seeds) would tell about ratios; two would approximately."
@@ -239,6 +200,6 @@ def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
     if lacking:
         yield f"Without all seeds, and so not among those that may be best: {alphas(lacking)}."
     equal = equal_pairs(table)
-    if equal:
+    if equal and not Claims.of(table).equal:
         texts = listed(alphas([float(reference), ratio]) for ratio, reference in equal)
         yield f"Equal within {table.margin:g} (two one-sided tests, p < 0.05 each): {texts}."

@@ -1,6 +1,7 @@
 """Words for ratios, metrics, differences and p in the sentences of an answer."""
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 
 from sweep.answer.points import value_text
 from sweep.evaluation.comparison import Comparison
@@ -117,6 +118,11 @@ def signed(value: float, places: int) -> str:
 def figure_words(value: float, places: int) -> str:
     """A figure, with a real minus if it is below 0."""
     return f"{value:.{places}f}".replace("-", "−")
+
+
+def at_most_p(p: float) -> str:
+    """ "p < 0.001", "p ≤ 0.041": of the largest of several."""
+    return p_words(p) if p < 0.001 else f"p ≤ {ceil(1000 * p) / 1000:.3f}"
 
 
 def p_words(p: float) -> str:

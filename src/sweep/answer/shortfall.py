@@ -1,0 +1,54 @@
+"""What a study could not have seen, and how many more seeds or questions would show it."""
+
+from collections.abc import Iterator
+from math import ceil, inf
+
+from sweep.answer.claims import judged, noise
+from sweep.answer.ratios import RatioTable
+from sweep.answer.sentences import Subject
+from sweep.answer.wording import counted, figure_words
+from sweep.statistics.power import (
+    MOST_SEEDS,
+    POWER,
+    Noise,
+    power,
+    questions_needed,
+    seeds_needed,
+    smallest_difference,
+)
+
+
+def on_power(table: RatioTable, about: Subject) -> Iterator[str]:
+    """What it would take to see a difference of the margin, if this study could well have missed it."""
+    hidden = noise(table)
+    if hidden is None:
+        return
+    seeds = min(row.seeds for row in judged(table))
+    smallest = figure_words(smallest_difference(hidden, seeds), about.places)
+    with_seeds = f"with {counted(seeds, 'seed')}"
+    if table.margin is None or power(table.margin, hidden, seeds) >= POWER:
+        yield (
+            f"The smallest true difference that this study would show with probability {POWER:g}, {with_seeds}, "
+            f"is {smallest}."
+        )
+        return
+    needed = seeds_needed(table.margin, hidden)
+    if needed is None:
+        yield f"{_no_seeds(table.margin, hidden)}; {with_seeds} the smallest such difference is {smallest}."
+        return
+    yield (
+        f"To show a true difference of {table.margin:g} with probability {POWER:g}, each ratio would need about "
+        f"{needed} seeds, {needed - seeds} more; {with_seeds} the smallest such difference is {smallest}."
+    )
+
+
+def _no_seeds(margin: float, hidden: Noise) -> str:
+    if power(margin, hidden, inf) >= POWER:
+        return (
+            f"To show a true difference of {margin:g} with probability {POWER:g} takes more than {MOST_SEEDS} seeds"
+        )
+    times = ceil(10 * questions_needed(margin, hidden) / hidden.groups) / 10
+    return (
+        f"No number of seeds would show a true difference of {margin:g} with probability {POWER:g}: "
+        f"that takes more questions, at least {times:g} times as many"
+    )
