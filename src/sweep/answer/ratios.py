@@ -1,11 +1,12 @@
 """How sure the ratios' figures are, and each ratio against those that it should beat."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sweep.answer.points import PointRow, parameters_text, value_text
-from sweep.evaluation.comparison import Comparison, Figure, System, compare_each, figure, load_system
+from sweep.answer.systems import Systems, has_ranks
+from sweep.evaluation.comparison import Comparison, Figure, System, compare_each, figure
 from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
 from sweep.settings import Objective
@@ -82,26 +83,38 @@ def certainty_of(
     benchmark: str,
     margin: float | None = None,
     half: Half | None = None,
+    systems: Systems | None = None,
 ) -> Certainty:
     """Intervals and comparisons by the first objective, from the trials' files of ranks.
 
     References are 0 (only cross-lingual batches), 0.5 and 1 (only monolingual ones), as far as the study has them. An
     objective that does not come from ranks has no tables. `margin` is for mAP and alignment_consistency alone.
-    `half`: only the questions of this half count.
+    `half`: only the questions of this half count. `systems`: what has been read of the study's ranks.
     """
     key = MetricKey.within(benchmark, objective.metric)
     placed = list(_placed(folder, points))
     is_partial = sum(len(point.records) for _, _, point in placed) > MOST_TRIALS
     if key.family == "geometry" or key.metric in COUNTS:
         return Certainty((), is_partial, MOST_TRIALS)
+    read = Systems() if systems is None else systems
+    read.wants([str(key)])
+    tables = [
+        _table(folder, others, ratios, key, objective, margin if key.metric in WITH_MARGIN else None, half, read)
+        for others, ratios in _within_budget(folder, _combined(placed), objective, key.benchmark).items()
+    ]
+    return Certainty(tuple(tables), is_partial, MOST_TRIALS)
+
+
+def combinations_of(folder: StudyFolder, points: Sequence[PointRow]) -> dict[str, dict[float, PointRow]]:
+    """The point of each ratio, for every combination of the other searched values (as text)."""
+    return _combined(_placed(folder, points))
+
+
+def _combined(placed: Iterable[tuple[str, float, PointRow]]) -> dict[str, dict[float, PointRow]]:
     combinations: dict[str, dict[float, PointRow]] = {}
     for others, ratio, point in placed:
         combinations.setdefault(others, {}).setdefault(ratio, point)
-    tables = [
-        _table(folder, others, ratios, key, objective, margin if key.metric in WITH_MARGIN else None, half)
-        for others, ratios in _within_budget(folder, combinations, objective, key.benchmark).items()
-    ]
-    return Certainty(tuple(tables), is_partial, MOST_TRIALS)
+    return combinations
 
 
 def _placed(folder: StudyFolder, points: Sequence[PointRow]) -> Iterator[tuple[str, float, PointRow]]:
@@ -167,15 +180,9 @@ def _within_budget(
     return {
         others: with_ranks
         for others, ratios in combinations.items()
-        if others in kept and len(with_ranks := _with_ranks(folder, ratios, benchmark)) > 1
-    }
-
-
-def _with_ranks(folder: StudyFolder, ratios: Mapping[float, PointRow], benchmark: str) -> dict[float, PointRow]:
-    return {
-        ratio: point
-        for ratio, point in ratios.items()
-        if all(folder.trial(record.key).ranks_of(benchmark).exists() for record in point.records)
+        if others in kept
+        for with_ranks in [{ratio: point for ratio, point in ratios.items() if has_ranks(folder, point, benchmark)}]
+        if len(with_ranks) > 1
     }
 
 
@@ -187,10 +194,15 @@ def _table(
     objective: Objective,
     margin: float | None,
     half: Half | None,
+    read: Systems,
 ) -> RatioTable:
     metric = str(key)
-    systems = {ratio: _system(folder, ratio, ratios[ratio], key.benchmark, half) for ratio in sorted(ratios)}
-    baselines = _baselines(folder, key, half)
+    systems = {
+        ratio: read.of_point(folder, value_text(ratio), ratios[ratio], key.benchmark, half)
+        for ratio in sorted(ratios)
+    }
+    untrained = read.baselines(folder, key.benchmark, half)
+    baselines = {name: system for name, system in untrained.items() if system.has(metric)}
     rival = next((name for name in RIVALS if name in baselines), None)
     references = [systems[ratio] for ratio in REFERENCES if ratio in systems]
     others = [baselines[rival]] if rival is not None else []
@@ -217,18 +229,6 @@ def _barred(point: PointRow) -> Literal["constraint", "seeds"] | None:
     return "seeds" if point.keeps_constraints else "constraint"
 
 
-def _baselines(folder: StudyFolder, key: MetricKey, half: Half | None) -> dict[str, System]:
-    """What needs no training, as far as its ranks give the metric."""
-    systems = {
-        name: load_system(name, [file], half=half, trained=False)
-        for name, baseline in folder.baselines().items()
-        if (file := baseline.ranks_of(key.benchmark)).exists()
-    }
-    return {
-        name: system for name, system in systems.items() if system.benchmark == key.benchmark and system.has(str(key))
-    }
-
-
 def _best_of(
     systems: Mapping[float, System], ratios: Mapping[float, PointRow], metric: str, objective: Objective
 ) -> tuple[tuple[float, ...], int, float | None]:
@@ -242,8 +242,3 @@ def _best_of(
         return (), len(complete), None
     best = tuple(complete[place] for place in may_be_best(value_rsg))
     return best, len(complete), objective.sign * cross_fitted(value_rsg)
-
-
-def _system(folder: StudyFolder, ratio: float, point: PointRow, benchmark: str, half: Half | None) -> System:
-    files = [folder.trial(record.key).ranks_of(benchmark) for record in point.records]
-    return load_system(value_text(ratio), files, [record.seed for record in point.records], half)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sweep.answer.points import Front, PointRow, Spread, best_of, front_of, points_of
 from sweep.answer.ratios import Certainty, certainty_of
+from sweep.answer.systems import Systems
 from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
 from sweep.evaluation.halves import figures_from_ranks, wanted_of
@@ -71,10 +72,11 @@ def study_answer(
     margin: float | None = None,
     study: StudySettings | None = None,
     further: Sequence[str] = (),
+    systems: Systems | None = None,
 ) -> StudyAnswer:
     """Build the answer of a study as it is now. Metrics come from trials.csv, which must be up to date. `margin` is
     that of `report.margin`; without `study` all questions count, and no point has to be confirmed. `further`: the
-    names of the benchmarks besides the first one.
+    names of the benchmarks besides the first one; `systems`: what has been read of the study's ranks.
 
     Raises:
         InputError: a file of ranks is damaged.
@@ -99,6 +101,7 @@ def study_answer(
         BaselineRow(name, _figures([_metrics_of(baseline, names, study)], keys))
         for name, baseline in folder.baselines().items()
     ]
+    judged_on = _judged_on(objectives[0], names)
     return StudyAnswer(
         benchmark=shown,
         objectives=tuple(reported),
@@ -106,7 +109,7 @@ def study_answer(
         points=points,
         best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
         front=front_of(points, objectives),
-        certainty=certainty_of(folder, points, objectives[0], _judged_on(objectives[0], names), margin, half),
+        certainty=certainty_of(folder, points, objectives[0], judged_on, margin, half, systems),
         baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
         further=tuple(also),

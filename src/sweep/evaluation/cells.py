@@ -4,7 +4,7 @@ A cell is a question language ("en"), a pair question-passage ("en-de"), or for 
 pair in the benchmark's order of languages. Shapes: c = cells, g = translation groups, q = questions.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -40,8 +40,10 @@ class Counts:
     left_out: dict[str, int]
 
 
-def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
-    """All metrics that come from ranks, and the counts of each family of pools."""
+def rank_cells(
+    ranking: Ranking, only: Collection[tuple[str, str]] | None = None
+) -> tuple[CellTable, dict[str, Counts]]:
+    """All metrics that come from ranks, or `only` some (family, metric), and the counts of each family of pools."""
     table: CellTable = {}
     counts: dict[str, Counts] = {}
     for family, pools in pools_of(ranking).items():
@@ -49,13 +51,13 @@ def rank_cells(ranking: Ranking) -> tuple[CellTable, dict[str, Counts]]:
             continue
         counts[family] = _counts(pools)
         for metric in metrics_of(family):
-            if metric.known_at(ranking.search.depth):
+            if metric.known_at(ranking.search.depth) and (only is None or (family, metric.name) in only):
                 values = [
                     (name, ranking.group_q[rows], metric.among(view, metric.values(view)))
                     for name, rows, view in pools
                 ]
                 table[family, metric.name] = _cells(ranking, values)
-    if ranking.pooled is not None:
+    if ranking.pooled is not None and (only is None or any(family == "agreement" for family, _ in only)):
         table |= _agreement(ranking)
     return table, counts
 

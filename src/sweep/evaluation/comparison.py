@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.errors import InputError
-from sweep.evaluation.cells import CellTable, rank_cells
+from sweep.evaluation.cells import CellTable
 from sweep.evaluation.columns import COMPARISON, columns_for
-from sweep.evaluation.halves import of_half
-from sweep.evaluation.rank_file import read_ranking
+from sweep.evaluation.rank_table import RankTable, check_seeds, differing_tiers, read_rank_table
 from sweep.evaluation.summarise import last_parts
 from sweep.settings.metric_key import Half, MetricKey
 from sweep.statistics.crossed import (
@@ -93,27 +92,31 @@ def load_system(
     half: Half | None = None,
     trained: bool = True,
 ) -> System:
-    """Read one system's files of ranks. `seeds`: those of the files, if they are known. `half`: only the questions of
-    this half of the benchmark count (`sweep.evaluation.halves`). `trained`: whether another seed could have made it
-    another one.
+    """Read one system's files of ranks. `half`: only the questions of this half of the benchmark count
+    (`sweep.evaluation.halves`). The rest is as in `system_of`, and so is what is raised."""
+    return system_of(name, files, [read_rank_table(file, half) for file in files], seeds, trained)
+
+
+def system_of(
+    name: str,
+    files: Sequence[Path],
+    tables: Sequence[RankTable],
+    seeds: Sequence[int] | None = None,
+    trained: bool = True,
+) -> System:
+    """One system from what its files of ranks have. `seeds`: those of the files, if known. `trained`: whether
+    another seed could have made it another one.
 
     Raises InputError if the files are not of the same questions, or do not have the same tiers.
     """
     if seeds is not None and len(set(seeds)) == len(seeds):  # in order, so that pairs of systems fit together
-        files = [file for _, file in sorted(zip(seeds, files, strict=True))]
-    read = [read_ranking(file) for file in files]
-    first, tiers = read[0]
-    for file, (other, other_tiers) in zip(files[1:], read[1:], strict=True):
-        if (other.benchmark, other.languages, other.groups) != (first.benchmark, first.languages, first.groups):
-            raise InputError(
-                f"{file} and {files[0]} are not of the same questions, so they are no seeds of one system"
-            )
-        if other_tiers != tiers:
-            raise InputError(f"{file} and {files[0]} differ in their tiers: {_differing(tiers, other_tiers)}")
-    counted = [ranking if half is None else of_half(ranking, half) for ranking, _ in read]
-    tables = tuple(rank_cells(ranking)[0] for ranking in counted)
+        order = sorted(range(len(seeds)), key=lambda place: seeds[place])
+        files, tables = [files[place] for place in order], [tables[place] for place in order]
+    check_seeds(files, tables)
+    first = tables[0]
     known = None if seeds is None or len(set(seeds)) < len(seeds) else tuple(sorted(seeds))
-    return System(name, first.benchmark, first.languages, counted[0].groups, tiers, tables, known, trained)
+    cells = tuple(table.cells for table in tables)
+    return System(name, first.benchmark, first.languages, first.groups, first.tiers, cells, known, trained)
 
 
 def default_metrics(system: System) -> list[str]:
@@ -209,6 +212,15 @@ def compare_each(
     return turned | compared
 
 
+def difference(reference: System, other: System, metric: str, peers: Sequence[System] = ()) -> Estimate:
+    """One comparison, as `compare_each` makes it among the peers: all systems of the study, these two among them.
+    Raises InputError as it does."""
+    systems = list({system.name: system for system in (reference, other, *peers)}.values())
+    for system in systems[1:]:
+        _check_comparable(systems[0], system)
+    return _difference(reference, other, systems, {system.name: system.values_sg(metric) for system in systems})
+
+
 def _difference(
     reference: System, other: System, systems: Sequence[System], value_sg: Mapping[str, NDArray[np.float64]]
 ) -> Estimate:
@@ -233,12 +245,5 @@ def _check_comparable(reference: System, other: System) -> None:
     if not same_languages or (other.benchmark, other.groups) != (reference.benchmark, reference.groups):
         raise InputError(f"{other.name} and {reference.name} did not answer the same questions")
     if other.tiers != reference.tiers:
-        differing = _differing(reference.tiers, other.tiers)
+        differing = differing_tiers(reference.tiers, other.tiers)
         raise InputError(f"{other.name} and {reference.name} differ in their tiers: {differing}")
-
-
-def _differing(tiers: Mapping[str, frozenset[str]], others: Mapping[str, frozenset[str]]) -> str:
-    """Such as "unseen is th, or th tr"."""
-    names = sorted(name for name in tiers.keys() | others.keys() if tiers.get(name) != others.get(name))
-    texts = [[" ".join(sorted(each.get(name, ()))) or "none" for each in (tiers, others)] for name in names]
-    return "; ".join(f"{name} is {' or '.join(text)}" for name, text in zip(names, texts, strict=True))
