@@ -47,6 +47,8 @@ class Systems:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.read = 0  # how often a file was read
+        # Question and passage by benchmark and by group, language, and passage's language; None: cannot be had.
+        self.texts: dict[str, dict[tuple[str, str, str], tuple[str, str] | None]] = {}
         self._most_bytes = most_bytes
         self._metrics: frozenset[tuple[str, str]] = SHOWN
         self._kept: OrderedDict[tuple[Path, Half | None], _Kept] = OrderedDict()

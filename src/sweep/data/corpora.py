@@ -6,7 +6,8 @@ from sweep.data.http_origin import DeclaredFiles, HttpFiles
 from sweep.data.hub_origin import HubRepositories
 from sweep.data.origin import Origin
 from sweep.errors import InputError
-from sweep.settings import Corpus
+from sweep.records.checksums import digest_of
+from sweep.settings import Corpus, FilesOrigin, HttpOrigin
 from sweep.settings.wording import listed
 
 # Which origin a `kind` names. A new one: its module, its settings, and a line here.
@@ -36,3 +37,16 @@ def corpus_folder(
         raise InputError(f"{corpus.name} has no language '{unknown[0]}'; it has: {listed(corpus.languages)}")
     fix = f"with the files in a local folder, add {key}.path=FOLDER"
     return ORIGINS[corpus.origin.kind].fetch(corpus, corpus.origin, languages, split, cache, fix)
+
+
+def is_here(corpus: Corpus, languages: tuple[str, ...], cache: Path) -> bool:
+    """Whether `corpus_folder` would find all of these languages' files in the cache, whole, and download nothing. It
+    is not known of a corpus on the hub, whose client asks the hub in any case."""
+    if isinstance(corpus.origin, HttpOrigin):
+        sums = {f"{code}.json": corpus.origin.sha256.get(code) for code in languages}
+    elif isinstance(corpus.origin, FilesOrigin):
+        sums = {file.path: file.sha256 for file in corpus.origin.files if file.language in (None, *languages)}
+    else:
+        return False
+    folder = cache / corpus.name
+    return all((folder / path).is_file() and digest_of(folder / path) == digest for path, digest in sums.items())
