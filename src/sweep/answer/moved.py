@@ -27,9 +27,9 @@ def moved_questions(
     folder: StudyFolder, answer: StudyAnswer, settings: Settings, systems: Systems, *, texts: bool = False
 ) -> tuple[MovedQuestion, ...]:
     """The questions of the first benchmark whose languages are ranked together, from the reference to the best ratio:
-    those that got better, most first, then those that got worse; of a translation group, whose questions move together,
-    the one that moved most. Ranks are geometric means over seeds. The passage's
-    language is that of the worst passage where the question is worse, of most seeds.
+    those that got better, most first, then those that got worse. The questions of a translation group move together,
+    so of each the one that moved most. Ranks are geometric means over seeds; the passage's language is that of the
+    worst passage where the question is worse, of most seeds.
 
     `texts`: with the texts, if the benchmark can be read without a download. Seconds for a large one.
 

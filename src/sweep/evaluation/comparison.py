@@ -215,7 +215,7 @@ def compare_each(
 def difference(reference: System, other: System, metric: str, peers: Sequence[System] = ()) -> Estimate:
     """One comparison, as `compare_each` makes it among the peers: all systems of the study, these two among them.
     Raises InputError as it does."""
-    systems = list({system.name: system for system in (reference, other, *peers)}.values())
+    systems = list({system.name: system for system in (*peers, reference, other)}.values())
     for system in systems[1:]:
         _check_comparable(systems[0], system)
     return _difference(reference, other, systems, {system.name: system.values_sg(metric) for system in systems})
