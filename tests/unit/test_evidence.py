@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ranked_study import CODES, MAP, TIERS, answered, judged, plain_map, ranks, toy, write_trial
+from tests.unit.ranked_study import CODES, MAP, TIERS, answered, judged, plain_map, ranks, toy, write_trial
 
 from sweep.answer.contents import RatioCurve
 from sweep.answer.curves import MONOLINGUAL, PARALLEL, ratio_curves
@@ -414,5 +414,7 @@ def test_a_difference_counts_its_peers(three_seeds: tuple[StudyFolder, list[Tria
     folder, records = three_seeds
     loaded = {ratio: load_system(f"{ratio:g}", files_of(folder, records, ratio), [0, 1, 2]) for ratio in NOISE}
     every = compare_each([loaded[0.0]], list(loaded.values()), MAP)["0", "1"].estimate
-    assert difference(loaded[0.0], loaded[1.0], MAP, list(loaded.values())) == every
-    assert difference(loaded[0.0], loaded[1.0], MAP).error != every.error
+    value_sg = {system: system.values_sg(MAP) for system in loaded.values()}
+    assert difference(loaded[0.0], loaded[1.0], value_sg) == every
+    alone = {system: value_sg[system] for system in (loaded[0.0], loaded[1.0])}
+    assert difference(loaded[0.0], loaded[1.0], alone).error != every.error

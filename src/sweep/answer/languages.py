@@ -72,13 +72,14 @@ def _row(
 ) -> LanguageRow | None:
     """One language, its comparison not corrected yet; None without a figure of both."""
     asked = benchmark.asked(name)
-    own_sg, other_sg = values_or_none(read[best], asked), values_or_none(read[reference], asked)
-    if own_sg is None or other_sg is None:
+    values = {system: values_or_none(system, asked) for system in read.values()}
+    value_sg = {system: own_sg for system, own_sg in values.items() if own_sg is not None}
+    if read[best] not in value_sg or read[reference] not in value_sg:
         return None
+    own_sg, other_sg = value_sg[read[best]], value_sg[read[reference]]
     compared = None
     if min(len(own_sg), len(other_sg)) > 1:
-        peers = [system for system in read.values() if values_or_none(system, asked) is not None]
-        one = difference(read[reference], read[best], asked, peers)
+        one = difference(read[reference], read[best], value_sg)
         compared = Comparison(name, read[reference].name, read[best].name, one, one.p)
     figure, figure_of_reference = float(own_sg.mean()), float(other_sg.mean())
     return LanguageRow(

@@ -212,13 +212,11 @@ def compare_each(
     return turned | compared
 
 
-def difference(reference: System, other: System, metric: str, peers: Sequence[System] = ()) -> Estimate:
-    """One comparison, as `compare_each` makes it among the peers: all systems of the study, these two among them.
-    Raises InputError as it does."""
-    systems = list({system.name: system for system in (*peers, reference, other)}.values())
-    for system in systems[1:]:
-        _check_comparable(systems[0], system)
-    return _difference(reference, other, systems, {system.name: system.values_sg(metric) for system in systems})
+def difference(reference: System, other: System, value_sg: Mapping[System, NDArray[np.float64]]) -> Estimate:
+    """One comparison, as `compare_each` makes it among all systems of a study that have the metric. `value_sg`: what
+    the groups of each of these contribute to it, from `values_sg`. Raises InputError as `compare_each` does."""
+    _check_comparable(reference, other)
+    return _difference(reference, other, list(value_sg), {system.name: own for system, own in value_sg.items()})
 
 
 def _difference(

@@ -5,6 +5,7 @@ Shapes: c = cells, g = translation groups, b = bootstrap resamples.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,19 @@ def in_tier(cell: str, members: frozenset[str]) -> bool:
     return not members.isdisjoint(cell.split("-"))
 
 
-def last_parts(names: tuple[str, ...], tiers: Members) -> dict[str, NDArray[np.int64]]:
+def last_parts(names: tuple[str, ...], tiers: Members) -> Mapping[str, NDArray[np.int64]]:
     """The last parts that a metric's keys have, with their cells: "" (all), "low", "other_script", "en". What has no
     cells has no part."""
+    return _last_parts(names, tuple(tiers.items()))
+
+
+@lru_cache(maxsize=256)  # the same for every trial of a study
+def _last_parts(
+    names: tuple[str, ...], tiers: tuple[tuple[str, frozenset[str]], ...]
+) -> Mapping[str, NDArray[np.int64]]:
     parts = {"": np.arange(len(names))}
     group_c = np.array([script_group(name) for name in names])
-    grouped = {tier: [in_tier(name, members) for name in names] for tier, members in tiers.items()}
+    grouped = {tier: [in_tier(name, members) for name in names] for tier, members in tiers}
     grouped |= {group: group_c == group for group in SCRIPT_GROUPS}
     for part, is_member in grouped.items():
         places = np.flatnonzero(is_member)
