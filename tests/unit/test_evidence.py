@@ -228,6 +228,19 @@ def test_a_study_of_no_ratio_has_the_pairs_of_its_best_point(tmp_path: Path) -> 
     assert moved_questions(folder, answer, settings, systems) == ()
 
 
+def test_a_study_that_searches_nothing_shows_its_only_ratio(tmp_path: Path) -> None:
+    folder, bench = StudyFolder(tmp_path), toy()
+    records = [write_trial(folder, {}, seed, dict.fromkeys(CODES, 0.5), bench) for seed in (0, 1)]
+    systems = Systems()
+    answer, settings = answered(folder, records, systems, "study.space={}", "ratio.monolingual=0.75")
+    curves = by_key(ratio_curves(folder, answer, settings, systems))
+    (dot,) = curves[MAP].dots
+    assert (dot.ratio, dot.key, set(dot.seeds)) == (0.75, "", {0, 1})
+    (matrix,) = pair_matrices(folder, answer, settings, systems)
+    assert matrix.name == "α = 0.75"
+    assert language_tables(folder, answer, settings, systems) == ()
+
+
 # Languages ----------------------------------------------------------------------------------------------------
 
 

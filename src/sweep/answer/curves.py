@@ -51,7 +51,7 @@ def ratio_curves(
     curves: list[RatioCurve] = []
     objectives = [MetricKey.parse(objective.metric).whole.name for objective in answer.objectives]
     systems.wants(objective.metric for objective in answer.objectives)
-    shown = combinations_shown(folder, answer)
+    shown = combinations_shown(folder, answer, settings)
     for benchmark in benchmarks_of(answer, settings):
         for combination in shown:
             read = combination.systems(folder, benchmark, systems)

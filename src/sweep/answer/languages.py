@@ -28,7 +28,7 @@ def language_tables(
 
     Raises InputError for a damaged file of ranks, and if the two did not answer the same questions.
     """
-    contrast = contrast_of(answer, combinations_shown(folder, answer))
+    contrast = contrast_of(answer, combinations_shown(folder, answer, settings))
     if contrast is None or contrast.reference is None:
         return ()
     tables = []

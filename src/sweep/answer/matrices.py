@@ -36,7 +36,7 @@ def pair_matrices(
 
     Raises InputError for a damaged file of ranks.
     """
-    contrast = contrast_of(answer, combinations_shown(folder, answer))
+    contrast = contrast_of(answer, combinations_shown(folder, answer, settings))
     matrices: list[PairMatrix] = []
     for benchmark in benchmarks_of(answer, settings):
         trained = (

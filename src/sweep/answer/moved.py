@@ -35,7 +35,7 @@ def moved_questions(
 
     Raises InputError for a damaged file of ranks.
     """
-    contrast = contrast_of(answer, combinations_shown(folder, answer))
+    contrast = contrast_of(answer, combinations_shown(folder, answer, settings))
     if contrast is None or contrast.reference is None:
         return ()
     ratios = contrast.combination.ratios

@@ -66,9 +66,12 @@ class Combination:
         return {ratio: system for ratio, system in read.items() if system.benchmark == benchmark.name}
 
 
-def combinations_shown(folder: StudyFolder, answer: StudyAnswer) -> tuple[Combination, ...]:
-    """The best combinations, in order of the searched values: at most MOST_COMBINATIONS, and MOST_TRIALS trials."""
+def combinations_shown(folder: StudyFolder, answer: StudyAnswer, settings: Settings) -> tuple[Combination, ...]:
+    """The best combinations, in order of the searched values: at most MOST_COMBINATIONS, and MOST_TRIALS trials.
+    Where nothing is searched, the only point has the ratio of the study's settings."""
     combinations = combinations_of(folder, answer.points)
+    if not settings.study.space and len(answer.points) == 1 and settings.ratio.schedule == "constant":
+        combinations = {"": {settings.ratio.monolingual: answer.points[0]}}
     objective = answer.objectives[0]
     best = {
         others: max(objective.sign * point.value for point in ratios.values())
