@@ -94,10 +94,11 @@ def console_errors(browser: Chrome) -> list[str]:
 
 
 def requested(browser: Chrome) -> list[str]:
-    """The addresses that were asked for since the last call, without what a page carries itself (data:, blob:)."""
+    """The addresses that were asked for since the last call, without what a page carries
+    itself (data:, blob:) and what the empty tab of a new browser is made of."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
-    return [url for url in urls if not url.startswith(("data:", "blob:"))]
+    return [url for url in urls if not url.startswith(("data:", "blob:", "chrome:"))]
 
 
 def overflow(browser: Chrome) -> int:
