@@ -1,0 +1,97 @@
+"""All charts of a report, by its sections."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sweep.answer.contents import LanguageTable, PairMatrix, RatioCurve, StudyReport
+from sweep.answer.ratios import RATIO
+from sweep.evaluation.parts import label_of
+from sweep.page.chart import Chart
+from sweep.page.charts.exposure_chart import exposure_chart
+from sweep.page.charts.grouped_lines import grouped_chart
+from sweep.page.charts.importance_chart import importance_chart
+from sweep.page.charts.language_chart import language_chart
+from sweep.page.charts.learning_chart import learning_charts
+from sweep.page.charts.pair_charts import pair_charts
+from sweep.page.charts.pareto_chart import pareto_charts
+from sweep.page.charts.ratio_curve import ratio_chart
+from sweep.page.charts.wording import key_of, metric_label
+
+SECTIONS = ("curves", "matrices", "languages", "pareto", "importance", "learning", "exposure")
+
+
+def charts_of(report: StudyReport) -> Mapping[str, tuple[Chart, ...]]:
+    """The charts of each section, empty where the report has nothing to draw. Names are unique in a report."""
+    best = best_ratio(report)
+    drawn: dict[str, list[Chart | None]] = {
+        "curves": _curves(report),
+        "matrices": _matrices(report.pairs, best),
+        "languages": _languages(report.languages),
+        "pareto": [*pareto_charts(report.answer)],
+        "importance": [importance_chart(report.importance)],
+        "learning": [*learning_charts(report.learning)],
+        "exposure": [exposure_chart(report.exposure, best)],
+    }
+    return {section: tuple(chart for chart in drawn[section] if chart is not None) for section in SECTIONS}
+
+
+def best_ratio(report: StudyReport) -> float | None:
+    """The ratio of the best point; of its curve where the ratio is one of a config group's values."""
+    best = report.answer.best
+    if best is None:
+        return None
+    ratio = best.parameters.get(RATIO)
+    if isinstance(ratio, (int, float)):
+        return float(ratio)
+    keys = {record.key for record in best.records}
+    dots = (dot for curve in report.curves for dot in curve.dots)
+    return next((dot.ratio for dot in dots if any(key.startswith(dot.key) for key in keys)), None)
+
+
+def _curves(report: StudyReport) -> list[Chart | None]:
+    """A chart a metric, of the best other values; one by tier; one by other values where they are searched."""
+    groups: dict[str, list[RatioCurve]] = {}
+    for curve in report.curves:
+        groups.setdefault(str(key_of(curve.key).whole), []).append(curve)
+    several = len({key_of(key).benchmark for key in groups}) > 1
+    charts: list[Chart | None] = []
+    for key, curves in groups.items():
+        where = f" on {key_of(key).benchmark}" if several else ""
+        others = _others(curves, report)
+        kept = [curve for curve in curves if curve.others == others[0]]
+        title = f"{kept[0].title or metric_label(key)}"
+        beside = f", {others[0]}" if len(others) > 1 else ""
+        charts += [ratio_chart(curve, f"{title}{where}{beside}") for curve in kept if not curve.part][:1]
+        parts = [(label_of(curve.part), curve) for curve in kept]
+        charts.append(grouped_chart(parts, f"{title}{where}{beside}, by tier", f"tiers {key}", beside=True))
+        whole = {curve.others: curve for curve in curves if not curve.part}
+        rivals = [(one or "–", whole[one]) for one in others if one in whole]
+        charts.append(grouped_chart(rivals, f"{title}{where}, by other values", f"others {key}", beside=False))
+    return charts
+
+
+def _others(curves: Sequence[RatioCurve], report: StudyReport) -> list[str]:
+    """The other searched values of the curves; those of the best point first, then by their best mean."""
+    best = {record.key for record in report.answer.best.records} if report.answer.best is not None else set()
+
+    def place(curve: RatioCurve) -> tuple[bool, float]:
+        has_best = any(key.startswith(dot.key) for dot in curve.dots for key in best)
+        means = [dot.mean for dot in curve.dots]
+        good = -min(means, default=0.0) if curve.better == "lower" else max(means, default=0.0)
+        return not has_best, -good
+
+    ordered = sorted((curve for curve in curves if not curve.part), key=place) or list(curves)
+    return list(dict.fromkeys(curve.others for curve in ordered))
+
+
+def _matrices(pairs: Iterable[PairMatrix], best: float | None) -> list[Chart | None]:
+    alike: dict[tuple[str, tuple[str, ...]], list[PairMatrix]] = {}
+    for one in pairs:
+        alike.setdefault((one.metric, one.languages), []).append(one)
+    charts: list[Chart | None] = []
+    for place, ((metric, _), matrices) in enumerate(alike.items()):
+        charts += pair_charts(matrices, best, f"{metric} {place}" if place else metric)
+    return charts
+
+
+def _languages(tables: Sequence[LanguageTable]) -> list[Chart | None]:
+    return [language_chart(table, f"{table.metric} {place}") for place, table in enumerate(tables)]
