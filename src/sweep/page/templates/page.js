@@ -16,7 +16,7 @@
     plot.dataset.drawn = wanted;
     const options = {
       mode: "vega-lite", renderer: "svg", actions: false, config: configs[wanted],
-      tooltip: { disableDefaultStyle: true },
+      tooltip: { disableDefaultStyle: true }, logLevel: vega.Error,
     };
     try {
       const result = await vegaEmbed(plot, specs[plot.dataset.chart], options);
