@@ -58,6 +58,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "breakable": _breakable,
         "language": english_name,
         "moment": _moment,
         "moment_text": _moment_text,
@@ -114,6 +115,11 @@ def _numeric_columns(table: DataTable) -> frozenset[int]:
     return frozenset(
         place for place, cells in enumerate(columns) if place and all(_NUMBER.fullmatch(cell) for cell in cells)
     )
+
+
+def _breakable(text: str) -> Markup:
+    """A text that a line may end in behind a dot or a slash: keys and paths are long words."""
+    return Markup(re.sub(r"([./=,])(?=\w)", r"\1<wbr>", str(escape(shown(text)))))
 
 
 def _prose(text: str) -> Markup:

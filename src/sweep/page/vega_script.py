@@ -15,7 +15,7 @@ PACKAGE = "vl-convert-python"
 
 @cache
 def vega_script(folder: Path | None = None) -> str:
-    """A classic script that sets window.vegaEmbed, window.vega and window.vegaLite, safe inside a script element.
+    """A classic script that sets window.vegaEmbed, safe inside a script element.
 
     Bundling it takes seconds, so it is kept in `folder` (the user's cache folder if none is named) for as long as the
     package that it comes from has the same version. A folder that cannot be written to costs these seconds only.

@@ -5,6 +5,7 @@
   const system = matchMedia("(prefers-color-scheme: dark)");
   const plots = [...document.querySelectorAll(".plot")];
   const views = new Map();
+  const ERRORS_ONLY = 1; // of the levels of Vega, whose warnings are for authors of charts
   let drawing = 0;
 
   const theme = () => root.dataset.theme || (system.matches ? "dark" : "light");
@@ -14,15 +15,23 @@
   async function draw(plot, wanted) {
     if (plot.dataset.drawn === wanted) return;
     plot.dataset.drawn = wanted;
+    const controls = plot.nextElementSibling;
+    const selected = [...controls.querySelectorAll("select")].map((each) => each.value);
     const options = {
       mode: "vega-lite", renderer: "svg", actions: false, config: configs[wanted],
-      tooltip: { disableDefaultStyle: true }, logLevel: vega.Error,
+      tooltip: { disableDefaultStyle: true }, logLevel: ERRORS_ONLY, bind: `#${controls.id}`,
     };
+    controls.replaceChildren();
     try {
       const result = await vegaEmbed(plot, specs[plot.dataset.chart], options);
       if (plot.dataset.drawn !== wanted) return result.finalize();
       views.get(plot)?.finalize();
       views.set(plot, result);
+      controls.querySelectorAll("select").forEach((each, place) => {
+        if (selected[place] === undefined) return;
+        each.value = selected[place];
+        each.dispatchEvent(new Event("change"));
+      });
     } catch (error) {
       plot.textContent = "This chart could not be drawn; its figures are in the table below.";
       console.error(plot.dataset.chart, error);
