@@ -1,6 +1,6 @@
 """Charts as PNG, for pages and papers that run no script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.page.chart import Chart
@@ -42,3 +42,29 @@ def still(chart: Chart) -> dict[str, Any]:
 def _choice(spec: Mapping[str, Any]) -> list[str]:
     chosen = {one["name"]: str(one["value"]) for one in spec.get("params", ()) if one["name"] in ("shown", "minus")}
     return [" minus ".join(chosen[name] for name in ("shown", "minus") if name in chosen)] if chosen else []
+
+
+# The pictures that a study's folder holds: file, section, and how the chart's name begins and ends.
+_MAIN = (
+    ("alignment.png", "curves", "curve-", "pooled-alignment-consistency"),
+    ("alignment-by-tier.png", "curves", "groups-tiers-", "pooled-alignment-consistency"),
+    ("map-within-and-across.png", "curves", "groups-pools-", "map"),
+    ("monolingual-map.png", "curves", "curve-", "mono-map"),
+    ("cross-lingual-map.png", "curves", "curve-", "cross-map"),
+    ("languages.png", "languages", "languages-", ""),
+    ("language-pairs.png", "matrices", "pairs-", ""),
+    ("language-pairs-difference.png", "matrices", "pair-differences-", ""),
+    ("pareto.png", "pareto", "pareto-", ""),
+)
+
+
+def main_pictures(charts: Mapping[str, Sequence[Chart]]) -> dict[str, Chart]:
+    """The charts to keep as pictures, by file name, of those of a report by section: as far as there are any, and of
+    the first benchmark."""
+    kept = {}
+    for file, section, begin, end in _MAIN:
+        fitting = (one for one in charts.get(section, ()) if one.name.startswith(begin) and one.name.endswith(end))
+        chart = next(fitting, None)
+        if chart is not None:
+            kept[file] = chart
+    return kept

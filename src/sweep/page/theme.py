@@ -23,6 +23,7 @@ class Colours:
     grid: str
     accent: str
     rival: str
+    faint: str
     category: tuple[str, ...]
     verdict: tuple[str, str, str]
     ramp: tuple[str, ...]
@@ -37,6 +38,7 @@ LIGHT = Colours(
     grid="#e4e7ea",
     accent="#0b66ad",
     rival="#6e7781",
+    faint="#8c959f",
     category=("#0b66ad", "#cc5200", "#14806a", "#92398c", "#9a7200", "#4a97d2", "#6e7781"),
     verdict=("#0b66ad", "#cc5200", "#6e7781"),
     ramp=("#cc5200", "#c2447a", "#7b4bb3", "#2f6fc0", "#0b9aa8"),
@@ -50,6 +52,7 @@ DARK = Colours(
     grid="#2b3138",
     accent="#5fb0f5",
     rival="#9aa4af",
+    faint="#6e7781",
     category=("#5fb0f5", "#f58f4f", "#41c2a0", "#d891d6", "#dcb53f", "#a5d8ff", "#9aa4af"),
     verdict=("#5fb0f5", "#f58f4f", "#9aa4af"),
     ramp=("#f58f4f", "#ec79a8", "#b18cf0", "#6aa6f5", "#4fd0d8"),
@@ -84,7 +87,7 @@ def vega_config(theme: Literal["light", "dark"]) -> dict[str, Any]:
         "range": {
             "category": list(colours.category),
             "verdict": list(colours.verdict),
-            "kind": [colours.accent, colours.muted, colours.category[1]],
+            "kind": [colours.accent, colours.faint, colours.category[1]],
             "ordinal": list(colours.ramp),
             "ramp": list(colours.ramp),
             "heatmap": list(colours.heat),
@@ -144,7 +147,7 @@ def _styles(colours: Colours) -> Mapping[str, Any]:
         "line": {"strokeWidth": 2},
         "gain-interval": {"strokeWidth": 2, "opacity": 0.55},
         "gain": {"filled": True, "size": 85, "opacity": 1},
-        "thin-line": {"strokeWidth": 1.4, "opacity": 0.75},
+        "thin-line": {"color": colours.accent, "strokeWidth": 1.4, "opacity": 0.75},
         "hover-dot": {"filled": True, "size": 40, "opacity": 0},
         "dot": {"filled": True, "size": 60, "opacity": 1, "stroke": colours.paper, "strokeWidth": 1},
         "bar-of-interval": {"strokeWidth": 1.6, "opacity": 0.75},

@@ -12,7 +12,7 @@ MOST_POINTS = 60  # to choose from; their shares are in the page
 _TITLE = "Rows that training saw, by question and passage language"
 
 
-def exposure_chart(rows: Sequence[ExposureRow], best: float | None) -> Chart | None:
+def exposure_chart(rows: Sequence[ExposureRow], best: float) -> Chart | None:
     """A heat map of one point's rows, that of the `best` ratio first; None where nothing is known."""
     points: dict[str, list[ExposureRow]] = {}
     for row in rows:
@@ -46,9 +46,7 @@ def _names(points: dict[str, list[ExposureRow]]) -> dict[str, str]:
     return {point: f"α = {own[0].ratio:g}" for point, own in points.items()}
 
 
-def _chosen(points: dict[str, list[ExposureRow]], best: float | None) -> str:
-    if best is None:
-        return next(iter(points))
+def _chosen(points: dict[str, list[ExposureRow]], best: float) -> str:
     return min(points, key=lambda point: abs(ratio - best) if (ratio := points[point][0].ratio) is not None else 2)
 
 

@@ -19,9 +19,9 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [9, 3, 2, 3], [4, 1], [12, 4])
 Groups = Sequence[tuple[str, RatioCurve]]
 
 
-def grouped_chart(groups: Groups, title: str, name: str, beside: bool) -> Chart | None:
+def grouped_chart(groups: Groups, title: str, name: str, beside: bool, axis: str = "") -> Chart | None:
     """A line a group, at most `MOST_GROUPS` of them, the first ones; None with fewer than two. Labels stand `beside`
-    the lines, or, for long ones, in a legend."""
+    the lines, or, for long ones, in a legend. `axis`: its title, if not the first curve's."""
     kept = [(label, curve) for label, curve in groups if any(finite([dot.mean]) for dot in curve.dots)]
     left_out = len(kept) - MOST_GROUPS
     kept = kept[:MOST_GROUPS]
@@ -30,12 +30,12 @@ def grouped_chart(groups: Groups, title: str, name: str, beside: bool) -> Chart 
     dots = [dot for _, curve in kept for dot in _shown(curve)]
     first = kept[0][1]
     domain = value_domain(ends_of(dots), least=10.0 ** (1 - first.digits))
-    y = value_axis(axis_title(first), domain)
+    y = value_axis(axis or axis_title(first), domain)
     caption = ["Mean over seeds, 95 % interval" if any(dot.interval for dot in dots) else "Mean over seeds"]
     layers = _lines(kept, y, beside)
     if beside:
         layers.append(_labels(kept, domain, y))
-    text = _description(kept, left_out)
+    text = _description(kept, title, left_out)
     return Chart(f"groups-{slug(name)}", title, text, view(layers, caption, HEIGHT), _table(kept, title))
 
 
@@ -74,7 +74,7 @@ def _labels(groups: Groups, domain: Interval, y: Spec) -> Spec:
     return end_label(rows, {"y": y | {"field": "y"}, "color": colour})
 
 
-def _description(groups: Groups, left_out: int) -> str:
+def _description(groups: Groups, title: str, left_out: int) -> str:
     digits = fewer(groups[0][1].digits)
     sentences = []
     for label, curve in groups:
@@ -82,7 +82,7 @@ def _description(groups: Groups, left_out: int) -> str:
         first, last = dots[0], dots[-1]
         start = f"{label} {text_of(first.mean, digits)} at α = {first.ratio:g}"
         sentences.append(start if len(dots) == 1 else f"{start}, {text_of(last.mean, digits)} at α = {last.ratio:g}")
-    text = f"{groups[0][1].title or groups[0][1].key} by group: {'; '.join(sentences)}."
+    text = f"{title}: {'; '.join(sentences)}."
     return text if left_out <= 0 else f"{text} {left_out} more are not drawn."
 
 

@@ -11,17 +11,18 @@ from typing import Any
 from sweep.page.charts.figures import finite, thin
 from sweep.page.charts.layers import SCHEMA, Spec
 
+Steps = list[dict[str, Any]]
 Matrix = tuple[str, tuple[tuple[float, ...], ...]]  # its name, and its figures (q, p)
 
-_PLACES = [
+_PLACES: Steps = [
     {"flatten": ["v"], "as": ["v"]},
     {"window": [{"op": "row_number", "as": "i"}], "groupby": ["n"]},
     {"filter": "isValid(datum.v)"},
     {"calculate": "languages[floor((datum.i - 1) / length(languages))]", "as": "q"},
     {"calculate": "languages[(datum.i - 1) % length(languages)]", "as": "p"},
 ]
-_ONE = [{"filter": "datum.n === shown"}, *_PLACES, {"calculate": "datum.v", "as": "d"}]
-_TWO = [
+_ONE: Steps = [{"filter": "datum.n === shown"}, *_PLACES, {"calculate": "datum.v", "as": "d"}]
+_TWO: Steps = [
     {"filter": "datum.n === shown || datum.n === minus"},
     *_PLACES,
     {"calculate": "datum.n === shown ? datum.v : null", "as": "a"},
@@ -41,8 +42,8 @@ _NARROW = "width < 30 * length(languages)"
 @dataclass(frozen=True)
 class HeatMap:
     """What a heat map shows. `shown` and `minus` are names of matrices, `minus` None for no difference. `better` is
-    the end of a difference that is good. Digits are those of cells and of tooltips. `scaled_by`: the matrices, by name,
-    whose figures set the colours; empty for all."""
+    the end of a difference that is good. Digits are those of cells and of tooltips. `scaled_by` names the
+    matrices whose figures set the colours; empty for all."""
 
     languages: Sequence[str]
     matrices: Sequence[Matrix]
@@ -138,7 +139,7 @@ def _colour(one: HeatMap) -> Spec:
         "title": one.title,
         "orient": "bottom",
         "gradientLength": 180,
-        "format": f".{one.cell_digits}f",
+        "format": "~g",
         "tickCount": 3,
     }
     if one.minus is None:

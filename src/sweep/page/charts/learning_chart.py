@@ -12,7 +12,10 @@ from sweep.page.charts.wording import digits_for, metric_label
 
 HEIGHT = 240
 MOST_LINES = 200
-_LEGEND = "α: from all cross-lingual to all monolingual"
+_ENDS = (
+    "'α = ' + datum.value + "
+    "(datum.value === 0 ? ', all cross-lingual' : datum.value === 1 ? ', all monolingual' : '')"
+)
 
 
 def learning_charts(curves: Sequence[LearningCurve]) -> list[Chart]:
@@ -54,7 +57,7 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
         for curve in curves
     ]
     single = max(len(curve.steps) for curve in curves) == 1
-    title = {"text": "A line a trial (each ratio with each seed)"}
+    title = {"text": ["A line a trial (each ratio with each seed)"]}
     return {
         "$schema": SCHEMA,
         "width": "container",
@@ -85,7 +88,7 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
                 },
             },
             "detail": {"field": "k", "type": "nominal"},
-            "color": _colour(curves),
+            **_colour(curves),
         },
         "layer": [
             *([] if single else [{"mark": {"type": "line", "style": "thin-line"}}]),
@@ -104,15 +107,15 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
 
 def _colour(curves: Sequence[LearningCurve]) -> Spec:
     """From all cross-lingual to all monolingual; one colour for trials without a ratio."""
-    legend: dict[str, Any] = {"title": _LEGEND, "type": "gradient", "gradientLength": 200, "values": [0, 0.5, 1]}
+    legend: dict[str, Any] = {"title": None, "values": [0, 0.5, 1], "labelExpr": _ENDS, "orient": "bottom"}
     scale = {"domain": [0, 1], "range": "ramp", "interpolate": "rgb"}
     if all(curve.ratio is None for curve in curves):
-        return {"value": None}
+        return {}
     return {
         "field": "r",
         "type": "quantitative",
         "scale": scale,
-        "legend": legend | {"format": "~g", "orient": "bottom"},
+        "legend": legend | {"orient": "bottom"},
     }
 
 

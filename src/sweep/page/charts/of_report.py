@@ -1,6 +1,8 @@
 """All charts of a report, by its sections."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sweep.answer.contents import LanguageTable, PairMatrix, RatioCurve, StudyReport
 from sweep.answer.ratios import RATIO
@@ -15,7 +17,9 @@ from sweep.page.charts.pair_charts import pair_charts
 from sweep.page.charts.pareto_chart import pareto_charts
 from sweep.page.charts.ratio_curve import ratio_chart
 from sweep.page.charts.wording import key_of, metric_label
+from sweep.settings.metric_key import MetricKey
 
+_POOLS = {"monolingual": "mono", "cross-lingual": "cross", "pooled": "pooled"}
 SECTIONS = ("curves", "matrices", "languages", "pareto", "importance", "learning", "exposure")
 
 
@@ -24,14 +28,23 @@ def charts_of(report: StudyReport) -> Mapping[str, tuple[Chart, ...]]:
     best = best_ratio(report)
     drawn: dict[str, list[Chart | None]] = {
         "curves": _curves(report),
-        "matrices": _matrices(report.pairs, best),
+        "matrices": _matrices(report.pairs, 0.5 if best is None else best),
         "languages": _languages(report.languages),
         "pareto": [*pareto_charts(report.answer)],
         "importance": [importance_chart(report.importance)],
         "learning": [*learning_charts(report.learning)],
-        "exposure": [exposure_chart(report.exposure, best)],
+        "exposure": [exposure_chart(report.exposure, 0.5 if best is None else best)],
     }
-    return {section: tuple(chart for chart in drawn[section] if chart is not None) for section in SECTIONS}
+    names: Counter[str] = Counter()
+    return {
+        section: tuple(_named(chart, names) for chart in drawn[section] if chart is not None) for section in SECTIONS
+    }
+
+
+def _named(chart: Chart, names: Counter[str]) -> Chart:
+    """With a number behind a name that an earlier chart has."""
+    names[chart.name] += 1
+    return chart if names[chart.name] == 1 else replace(chart, name=f"{chart.name}-{names[chart.name]}")
 
 
 def best_ratio(report: StudyReport) -> float | None:
@@ -53,7 +66,9 @@ def _curves(report: StudyReport) -> list[Chart | None]:
     for curve in report.curves:
         groups.setdefault(str(key_of(curve.key).whole), []).append(curve)
     several = len({key_of(key).benchmark for key in groups}) > 1
-    charts: list[Chart | None] = []
+    charts = [
+        _pools(groups, benchmark, several) for benchmark in dict.fromkeys(key_of(key).benchmark for key in groups)
+    ]
     for key, curves in groups.items():
         where = f" on {key_of(key).benchmark}" if several else ""
         others = _others(curves, report)
@@ -67,6 +82,22 @@ def _curves(report: StudyReport) -> list[Chart | None]:
         rivals = [(one or "–", whole[one]) for one in others if one in whole]
         charts.append(grouped_chart(rivals, f"{title}{where}, by other values", f"others {key}", beside=False))
     return charts
+
+
+def _pools(groups: Mapping[str, Sequence[RatioCurve]], benchmark: str, several: bool) -> Chart | None:
+    """What a ratio trades: mAP within languages, across them, and in the pool of all, on one axis."""
+    keys = {label: str(MetricKey(benchmark, pool, "map")) for label, pool in _POOLS.items()}
+    lines = {
+        label: curve
+        for label, key in keys.items()
+        for curve in [next((one for one in groups.get(key, ()) if not one.part), None)]
+        if curve is not None
+    }
+    others = {curve.others for curve in lines.values()}
+    if len(others) != 1:
+        return None
+    title = f"mAP within and across languages{f' on {benchmark}' if several else ''}"
+    return grouped_chart(list(lines.items()), title, f"pools {benchmark} map", True, "mAP (higher is better)")
 
 
 def _others(curves: Sequence[RatioCurve], report: StudyReport) -> list[str]:
@@ -83,7 +114,7 @@ def _others(curves: Sequence[RatioCurve], report: StudyReport) -> list[str]:
     return list(dict.fromkeys(curve.others for curve in ordered))
 
 
-def _matrices(pairs: Iterable[PairMatrix], best: float | None) -> list[Chart | None]:
+def _matrices(pairs: Iterable[PairMatrix], best: float) -> list[Chart | None]:
     alike: dict[tuple[str, tuple[str, ...]], list[PairMatrix]] = {}
     for one in pairs:
         alike.setdefault((one.metric, one.languages), []).append(one)

@@ -15,7 +15,7 @@ _CAPTION = "Outlined: question and passage in one language"
 Named = Sequence[tuple[str, PairMatrix]]
 
 
-def pair_charts(matrices: Sequence[PairMatrix], best: float | None, name: str) -> list[Chart]:
+def pair_charts(matrices: Sequence[PairMatrix], best: float, name: str) -> list[Chart]:
     """A heat map of one matrix (that of the `best` ratio first), and of the difference of two (α = 1 subtracted),
     all of the same metric and languages."""
     languages = matrices[0].languages
@@ -42,11 +42,11 @@ def _named(matrices: Sequence[PairMatrix]) -> list[tuple[str, PairMatrix]]:
     return list(named.items())
 
 
-def _chosen(named: Named, best: float | None) -> str:
+def _chosen(named: Named, best: float) -> str:
     with_ratio = [(text, one) for text, one in named if one.ratio is not None]
-    if best is not None and with_ratio:
+    if with_ratio:
         return min(with_ratio, key=lambda item: abs((item[1].ratio or 0.0) - best))[0]
-    return (with_ratio or list(named))[0][0]
+    return named[0][0]
 
 
 def _reference(named: Named, shown: str) -> str | None:

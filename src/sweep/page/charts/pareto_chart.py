@@ -62,8 +62,9 @@ def _chart(answer: StudyAnswer, one: int, other: int) -> Chart | None:
     x, y = axes[0] | {"axis": {"tickCount": 5}}, axes[1]
     tips = tooltip(n="point", k="", a="across", b="up", s="seeds")
     tips = [tip if tip["title"] else tip | {"title": "kind"} for tip in tips]
+    present = [kind for kind in _KINDS if any(row["k"] == kind for row in rows)]
     by_kind: Spec = {"field": "k", "type": "nominal", "sort": None}
-    legend = {"title": None, "columns": 1, "orient": "bottom", "labelLimit": 300}
+    legend = {"title": None, "columns": 1, "orient": "bottom", "labelLimit": 300, "values": present}
     marks = {
         "color": by_kind | {"scale": {"domain": list(_KINDS), "range": "kind"}, "legend": legend},
         "shape": by_kind | {"scale": {"domain": list(_KINDS), "range": list(_SHAPES)}, "legend": legend},
@@ -72,16 +73,25 @@ def _chart(answer: StudyAnswer, one: int, other: int) -> Chart | None:
     layers = [
         layer(on_front, "line", "front-line", {"x": x, "y": y, "order": {"field": "x", "type": "quantitative"}}),
         layer(rows, "point", "gain", {"x": x, "y": y, "tooltip": tips, **marks}, filled=True),
-        layer([row for row in on_front if row["r"]], "text", "label", _beside(x, y), dy=-13, align="center"),
+        *_labels(on_front, x, y, objectives[one].sign, objectives[other].sign),
     ]
     name = slug(f"{objectives[one].metric} {objectives[other].metric}")
     title = f"{_label(objectives[one])} and {_label(objectives[other])}"
+    title = title[0].upper() + title[1:]
     table = _table(shown, answer)
     return Chart(f"pareto-{name}", title, _description(shown, answer), view(layers, _caption(answer), HEIGHT), table)
 
 
-def _beside(x: Spec, y: Spec) -> Spec:
-    return {"x": x, "y": y, "text": {"field": "r", "type": "nominal"}}
+def _labels(front: Sequence[dict[str, Any]], x: Spec, y: Spec, right: int, up: int) -> list[Spec]:
+    """The ratios of the front's points, at the side that nothing dominates; of points close together one label."""
+    across, along = (axis["scale"]["domain"][1] - axis["scale"]["domain"][0] for axis in (x, y))
+    kept: list[dict[str, Any]] = []
+    for row in front:
+        apart = (abs(row["x"] - one["x"]) > 0.16 * across or abs(row["y"] - one["y"]) > 0.05 * along for one in kept)
+        if row["r"] and all(apart):
+            kept.append(row)
+    place = {"align": "left" if right > 0 else "right", "dx": 9 * right, "dy": -9 * up}
+    return [layer(kept, "text", "label", {"x": x, "y": y, "text": {"field": "r", "type": "nominal"}}, **place)]
 
 
 def _datum(point: PointRow, kind: str, answer: StudyAnswer, one: int, other: int) -> dict[str, Any]:
@@ -101,7 +111,7 @@ def _datum(point: PointRow, kind: str, answer: StudyAnswer, one: int, other: int
 
 def _domain(values: Sequence[float], objective: Objective) -> tuple[float, float]:
     low, high = value_domain(values, least=10.0 ** (1 - digits_for(objective.metric)))
-    margin = 0.06 * (high - low)  # for the labels above marks, and beside them
+    margin = 0.08 * (high - low)  # for the labels above marks, and beside them
     return low - margin, high + margin
 
 

@@ -118,7 +118,7 @@ def _baselines(values: Mapping[str, float], digits: int, domain: Interval, y: Sp
     gap = LABEL_PX / HEIGHT * (high - low)
     kept = {name: min(max(value, low), high) for name, value in values.items()}
     places = spread_apart(list(kept.values()), gap, low, high)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (name, value), place in zip(values.items(), places, strict=True):
         arrow = "↓ " if value < low else "↑ " if value > high else ""
         label = f"{arrow}{name} {text_of(value, fewer(digits))}"
