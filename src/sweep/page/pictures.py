@@ -1,13 +1,16 @@
 """Charts as PNG, for pages and papers that run no script."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sweep.page.chart import Chart
 from sweep.page.theme import LIGHT, vega_config
+from sweep.report.plain_console import shown
 
 WIDTH = 640  # pixels, of the plot; twice as many in the picture
 SCALE = 2.0
+_NO_XML = re.compile("[\ufffe\uffff]")  # beside control characters
 
 
 def png(chart: Chart) -> bytes:
@@ -26,10 +29,10 @@ def png(chart: Chart) -> bytes:
 def still(chart: Chart) -> dict[str, Any]:
     """The specification of a chart that stands alone: of a fixed width, with its title, and with what is chosen in
     words, since nobody can choose."""
-    spec = dict(chart.spec)
+    spec = cast(dict[str, Any], _printable(chart.spec))
     caption = list(spec.get("title", {}).get("text", ()))
     spec["title"] = {
-        "text": chart.title,
+        "text": _printable(chart.title),
         "subtitle": [*_choice(spec), *caption],
         "color": LIGHT.ink,
         "fontSize": 17,
@@ -37,6 +40,15 @@ def still(chart: Chart) -> dict[str, Any]:
         "limit": WIDTH + 120,
     }
     return spec | {"width": WIDTH}
+
+
+def _printable(value: Any) -> Any:
+    """The same with all its texts as they may be shown: vl_convert ends the process at what XML cannot have."""
+    if isinstance(value, str):
+        return _NO_XML.sub("\ufffd", shown(value))
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(one) for key, one in value.items()}
+    return [_printable(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _choice(spec: Mapping[str, Any]) -> list[str]:

@@ -66,6 +66,7 @@ def vega_config(theme: Literal["light", "dark"]) -> dict[str, Any]:
     colours = LIGHT if theme == "light" else DARK
     return {
         "background": None,
+        "aria": False,  # a chart has a description and a table; its marks need none, see `sweep.page.charts.layers`
         "font": FONT,
         "padding": 4,
         "view": {"stroke": None},

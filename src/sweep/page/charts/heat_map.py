@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.page.charts.figures import finite, thin
-from sweep.page.charts.layers import SCHEMA, Spec
+from sweep.page.charts.layers import SCHEMA, SILENT, Spec
 
 Steps = list[dict[str, Any]]
 Matrix = tuple[str, tuple[tuple[float, ...], ...]]  # its name, and its figures (q, p)
@@ -75,15 +75,19 @@ def heat_map(one: HeatMap, caption: Sequence[str]) -> Spec:
         "transform": [dict(step) for step in (_ONE if one.minus is None else _TWO)],
         "encoding": {"x": _axis(one, "p", "passages in (columns)"), "y": _axis(one, "q", "questions in (rows)")},
         "layer": [
-            {"mark": {"type": "rect", "style": "cell"}, "encoding": {"color": _colour(one), "tooltip": _tips(one)}},
+            {
+                "mark": {"type": "rect", "style": "cell", **SILENT},
+                "encoding": {"color": _colour(one), "tooltip": _tips(one)},
+            },
             {
                 "transform": [{"filter": "datum.q === datum.p"}],
-                "mark": {"type": "rect", "style": "diagonal", "filled": False, "tooltip": None},
+                "mark": {"type": "rect", "style": "diagonal", **SILENT, "filled": False, "tooltip": None},
             },
             {
                 "mark": {
                     "type": "text",
                     "style": "cell-label",
+                    **SILENT,
                     "color": {"expr": _INK},
                     "fontSize": {"expr": "min(11, max(7, width / length(languages) / 2.6))"},
                     "text": {"expr": _text(one)},

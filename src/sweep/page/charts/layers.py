@@ -6,6 +6,9 @@ from typing import Any
 from sweep.statistics.uncertainty import Interval
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+# Marks are silent for screen readers, which have the description and the table. Vega-Lite would put titles, which may
+# come from data, into the expressions of the marks' descriptions.
+SILENT = {"aria": False}
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 
@@ -32,7 +35,7 @@ def layer(rows: Sequence[Row], mark: str, style: str, encoding: Mapping[str, Any
     """Marks of one style with their own data; `further` are properties of the mark."""
     return {
         "data": {"values": [dict(row) for row in rows]},
-        "mark": {"type": mark, "style": style, **further},
+        "mark": {"type": mark, "style": style, **SILENT, **further},
         "encoding": dict(encoding),
     }
 

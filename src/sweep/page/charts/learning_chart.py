@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
 from sweep.answer.contents import LearningCurve
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, slug, text_of, thin
-from sweep.page.charts.layers import SCHEMA, Spec, tooltip
+from sweep.page.charts.layers import SCHEMA, SILENT, Spec, tooltip
 from sweep.page.charts.wording import digits_for, metric_label
 
 HEIGHT = 240
@@ -91,9 +90,9 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
             **_colour(curves),
         },
         "layer": [
-            *([] if single else [{"mark": {"type": "line", "style": "thin-line"}}]),
+            *([] if single else [{"mark": {"type": "line", "style": "thin-line", **SILENT}}]),
             {
-                "mark": {"type": "point", "style": "dot" if single else "hover-dot", "filled": True},
+                "mark": {"type": "point", "style": "dot" if single else "hover-dot", **SILENT, "filled": True},
                 "encoding": {
                     "tooltip": [
                         *tooltip(k="trial", r="α", s="seed", x="step"),
@@ -106,17 +105,12 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
 
 
 def _colour(curves: Sequence[LearningCurve]) -> Spec:
-    """From all cross-lingual to all monolingual; one colour for trials without a ratio."""
-    legend: dict[str, Any] = {"title": None, "values": [0, 0.5, 1], "labelExpr": _ENDS, "orient": "bottom"}
-    scale = {"domain": [0, 1], "range": "ramp", "interpolate": "rgb"}
+    """From all cross-lingual to all monolingual; none for trials without a ratio."""
     if all(curve.ratio is None for curve in curves):
         return {}
-    return {
-        "field": "r",
-        "type": "quantitative",
-        "scale": scale,
-        "legend": legend | {"orient": "bottom"},
-    }
+    legend = {"title": None, "values": [0, 0.5, 1], "labelExpr": _ENDS, "orient": "bottom"}
+    scale = {"domain": [0, 1], "range": "ramp", "interpolate": "rgb"}
+    return {"color": {"field": "r", "type": "quantitative", "scale": scale, "legend": legend}}
 
 
 def _table(curves: Sequence[LearningCurve], label: str, digits: int) -> DataTable:
