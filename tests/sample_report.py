@@ -4,6 +4,7 @@ Nothing is trained or read: values are drawn from a generator with a fixed seed 
 statistics, so that figures, intervals and p fit together. The same arguments give the same report.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -208,11 +209,12 @@ def _values(metric: int, part: str, ratio: float, seeds: Sequence[int], others: 
     """What each group contributes with each seed (s, g): shared by groups, by seeds, and chance."""
     _, _, _, _, level, gain, best = METRICS[metric]
     scale = abs(gain)
+    other = zlib.crc32(others.encode())
     part_shift = {"": 0.0, "high": 0.25, "low": -0.5, "seen": 0.1, "unseen": -0.35}[part]
     optimum = best + (0.15 if part == "low" else 0.0)
-    mean = level + gain * (0.6 - 2.2 * (ratio - optimum) ** 2) + scale * (part_shift - 0.4 * bool(others))
+    mean = level + gain * (0.6 - 2.2 * (ratio - optimum) ** 2) + scale * (part_shift - 0.4 * (other % 5) / 5)
     groups = np.random.default_rng([metric, 7]).normal(0, 0.6 * scale, GROUPS)
-    noise = [np.random.default_rng([metric, seed, int(ratio * 1000), len(part), len(others)]) for seed in seeds]
+    noise = [np.random.default_rng([metric, seed, int(ratio * 1000), len(part), other]) for seed in seeds]
     return np.stack(
         [mean + groups + rng.normal(0, 0.05) * scale + rng.normal(0, 0.3 * scale, GROUPS) for rng in noise]
     )

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from sweep.answer.contents import StudyReport
 from sweep.page.chart import Chart
+from sweep.page.charts import charts_of
 from sweep.page.sections import sections_of
 from sweep.page.side_by_side import charts_of_studies
 from sweep.page.templating import json_for_script, render, script, style
@@ -26,8 +27,6 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def report_page(report: StudyReport, cache: Path | None = None) -> str:
     """One study as a page. `cache`: where the script that draws charts is kept, the user's cache folder if none is
     named."""
-    from sweep.page.charts import charts_of
-
     sections = sections_of(report, charts_of(report))
     charts = [chart for section in sections for chart in section.charts]
     contents = [("answer", "The answer"), *((section.name, section.title) for section in sections)]

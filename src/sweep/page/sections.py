@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sweep.answer.contents import StudyReport
 from sweep.page.certain_tables import certainty_lines, certainty_tables
 from sweep.page.chart import Chart, DataTable
+from sweep.page.charts.figures import slug
 from sweep.page.fact_tables import cost_table, data_table, ended_table, version_table
 from sweep.page.point_tables import front_table, points_tables
 
@@ -43,7 +44,7 @@ def sections_of(report: StudyReport, charts: Mapping[str, Sequence[Chart]]) -> l
         return tuple(charts.get(name, ()))
 
     sections = [
-        Section("curves", "Over the ratios", _curves_lead(report), drawn("curves")),
+        Section("curves", "Over the ratios", _curves_lead(report), _objective_first(report, drawn("curves"))),
         _certainty(report),
         Section("points", "All figures", (), (), points_tables(report.answer)),
         Section("matrices", "Question language and passage language", _matrices_lead(report), drawn("matrices")),
@@ -72,6 +73,12 @@ def _curves_lead(report: StudyReport) -> tuple[str, ...]:
         "α is the share of monolingual batches: 0 is only cross-lingual, 1 is only monolingual. Dots are means over "
         "seeds with 95 % intervals, small dots are single seeds, dashed lines are what needs no training.",
     )
+
+
+def _objective_first(report: StudyReport, charts: Sequence[Chart]) -> tuple[Chart, ...]:
+    """What the study is about, for all languages and by tier, before the rest."""
+    about = slug(report.answer.objectives[0].metric)
+    return tuple(sorted(charts, key=lambda chart: not chart.name.endswith(about)))
 
 
 def _certainty(report: StudyReport) -> Section:

@@ -16,6 +16,7 @@ from sweep.page.theme import DARK, FONT, LIGHT, Colours
 from sweep.report.plain_console import shown
 
 _NUMBER = re.compile(r"[<≤≥]? ?[+−-]?\d[\d.,]*( ?(%|s|min|h))?([ ±].*)?|–|")
+_APART = re.compile(r"(?<=\b[αp]) (?=[=<])|(?<=\b[αp] [=<]) (?=[\d−-])|(?<=\d) (?=%)")  # spaces where no line ends
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 STATES = {"failed trials": "ended with failed trials"}
 
@@ -72,7 +73,10 @@ def _environment() -> Environment:
 
 
 def _finalized(value: Any) -> Any:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else shown(value)
+    """What an expression of a template puts out: strings as they may be shown, with figures in one piece."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _APART.sub("\u00a0", shown(value))
 
 
 def _plain(value: Any) -> Any:
