@@ -120,6 +120,7 @@ def _legends(colours: Colours) -> Mapping[str, Any]:
         "titleColor": colours.muted,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
+        "titleLimit": 320,
         "orient": "top",
         "direction": "horizontal",
         "gradientThickness": 10,

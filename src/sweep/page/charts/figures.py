@@ -16,12 +16,12 @@ def thin(value: float) -> float | None:
 
 def text_of(value: float, digits: int) -> str:
     """A figure as text, a dash for what is no number."""
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def fewer(digits: int) -> int:
-    """Digits where there is little room, as in narrow tables."""
-    return max(digits - 1, 1)
+def short(value: float, digits: int) -> str:
+    """A figure where there is little room: one digit fewer, as in narrow tables, and none after thousands."""
+    return text_of(value, 0 if abs(value) >= 1000 else max(digits - 1, 1))
 
 
 def gain_text(value: float, digits: int) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sweep.answer.contents import RatioCurve, RatioDot
 from sweep.page.chart import Chart, DataTable
-from sweep.page.charts.figures import fewer, finite, listed, slug, spread_apart, text_of, thin, value_domain
+from sweep.page.charts.figures import finite, listed, short, slug, spread_apart, text_of, thin, value_domain
 from sweep.page.charts.layers import Row, Spec, end_label, layer, ratio_axis, tooltip, value_axis, view
-from sweep.page.charts.ratio_curve import LABEL_PX, MOST_JOINED, dot_rows, ends_of
+from sweep.page.charts.ratio_curve import LABEL_PX, MOST_JOINED, dot_rows, ends_of, means_caption
 from sweep.page.charts.wording import axis_title
 from sweep.statistics.uncertainty import Interval
 
@@ -31,7 +31,7 @@ def grouped_chart(groups: Groups, title: str, name: str, beside: bool, axis: str
     first = kept[0][1]
     domain = value_domain(ends_of(dots), least=10.0 ** (1 - first.digits))
     y = value_axis(axis or axis_title(first), domain)
-    caption = ["Mean over seeds, 95 % interval" if any(dot.interval for dot in dots) else "Mean over seeds"]
+    caption = [means_caption(dots)]
     layers = _lines(kept, y, beside)
     if beside:
         layers.append(_labels(kept, domain, y))
@@ -75,13 +75,13 @@ def _labels(groups: Groups, domain: Interval, y: Spec) -> Spec:
 
 
 def _description(groups: Groups, title: str, left_out: int) -> str:
-    digits = fewer(groups[0][1].digits)
+    digits = groups[0][1].digits
     sentences = []
     for label, curve in groups:
         dots = _shown(curve)
         first, last = dots[0], dots[-1]
-        start = f"{label} {text_of(first.mean, digits)} at α = {first.ratio:g}"
-        sentences.append(start if len(dots) == 1 else f"{start}, {text_of(last.mean, digits)} at α = {last.ratio:g}")
+        start = f"{label} {short(first.mean, digits)} at α = {first.ratio:g}"
+        sentences.append(start if len(dots) == 1 else f"{start}, {short(last.mean, digits)} at α = {last.ratio:g}")
     text = f"{title}: {'; '.join(sentences)}."
     return text if left_out <= 0 else f"{text} {left_out} more are not drawn."
 

@@ -7,7 +7,7 @@ from sweep.evaluation.parts import label_of
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, gain_text, interval_text, listed, slug, text_of, thin
 from sweep.page.charts.layers import Spec, layer, tooltip, view
-from sweep.page.charts.wording import better_of
+from sweep.page.charts.wording import better_of, capitalized, metric_label
 
 ROW_PX = 24
 _VERDICTS = ("better", "worse", "not shown")
@@ -42,7 +42,7 @@ def language_chart(table: LanguageTable, name: str) -> Chart | None:
         layer(data, "point", "gain", shared | marks, filled=True),
     ]
     spec = view(layers, _caption(table, bool(bars)), {"step": ROW_PX})
-    title = f"{table.title}: what {table.name} changes against {table.reference_name}"
+    title = f"{_title(table)}: what {table.name} changes against {table.reference_name}"
     return Chart(f"languages-{slug(name)}", title, _description(table, rows), spec, _table(table, rows))
 
 
@@ -62,6 +62,10 @@ def _datum(row: LanguageRow, digits: int) -> dict[str, Any]:
     }
 
 
+def _title(table: LanguageTable) -> str:
+    return capitalized(table.title or metric_label(table.metric))
+
+
 def _label(row: LanguageRow) -> str:
     """The name, its code, which is its own, and the tier."""
     name = f"{row.name} ({row.language})" if row.name and row.name != row.language else row.language
@@ -77,7 +81,7 @@ def _gains(table: LanguageTable, field: str) -> Spec:
     return {
         "field": field,
         "type": "quantitative",
-        "title": f"{table.title}, difference{hint}",
+        "title": f"{_title(table)}, difference{hint}",
         "scale": {"zero": True, "nice": True},
         "axis": {"labelExpr": _SIGNED, "tickCount": 5, "labelOverlap": "greedy", "labelSeparation": 8},
     }
@@ -98,7 +102,7 @@ def _caption(table: LanguageTable, bars: bool) -> list[str]:
 def _description(table: LanguageTable, rows: list[LanguageRow]) -> str:
     first, last = rows[0], rows[-1]
     parts = [
-        f"{table.title} of {len(rows)} language{'s' if len(rows) > 1 else ''}, {table.name} against "
+        f"{_title(table)} of {len(rows)} language{'s' if len(rows) > 1 else ''}, {table.name} against "
         f"{table.reference_name}: from {gain_text(first.gain, table.digits)} ({first.name or first.language}) to "
         f"{gain_text(last.gain, table.digits)} ({last.name or last.language})."
     ]
@@ -130,5 +134,5 @@ def _table(table: LanguageTable, rows: list[LanguageRow]) -> DataTable:
         if row.verdict != "not shown"
         for column in (4, 7)
     }
-    caption = f"{table.title} by language, sorted by gain: {table.name} minus {table.reference_name}"
+    caption = f"{_title(table)} by language, sorted by gain: {table.name} minus {table.reference_name}"
     return DataTable(caption, header, cells, marks)

@@ -7,7 +7,7 @@ from sweep.answer.contents import LearningCurve
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, slug, text_of, thin
 from sweep.page.charts.layers import SCHEMA, SILENT, Spec, tooltip
-from sweep.page.charts.wording import digits_for, metric_label
+from sweep.page.charts.wording import capitalized, digits_for, metric_label
 
 HEIGHT = 240
 MOST_LINES = 200
@@ -34,7 +34,7 @@ def _chart(curves: Sequence[LearningCurve], metric: str) -> Chart | None:
     ends = [finite(curve.values) for curve in shown]
     digits = digits_for(metric)
     text = (
-        f"{label[0].upper()}{label[1:]} over steps of {len(shown)} trial{'s' if len(shown) > 1 else ''}: on average "
+        f"{capitalized(label)} over steps of {len(shown)} trial{'s' if len(shown) > 1 else ''}: on average "
         f"from {text_of(fmean(values[0] for values in ends), digits)} to "
         f"{text_of(fmean(values[-1] for values in ends), digits)}."
     )
@@ -129,4 +129,4 @@ def _table(curves: Sequence[LearningCurve], label: str, digits: int) -> DataTabl
             )
         )
     header = ("trial", "first", "last", "lowest", "highest")
-    return DataTable(f"{label[0].upper()}{label[1:]} by trial", header, tuple(rows), {})
+    return DataTable(f"{capitalized(label)} by trial", header, tuple(rows), {})

@@ -16,7 +16,7 @@ from sweep.page.charts.learning_chart import learning_charts
 from sweep.page.charts.pair_charts import pair_charts
 from sweep.page.charts.pareto_chart import pareto_charts
 from sweep.page.charts.ratio_curve import ratio_chart
-from sweep.page.charts.wording import key_of, metric_label
+from sweep.page.charts.wording import heading, key_of
 from sweep.settings.metric_key import MetricKey
 
 _POOLS = {"monolingual": "mono", "cross-lingual": "cross", "pooled": "pooled"}
@@ -73,14 +73,16 @@ def _curves(report: StudyReport) -> list[Chart | None]:
         where = f" on {key_of(key).benchmark}" if several else ""
         others = _others(curves, report)
         kept = [curve for curve in curves if curve.others == others[0]]
-        title = f"{kept[0].title or metric_label(key)}"
+        title = heading(kept[0])
         beside = f", {others[0]}" if len(others) > 1 else ""
         charts += [ratio_chart(curve, f"{title}{where}{beside}") for curve in kept if not curve.part][:1]
         parts = [(label_of(curve.part), curve) for curve in kept]
         charts.append(grouped_chart(parts, f"{title}{where}{beside}, by tier", f"tiers {key}", beside=True))
         whole = {curve.others: curve for curve in curves if not curve.part}
         rivals = [(one or "–", whole[one]) for one in others if one in whole]
-        charts.append(grouped_chart(rivals, f"{title}{where}, by other values", f"others {key}", beside=False))
+        charts.append(
+            grouped_chart(rivals, f"{title}{where}, by other searched values", f"others {key}", beside=False)
+        )
     return charts
 
 

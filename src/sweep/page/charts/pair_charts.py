@@ -7,7 +7,7 @@ from sweep.answer.contents import PairMatrix
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, gain_text, slug, text_of
 from sweep.page.charts.heat_map import HeatMap, heat_map
-from sweep.page.charts.wording import better_of, digits_for, metric_label
+from sweep.page.charts.wording import better_of, capitalized, cell_label, digits_for
 
 MOST_MATRICES = 60  # to choose from; their figures are in the page
 
@@ -67,12 +67,12 @@ def _digits(metric: str) -> tuple[int, int]:
 def _figures(named: Named, shown: str, name: str) -> Chart:
     one = dict(named)[shown]
     digits, cells = _digits(one.metric)
-    label = metric_label(one.metric)
+    label = cell_label(one.metric)
     chosen = HeatMap(one.languages, _values(named), shown, None, label, cells, digits, scaled_by=_ratios(named))
     spec = heat_map(chosen, [_CAPTION])
     return Chart(
         f"pairs-{slug(name)}",
-        f"{label} by question and passage language",
+        f"{capitalized(label)} by question and passage language",
         f"Heat map of {label}, {shown}. {_extremes(one, one.value_qp, digits)}",
         spec,
         _table(one, one.value_qp, f"{label}, {shown}: rows are question languages", digits, signed=False),
@@ -82,7 +82,7 @@ def _figures(named: Named, shown: str, name: str) -> Chart:
 def _differences(named: Named, shown: str, minus: str, name: str) -> Chart:
     one, other = dict(named)[shown], dict(named)[minus]
     digits, cells = _digits(one.metric)
-    label, better = metric_label(one.metric), better_of(one.metric)
+    label, better = cell_label(one.metric), better_of(one.metric)
     legend = f"difference in {label}" + ("" if better == "target" else ", blue: better")
     chosen = HeatMap(one.languages, _values(named), shown, minus, legend, cells, digits, better, _ratios(named))
     spec = heat_map(chosen, [_CAPTION])
@@ -90,7 +90,7 @@ def _differences(named: Named, shown: str, minus: str, name: str) -> Chart:
     change_qp = tuple(tuple(a - b for a, b in zip(*rows, strict=True)) for rows in pairs)
     return Chart(
         f"pair-differences-{slug(name)}",
-        f"{label} by language pair: one minus another",
+        f"{capitalized(label)} by language pair: one minus another",
         f"Heat map of {label}, {shown} minus {minus}. {_extremes(one, change_qp, digits, signed=True)}",
         spec,
         _table(one, change_qp, f"{label}, {shown} minus {minus}: rows are question languages", digits, signed=True),

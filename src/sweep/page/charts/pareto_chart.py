@@ -10,7 +10,7 @@ from sweep.answer.study_answer import StudyAnswer
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, slug, text_of, thin, value_domain
 from sweep.page.charts.layers import Spec, layer, tooltip, value_axis, view
-from sweep.page.charts.wording import digits_for, metric_label
+from sweep.page.charts.wording import capitalized, digits_for, metric_label
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
 
@@ -77,7 +77,7 @@ def _chart(answer: StudyAnswer, one: int, other: int) -> Chart | None:
     ]
     name = slug(f"{objectives[one].metric} {objectives[other].metric}")
     title = f"{_label(objectives[one])} and {_label(objectives[other])}"
-    title = title[0].upper() + title[1:]
+    title = capitalized(title)
     table = _table(shown, answer)
     return Chart(f"pareto-{name}", title, _description(shown, answer), view(layers, _caption(answer), HEIGHT), table)
 

@@ -6,10 +6,10 @@ from typing import Any
 from sweep.answer.contents import PublishedFigure, RatioCurve, RatioDot, SmoothCurve
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import (
-    fewer,
     finite,
     interval_text,
     listed,
+    short,
     slug,
     spread_apart,
     text_of,
@@ -17,7 +17,7 @@ from sweep.page.charts.figures import (
     value_domain,
 )
 from sweep.page.charts.layers import Spec, end_label, layer, ratio_axis, tooltip, value_axis, view
-from sweep.page.charts.wording import axis_title
+from sweep.page.charts.wording import axis_title, heading
 from sweep.statistics.uncertainty import Interval
 
 HEIGHT = 300
@@ -75,6 +75,18 @@ def ends_of(dots: Sequence[RatioDot]) -> list[float]:
     return finite([*(dot.mean for dot in dots), *intervals, *(value for dot in dots for value in dot.seeds.values())])
 
 
+def several_seeds(dots: Sequence[RatioDot]) -> bool:
+    """Whether the means are of several seeds anywhere."""
+    return any(len(dot.seeds) > 1 for dot in dots)
+
+
+def means_caption(dots: Sequence[RatioDot]) -> str:
+    """What the dots and their bars are."""
+    if not any(dot.interval is not None for dot in dots):
+        return "Mean over seeds" if several_seeds(dots) else "One seed"
+    return "Mean over seeds, 95 % interval" if several_seeds(dots) else "One seed, 95 % interval over questions alone"
+
+
 def _domain(curve: RatioCurve, dots: Sequence[RatioDot]) -> Interval:
     shown = ends_of(dots)
     if curve.smooth is not None:
@@ -121,7 +133,7 @@ def _baselines(values: Mapping[str, float], digits: int, domain: Interval, y: Sp
     rows: list[dict[str, Any]] = []
     for (name, value), place in zip(values.items(), places, strict=True):
         arrow = "↓ " if value < low else "↑ " if value > high else ""
-        label = f"{arrow}{name} {text_of(value, fewer(digits))}"
+        label = f"{arrow}{name} {short(value, digits)}"
         rows.append({"m": thin(value), "y": thin(place), "label": label, "n": name, "t": text_of(value, digits)})
     inside = [row for row, value in zip(rows, values.values(), strict=True) if low <= value <= high]
     tips = tooltip(n="without training", t="figure")
@@ -172,10 +184,7 @@ def _published(published: Sequence[PublishedFigure], digits: int, y: Spec) -> li
 
 
 def _caption(dots: Sequence[RatioDot], curve: RatioCurve) -> list[str]:
-    several = any(len(dot.seeds) > 1 for dot in dots)
-    bars = any(dot.interval is not None for dot in dots)
-    first = "Mean over seeds" if several else "One seed"
-    lines = [f"{first}{', 95 % interval' if bars else ''}{'; small dots: seeds' if several else ''}"]
+    lines = [f"{means_caption(dots)}{'; small dots: seeds' if several_seeds(dots) else ''}"]
     if curve.smooth is not None:
         lines.append("Curve: Gaussian process; strip: 95 % for its optimum")
     if any(one.ratio is not None for one in curve.published):
@@ -184,20 +193,21 @@ def _caption(dots: Sequence[RatioDot], curve: RatioCurve) -> list[str]:
 
 
 def _description(curve: RatioCurve, dots: Sequence[RatioDot]) -> str:
-    name, digits = curve.title or curve.key, fewer(curve.digits)
-    ends = [f"{text_of(dot.mean, digits)} at α = {dot.ratio:g}" for dot in dots]
+    seeds = "mean over seeds" if several_seeds(dots) else "of one seed"
+    name, digits = heading(curve), curve.digits
+    ends = [f"{short(dot.mean, digits)} at α = {dot.ratio:g}" for dot in dots]
     if len(dots) == 1:
         parts = [f"{name} is {ends[0]}."]
     elif len(dots) <= 6:
-        parts = [f"{name} over α, mean over seeds: {listed(ends)}."]
+        parts = [f"{name} over α, {seeds}: {listed(ends)}."]
     else:
         low, high = (choose(dots, key=lambda dot: dot.mean) for choose in (min, max))
         parts = [
-            f"{name} at {len(dots)} ratios, mean over seeds: from {text_of(low.mean, digits)} at α = "
-            f"{low.ratio:g} to {text_of(high.mean, digits)} at α = {high.ratio:g}."
+            f"{name} at {len(dots)} ratios, {seeds}: from {short(low.mean, digits)} at α = "
+            f"{low.ratio:g} to {short(high.mean, digits)} at α = {high.ratio:g}."
         ]
     if curve.baselines:
-        figures = [f"{name} {text_of(one.value, digits)}" for name, one in curve.baselines.items()]
+        figures = [f"{name} {short(one.value, digits)}" for name, one in curve.baselines.items()]
         parts.append(f"Without training: {listed(figures)}.")
     if curve.smooth is not None:
         low_end, high_end = curve.smooth.optimum_interval
@@ -231,4 +241,4 @@ def _table(curve: RatioCurve, dots: Sequence[RatioDot]) -> DataTable:
         )
         for one in curve.published
     ]
-    return DataTable(f"{curve.title or curve.key} by ratio", ("", "mean", "95 % interval", "seeds"), tuple(rows), {})
+    return DataTable(f"{heading(curve)} by ratio", ("", "mean", "95 % interval", "seeds"), tuple(rows), {})

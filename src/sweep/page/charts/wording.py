@@ -10,6 +10,7 @@ from sweep.settings.metric_key import MetricKey
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "target": ""}
 _UNITS = {"rank_distance": "ranks"}
 _TARGETS = {"language_bias": "0: without bias"}
+_SPELLED = {"lang. bias": "language bias", "mono mAP": "monolingual mAP", "cross mAP": "cross-lingual mAP"}
 _UNKNOWN = 4
 
 
@@ -44,12 +45,31 @@ def metric_label(text: str) -> str:
     if metric is None:
         return text
     part = f", {label_of(key.part)}" if key.part else ""
-    return f"{key.family} {metric.label}{part}".strip()
+    label = f"{key.family} {metric.label}".strip()
+    return f"{_SPELLED.get(label, label)}{part}"
+
+
+def cell_label(text: str) -> str:
+    """The metric of a matrix of languages, whose diagonal is of another family than the rest."""
+    metric = registered(text)
+    return text if metric is None else metric.label
+
+
+def capitalized(text: str) -> str:
+    """With a capital at its beginning, unless the first word has one further on, as mAP has."""
+    first = text.split(" ", 1)[0]
+    return text if first != first.lower() else text[:1].upper() + text[1:]
+
+
+def heading(curve: RatioCurve) -> str:
+    """The metric of a curve, spelled out."""
+    title = curve.title or metric_label(key_of(curve.key).name)
+    return capitalized(_SPELLED.get(title, title))
 
 
 def axis_title(curve: RatioCurve) -> str:
     """The metric, its unit, and which way is better."""
     metric = key_of(curve.key).metric
     hints = [hint for hint in (_UNITS.get(metric), _TARGETS.get(metric), _BETTER[curve.better]) if hint]
-    name = curve.title or metric_label(curve.key)
+    name = heading(curve)
     return f"{name} ({', '.join(hints)})" if hints else name
