@@ -66,6 +66,12 @@ def open_drawn(browser: Chrome, file: Path, theme: Theme = "light", width: int =
     wait_until(browser, DRAWN, "every chart is drawn")
 
 
+def complaints(browser: Chrome) -> list[str]:
+    """What the page wrote to the console, without what Vega-Lite says of every chart that is as wide as its place and
+    has a row for each of its values; it drops nothing."""
+    return [line for line in console_errors(browser) if "because spec has discrete height" not in line]
+
+
 def colour_of(browser: Chrome, css: str, name: str = "color") -> str:
     script = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     return str(browser.execute_script(script, css, name))
@@ -93,7 +99,7 @@ def test_a_page_draws_fits_and_is_quiet(
     assert all(behind), "every chart has a table behind it"
     assert len(behind) == len(plots)
     assert overflow(browser) <= 0
-    assert console_errors(browser) == []
+    assert complaints(browser) == []
     assert requested(browser) == [pages[name].as_uri()]
     dark = colour_of(browser, "body", "backgroundColor") != "rgb(255, 255, 255)"
     assert dark == (theme == "dark")
@@ -107,7 +113,7 @@ def test_hovering_a_mark_shows_its_figures(browser: Chrome, pages: dict[str, Pat
     ActionChains(browser).move_to_element(mark).perform()
     wait_until(browser, "document.querySelector('#vg-tooltip-element.visible')", "a tooltip is shown")
     assert re.search(r"\d\.\d", browser.find_element(By.ID, "vg-tooltip-element").text)
-    assert console_errors(browser) == []
+    assert complaints(browser) == []
 
 
 def test_a_chosen_theme_redraws_and_is_remembered(browser: Chrome, pages: dict[str, Path]) -> None:
@@ -208,7 +214,7 @@ def test_the_command_is_copied(browser: Chrome, pages: dict[str, Path]) -> None:
     browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
     button.click()
     wait_until(browser, "document.getElementById('announced').textContent === 'Copied'", "it says that it copied")
-    assert console_errors(browser) == []
+    assert complaints(browser) == []
 
 
 def test_it_is_printed_in_light_colours_with_every_chart(
@@ -256,5 +262,5 @@ def test_several_studies_stand_side_by_side(
         rows = browser.find_elements(By.CSS_SELECTOR, "#ratios tbody tr")
         assert [row.find_element(By.TAG_NAME, "th").text for row in rows] == ["me5", "<b>labse</b>"]
         assert overflow(browser) <= 0
-        assert console_errors(browser) == []
+        assert complaints(browser) == []
         assert requested(browser) == [file.as_uri()]
