@@ -72,13 +72,18 @@ def open_page(browser: Chrome, url: str, theme: Theme = "light", width: int = DE
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
     )
+    set_width(browser, width, height)
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(url)
+
+
+def set_width(browser: Chrome, width: int, height: int = 900) -> None:
+    """Make the window this wide, a phone's from PHONE pixels down."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width <= PHONE},
     )
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(url)
 
 
 def wait_until(browser: Chrome, condition: str, what: str) -> None:

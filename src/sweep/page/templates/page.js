@@ -12,6 +12,7 @@
   const announce = (text) => { document.getElementById("announced").textContent = text; };
 
   // Everything from here to the drawn chart is microtasks, so that charts are ready when printing begins.
+  // Vega gives the element that it draws into a role of its own, so the one inside.
   async function draw(plot, wanted) {
     if (plot.dataset.drawn === wanted) return;
     plot.dataset.drawn = wanted;
@@ -23,7 +24,7 @@
     };
     controls.replaceChildren();
     try {
-      const result = await vegaEmbed(plot, specs[plot.dataset.chart], options);
+      const result = await vegaEmbed(plot.firstElementChild, specs[plot.dataset.chart], options);
       if (plot.dataset.drawn !== wanted) return result.finalize();
       views.get(plot)?.finalize();
       views.set(plot, result);
@@ -33,7 +34,7 @@
         each.dispatchEvent(new Event("change"));
       });
     } catch (error) {
-      plot.textContent = "This chart could not be drawn; its figures are in the table below.";
+      plot.firstElementChild.textContent = "This chart could not be drawn; its figures are in the table below.";
       console.error(plot.dataset.chart, error);
     }
   }
