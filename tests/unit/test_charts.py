@@ -190,6 +190,15 @@ def test_other_searched_values_are_lines_of_a_bounded_chart() -> None:
     assert chart.description.endswith("2 more are not drawn.")
 
 
+def test_the_other_values_of_the_best_point_are_drawn() -> None:
+    """Their keys begin alike."""
+    report = sample_report(combinations=["loss.temperature=0.02", "loss.temperature=0.025"])
+    best = report.answer.points[-1]
+    assert best.text.endswith("loss.temperature=0.025")
+    charts = charts_of(replace(report, answer=replace(report.answer, best=best)))
+    assert named(charts, ALIGNMENT).title == "Alignment, loss.temperature=0.025"
+
+
 def test_heat_maps_have_the_cells_of_their_matrices(
     report: StudyReport, charts: Mapping[str, tuple[Chart, ...]]
 ) -> None:
@@ -336,7 +345,9 @@ def test_a_large_study_stays_small() -> None:
 
 def _luminance(colour: str) -> float:
     channels = [value / 255 for value in struct.unpack("BBB", bytes.fromhex(colour[1:]))]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    linear: list[float] = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

@@ -89,7 +89,9 @@ def heat_map(one: HeatMap, caption: Sequence[str]) -> Spec:
                     "style": "cell-label",
                     **SILENT,
                     "color": {"expr": _INK},
-                    "fontSize": {"expr": "min(11, max(7, width / length(languages) / 2.6))"},
+                    "fontSize": {
+                        "expr": f"min(11, max(7, width / length(languages) / {2.6 if one.minus is None else 2.9}))"
+                    },
                     "text": {"expr": _text(one)},
                 },
             },

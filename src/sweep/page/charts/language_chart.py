@@ -83,7 +83,13 @@ def _gains(table: LanguageTable, field: str) -> Spec:
         "type": "quantitative",
         "title": f"{_title(table)}, difference{hint}",
         "scale": {"zero": True, "nice": True},
-        "axis": {"labelExpr": _SIGNED, "tickCount": 5, "labelOverlap": "greedy", "labelSeparation": 8},
+        "axis": {
+            "labelExpr": _SIGNED,
+            "tickCount": 5,
+            "labelOverlap": "greedy",
+            "labelSeparation": 8,
+            "titleAnchor": "end",
+        },
     }
 
 

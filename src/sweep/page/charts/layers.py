@@ -9,6 +9,8 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # Marks are silent for screen readers, which have the description and the table. Vega-Lite would put titles, which may
 # come from data, into the expressions of the marks' descriptions.
 SILENT = {"aria": False}
+# The title of a vertical axis, to be read without turning one's head.
+TITLE_ABOVE = {"titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleY": -12, "titleX": 0}
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 
@@ -64,14 +66,7 @@ def value_axis(title: str, domain: Interval, field: str = "m") -> Spec:
         "type": "quantitative",
         "title": title,
         "scale": {"domain": list(domain), "nice": False, "zero": False},
-        "axis": {
-            "tickCount": 6,
-            "titleAnchor": "end",
-            "titleAngle": 0,
-            "titleAlign": "left",
-            "titleY": -12,
-            "titleX": 0,
-        },
+        "axis": {"tickCount": 6, **TITLE_ABOVE},
     }
 
 

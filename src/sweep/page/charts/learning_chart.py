@@ -6,7 +6,7 @@ from statistics import fmean
 from sweep.answer.contents import LearningCurve
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, slug, text_of, thin
-from sweep.page.charts.layers import SCHEMA, SILENT, Spec, tooltip
+from sweep.page.charts.layers import SCHEMA, SILENT, TITLE_ABOVE, Spec, tooltip
 from sweep.page.charts.wording import capitalized, digits_for, metric_label
 
 HEIGHT = 240
@@ -77,14 +77,7 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
                 "type": "quantitative",
                 "title": label,
                 "scale": {"zero": False},
-                "axis": {
-                    "tickCount": 5,
-                    "titleAnchor": "end",
-                    "titleAngle": 0,
-                    "titleAlign": "left",
-                    "titleY": -12,
-                    "titleX": 0,
-                },
+                "axis": {"tickCount": 5, **TITLE_ABOVE},
             },
             "detail": {"field": "k", "type": "nominal"},
             **_colour(curves),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sweep.answer.contents import LanguageTable, PairMatrix, RatioCurve, StudyReport
+from sweep.answer.points import PointRow
 from sweep.answer.ratios import RATIO
 from sweep.evaluation.parts import label_of
 from sweep.page.chart import Chart
@@ -55,9 +56,14 @@ def best_ratio(report: StudyReport) -> float | None:
     ratio = best.parameters.get(RATIO)
     if isinstance(ratio, (int, float)):
         return float(ratio)
-    keys = {record.key for record in best.records}
-    dots = (dot for curve in report.curves for dot in curve.dots)
-    return next((dot.ratio for dot in dots if any(key.startswith(dot.key) for key in keys)), None)
+    keys = _keys(best)
+    return next((dot.ratio for curve in report.curves for dot in curve.dots if dot.key in keys), None)
+
+
+def _keys(point: PointRow | None) -> set[str]:
+    """Of a point, as its dots in curves have it."""
+    records = () if point is None else point.records
+    return {record.key.removesuffix(f"seed={record.seed}").rstrip(",") for record in records}
 
 
 def _curves(report: StudyReport) -> list[Chart | None]:
@@ -104,10 +110,10 @@ def _pools(groups: Mapping[str, Sequence[RatioCurve]], benchmark: str, several: 
 
 def _others(curves: Sequence[RatioCurve], report: StudyReport) -> list[str]:
     """The other searched values of the curves; those of the best point first, then by their best mean."""
-    best = {record.key for record in report.answer.best.records} if report.answer.best is not None else set()
+    best = _keys(report.answer.best)
 
     def place(curve: RatioCurve) -> tuple[bool, float]:
-        has_best = any(key.startswith(dot.key) for dot in curve.dots for key in best)
+        has_best = any(dot.key in best for dot in curve.dots)
         means = [dot.mean for dot in curve.dots]
         good = -min(means, default=0.0) if curve.better == "lower" else max(means, default=0.0)
         return not has_best, -good
