@@ -7,6 +7,7 @@ from sweep.answer.contents import ExposureRow
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import finite, listed, text_of
 from sweep.page.charts.heat_map import HeatMap, Matrix, heat_map
+from sweep.page.charts.wording import capitalized
 
 MOST_POINTS = 60  # to choose from; their shares are in the page
 _TITLE = "Rows that training saw, by question and passage language"
@@ -42,7 +43,7 @@ def _names(points: dict[str, list[ExposureRow]]) -> dict[str, str]:
     """The ratio alone where that tells points apart."""
     ratios = [own[0].ratio for own in points.values()]
     if None in ratios or len(set(ratios)) < len(ratios):
-        return {point: point for point in points}
+        return {point: point or "the only point" for point in points}
     return {point: f"α = {own[0].ratio:g}" for point, own in points.items()}
 
 
@@ -67,7 +68,7 @@ def _description(name: str, rows: Sequence[ExposureRow]) -> str:
     for row in rows:
         by_language[row.question_language] = by_language.get(row.question_language, 0.0) + row.share
     most, least = (choose(by_language, key=lambda one: by_language[one]) for choose in (max, min))
-    parts = [f"{name}: {own:.1%} of the rows have question and passage in one language."]
+    parts = [f"{capitalized(name)}: {own:.1%} of the rows have question and passage in one language."]
     if len(by_language) > 1:
         parts.append(f"Most questions are in {most} ({by_language[most]:.1%}), fewest in {least}")
         parts[-1] += f" ({by_language[least]:.1%})."

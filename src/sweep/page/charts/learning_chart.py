@@ -11,6 +11,7 @@ from sweep.page.charts.wording import capitalized, digits_for, metric_label
 
 HEIGHT = 240
 MOST_LINES = 200
+MANY_LINES = 40  # fainter, so that one sees where most run
 _ENDS = (
     "'α = ' + datum.value + "
     "(datum.value === 0 ? ', all cross-lingual' : datum.value === 1 ? ', all monolingual' : '')"
@@ -34,7 +35,7 @@ def _chart(curves: Sequence[LearningCurve], metric: str) -> Chart | None:
     ends = [finite(curve.values) for curve in shown]
     digits = digits_for(metric)
     text = (
-        f"{capitalized(label)} over steps of {len(shown)} trial{'s' if len(shown) > 1 else ''}: on average "
+        f"{capitalized(label)} over steps of {len(shown)} trial{'s: on average' if len(shown) > 1 else ':'} "
         f"from {text_of(fmean(values[0] for values in ends), digits)} to "
         f"{text_of(fmean(values[-1] for values in ends), digits)}."
     )
@@ -55,7 +56,6 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
         }
         for curve in curves
     ]
-    single = max(len(curve.steps) for curve in curves) == 1
     title = {"text": ["A line a trial (each ratio with each seed)"]}
     return {
         "$schema": SCHEMA,
@@ -82,19 +82,24 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
             "detail": {"field": "k", "type": "nominal"},
             **_colour(curves),
         },
-        "layer": [
-            *([] if single else [{"mark": {"type": "line", "style": "thin-line", **SILENT}}]),
-            {
-                "mark": {"type": "point", "style": "dot" if single else "hover-dot", **SILENT, "filled": True},
-                "encoding": {
-                    "tooltip": [
-                        *tooltip(k="trial", r="α", s="seed", x="step"),
-                        {"field": "v", "type": "quantitative", "title": "value", "format": f".{digits}f"},
-                    ]
-                },
-            },
-        ],
+        "layer": _marks(curves, digits),
     }
+
+
+def _marks(curves: Sequence[LearningCurve], digits: int) -> list[Spec]:
+    """Lines, and dots to point at, which only show where a line has nothing else."""
+    faint = {"opacity": 0.3} if len(curves) > MANY_LINES else {}
+    single = max(len(curve.steps) for curve in curves) == 1
+    tips = [
+        *tooltip(k="trial", r="α", s="seed", x="step"),
+        {"field": "v", "type": "quantitative", "title": "value", "format": f".{digits}f"},
+    ]
+    dots: Spec = {
+        "mark": {"type": "point", "style": "dot" if single else "hover-dot", **SILENT, "filled": True},
+        "encoding": {"tooltip": tips},
+    }
+    lines: Spec = {"mark": {"type": "line", "style": "thin-line", **SILENT, **faint}}
+    return [dots] if single else [lines, dots]
 
 
 def _colour(curves: Sequence[LearningCurve]) -> Spec:

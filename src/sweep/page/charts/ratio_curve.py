@@ -22,6 +22,7 @@ from sweep.statistics.uncertainty import Interval
 
 HEIGHT = 300
 LABEL_PX = 16  # from one label to the next
+MOST_APART = 12  # whose seeds stand beside them; between more of them is no room
 MOST_JOINED = 25  # dots that a line joins; more of them would be a tangle
 
 _DOT_TIPS = tooltip(r="α", t="mean", i="95 % interval", s="seeds")
@@ -163,11 +164,14 @@ def _dots(dots: Sequence[RatioDot], digits: int, y: Spec) -> list[Spec]:
     ]
     bars = [row for row in rows if row.get("l") is not None and row.get("h") is not None]
     ends = {"x": ratio_axis(), "y": y | {"field": "l"}, "y2": {"field": "h"}, "tooltip": _DOT_TIPS}
+    beside = 8 if len(dots) <= MOST_APART else 0
     seed_tips = tooltip(r="α", s="seed", t="figure")
     return [
         layer(bars, "rule", "interval", ends),
         layer(rows, "point", "mean-dot", {"x": ratio_axis(), "y": y, "tooltip": _DOT_TIPS}, filled=True),
-        layer(seeds, "point", "seed-dot", {"x": ratio_axis(), "y": y, "tooltip": seed_tips}, filled=True, xOffset=8),
+        layer(
+            seeds, "point", "seed-dot", {"x": ratio_axis(), "y": y, "tooltip": seed_tips}, filled=True, xOffset=beside
+        ),
     ]
 
 
