@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweep.answer.opened import Study, opened
 from sweep.commands.command_line import console, run
-from sweep.commands.saved_study import Study, opened, tracked_at
+from sweep.commands.saved_study import tracked_at
 from sweep.errors import InputError, SweepError
 from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver, stop_arguments
 from sweep.launch.liveness import alive_in, held, read_status
@@ -32,16 +33,10 @@ def _row(study: Study) -> StudyRow:
     """Its line in the list."""
     records = study.view.compared()
     finished, target = study.view.finished(), study.view.target
-    if held(study.folder.driver_lock):
-        state = "running"
-    elif finished >= target:
-        state = "complete"
-    else:
-        state = "stopped" if study.view.unfinished() else "failed trials"
     settings = study.settings.study
     objective = settings.objectives[0].model_copy(update={"metric": settings.selected(settings.objectives[0].metric)})
     changed, confirmed = _changed(study.folder), settings.confirmed_seeds
-    return StudyRow(study.folder.path.name, state, finished, target, records, objective, changed, confirmed)
+    return StudyRow(study.folder.path.name, study.state, finished, target, records, objective, changed, confirmed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sweep.answer.contents import StudyState
 from sweep.answer.points import best_of, points_of
 from sweep.evaluation.metrics import digits_of
 from sweep.records.trial_record import TrialRecord
@@ -21,11 +22,11 @@ MOST_TRIALS = 50  # of a large study the running, the FAILED and the best ones a
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One study. `state`: running, complete, stopped, or failed trials; `objective`: by the key of the figure that
+    """One study. `objective`: by the key of the figure that
     points are chosen by; `changed`: unix time of its last change."""
 
     name: str
-    state: str
+    state: StudyState
     finished: int
     target: int
     records: Sequence[TrialRecord]
