@@ -10,6 +10,7 @@ from sweep.answer.systems import Systems
 from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
 from sweep.evaluation.halves import figures_from_ranks, wanted_of
+from sweep.records.current_table import current_table
 from sweep.records.data_record import DataRecord, read_records
 from sweep.records.folder import ResultFolder, StudyFolder
 from sweep.records.table import read_metrics
@@ -92,7 +93,7 @@ def study_answer(
     keys = [str(column.key(name)) for name in (shown, *also) for column in RESULTS]
     keys += [objective.metric for objective in reported if objective.metric not in keys]
     points = points_of(records, study.confirmed_seeds if study is not None else ())
-    metrics = read_metrics(folder.trials_csv, keys) if points else {}
+    metrics = _metrics_by_key(folder, records, keys) if points else {}
     points = tuple(
         replace(point, figures=_figures([metrics.get(record.key, {}) for record in point.records], keys))
         for point in points
@@ -114,6 +115,14 @@ def study_answer(
         further=tuple(also),
         data=read_records(folder.path),
     )
+
+
+def _metrics_by_key(
+    folder: StudyFolder, records: Sequence[TrialRecord], keys: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """From trials.csv, or where that is behind from the trials' own results: whoever only looks does not write it."""
+    with current_table(folder, records) as table:
+        return read_metrics(table, keys)
 
 
 def _judged_on(objective: Objective, benchmarks: Sequence[str]) -> str:

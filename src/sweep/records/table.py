@@ -180,6 +180,20 @@ def read_metrics(file: Path, names: Iterable[str]) -> dict[str, dict[str, float]
     }
 
 
+def is_current(file: Path, finished: Iterable[TrialRecord]) -> bool:
+    """Whether a table is as it was written, and has the rows of all these trials as they are now."""
+    try:
+        seal = json.loads(seal_of(file).read_text(encoding="utf-8"))
+        with file.open("rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != seal["sha256"]:
+                return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = {(row[0], row[1], row[3]) for row in csv.reader(lines)}
+    return all((record.key, *_identity(record)) in rows for record in finished)
+
+
 def _columns(paths: Iterable[str], middle: Iterable[str]) -> list[str]:
     """All columns: searched values, and then whatever else was between the first and the last ones."""
     return [*FIRST, *sorted(paths), *sorted(set(middle) - set(paths)), *LAST]
