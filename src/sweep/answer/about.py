@@ -13,8 +13,8 @@ from sweep.settings.secrets import redact, redacted_leaves
 
 
 def about_study(folder: StudyFolder, records: Sequence[TrialRecord], command: str) -> About:
-    """The configuration as the folder has it, without passwords. Where trials ran with several versions or commits, all
-    are named.
+    """The configuration as the folder has it, without passwords. Of several versions or commits that trials ran
+    with, all are named.
 
     Raises InputError if the configuration is damaged, SweepError if a result is.
     """
