@@ -15,7 +15,7 @@ from sweep.answer.languages import language_tables
 from sweep.answer.learning import learning_curves
 from sweep.answer.matrices import pair_matrices
 from sweep.answer.moved import moved_questions
-from sweep.answer.study_answer import study_answer
+from sweep.answer.study_answer import answer_of
 from sweep.answer.systems import Systems
 from sweep.errors import SweepError
 from sweep.records.folder import StudyFolder
@@ -48,10 +48,8 @@ def study_report(
         DatabaseUnusable: its database cannot be read.
     """
     study, read = settings.study, systems if systems is not None else Systems()
-    records, (first, *further) = view.compared(), [one.name for one in settings.evaluations]
-    answer = study_answer(
-        folder, records, first, study.objectives, settings.report.margin, study, further, systems=read
-    )
+    records = view.compared()
+    answer = answer_of(folder, records, settings, read)
     objective, points = study.objectives[0], answer.points
     return StudyReport(
         name=folder.path.name,

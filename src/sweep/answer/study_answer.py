@@ -15,7 +15,7 @@ from sweep.records.data_record import DataRecord, read_records
 from sweep.records.folder import ResultFolder, StudyFolder
 from sweep.records.table import read_metrics
 from sweep.records.trial_record import TrialRecord
-from sweep.settings import Objective, StudySettings
+from sweep.settings import Objective, Settings, StudySettings
 from sweep.settings.metric_key import Half, MetricKey
 
 
@@ -115,6 +115,15 @@ def study_answer(
         further=tuple(also),
         data=read_records(folder.path),
     )
+
+
+def answer_of(
+    folder: StudyFolder, records: Sequence[TrialRecord], settings: Settings, systems: Systems | None = None
+) -> StudyAnswer:
+    """The answer of a study with these settings, on all of its benchmarks. Raises as `study_answer` does."""
+    first, *further = (one.name for one in settings.evaluations)
+    study, margin = settings.study, settings.report.margin
+    return study_answer(folder, records, first, study.objectives, margin, study, further, systems)
 
 
 def _metrics_by_key(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.answer.study_answer import study_answer
+from sweep.answer.study_answer import answer_of
 from sweep.errors import InputError, SweepError, shortened
 from sweep.launch.capacity import with_workers
 from sweep.launch.devices import visible_devices
@@ -159,10 +159,7 @@ def _as_begun(
 
 def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
     """Print the table of results, and how sure they are."""
-    first, *further = (one.name for one in settings.evaluations)
-    study, margin = settings.study, settings.report.margin
-    answer = study_answer(folder, records, first, study.objectives, margin, study, further)
-    print_answer(console, answer)
+    print_answer(console, answer_of(folder, records, settings))
 
 
 def _next_commands(
