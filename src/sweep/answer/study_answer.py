@@ -109,7 +109,9 @@ def study_answer(
         points=points,
         best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
         front=front_of(points, objectives),
-        certainty=certainty_of(folder, points, objectives[0], judged_on, margin, half, systems),
+        certainty=certainty_of(
+            folder, points, objectives[0], _judged_on(objectives[0], names), margin, half, systems
+        ),
         baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
         further=tuple(also),
