@@ -92,12 +92,8 @@ def study_answer(
     shown, *also = (name if half is None else f"{name}+{half}" for name in names)
     keys = [str(column.key(name)) for name in (shown, *also) for column in RESULTS]
     keys += [objective.metric for objective in reported if objective.metric not in keys]
-    points = points_of(records, study.confirmed_seeds if study is not None else ())
-    metrics = _metrics_by_key(folder, records, keys) if points else {}
-    points = tuple(
-        replace(point, figures=_figures([metrics.get(record.key, {}) for record in point.records], keys))
-        for point in points
-    )
+    confirmed_seeds = study.confirmed_seeds if study is not None else ()
+    points = _with_figures(folder, records, points_of(records, confirmed_seeds), keys)
     baselines = [
         BaselineRow(name, _figures([_metrics_of(baseline, names, study)], keys))
         for name, baseline in folder.baselines().items()
@@ -128,12 +124,18 @@ def answer_of(
     return study_answer(folder, records, first, study.objectives, margin, study, further, systems)
 
 
-def _metrics_by_key(
-    folder: StudyFolder, records: Sequence[TrialRecord], keys: Sequence[str]
-) -> dict[str, dict[str, float]]:
+def _with_figures(
+    folder: StudyFolder, records: Sequence[TrialRecord], points: Sequence[PointRow], keys: Sequence[str]
+) -> tuple[PointRow, ...]:
     """From trials.csv, or where that is behind from the trials' own results: whoever only looks does not write it."""
+    if not points:
+        return ()
     with current_table(folder, records) as table:
-        return read_metrics(table, keys)
+        metrics = read_metrics(table, keys)
+    return tuple(
+        replace(point, figures=_figures([metrics.get(record.key, {}) for record in point.records], keys))
+        for point in points
+    )
 
 
 def _judged_on(objective: Objective, benchmarks: Sequence[str]) -> str:
