@@ -20,7 +20,16 @@ from sweep.settings.secrets import redact
 from sweep.settings.wording import excerpt, suggestion
 
 LONGEST_MESSAGE = 2000  # characters; what is longer quotes what was given
-_OPTIONS = ("--cfg", "--config-dir", "--traceback", "--version", "--help", "--list-metrics", "--markdown")
+_OPTIONS = (
+    "--cfg",
+    "--config-dir",
+    "--traceback",
+    "--version",
+    "--help",
+    "--list-metrics",
+    "--markdown",
+    "--storage",
+)
 
 
 class Arguments(argparse.ArgumentParser):

@@ -1,4 +1,4 @@
-"""Settings of a study, of one of its points, of a saved study, of an evaluation, and of mining."""
+"""Settings of a study, of one of its points, of a saved study, of an evaluation, of mining, and of a report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from sweep.errors import InputError
 from sweep.settings import EvaluateSettings, ExportSettings, InspectSettings, MineSettings, Settings
 from sweep.settings.checks import STUDY_CHECKS
+from sweep.settings.chosen_studies import WriteReportSettings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import completed
 from sweep.settings.saved_yaml import read_yaml
@@ -64,3 +65,8 @@ def load_inspect_settings(composer: Composer) -> InspectSettings:
 def load_export_settings(composer: Composer) -> ExportSettings:
     """Settings of `python -m sweep.data export`. Raises InputError."""
     return validated(composer.compose(), ExportSettings)
+
+
+def load_write_report_settings(composer: Composer) -> WriteReportSettings:
+    """Settings of `python -m sweep.report`. Raises InputError."""
+    return validated(composer.compose(), WriteReportSettings)
