@@ -11,6 +11,7 @@ from sweep.answer.contents import StudyReport, StudyState
 from sweep.answer.opened import Study, opened
 from sweep.errors import InputError, SweepError
 from sweep.records.folder import StudyFolder
+from sweep.records.last_command import read_command
 from sweep.settings import Settings
 from sweep.settings.wording import excerpt, suggestion
 from sweep.study.storage import StudyMissing
@@ -156,7 +157,7 @@ class OpenedStudy:
         from sweep.answer.report import study_report
 
         study = self._study
-        command = f"python -m sweep ... study.name={self.name}"
+        command = read_command(study.folder) or f"python -m sweep … study.name={self.name}"
         return study_report(
             study.folder,
             study.settings,

@@ -1,9 +1,11 @@
 """Which code made a result."""
 
 import subprocess
+from functools import cache
 from pathlib import Path
 
 
+@cache  # a worker asks after every trial, and runs what it has imported
 def git_commit() -> str | None:
     """The commit of the checkout that the package runs from, `-dirty` if it has changes; None outside a checkout."""
     here = Path(__file__).parent

@@ -22,3 +22,4 @@ class TrialResult:
     steps: int | None = None  # of training that were done
     exposure: dict[str, Any] | None = None  # batches by kind, the realised ratio, mean losses, rows by languages
     notes: list[str] = field(default_factory=list)  # what a reader should know of how it came about
+    commit: str | None = None  # of the checkout that trained it, `-dirty` if that had changes

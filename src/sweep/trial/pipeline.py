@@ -18,6 +18,7 @@ from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
 from sweep.model.encoder import Retriever
 from sweep.model.registry import untrained_word_embeddings
 from sweep.model.vocabulary import with_full_vocabulary
+from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
 from sweep.training.loop import Trained
 from sweep.training.watch import Watch
@@ -110,6 +111,7 @@ def _result(trial: Trial, trained: Trained, measured: Outcome, times: list[float
         steps=trained.steps,
         exposure=trained.exposure.summary(),
         notes=list(trained.notes),
+        commit=git_commit(),
     )
 
 
