@@ -68,9 +68,14 @@ def test_metrics_are_those_of_the_files(study: OpenedStudy) -> None:
     metrics = study.metrics
     assert list(metrics.columns) == ["trial", "benchmark", "family", "metric", "part", "value"]
     for key, own in metrics.groupby("trial", observed=True):
-        names = ["/".join(filter(None, row)) for row in zip(own.benchmark, own.family, own.metric, own.part)]
+        names = [
+            "/".join(filter(None, row))
+            for row in own[["benchmark", "family", "metric", "part"]].astype(str).to_numpy()
+        ]
         kept = json.loads((study.path / "trials" / str(key) / "metrics.json").read_text())
-        assert dict(zip(names, own.value)) == {name: value for name, value in kept.items() if not np.isnan(value)}
+        assert dict(zip(names, own.value, strict=True)) == {
+            name: value for name, value in kept.items() if not np.isnan(value)
+        }
     wide = metrics[(metrics.family == "mono") & (metrics.metric == "map")].pivot(
         index="trial", columns="part", values="value"
     )
@@ -103,7 +108,7 @@ def test_points_and_comparisons_are_those_of_the_answer(study: OpenedStudy) -> N
             one.difference, *one.interval, one.p, one.p_holm
         )  # fmt: skip
     assert {frozenset(pair) for pair in expected} == {
-        frozenset(pair) for pair in zip(compared.reference, compared.system)
+        frozenset(pair) for pair in compared[["reference", "system"]].to_numpy()
     }
     assert len(compared) == len({frozenset(pair) for pair in expected})  # each pair once
 
@@ -188,7 +193,7 @@ def test_looking_changes_nothing(folder: Path) -> None:
     ],
 )
 def test_what_a_study_does_not_have_is_said_in_a_line(study: OpenedStudy, asked: object, message: str) -> None:
-    with pytest.raises(InputError, match=".") as caught:
+    with pytest.raises(InputError) as caught:
         asked(study)  # type: ignore[operator]
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -216,7 +221,7 @@ def test_a_study_on_a_server_is_asked_for_where_the_caller_says(tmp_path: Path) 
         open_study(folder.path)
     with pytest.raises(InputError, match="storage: everyone on this machine can read a password"):
         open_study(folder.path, storage="postgresql+psycopg://me:hunter22@host/db")
-    with pytest.raises(InputError, match="^storage: "):
+    with pytest.raises(InputError, match=r"^storage: "):
         open_study(folder.path, storage="${oc.env:SWEEP_NOT_SET_ANYWHERE}")
 
 
@@ -259,10 +264,8 @@ def test_a_table_in_a_notebook_escapes_what_comes_from_the_study(tmp_path: Path)
     from sweep.study.store import StudyStore
 
     nasty = "<script>alert(1)</script>"
-    grid = json.dumps({"grid": [nasty, "b"]})
-    composer = Composer(
-        "sweep", ["study.name=x", "study.space={model.passage_prefix: " + grid + "}", "study.seeds=[0]"]
-    )
+    space = f"study.space={{model.passage_prefix: {{grid: ['{nasty}', b]}}}}"
+    composer = Composer("sweep", ["study.name=x", "model=me5_small", space, "study.seeds=[0]"])
     settings, folder = load_settings(composer), StudyFolder(tmp_path / "x")
     store = StudyStore(folder, settings.study, lambda _: True)
     store.check_settings(settings)
