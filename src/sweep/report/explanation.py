@@ -110,7 +110,7 @@ def _marked(table: PaperTable) -> Iterator[str]:
         number = "" if table.comparisons == 1 else f" for all {table.comparisons} comparisons of this table"
         yield (
             f"Shown to be better by {metrics}: {', '.join(meanings)} (two-sided t test over questions and seeds, "
-            f"p < 0.05 after Holm's correction{number}). No mark: not shown, which is no evidence that they are equal."
+            f"p < 0.05 after Holm's correction{number}). No mark: not shown, and that is no evidence of equality."
         )
 
 
