@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from sweep.answer.opened import opened
@@ -44,7 +45,7 @@ WITH_TEXTS = ("html", "json")  # the formats that show questions, which are read
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, 1 if a study could not be read, 2 for bad input."""
     given = list(sys.argv[1:] if argv is None else argv)
-    parser = arguments("python -m sweep.report", DESCRIPTION, EXAMPLES)
+    parser = arguments("python -m sweep.report", fill(DESCRIPTION, 80), EXAMPLES)
     parser.add_argument(
         "--storage",
         metavar="URL",

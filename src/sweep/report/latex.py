@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from unicodedata import category
 
 from sweep.answer.contents import StudyReport
 from sweep.report.explanation import SET_MARK, block_title, explanation
-from sweep.report.paper_table import MARKS, RIVAL, Block, Cell, PaperTable, column_digits, column_title, paper_table
+from sweep.report.paper_table import MARKS, RIVAL, Cell, Line, PaperTable, column_digits, column_title, paper_table
 from sweep.report.plain_console import shown
 
 HEAD = """% {title}, made by python -m sweep.report.
-% Preamble: \\usepackage{{booktabs}}, and for pdfLaTeX \\usepackage[T1]{{fontenc}} and \\usepackage[utf8]{{inputenc}}.
+% Preamble: \\usepackage{{booktabs}}, and for pdfLaTeX \\usepackage[T1]{{fontenc}}.
 % In two columns write table* for table.
 """
 _SIGNS = {"1": "\\dagger", RIVAL: "\\ddagger", "0": "\\S", "0.5": "\\P"}
@@ -27,6 +28,9 @@ _ESCAPED = {
     "<": "\\textless{}",
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
+    "[": "{[}",  # which would be an option of the line end before it
+    "]": "{]}",
+    "*": "{*}",
     '"': "\\textquotedbl{}",
     "`": "\\textasciigrave{}",
     "α": "$\\alpha$",
@@ -41,8 +45,10 @@ _LIGATURE = re.compile(r"([-',])(?=\1)")  # two hyphens would be a dash, two apo
 
 
 def escaped(text: str) -> str:
-    """A text on one line that LaTeX prints as it is. Letters beyond Latin need a font that has them."""
-    apart = _SPECIAL.sub(lambda match: _ESCAPED[match[0]], " ".join(shown(text).split()))
+    """A text on one line that LaTeX prints as it is. Letters beyond Latin need XeLaTeX or LuaLaTeX, and a font that
+    has them."""
+    visible = "".join(sign for sign in shown(text) if category(sign) != "Cf")  # such as marks of direction
+    apart = _SPECIAL.sub(lambda match: _ESCAPED[match[0]], " ".join(visible.split()))
     return _LIGATURE.sub(r"\1{}", apart)
 
 
@@ -59,8 +65,8 @@ def paper_latex(reports: Sequence[StudyReport]) -> str:
 
 def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
     columns = len(table.columns) + 2
-    yield from ("\\begin{table}[t]", "  \\centering", "  \\small", "  \\setlength{\\tabcolsep}{4pt}")
-    yield f"  \\begin{{tabular}}{{l{'r' * (columns - 1)}}}"
+    yield from ("\\begin{table}[t]", "  \\centering", "  \\small", "  \\setlength{\\tabcolsep}{3pt}")
+    yield f"  \\begin{{tabular}}{{l{'c' * (columns - 1)}}}"
     yield "    \\toprule"
     yield _row(["$\\alpha$", "seeds", *(escaped(column_title(name)) for name in table.columns)])
     for block in table.blocks:
@@ -70,9 +76,7 @@ def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
         for place, line in enumerate(block.lines):
             if place and line.seeds and not block.lines[place - 1].seeds:
                 yield "    \\addlinespace"
-            marks = [*(["\\ast"] if line.may_be_best else []), *(_SIGNS[name] for name in line.marks)]
-            cells = [_cell(block, name, line.cells.get(name), marks) for name in table.columns]
-            yield _row([escaped(line.name), str(line.seeds or "--"), *cells])
+            yield from _line(table.columns, block.metric, line)
     yield from ("    \\bottomrule", "  \\end{tabular}")
     caption = " ".join(escaped(sentence) for sentence in explanation(table))
     names = "-".join(re.sub(r"[^A-Za-z0-9.-]", "-", report.name) for report in reports)
@@ -81,19 +85,39 @@ def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
     yield "\\end{table}"
 
 
-def _cell(block: Block, name: str, cell: Cell | None, marks: Sequence[str]) -> str:
-    if cell is None:
-        return "--"
-    digits = column_digits(name)
-    text = f"{cell.figure:.{digits}f}".replace("-", "$-$")
+def _line(columns: Sequence[str], metric: str, line: Line) -> Iterator[str]:
+    """A row of figures, and one of what is known of them: side by side they would not fit a page."""
+    marks = [*(["\\ast"] if line.may_be_best else []), *(_SIGNS[name] for name in line.marks)]
+    figures, below = [], []
+    for name in columns:
+        cell, digits = line.cells.get(name), column_digits(name)
+        figures.append("--" if cell is None else _figure(cell, digits, marks if name == metric else []))
+        below.append("" if cell is None else _interval(cell, digits))
+    yield _row([escaped(line.name), str(line.seeds or "--"), *figures], "[-2pt]" if any(below) else "")
+    if any(below):
+        yield _row(["", "", *below])
+
+
+def _figure(cell: Cell, digits: int, marks: Sequence[str]) -> str:
+    text = _number(cell.figure, digits)
     text = f"\\textbf{{{text}}}" if cell.is_best else text
-    if marks and name == block.metric:
-        text += f"$^{{{''.join(f'{mark} ' for mark in marks).strip()}}}$"
-    if cell.interval is not None:
-        low, high = (f"{end:.{digits}f}".replace("-", "$-$") for end in cell.interval)
-        return f"{text} {{\\scriptsize [{low}, {high}]}}"
-    return text if cell.deviation is None else f"{text} {{\\scriptsize $\\pm$ {cell.deviation:.{digits}f}}}"
+    # Beside the column, so that figures stand below one another.
+    return text + (f"\\rlap{{$^{{{' '.join(marks)}}}$}}" if marks else "")
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"    {' & '.join(cells)} \\\\"
+def _interval(cell: Cell, digits: int) -> str:
+    if cell.interval is None:
+        return "" if cell.deviation is None else f"{{\\scriptsize $\\pm$ {_number(cell.deviation, digits)}}}"
+    low, high = (_number(end, digits) for end in cell.interval)
+    return f"{{\\scriptsize [{low}, {high}]}}"
+
+
+def _number(value: float, digits: int) -> str:
+    """Without a zero before the point: a page is narrow."""
+    text = f"{abs(value):.{digits}f}"
+    text = text[1:] if text.startswith("0.") else text
+    return f"$-${text}" if value < 0 and float(f"{value:.{digits}f}") else text
+
+
+def _row(cells: Sequence[str], space: str = "") -> str:
+    return f"    {' & '.join(cells)} \\\\{space}"
