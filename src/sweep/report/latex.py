@@ -13,6 +13,7 @@ HEAD = """% {title}, made by python -m sweep.report.
 % Preamble: \\usepackage{{booktabs}}, and for pdfLaTeX \\usepackage[T1]{{fontenc}}.
 % In two columns write table* for table.
 """
+LONGEST = 16  # characters of a row's name that takes one line
 _SIGNS = {"1": "\\dagger", RIVAL: "\\ddagger", "0": "\\S", "0.5": "\\P"}
 _ESCAPED = {
     "\\": "\\textbackslash{}",
@@ -66,9 +67,11 @@ def paper_latex(reports: Sequence[StudyReport]) -> str:
 def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
     columns = len(table.columns) + 2
     yield from ("\\begin{table}[t]", "  \\centering", "  \\small", "  \\setlength{\\tabcolsep}{3pt}")
-    yield f"  \\begin{{tabular}}{{l{'c' * (columns - 1)}}}"
+    longest = max(len(line.name) for block in table.blocks for line in block.lines)
+    names = "l" if longest <= LONGEST else "p{.25\\linewidth}"
+    yield f"  \\begin{{tabular}}{{{names}{'c' * (columns - 1)}}}"
     yield "    \\toprule"
-    yield _row(["$\\alpha$", "seeds", *(escaped(column_title(name)) for name in table.columns)])
+    yield _row([escaped(table.rows), "seeds", *(escaped(column_title(name)) for name in table.columns)])
     for block in table.blocks:
         yield "    \\midrule"
         if len(table.blocks) > 1:
@@ -79,9 +82,9 @@ def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
             yield from _line(table.columns, block.metric, line)
     yield from ("    \\bottomrule", "  \\end{tabular}")
     caption = " ".join(escaped(sentence) for sentence in explanation(table))
-    names = "-".join(re.sub(r"[^A-Za-z0-9.-]", "-", report.name) for report in reports)
-    yield f"  \\caption{{{caption}}}"
-    yield f"  \\label{{tab:{names}}}"
+    label = "-".join(re.sub(r"[^A-Za-z0-9.-]", "-", report.name) for report in reports)
+    yield f"  \\caption[{{{', '.join(escaped(report.name) for report in reports)}}}]{{{caption}}}"
+    yield f"  \\label{{tab:{label}}}"
     yield "\\end{table}"
 
 

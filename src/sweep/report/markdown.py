@@ -118,7 +118,7 @@ def _figure(figure: Figure, digits: int) -> str:
 
 
 def _paper_rows(table: PaperTable) -> Iterator[str]:
-    yield from _head(["α", "seeds", *map(column_title, table.columns)])
+    yield from _head([table.rows, "seeds", *map(column_title, table.columns)])
     several = len(table.blocks) > 1
     for block in table.blocks:
         if several:

@@ -70,6 +70,12 @@ class PaperTable:
     blocks: tuple[Block, ...]
     comparisons: int
 
+    @property
+    def rows(self) -> str:
+        """What heads the names of the rows: they are ratios, or there are points of other values among them."""
+        trained = [line for block in self.blocks for line in block.lines if line.seeds]
+        return "α" if all(line.ratio is not None for line in trained) else "point"
+
 
 def paper_table(reports: Sequence[StudyReport]) -> PaperTable:
     """One table of some studies. Holm's correction is over all comparisons that the table marks, of all blocks."""
@@ -150,8 +156,8 @@ def _point_lines(report: StudyReport) -> list[tuple[Line, bool]]:
     for point in answer.points:
         if id(point) in chosen:
             cells = _spreads(point, answer.benchmark) | _objective(report, point)
-            ratio = point.parameters.get(RATIO)
-            name = point.text or "the only point"
+            ratio = float(point.parameters[RATIO]) if list(point.parameters) == [RATIO] else None
+            name = value_text(ratio) if ratio is not None else point.text or "the only point"
             lines.append((Line(name, cells, len(point.records), ratio), point.may_win))
     return lines
 
