@@ -30,7 +30,7 @@ DESCRIPTION = (
 EXAMPLES = """formats (format=...):
   html      one page with charts and tables, for a browser (the default)
   markdown  the answer and a table, for a README or a wiki
-  latex     a table to \\input in a paper, with a caption that explains its marks
+  latex     a table to \\input in a paper; its caption explains its marks
   csv       every figure with its interval and its comparisons, a row each
   json      everything
 

@@ -12,6 +12,7 @@ def explanation(table: PaperTable) -> list[str]:
     """Sentences for the caption of a table or the text below it, without any markup."""
     return [
         *_only(table.blocks),
+        *(f"Study {name} has no finished trial yet, and so no figures." for name in table.without_figures),
         *_unfinished(table.blocks),
         *_intervals(table.blocks),
         *_bold(table),

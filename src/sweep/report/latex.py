@@ -71,7 +71,7 @@ def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
     names = "l" if longest <= LONGEST else "p{.25\\linewidth}"
     yield f"  \\begin{{tabular}}{{{names}{'c' * (columns - 1)}}}"
     yield "    \\toprule"
-    yield _row([escaped(table.rows), "seeds", *(escaped(column_title(name)) for name in table.columns)])
+    yield _row([escaped(table.rows), "seeds", *map(_heading, table.columns)])
     for block in table.blocks:
         yield "    \\midrule"
         if len(table.blocks) > 1:
@@ -86,6 +86,11 @@ def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
     yield f"  \\caption[{{{', '.join(escaped(report.name) for report in reports)}}}]{{{caption}}}"
     yield f"  \\label{{tab:{label}}}"
     yield "\\end{table}"
+
+
+def _heading(name: str) -> str:
+    lines = [escaped(part) for part in column_title(name).split(", ")]
+    return lines[0] if len(lines) == 1 else "\\shortstack{" + " \\\\ ".join(lines) + "}"
 
 
 def _line(columns: Sequence[str], metric: str, line: Line) -> Iterator[str]:

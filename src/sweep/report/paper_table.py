@@ -64,11 +64,13 @@ class Block:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """Blocks with the same columns (keys without benchmark). `comparisons`: how many the marks are corrected for."""
+    """Blocks with the same columns (keys without benchmark). `comparisons`: how many the marks are corrected for.
+    `without_figures`: the names of studies that have no block."""
 
     columns: tuple[str, ...]
     blocks: tuple[Block, ...]
     comparisons: int
+    without_figures: tuple[str, ...] = ()
 
     @property
     def rows(self) -> str:
@@ -90,18 +92,20 @@ def paper_table(reports: Sequence[StudyReport]) -> PaperTable:
     objectives = dict.fromkeys(block.metric for block in blocks)
     there = {name for block in blocks for line in block.lines for name in line.cells}
     columns = tuple(name for name in dict.fromkeys([*objectives, *COLUMNS]) if name in there)
-    return PaperTable(columns, tuple(marked), len(compared))
+    names = {block.report.name for block in blocks}
+    lacking = tuple(report.name for report in reports if report.name not in names)
+    return PaperTable(columns, tuple(marked), len(compared), lacking)
 
 
 def column_title(name: str) -> str:
-    """What a column is headed by, such as "cross mAP" or "alignment (low)"."""
+    """What a column is headed by, such as "cross mAP" or "alignment, low"."""
     key = MetricKey.parse(f"/{name}")
     try:
         metric = metric_of(key.whole)
     except KeyError:
         return name
     title = f"{key.family} {metric.label}" if len(metric.families) > 1 else metric.label
-    return f"{title} ({label_of(key.part)})" if key.part else title
+    return f"{title}, {label_of(key.part)}" if key.part else title
 
 
 def column_digits(name: str) -> int:
