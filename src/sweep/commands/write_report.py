@@ -37,7 +37,7 @@ EXAMPLES = """formats (format=...):
 examples:
   python -m sweep.report study.name=ratio_grid
   python -m sweep.report study.name=ratio_grid format=latex output=table.tex
-  python -m sweep.report 'study.names=[mbert,xlmr]' format=csv output=figures.csv"""
+  python -m sweep.report 'study.names=[mbert,xlmr]' format=csv output=all.csv"""
 SEVERAL = "studies.html"  # in the sweeps folder: the page of several studies
 WITH_TEXTS = ("html", "json")  # the formats that show questions, which are read from the benchmark
 
