@@ -28,6 +28,8 @@ _OPTIONS = (
     "--help",
     "--list-metrics",
     "--markdown",
+    "--progress",
+    "--quiet",
     "--storage",
 )
 
@@ -83,8 +85,8 @@ class Output(PlainConsole):
     """Where results are printed. When its reader is gone (`| head`), a command that only shows something ends with
     the status that a shell gives it; one that works goes on."""
 
-    def __init__(self, works: bool, width: int | None = None) -> None:
-        super().__init__(width=width)
+    def __init__(self, works: bool, width: int | None = None, stderr: bool = False) -> None:
+        super().__init__(width=width, stderr=stderr)
         self._works = works
 
     def on_broken_pipe(self) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.commands.command_line import arguments, config_dir_of, console, options_text, run
+from sweep.commands.command_line import Output, arguments, config_dir_of, console, options_text, run
 from sweep.report.text import this_python
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -39,6 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "languages.",
         epilog,
     )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--progress",
+        choices=["auto", "live", "plain", "json", "none"],
+        default="auto",
+        help="a live table, plain lines, JSON lines on stdout (all else on stderr), or nothing; auto: a live table "
+        "on a terminal, plain lines elsewhere",
+    )
+    how.add_argument("--quiet", action="store_true", help="print the answer at the end, and errors, and nothing else")
     options = parser.parse_intermixed_args(given)
 
     def command() -> int:
@@ -52,9 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         from sweep.launch.registry import warm_up
 
         warm_up(settings.launcher)
+        from sweep.run.displays import Shown
         from sweep.run.driver import run_study
 
-        return run_study(settings, composer, console(works=True), f"{this_python()} -m sweep {shlex.join(given)}")
+        events = console(works=True) if options.progress == "json" else None
+        shown = Shown(
+            console(works=True) if events is None else Output(works=True, stderr=True),
+            "quiet" if options.quiet else options.progress,
+            events,
+        )
+        return run_study(settings, composer, shown, f"{this_python()} -m sweep {shlex.join(given)}")
 
     return run(command, options.traceback)
 

@@ -1,13 +1,12 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from sweep.answer.study_answer import answer_of
 from sweep.errors import InputError, SweepError, shortened
 from sweep.launch.capacity import with_workers
 from sweep.launch.devices import visible_devices
@@ -19,16 +18,20 @@ from sweep.records.caching import usable_cache
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord, damaged_trials
-from sweep.report.terminal import print_answer
-from sweep.report.text import duration_text, this_python
+from sweep.run.displays import Shown
+from sweep.run.ending import End, print_end
 from sweep.run.inputs import checked_inputs
 from sweep.run.models import checked_models, models_of
+from sweep.run.report_files import ReportFiles
+from sweep.run.report_writer import ReportWriter
+from sweep.run.resuming import left_by, tell_what_is_there
 from sweep.run.supervision import StudyRun
-from sweep.run.sync import sync_command
+from sweep.run.sync import report_command, sync_command
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
+from sweep.settings.secrets import redact
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.wanted import planned_trials
 from sweep.study.warm_start import warm_start
@@ -40,15 +43,21 @@ MOST_NAMED = 5  # trials in a message
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
 
-def run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
+def run_study(settings: Settings, composer: Composer, shown: Shown, command: str) -> int:
     """Run the study to its target; 0 if it is reached, 1 if trials FAILED.
 
     Raises InputError (bad input, other settings than before), Interrupted, or SweepError (another run is at work).
     """
+    shown.begin()
     try:
-        return _run_study(settings, composer, console, command)
+        return _run_study(settings, composer, shown, command)
     except StorageError as error:
         raise SweepError(f"the study's database cannot be used: {_first_line(error)}") from error
+    except SweepError as error:
+        shown.event("study_stopped", {"reason": redact(str(error))})
+        raise
+    finally:
+        shown.end()
 
 
 def _say(console: Console, text: str) -> None:
@@ -59,8 +68,9 @@ def _first_line(error: Exception) -> str:
     return str(error.__cause__ or error).strip().splitlines()[0].split(" [SQL:")[0]
 
 
-def _run_study(settings: Settings, composer: Composer, console: Console, command: str) -> int:
-    started = time.monotonic()
+def _run_study(settings: Settings, composer: Composer, shown: Shown, command: str) -> int:
+    started, console = time.monotonic(), shown.console
+    display = shown.display(settings.study.name)
     settings = resolved(settings)
     folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
     _refuse_folder(settings, unwritable(folder.path))
@@ -90,34 +100,23 @@ def _run_study(settings: Settings, composer: Composer, console: Console, command
         if adopted:
             kind = "trials" if settings.study.is_grid else "points"
             console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
-        if finished := store.view.finished():
-            console.print(f"Resuming study '{folder.path.name}': {finished} of {store.view.target} trials are done.")
-        sync = sync_command(settings, composer)
-        mirror = BackgroundMirror(Mirror(folder, place, store.uid), partial(_say, console), sync)
+        tell_what_is_there(left_by(store.view), settings, folder, shown)
+        mirror = BackgroundMirror(
+            Mirror(folder, place, store.uid), partial(_say, console), sync_command(settings, composer)
+        )
+        again = report_command(settings, composer)
+        files = ReportFiles(folder, settings, command)
+        reporter = ReportWriter(files.write, settings.report.every_s, partial(_say, console), again)
         staffed = _staffed(settings)
         launcher = make_launcher(staffed.launcher, folder.workers, WORKER)
-        complete = StudyRun(staffed, composer, folder, store, launcher, mirror, console).run(command)
+        wanted = reporter if settings.report.files else None
+        complete = StudyRun(staffed, composer, folder, store, launcher, mirror, wanted, console, display).run(command)
         records, compared = store.view.records(), store.view.compared()
         _check_finished(records, command)
-    _print_results(settings, folder, compared, console)
-    for line in _remarks(settings, folder, records, compared):
-        _say(console, line)
-    _next_commands(settings, folder, console, command, time.monotonic() - started, complete)
+        counts = store.view.finished(), store.view.target
+    shown.end()
+    print_end(settings, folder, shown, End(command, counts, records, compared, time.monotonic() - started, complete))
     return 0 if complete else 1
-
-
-def _remarks(
-    settings: Settings, folder: StudyFolder, records: Sequence[TrialRecord], compared: Sequence[TrialRecord]
-) -> Iterator[str]:
-    """What the tables do not have, and what was asked for and is not there."""
-    if left_out := len(records) - len(compared):
-        yield f"Left out: {left_out} trials of points that the grid does not have; {folder.trials_csv} has them."
-    without = [one for one in compared if one.state == "COMPLETE" and not folder.trial(one.key).model.exists()]
-    if settings.study.export == "all" and without:
-        yield (
-            f"study.export=all: {len(without)} finished trials were run without keeping their models; it counts for "
-            "those that run from now on. For all models, run the study under another study.name."
-        )
 
 
 def _refuse_folder(settings: Settings, problem: str | None) -> None:
@@ -155,22 +154,3 @@ def _as_begun(
     if begun != settings:  # it is the same where the command line says it otherwise
         _say(console, f"This study was begun with {' '.join(missing)}, and goes on with it.")
     return begun, composer
-
-
-def _print_results(settings: Settings, folder: StudyFolder, records: list[TrialRecord], console: Console) -> None:
-    """Print the table of results, and how sure they are."""
-    print_answer(console, answer_of(folder, records, settings))
-
-
-def _next_commands(
-    settings: Settings, folder: StudyFolder, console: Console, command: str, elapsed_s: float, complete: bool
-) -> None:
-    lines = [
-        f"\n{'Done' if complete else 'Not complete'}, {duration_text(elapsed_s)}. All metrics: {folder.trials_csv}",
-        f"Browse:  {place_of(settings.tracking, folder).browse(this_python())}",
-        f"Resume:  {command}   (adds what is missing; finished trials stay)",
-    ]
-    if not complete and not settings.study.retry_failed:
-        lines.append(f"Retry failed trials:  {command} study.retry_failed=true")
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)

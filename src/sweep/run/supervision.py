@@ -3,10 +3,10 @@
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from rich.console import Console
 
+from sweep.answer.contents import StudyState
 from sweep.errors import DatabaseUnusable, Interrupted, SweepError
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
@@ -19,20 +19,23 @@ from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
 from sweep.run.deaths import Deaths
 from sweep.run.orphans import await_orphans
-from sweep.run.progress import Display, display
+from sweep.run.overview import Overview
+from sweep.run.progress import Display
+from sweep.run.report_writer import PATIENCE_S as REPORT_PATIENCE_S
+from sweep.run.report_writer import ReportWriter
+from sweep.run.resuming import saved_steps, saved_text
 from sweep.run.silence import Silence
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.study.store import StudyStore
-from sweep.study.trials import UNFINISHED
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.protocol import Status
 
 POLL_S = 0.4
-MOST_NAMED = 8  # trials in a message
 COUNTING_SHARE = 0.2  # of the time: counting many thousands of trials takes a while
 LONGEST_REST_S = 3.0  # all the same: a count that had to wait for the database asks for no longer rest
 AT_ONCE_S = 1.0  # for each of workers, database and tracker, when the user wants to stop at once
+STATES: dict[Status, StudyState] = {"FINISHED": "complete", "FAILED": "failed trials", "KILLED": "stopped"}
 
 
 class StudyRun:
@@ -46,14 +49,18 @@ class StudyRun:
         store: StudyStore,
         launcher: Launcher,
         mirror: BackgroundMirror,
+        reporter: ReportWriter | None,
         console: Console,
+        display: Display,
     ) -> None:
         self.settings = settings
         self.composer = composer
         self.folder = folder
         self.store = store
         self.mirror = mirror
+        self.reporter = reporter
         self.console = console
+        self.display = display
         self._crew = Crew(launcher, settings.launcher.slots)
         self._table = TrialsTable(folder.trials_csv)
         self._counts = (-1, -1)  # finished and FAILED trials
@@ -65,6 +72,7 @@ class StudyRun:
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
         self._deaths = Deaths(folder, store, self._say)
         self._locks = LockFiles()
+        self._overview = Overview(store.view)
         self._looked_at = time.monotonic()  # for abandoned trials
 
     def run(self, command: str) -> bool:
@@ -93,9 +101,19 @@ class StudyRun:
                     if status == "KILLED":
                         self._count_if_there(AT_ONCE_S)
                 finally:
-                    patience_s = self.settings.tracking.patience_s
-                    self.mirror.finish(status, min(AT_ONCE_S, patience_s) if interruption.at_once else patience_s)
+                    self._finish(status, interruption)
         return self._is_complete
+
+    def _finish(self, status: Status, interruption: Interruption) -> None:
+        """Write the last report, and then send it to the tracker with all that is missing there."""
+        self.console.quiet = False
+        patience_s = self.settings.tracking.patience_s
+        try:
+            if self.reporter is not None:
+                waits_s = REPORT_PATIENCE_S if status == "KILLED" else None
+                self.reporter.finish(STATES[status], 0.0 if interruption.at_once else waits_s)
+        finally:
+            self.mirror.finish(status, min(AT_ONCE_S, patience_s) if interruption.at_once else patience_s)
 
     @property
     def _is_complete(self) -> bool:
@@ -106,13 +124,8 @@ class StudyRun:
         """What a resumed study begins with, as the end of a sentence; nothing if that is not known."""
         if not self._target:
             return ""
-        begun = [
-            f"{record.key} at step {step}"
-            for record in self._records
-            if record.state in UNFINISHED
-            and (step := _saved_step(self.folder.trial(record.key).checkpoint)) is not None
-        ]
-        more = f", and {', '.join(begun[:MOST_NAMED])}{' …' if len(begun) > MOST_NAMED else ''}" if begun else ""
+        saved = saved_steps(self.folder, self._records)
+        more = f", and {saved_text(saved)}" if saved else ""
         return f": {self._counts[0]} of {self._target} trials are done and saved{more}"
 
     def _count_if_there(self, patience_s: float) -> None:
@@ -133,7 +146,7 @@ class StudyRun:
 
     def _work(self, interruption: Interruption) -> None:
         """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
-        with display(self.console, self.settings.study.name, self._counts[0], self.store.view.target) as shown:
+        with self.display as shown:
             interruption.in_order = True
             while True:
                 began = time.monotonic()
@@ -151,10 +164,10 @@ class StudyRun:
                 self._dismiss_silent(remaining)
                 if not interruption.asked:
                     self._staff(remaining, looks)
+                self._show(shown)
                 if not self._crew.members:
                     return
                 self._check_locks()
-                self._show(shown)
                 self._rest((time.monotonic() - began) / COUNTING_SHARE, interruption)
 
     def _check_locks(self) -> None:
@@ -225,17 +238,13 @@ class StudyRun:
             self._table.update(self.store.view.records())
         self._records = self.store.view.records()
         self.mirror.update(self._records)
+        if self.reporter is not None:
+            self.reporter.update((*self._counts, self._target))
         return self.store.view.remaining()
 
     def _show(self, shown: Display) -> None:
         statuses = [member.status(self.folder.workers) for member in self._crew.members]
-        shown.update(*self._counts, [{} if "error" in status else status for status in statuses])
+        shown.update(self._overview.look([{} if "error" in status else status for status in statuses]))
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
-
-
-def _saved_step(checkpoints: Path) -> int | None:
-    """The last step that a checkpoint has of a training; None if there is none."""
-    steps = [folder.name.removeprefix("step-").partition(".")[0] for folder in checkpoints.glob("step-*.*")]
-    return max((int(step) for step in steps if step.isdecimal()), default=None)

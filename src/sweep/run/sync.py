@@ -1,4 +1,4 @@
-"""The command that sends to a study's tracker what it lacks, as the user would type it."""
+"""Commands that make up for what a run could not do, as the user would type them."""
 
 import shlex
 
@@ -8,7 +8,8 @@ from sweep.settings.compose import Composer
 
 
 def sync_command(settings: Settings, composer: Composer) -> str:
-    """Names all places outside of the sweeps folder: a study's folder alone is no reason to ask them anything."""
+    """What sends to a study's tracker what it lacks. Names all places outside of the sweeps folder: a study's folder
+    alone is no reason to ask them anything."""
     words = ["sync", settings.study.name]
     if settings.paths.sweeps != "sweeps":
         words += ["--sweeps", settings.paths.sweeps]
@@ -18,3 +19,13 @@ def sync_command(settings: Settings, composer: Composer) -> str:
     if getattr(settings.tracking, place) is not None:
         words += ["--tracking", composer.as_given(f"tracking.{place}")]
     return f"{this_python()} -m sweep.studies {shlex.join(words)}"
+
+
+def report_command(settings: Settings, composer: Composer) -> str:
+    """What writes the report of a study anew."""
+    words = [f"study.name={settings.study.name}"]
+    if settings.paths.sweeps != "sweeps":
+        words.append(f"paths.sweeps={settings.paths.sweeps}")
+    if settings.study.storage is not None:
+        words.append(f"study.storage={composer.as_given('study.storage')}")
+    return f"{this_python()} -m sweep.report {shlex.join(words)}"

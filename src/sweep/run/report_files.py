@@ -1,0 +1,57 @@
+"""The files in a study's folder that say what it comes to: a page, some lines of Markdown, and pictures of charts."""
+
+from sweep.answer.contents import StudyReport, StudyState
+from sweep.records.files import replacing_folder, write_atomically
+from sweep.records.folder import StudyFolder
+from sweep.settings import Settings
+from sweep.study.view import StudyView
+
+PATIENCE_S = 5.0  # with the study's database: the study itself waits for longer
+
+
+class ReportFiles:
+    """Writes `report.html`, `answer.md` and `charts/*.png` of a study, over and over: ranks that were read once stay
+    in memory while their files are the same. `command` is the one that runs the study."""
+
+    def __init__(self, folder: StudyFolder, settings: Settings, command: str) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._command = command
+        self._systems: object = None
+
+    def write(self, state: StudyState) -> None:
+        """Write all of them. Raises SweepError if the study's files or its database cannot be read."""
+        from sweep.answer.report import study_report  # scipy, and with it seconds
+        from sweep.answer.systems import Systems
+
+        self._systems = self._systems or Systems()
+        settings = self._settings
+        study = settings.study.model_copy(update={"patience_s": min(PATIENCE_S, settings.study.patience_s)})
+        view = StudyView.open(self._folder, study)
+        try:
+            report = study_report(
+                self._folder,
+                settings,
+                view,
+                state=state,
+                command=self._command,
+                systems=self._systems,
+                texts=settings.report.texts,
+            )
+        finally:
+            view.close()
+        write_files(self._folder, report)
+
+
+def write_files(folder: StudyFolder, report: StudyReport) -> None:
+    """Write the files of a report, each of them atomically."""
+    from sweep.page.charts import charts_of
+    from sweep.page.html import report_page
+    from sweep.page.pictures import png
+    from sweep.report.markdown import answer_markdown
+
+    write_atomically(folder.report, report_page(report))
+    write_atomically(folder.answer, answer_markdown(report))
+    with replacing_folder(folder.charts) as draft:
+        for chart in (chart for charts in charts_of(report).values() for chart in charts):
+            (draft / f"{chart.name}.png").write_bytes(png(chart))
