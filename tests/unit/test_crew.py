@@ -1,13 +1,11 @@
-"""Shares of cores and GPUs, the crew of workers, why ranks failed, the crew's display, and Ctrl-C."""
+"""Shares of cores and GPUs, the crew of workers, why ranks failed, and Ctrl-C."""
 
 import os
 import signal
-from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from rich.console import Console
 
 from sweep.errors import InputError
 from sweep.launch.capacity import with_workers
@@ -19,12 +17,9 @@ from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher, WorkerHandle
-from sweep.run.progress import Lines, TimeLeft, display
 from sweep.settings import LocalLauncher
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
-
-STATUS = {"phase": "training", "step": 3, "steps": 10, "loss": 1.5}
 
 
 def launcher(
@@ -234,51 +229,6 @@ def test_the_first_signal_asks_and_the_second_interrupts() -> None:
             signal.raise_signal(signal.SIGINT)
         assert interruption.at_once
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_pipe_shows_a_line_for_every_change() -> None:
-    console = Console(file=StringIO(), width=200)
-    with display(console, "s", 0, 4) as shown:
-        assert isinstance(shown, Lines)
-        shown.update(0, 0, [{"key": "a", **STATUS}, {}])
-        shown.update(0, 0, [{"key": "a", **STATUS, "step": 4}, {}])
-        shown.update(0, 0, [{"key": "a", **STATUS}, {"key": "b", **STATUS, "loss": None, "steps": 0}])
-        shown.update(1, 1, [{"key": "c", **STATUS}])
-    assert isinstance(console.file, StringIO)
-    assert console.file.getvalue().splitlines() == [
-        "0 of 4 trials done | a: training, step 3 of 10, loss 1.5000 | time left …",
-        "0 of 4 trials done | a: training, step 3 of 10, loss 1.5000 | b: training | time left …",
-        "1 of 4 trials done | 1 failed | c: training, step 3 of 10, loss 1.5000 | time left …",
-    ]
-
-
-def test_a_terminal_shows_a_bar_for_every_worker() -> None:
-    console = Console(file=StringIO(), width=120, height=20, force_terminal=True, _environ={"TERM": "xterm"})
-    with display(console, "grid", 0, 4) as shown:
-        shown.update(2, 0, [{"key": "a", **STATUS}, {}])
-    assert isinstance(console.file, StringIO)
-    text = console.file.getvalue()
-    for part in ("grid: trials", "2/4", "a: training", "3/10", "loss 1.5000", "starting a worker"):
-        assert part in text
-
-
-def test_a_worker_that_is_gone_has_no_bar() -> None:
-    console = Console(file=StringIO(), width=120, height=20, force_terminal=True, _environ={"TERM": "xterm"})
-    with display(console, "grid", 0, 4) as shown:
-        shown.update(2, 0, [{"key": "a", **STATUS}, {"key": "b", **STATUS}])
-        shown.update(3, 0, [{"key": "b", **STATUS}])
-    assert isinstance(console.file, StringIO)
-    last = console.file.getvalue().rsplit("grid: trials", 1)[1]
-    assert last.count(": training") == last.count("b: training") == 1
-
-
-def test_time_left_counts_the_shares_of_all_running_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("sweep.run.progress.time.monotonic", lambda: clock[0])
-    left = TimeLeft(done=2, target=10)
-    clock[0] = 30.0
-    assert left.text(done=2, part=0.05) == "…"
-    assert left.text(done=4, part=1.0) == "50 s"
 
 
 def test_a_lock_file_that_somebody_deleted_is_noticed(tmp_path: Path) -> None:

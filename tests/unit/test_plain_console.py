@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.unit.test_crew import STATUS
 
 from sweep.answer.points import front_of, points_of
 from sweep.answer.study_answer import study_answer
@@ -19,7 +18,8 @@ from sweep.records.values import TrialResult
 from sweep.report.pareto import print_front
 from sweep.report.plain_console import PlainConsole, shown
 from sweep.report.terminal import print_answer
-from sweep.run.progress import display
+from sweep.run.displays import Shown
+from sweep.run.progress import Progress, WorkerRow
 from sweep.settings import Objective
 from sweep.settings.compose import Composer, assignment
 from sweep.settings.load import load_settings
@@ -99,8 +99,11 @@ def test_progress(is_terminal: bool) -> None:
     console = PlainConsole(
         file=StringIO(), width=300, height=30, force_terminal=is_terminal, no_color=True, _environ=environment
     )
-    with display(console, "s", 0, 4) as progress:
-        progress.update(0, 0, [{"key": f"p={value}", **STATUS} for value in ENCODABLE])
+    rows = [WorkerRow(f"p={value}", f"p={value}", "training", 3, 10, 1.5) for value in ENCODABLE]
+    with Shown(console).display("s") as display:
+        for row in rows:
+            display.update(Progress(0, 4, 0, 0, [row], started=[row]))
+            console.print()
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
     assert [value for value in ENCODABLE if VALUES[value] not in text] == []

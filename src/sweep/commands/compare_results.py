@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from sweep.commands.command_line import console, run
 from sweep.commands.result_files import is_trained, named, seeds, shared_benchmarks
 from sweep.errors import InputError, SweepError
 from sweep.records.cells import as_cell
 from sweep.records.files import write_atomically
+from sweep.report.narrow import Column, print_line, print_table
 from sweep.settings.metric_key import MetricKey
 from sweep.settings.reporting import DEFAULT_REPORT, WITH_MARGIN
 
@@ -21,6 +20,20 @@ if TYPE_CHECKING:
     from sweep.evaluation.comparison import Comparison, System
 
     Row = tuple[Comparison, float, float]  # and the figures of the reference and of the system
+
+LEAST = 24  # characters of a name, before other columns are left out for it
+# The columns and their ranks: those of the highest go first where there is no room; None: names.
+COLUMNS = {
+    "metric": None,
+    "system": None,
+    "reference": 2,
+    "system's": 3,
+    "difference": 0,
+    "95 %": 1,
+    "p": 5,
+    "p (Holm)": 0,
+    "p (equal)": 4,
+}
 
 EXAMPLES = """A result is a trial's folder, a file of ranks (ranks.parquet), or an output of python -m sweep.evaluate.
 Seeds of one system are joined by commas; NAME= gives it a name. Of several benchmarks all that the results share are
@@ -133,31 +146,37 @@ def _p_equal(comparison: "Comparison", margin: float) -> float | None:
 def _print(rows: "list[Row]", margin: float, benchmark: str, reference: str, groups: int) -> None:
     from sweep.evaluation.metrics import digits_of
 
-    table = Table(title=f"{benchmark}: {groups:,} translation groups; reference: {reference}", title_justify="left")
-    for title in ("metric", "system", "reference", "system's", "difference", "95 %", "p", "p (Holm)", "p (equal)"):
-        table.add_column(title, justify="left" if title in ("metric", "system") else "right", overflow="fold")
+    cells: list[tuple[str, ...]] = []
     for comparison, base, value in rows:
         digits = digits_of(MetricKey.within(benchmark, comparison.metric))
         low, high = comparison.interval
         p_equal = _p_equal(comparison, margin)
-        table.add_row(
-            comparison.metric,
-            comparison.system,
-            f"{base:.{digits}f}",
-            f"{value:.{digits}f}",
-            f"{comparison.difference:+.{digits}f}",
-            f"{low:+.{digits}f} to {high:+.{digits}f}",
-            f"{comparison.p:.4f}",
-            f"{comparison.p_holm:.4f}",
-            "–" if p_equal is None else f"{p_equal:.4f}",
+        cells.append(
+            (
+                comparison.metric,
+                comparison.system,
+                f"{base:.{digits}f}",
+                f"{value:.{digits}f}",
+                f"{comparison.difference:+.{digits}f}",
+                f"{low:+.{digits}f} to {high:+.{digits}f}",
+                f"{comparison.p:.4f}",
+                f"{comparison.p_holm:.4f}",
+                "–" if p_equal is None else f"{p_equal:.4f}",
+            )
         )
-    console().print(table)
+    out = console()
+    columns = [
+        Column(title, texts, rank or 0, "left" if rank is None else "right", LEAST if rank is None else None)
+        for (title, rank), texts in zip(COLUMNS.items(), zip(*cells, strict=True), strict=True)
+    ]
+    title = f"{benchmark}: {groups:,} translation groups; reference: {reference}"
+    print_table(out, columns, title, rest="--output FILE.csv writes all of it")
     if any(_p_equal(comparison, margin) is not None for comparison, *_ in rows):
-        console().print(f"p (equal): of two one-sided tests; small if the difference is within ±{margin:g}.")
+        print_line(out, f"p (equal): of two one-sided tests; small if the difference is within ±{margin:g}.")
     if any(not comparison.estimate.over_seeds for comparison, *_ in rows):
-        console().print("p compares these two trained models: with one seed nothing is known about others.")
+        print_line(out, "p compares these two trained models: with one seed nothing is known about others.")
     if any(comparison.estimate.approximate for comparison, *_ in rows):
-        console().print("Two seeds: approximate, the variance between seeds leans on that of all systems.")
+        print_line(out, "Two seeds: approximate, the variance between seeds leans on that of all systems.")
 
 
 def _write(rows: "Mapping[str, list[Row]]", margin: float, file: Path) -> None:

@@ -15,7 +15,7 @@ from sweep.records.data_record import data_lines, read_records
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
 from sweep.report.plain_console import say
-from sweep.report.studies import StudyRow, print_status, studies_table
+from sweep.report.studies import StudyRow, print_status, print_studies
 from sweep.report.text import this_python
 from sweep.study.storage import StudyMissing
 from sweep.tracking.mirror import Mirror, Snapshot
@@ -132,7 +132,7 @@ def _list(sweeps: Path, storage: str | None) -> None:
             if not isinstance(error, SweepError):
                 error = SweepError(f"{type(error).__name__}: {error}")
             unreadable.append(f"{name}: cannot be read ({' '.join(str(error).split())})")
-    console().print(studies_table(rows))
+    print_studies(console(), rows)
     for line in unreadable:
         say(line, sys.stderr)
 

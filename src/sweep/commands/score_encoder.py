@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,6 +13,7 @@ from rich.table import Table
 from sweep.commands.command_line import arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError, SweepError
 from sweep.records.caching import usable_cache
+from sweep.report.narrow import Column, print_line, print_table
 from sweep.report.plain_console import PlainConsole, say
 from sweep.settings import EvaluateSettings
 from sweep.settings.compose import Composer
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from sweep.evaluation.outcome import Evaluation, Outcome
     from sweep.evaluation.ranking import Ranking
     from sweep.model.encoder import Retriever
+
+LEAST = 12  # characters of a heading, and of a language's name before figures are left out for it
 
 EXAMPLES = """examples:
   python -m sweep.evaluate model=me5_small evaluation=xquad_r
@@ -188,32 +192,35 @@ def _print(evaluation: "Evaluation", measure: "Measure") -> None:
         if str(column.key(ranking.benchmark)) in evaluated.metrics
     ]
     questions, passages = len(measure.benchmark.questions), len(measure.benchmark.passages)
-    table = Table(
-        title=f"{ranking.benchmark}: {questions:,} questions, {passages:,} candidates", title_justify="left"
-    )
-    table.add_column("languages")
-    for column in columns:
-        table.add_column(column.title, justify="right", overflow="fold")
     digits = [column.digits for column in columns]
     parts = ("", *RESOURCES, *BY_MODEL, *SCRIPT_GROUPS, *_pairs_alone(ranking))
     names = dict.fromkeys(parts) | dict.fromkeys(ranking.languages, True)
+    rows: list[list[str]] = []
+    ends: set[int] = set()
     for name, is_language in names.items():
         keys = [str(column.key(ranking.benchmark).of(name)) for column in columns]
         figures = [evaluated.metrics.get(key) for key in keys]
         if any(figure is not None for figure in figures):
             label = with_name(name) if is_language else label_of(name)
-            table.add_row(label, *map(_figure, figures, digits))
+            rows.append([label, *map(_figure, figures, digits)])
         if name == "":
             intervals = [evaluated.intervals.get(key, (None, None)) for key in keys]
             for end, label in enumerate(("  95 % from", "  to")):
-                cells = map(_figure, (interval[end] for interval in intervals), digits)
-                table.add_row(label, *cells, end_section=end == 1)
+                rows.append([label, *map(_figure, (interval[end] for interval in intervals), digits)])
+            ends.add(len(rows) - 1)
     for method, other in evaluation.debiased.items():
         keys = [str(column.key(ranking.benchmark)) for column in columns]
-        table.add_row(f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits))
-    out.print(table)
+        rows.append([f"all +{method}", *map(_figure, map(other.evaluation.evaluated.metrics.get, keys), digits)])
+    labels, *figures_of = zip(*rows, strict=True)
+    drawn = [Column("languages", labels, justify="left", least=LEAST)]
+    drawn += [
+        Column("\n".join(wrap(column.title, LEAST)), texts, rank)
+        for rank, (column, texts) in enumerate(zip(columns, figures_of, strict=True))
+    ]
+    title = f"{ranking.benchmark}: {questions:,} questions, {passages:,} candidates"
+    print_table(out, drawn, title, ends, rest="output=FILE.json writes all metrics")
     for note in (*measure.benchmark.notes, *evaluation.notes()):
-        out.print(note, soft_wrap=True)
+        print_line(out, note)
 
 
 def _pairs_alone(ranking: "Ranking") -> list[str]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from sweep.answer.claims import against_rival, equal_pairs, judged
 from sweep.answer.points import value_text
 from sweep.answer.ratios import RATIO, Certainty, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
 from sweep.evaluation.metrics import digits_of
+from sweep.report.narrow import Column, print_line, print_table
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
+
+LEAST = 12  # characters of what is compared, before an interval is left out for it
+ELSEWHERE = "report.html has all of it"
 
 
 def print_certainty(console: Console, certainty: Certainty, objective: Objective) -> None:
@@ -20,19 +22,18 @@ def print_certainty(console: Console, certainty: Certainty, objective: Objective
     for table in certainty.tables:
         over_seeds = all(row.over_seeds for row in table.rows)
         about = "Differences" if over_seeds else "Differences between these trained models"
-        for heading, shown in (
-            (_heading(table, objective), _table(table, objective)),
-            (f"{about}; p is corrected for all of this table", _differences(table, objective)),
-        ):
-            console.print(heading, style="italic", markup=False, highlight=False)
-            console.print(shown)
+        figures, ends = _figures(table, objective)
+        print_table(console, figures, _heading(table, objective), ends, rest=ELSEWHERE)
+        differences, ends = _differences(table, objective)
+        title = f"{about}; p is corrected for all of this table"
+        print_table(console, differences, title, ends, rest=ELSEWHERE)
         for line in verdicts(table, objective):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            print_line(console, line)
     if certainty.is_partial:
-        console.print(
+        print_line(
+            console,
             f"Intervals and comparisons are for combinations of at most {certainty.most_trials} trials, the best "
             "ones first; python -m sweep.compare compares any others.",
-            highlight=False,
         )
 
 
@@ -83,56 +84,54 @@ def _heading(ratios: RatioTable, objective: Objective) -> str:
     return title
 
 
-def _table(ratios: RatioTable, objective: Objective) -> Table:
-    """Every figure with its interval."""
+def _figures(ratios: RatioTable, objective: Objective) -> tuple[list[Column], set[int]]:
+    """Every figure with its interval, and the row after which a line comes."""
     digits = _digits(objective)
-    table = _new_table(RATIO, "figure", "95 %")
-    for name, figure in ratios.baselines.items():
-        table.add_row(name, *_figure(figure, digits), end_section=name == [*ratios.baselines][-1])
-    for row in ratios.rows:
-        table.add_row(value_text(row.ratio), *_figure(row.figure, digits))
-    return table
+    rows = [(name, *_figure(figure, digits)) for name, figure in ratios.baselines.items()]
+    rows += [(value_text(row.ratio), *_figure(row.figure, digits)) for row in ratios.rows]
+    ratio, figure, interval = map(list, zip(*rows, strict=True))
+    columns = [Column(RATIO, ratio, least=LEAST), Column("figure", figure), Column("95 %", interval, 1)]
+    return columns, {len(ratios.baselines) - 1}
 
 
-def _differences(ratios: RatioTable, objective: Objective) -> Table:
-    """Each comparison once, by what is compared with."""
+def _differences(ratios: RatioTable, objective: Objective) -> tuple[list[Column], set[int]]:
+    """Each comparison once, by what is compared with, and the rows after which a line comes."""
     digits = _digits(objective)
-    table = _new_table(RATIO, "against", "difference", "95 %", "p (Holm)")
+    rows: list[tuple[str, ...]] = []
+    ends: set[int] = set()
     done: set[frozenset[str]] = set()
     for reference in ratios.rows[0].against:
-        rows = [(value_text(row.ratio), row.against[reference]) for row in ratios.rows]
-        rows = [(name, one) for name, one in rows if one is not None and frozenset((name, reference)) not in done]
-        _add(table, reference, rows, digits)
-        done |= {frozenset((name, reference)) for name, _ in rows}
+        pairs = [(value_text(row.ratio), row.against[reference]) for row in ratios.rows]
+        pairs = [(name, one) for name, one in pairs if one is not None and frozenset((name, reference)) not in done]
+        rows += _compared(reference, pairs, digits)
+        ends.add(len(rows) - 1)
+        done |= {frozenset((name, reference)) for name, _ in pairs}
     if ratios.rival is not None:
-        _add(table, ratios.rival, [(value_text(row.ratio), row.against_rival) for row in ratios.rows], digits)
-    return table
+        rows += _compared(ratios.rival, [(value_text(row.ratio), row.against_rival) for row in ratios.rows], digits)
+        ends.add(len(rows) - 1)
+    cells = [[row[place] for row in rows] for place in range(5)]
+    ratio, against = (Column(title, cells[place], least=LEAST) for place, title in enumerate((RATIO, "against")))
+    difference, p = Column("difference", cells[2]), Column("p (Holm)", cells[4])
+    return [ratio, against, difference, Column("95 %", cells[3], 1), p], ends
 
 
-def _new_table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
+def _compared(reference: str, pairs: Sequence[tuple[str, Comparison | None]], digits: int) -> list[tuple[str, ...]]:
+    return [
+        (
+            name,
+            reference,
+            f"{one.difference:+.{digits}f}",
+            f"{one.interval[0]:+.{digits}f} to {one.interval[1]:+.{digits}f}",
+            f"{one.p_holm:.4f}" if one.p_holm >= 0.0001 else "<0.0001",
+        )
+        for name, one in pairs
+        if one is not None
+    ]
 
 
-def _add(table: Table, reference: str, rows: Sequence[tuple[str, Comparison | None]], digits: int) -> None:
-    for place, (name, one) in enumerate(rows):
-        if one is not None:
-            low, high = one.interval
-            table.add_row(
-                name,
-                reference,
-                f"{one.difference:+.{digits}f}",
-                f"{low:+.{digits}f} to {high:+.{digits}f}",
-                f"{one.p_holm:.4f}" if one.p_holm >= 0.0001 else "<0.0001",
-                end_section=place == len(rows) - 1,
-            )
-
-
-def _figure(figure: Figure, digits: int) -> list[str]:
+def _figure(figure: Figure, digits: int) -> tuple[str, str]:
     low, high = figure.interval
-    return [f"{figure.value:.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
+    return f"{figure.value:.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def _digits(objective: Objective) -> int:

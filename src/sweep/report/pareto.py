@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from sweep.answer.points import Front, PointRow, cells_of, paths_of
 from sweep.evaluation.metrics import digits_of
+from sweep.report.narrow import Column, fits, print_table
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
+
+LEAST = 12  # characters of a searched value, before figures are left out for it
 
 
 def print_front(console: Console, front: Front | None, objectives: Sequence[Objective]) -> None:
@@ -21,19 +22,28 @@ def print_front(console: Console, front: Front | None, objectives: Sequence[Obje
         title += f"; {front.breaking} break a constraint"
     if front.lacking:
         title += f"; {front.lacking} without all seeds"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    wide = _columns(front, objectives, is_narrow=False)
+    columns = wide if fits(console, wide) else _columns(front, objectives, is_narrow=True)
+    print_table(console, columns, title, rest="trials.csv and report.html have all figures")
+
+
+def _columns(front: Front, objectives: Sequence[Objective], is_narrow: bool) -> list[Column]:
+    """Searched values, seeds and objectives; in a narrow table long headings take several lines."""
     paths = paths_of(front.points)
-    for path in paths:
-        table.add_column(path, justify="right", no_wrap=True)
-    table.add_column("seeds", justify="right")
-    for objective in objectives:
-        table.add_column(f"{objective.metric} ({objective.direction})", justify="right", overflow="fold")
-    digits = [digits_of(MetricKey.parse(objective.metric)) for objective in objectives]
-    for point in front.points:
-        means = zip(point.values, objectives, digits, strict=True)
-        values = [f"{_reported(point, objective, value):.{places}f}" for value, objective, places in means]
-        table.add_row(*cells_of(point, paths), str(len(point.records)), *values)
-    console.print(table)
+    cells = [cells_of(point, paths) for point in front.points]
+    columns = [
+        Column(path.replace(".", ".\n") if is_narrow else path, [row[place] for row in cells], least=LEAST)
+        for place, path in enumerate(paths)
+    ]
+    columns.append(Column("seeds", [str(len(point.records)) for point in front.points], rank=len(objectives)))
+    for place, objective in enumerate(objectives):
+        digits = digits_of(MetricKey.parse(objective.metric))
+        values = [f"{_reported(point, objective, point.values[place]):.{digits}f}" for point in front.points]
+        heading = f"{objective.metric} ({objective.direction})"
+        if is_narrow:
+            heading = heading.replace("/", "/\n").replace(" (", "\n(")
+        columns.append(Column(heading, values, rank=place))
+    return columns
 
 
 def _reported(point: PointRow, objective: Objective, value: float) -> float:

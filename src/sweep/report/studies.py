@@ -5,25 +5,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from sweep.answer.contents import StudyState
 from sweep.answer.points import best_of, points_of
 from sweep.evaluation.metrics import digits_of
 from sweep.records.trial_record import TrialRecord
+from sweep.report.narrow import WIDE, Column, print_line, print_table
 from sweep.report.text import Status, duration_text, status_text
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
 
 MOST_TRIALS = 50  # of a large study the running, the FAILED and the best ones are shown
+LEAST = 12  # characters of a name, before other columns are left out for it
 
 
 @dataclass(frozen=True)
 class StudyRow:
-    """One study. `objective`: by the key of the figure that
-    points are chosen by; `changed`: unix time of its last change."""
+    """One study. `objective`: by the key of the figure that points are chosen by; `changed`: unix time of its last
+    change."""
 
     name: str
     state: StudyState
@@ -60,27 +60,21 @@ class StudyRow:
         return digits_of(MetricKey.parse(self.objective.metric))
 
 
-def studies_table(rows: Sequence[StudyRow]) -> Table:
+def print_studies(console: Console, rows: Sequence[StudyRow]) -> None:
     """Name, state, finished of target, FAILED, best, time spent and last change, a line a study."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for title in ("study", "state"):
-        table.add_column(title, no_wrap=True)
-    for title in ("finished", "failed"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("best", overflow="fold")
-    for title in ("trial time", "last change"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row.name,
-            row.state,
-            f"{row.finished} of {row.target}",
-            str(row.failed),
-            row.best(),
-            duration_text(row.spent_s),
-            _when(row.changed),
-        )
-    return table
+    best = [row.best() for row in rows]
+    if console.width < WIDE:
+        best = [text.replace(", chosen", ",\nchosen") for text in best]
+    columns = [
+        Column("study", [row.name for row in rows], justify="left", least=LEAST),
+        Column("state", [row.state for row in rows], justify="left"),
+        Column("finished", [f"{row.finished} of {row.target}" for row in rows]),
+        Column("failed", [str(row.failed) for row in rows], rank=2),
+        Column("best", best, rank=1, justify="left", least=2 * LEAST),
+        Column("trial time", [duration_text(row.spent_s) for row in rows], rank=4),
+        Column("last change", [_when(row.changed) for row in rows], rank=3),
+    ]
+    print_table(console, columns, rest="python -m sweep.studies status NAME")
 
 
 def print_status(
@@ -92,13 +86,13 @@ def print_status(
     """
     counts = Counter(record.state for record in row.records)
     states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no trials yet"
-    console.print(f"{row.name}: {row.state}, {row.finished} of {row.target} finished ({states})", highlight=False)
-    console.print(f"best {row.objective.metric} ({row.objective.direction}): {row.best()}", highlight=False)
+    print_line(console, f"{row.name}: {row.state}, {row.finished} of {row.target} finished ({states})")
+    print_line(console, f"best {row.objective.metric} ({row.objective.direction}): {row.best()}")
     shown_ones = row.records if every else _important(row)
     if shown_ones:
-        console.print(_trials_table(shown_ones, working, row.digits))
+        _print_trials(console, shown_ones, working, row.digits)
     if len(shown_ones) < len(row.records):
-        console.print(f"{len(shown_ones)} of {len(row.records):,} trials; --all shows all", highlight=False)
+        print_line(console, f"{len(shown_ones)} of {len(row.records):,} trials; --all shows all")
 
 
 def _important(row: StudyRow) -> Sequence[TrialRecord]:
@@ -111,29 +105,33 @@ def _important(row: StudyRow) -> Sequence[TrialRecord]:
     return [*running, *failed, *best][:MOST_TRIALS]
 
 
-def _trials_table(records: Sequence[TrialRecord], working: Mapping[str, tuple[str, Status]], digits: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("trial", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for title in ("attempts", "objective", "time"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for record in records:
-        note = record.reason or ""
-        if record.state == "RUNNING" and record.key in working:
-            worker, status = working[record.key]
-            note = f"{status_text(status).removeprefix(f'{record.key}: ')} ({worker})"
-        elif record.state == "RUNNING":
-            note = "its worker is gone; another one will go on"
-        table.add_row(
-            record.key,
-            record.state,
-            str(record.attempts),
-            "" if record.value is None else f"{record.value:.{digits}f}",
-            "" if record.duration_s is None else duration_text(record.duration_s),
-            note,
-        )
-    return table
+def _print_trials(
+    console: Console, records: Sequence[TrialRecord], working: Mapping[str, tuple[str, Status]], digits: int
+) -> None:
+    notes = [_note(record, working) for record in records]
+    lasted = ["" if record.duration_s is None else duration_text(record.duration_s) for record in records]
+    values = ["" if record.value is None else f"{record.value:.{digits}f}" for record in records]
+    columns = [
+        Column("trial", [record.key for record in records], justify="left", least=30),
+        Column("state", [record.state for record in records], justify="left"),
+        Column("attempts", [str(record.attempts) for record in records], rank=3),
+        Column("objective", values, rank=1),
+        Column("time", lasted, rank=2),
+        Column("", notes, justify="left", least=20),
+    ]
+    if not any(notes):
+        columns.pop()
+    print_table(console, columns, rest="trials.csv has all of it")
+
+
+def _note(record: TrialRecord, working: Mapping[str, tuple[str, Status]]) -> str:
+    """What a trial's worker says, or why it ended."""
+    if record.state != "RUNNING":
+        return record.reason or ""
+    if record.key not in working:
+        return "its worker is gone; another one will go on"
+    worker, status = working[record.key]
+    return f"{status_text(status).removeprefix(f'{record.key}: ')} ({worker})"
 
 
 def _when(moment: float) -> str:

@@ -5,6 +5,7 @@ from rich.console import Console
 from sweep.answer.study_answer import StudyAnswer
 from sweep.records.data_record import data_lines
 from sweep.report.certainty import print_certainty
+from sweep.report.narrow import print_line
 from sweep.report.pareto import print_front
 from sweep.report.summary import print_summary
 
@@ -17,6 +18,6 @@ def print_answer(console: Console, answer: StudyAnswer) -> None:
     print_front(console, answer.front, answer.objectives)
     print_certainty(console, answer.certainty, answer.objectives[0])
     if len(answer.points) > 1 and not answer.certainty.tables and all(len(row.records) == 1 for row in answer.points):
-        console.print(ONE_SEED, highlight=False, soft_wrap=True)
+        print_line(console, ONE_SEED)
     for line in data_lines(answer.data):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(console, line)

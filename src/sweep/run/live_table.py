@@ -58,7 +58,7 @@ def live_table(name: str, progress: Progress, elapsed_s: float, width: int, heig
     `width` characters."""
     room = max(1, min(MOST_LINES, height - 1) - AROUND)
     workers = progress.workers if len(progress.workers) <= room else progress.workers[: max(1, room - 1)]
-    lines: list[RenderableType] = [_bar(name, progress, width), _cut(_counts(progress, elapsed_s), width)]
+    lines: list[RenderableType] = [_bar(name, progress, elapsed_s, width), _cut(counts_text(progress), width)]
     if progress.best is not None:
         lines.append(_cut(best_text(progress.best), width))
     lines.append(_workers(workers, width))
@@ -106,17 +106,16 @@ def sparkline(values: Sequence[float], length: int = SPARKS) -> str:
     )
 
 
-def _counts(progress: Progress, elapsed_s: float) -> str:
-    return f"{counts_text(progress)} · {duration_text(elapsed_s)} gone · left: {left_text(progress)}"
-
-
-def _bar(name: str, progress: Progress, width: int) -> Table:
-    bar = Table.grid(padding=(0, 1, 0, 0), expand=False)
-    bar.add_column(no_wrap=True)
-    bar.add_column()
-    label = middle_cut(shown(name), max(8, width // 2))
-    size = max(4, min(50, width - cell_len(label) - 2))
-    bar.add_row(Text(label, style="bold"), ProgressBar(max(1, progress.target), progress.done, width=size))
+def _bar(name: str, progress: Progress, elapsed_s: float, width: int) -> Table:
+    """The study's name, a bar of its trials, and the time that is gone and left."""
+    label = middle_cut(shown(name), max(8, width // 3))
+    note = middle_cut(f"{duration_text(elapsed_s)}, left: {left_text(progress)}", width - cell_len(label) - 6)
+    size = max(4, min(40, width - cell_len(label) - cell_len(note) - 2))
+    bar = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+    for _ in range(3):
+        bar.add_column(no_wrap=True)
+    filled = ProgressBar(max(1, progress.target), progress.done, width=size)
+    bar.add_row(Text(label, style="bold"), filled, Text(note))
     return bar
 
 

@@ -84,7 +84,9 @@ class ReportWriter:
             reason = _reason(error)
             if reason not in self._faults:  # each of them once, and at the end again
                 self._faults.add(reason)
-                self._say(f"the report cannot be written ({reason}); the study goes on. Try:\n  {self._again}")
+                self._say(
+                    f"the report cannot be written ({reason}); the results are all there. Try:\n  {self._again}"
+                )
         finally:
             ended = time.monotonic()
             self._due = ended + max(self._every_s or 0.0, (ended - began) / SHARE)
