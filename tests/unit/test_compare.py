@@ -1,14 +1,13 @@
 """`python -m sweep.compare` and the table of how sure a study is, from files of ranks on the disk."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
-import re
-
 import pytest
 import yaml
 from rich.console import Console

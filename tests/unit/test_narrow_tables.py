@@ -88,7 +88,7 @@ def test_what_is_left_out_is_named_and_a_wide_terminal_shows_all() -> None:
     wide = terminal(140)
     for print_it in PRINTED.values():
         print_it(wide)
-    assert "Not shown" not in "".join(lines(wide))
+    assert "Not shown in" not in "".join(lines(wide))
 
 
 def test_the_objective_and_the_verdict_outlast_other_columns() -> None:
