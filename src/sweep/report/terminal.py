@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from sweep.answer.contents import Headline
 from sweep.answer.study_answer import StudyAnswer
 from sweep.records.data_record import data_lines
 from sweep.report.certainty import print_certainty
@@ -12,8 +13,15 @@ from sweep.report.summary import print_summary
 ONE_SEED = "One seed: the figures are those of these trained models; nothing is said about the settings themselves."
 
 
-def print_answer(console: Console, answer: StudyAnswer) -> None:
-    """Print the results, the front of several objectives, and how sure the results are."""
+def print_answer(console: Console, answer: StudyAnswer, headline: Headline | None = None) -> None:
+    """Print the answer in sentences, and then the results, the front of several objectives, and how sure the results
+    are."""
+    if headline is not None:
+        console.print()
+        print_line(console, " ".join(headline.sentences), style="bold")
+        for note in headline.notes:
+            print_line(console, note)
+        console.print()
     print_summary(console, answer)
     print_front(console, answer.front, answer.objectives)
     print_certainty(console, answer.certainty, answer.objectives[0])

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from sweep.answer.contents import Headline
+from sweep.answer.headline import headline_of
 from sweep.answer.points import best_first
 from sweep.answer.study_answer import StudyAnswer, answer_of
 from sweep.records.folder import StudyFolder
@@ -37,11 +39,12 @@ def print_end(settings: Settings, folder: StudyFolder, shown: Shown, end: End) -
     """Print the answer, where its files are, and the next commands. Raises InputError or SweepError if what the
     answer is made from is damaged."""
     answer = answer_of(folder, end.compared, settings)
+    headline = headline_of(answer, *end.counts, len(settings.study.seeds))
     if shown.prints_answer:
-        print_answer(shown.console, answer)
+        print_answer(shown.console, answer, headline)
     for line in (*_remarks(settings, folder, end), *_next_lines(settings, folder, end)):
         _say(shown.console, line)
-    shown.event("study_finished", _event(folder, answer, end))
+    shown.event("study_finished", _event(folder, answer, headline, end))
 
 
 def _say(console: Console, text: str) -> None:
@@ -77,7 +80,7 @@ def _from_here(path: str) -> str:
     return path if relative.startswith("..") else relative
 
 
-def _event(folder: StudyFolder, answer: StudyAnswer, end: End) -> dict[str, Any]:
+def _event(folder: StudyFolder, answer: StudyAnswer, headline: Headline, end: End) -> dict[str, Any]:
     """The figures of the answer."""
     points = best_first(answer.points, answer.objectives[0])[:MOST_POINTS]
     return {
@@ -86,6 +89,9 @@ def _event(folder: StudyFolder, answer: StudyAnswer, end: End) -> dict[str, Any]
         "target": end.counts[1],
         "failed": len(answer.failed),
         "elapsed_s": end.elapsed_s,
+        "verdict": headline.kind,
+        "sentences": list(headline.sentences),
+        "notes": list(headline.notes),
         "objectives": [{"metric": one.metric, "direction": one.direction} for one in answer.objectives],
         "chosen_by": answer.chosen_by,
         "best": None if answer.best is None else dict(answer.best.parameters),

@@ -27,5 +27,5 @@ def report_command(settings: Settings, composer: Composer) -> str:
     if settings.paths.sweeps != "sweeps":
         words.append(f"paths.sweeps={settings.paths.sweeps}")
     if settings.study.storage is not None:
-        words.append(f"study.storage={composer.as_given('study.storage')}")
+        words += ["--storage", composer.as_given("study.storage")]
     return f"{this_python()} -m sweep.report {shlex.join(words)}"
