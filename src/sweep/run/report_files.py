@@ -44,14 +44,16 @@ class ReportFiles:
 
 
 def write_files(folder: StudyFolder, report: StudyReport) -> None:
-    """Write the files of a report, each of them atomically."""
+    """Write the files of a report, each of them atomically. Pictures take most of the time: they are drawn when the
+    study has ended."""
     from sweep.page.charts import charts_of
     from sweep.page.html import report_page
-    from sweep.page.pictures import png
+    from sweep.page.pictures import main_pictures, png
     from sweep.report.markdown import answer_markdown
 
     write_atomically(folder.report, report_page(report))
     write_atomically(folder.answer, answer_markdown(report))
-    with replacing_folder(folder.charts) as draft:
-        for chart in (chart for charts in charts_of(report).values() for chart in charts):
-            (draft / f"{chart.name}.png").write_bytes(png(chart))
+    if report.state != "running":
+        with replacing_folder(folder.charts) as draft:
+            for name, chart in main_pictures(charts_of(report)).items():
+                (draft / name).write_bytes(png(chart))
