@@ -197,11 +197,13 @@ class TestTracker:
         assert (shown.runs()["a"]["status"], shown.runs()["a"].get("reason")) == ("RUNNING", None)
         tracker.end(run.id, "FINISHED")
         assert (shown.runs()["a"]["status"], shown.runs()["a"].get("reason")) == ("FINISHED", None)
-        tracker.close("FAILED", "chosen among 2")
+        tracker.describe(tracker.study_run, "chosen among 2")
+        tracker.close("FAILED")
         assert (shown.runs()["study"]["status"], shown.runs()["study"]["note"]) == ("FAILED", "chosen among 2")
         again, _ = opened(shown)
         assert shown.runs()["study"]["status"] == "RUNNING"
-        again.close("FINISHED", "chosen among 3")
+        again.describe(again.study_run, "chosen among 3")
+        again.close("FINISHED")
         assert (shown.runs()["study"]["status"], shown.runs()["study"]["note"]) == ("FINISHED", "chosen among 3")
 
     def test_a_discarded_run_is_gone_and_its_trial_gets_a_new_one(self, shown: Shown) -> None:

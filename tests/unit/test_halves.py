@@ -43,7 +43,7 @@ from sweep.settings.metric_key import Half
 from sweep.study.goals import with_halves
 from sweep.study.store import StudyStore
 from sweep.study.warm_start import warm_start
-from sweep.tracking.mlflow_runs import metric_name
+from sweep.tracking.mlflow_pages import metric_name
 
 MAP = "toy/pooled/map"
 RATIOS = "study.space={ratio.monolingual: {grid: [0.0, 0.5, 1.0]}}"

@@ -8,6 +8,7 @@ from sweep.settings.base import Section
 from sweep.settings.secrets import SecretUrl
 
 Patience = Annotated[float, Field(ge=0)]
+Shown = Literal["headline", "all"]  # metrics: some 40 that people look at, or every one there is
 
 
 class TrackingUri(SecretUrl, Secret[str]):
@@ -17,12 +18,14 @@ class TrackingUri(SecretUrl, Secret[str]):
 class MlflowTracking(Section):
     """MLflow. `uri: null` is `mlflow.db` in the sweeps folder; otherwise any MLflow tracking URI.
 
-    When a study ends, it waits up to `patience_s` seconds for a tracker that is behind.
+    When a study ends, it waits up to `patience_s` seconds for a tracker that is behind. Metrics that are not
+    logged are in artifacts of the run.
     """
 
     kind: Literal["mlflow"] = "mlflow"  # studies of earlier versions know no other and do not name it
     uri: TrackingUri | None
     patience_s: Patience = 30.0
+    metrics: Shown = "headline"
 
 
 class JsonLinesTracking(Section):
@@ -32,6 +35,7 @@ class JsonLinesTracking(Section):
     kind: Literal["json_lines"]
     path: str | None
     patience_s: Patience = 30.0
+    metrics: Shown = "all"
 
 
 def _kind(value: Any) -> str:

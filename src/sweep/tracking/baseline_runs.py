@@ -3,16 +3,21 @@
 import json
 
 from sweep.records.folder import ResultFolder, StudyFolder
+from sweep.settings.tracking import Shown
 from sweep.tracking.cursor import Cursor, Sent
 from sweep.tracking.protocol import Row, Tracker
+from sweep.tracking.shown import headline, tier_tags
+from sweep.tracking.study_facts import KnownStudy
 
 
 class BaselineRuns:
     """Sends the figures of a study's baselines, each once."""
 
-    def __init__(self, folder: StudyFolder, cursor: Cursor) -> None:
+    def __init__(self, folder: StudyFolder, cursor: Cursor, study: KnownStudy, shown: Shown) -> None:
         self._folder = folder
         self._cursor = cursor
+        self._study = study
+        self._shown = shown
 
     def missing(self) -> dict[str, ResultFolder]:
         """Those that are not there, by the keys of their runs."""
@@ -25,7 +30,10 @@ class BaselineRuns:
             written_ms = int(1000 * folder.metrics.stat().st_mtime)
             run = tracker.run(key, written_ms)
             metrics = json.loads(folder.metrics.read_text())
-            tracker.log(run.id, [Row(metric, value, written_ms, 0) for metric, value in metrics.items()])
+            shown = headline(metrics, self._study.facts.objectives, self._shown)
+            rows = [Row(metric, value, written_ms, 0) for metric, value in shown.items()]
+            tracker.log(run.id, rows, tags={"sweep.kind": "baseline"} | tier_tags(metrics))
             tracker.attach(run.id, folder.measured)
+            tracker.show_metrics(run.id, metrics)
             tracker.end(run.id, "FINISHED", written_ms)
             self._cursor.put(key, Sent(run.id, "FINISHED", ended="baseline"))

@@ -1,7 +1,8 @@
 """Runs as lines of JSON in one file: nothing to install, and every line is read by `jq`, pandas or DuckDB.
 
 {"run": "<uid>/<key>", "metric": "train/loss", "value": 0.5, "timestamp_ms": 1700000000000, "step": 10}
-{"run": ..., "key": ..., "study": ..., "started_ms": ...}         a run begins
+{"run": ..., "key": ..., "study": ..., "started_ms": ..., "name": ..., "parent": "<uid>/<key>"}       a run begins
+{"run": ..., "parent": ...}                                       and is put below another one
 {"run": ..., "parameters": {...}, "tags": {...}}
 {"run": ..., "data": {"role": "training", "name": ..., "digest": ...}}
 {"run": ..., "file": "trials/<key>/metrics.json"}
@@ -37,6 +38,7 @@ class JsonLinesPlace(Place):
         self.file = Path(settings.path).absolute() if settings.path else folder.runs
         self._named = settings.path is not None
         self.name = str(self.file)
+        self.metrics = settings.metrics
 
     def problem(self) -> str | None:
         """A file that cannot be written."""
@@ -91,14 +93,25 @@ class JsonLinesTracker(Tracker):
             self._append([{"run": self._id(STUDY_KEY), "status": "RUNNING"}])
         return str(origin)
 
-    def run(self, key: str, started_ms: int | None) -> Run:
+    @property
+    def study_run(self) -> str:
+        """The study's id and the key of the whole."""
+        return self._id(STUDY_KEY)
+
+    def run(self, key: str, started_ms: int | None, name: str | None = None, parent: str | None = None) -> Run:
         """The run whose id is the study's id and the key."""
         run_id = self._id(key)
         if run_id not in self._runs:
             started = int(time.time() * 1000) if started_ms is None else started_ms
-            self._append([{"run": run_id, "key": key, "study": self._study.name, "started_ms": started}])
+            line = {"run": run_id, "key": key, "study": self._study.name, "started_ms": started}
+            given = {"name": name, "parent": parent}
+            self._append([line | {field: value for field, value in given.items() if value is not None}])
         known = self._runs[run_id]
         return Run(run_id, known.status, known.attempt, frozenset(known.parameters))
+
+    def place(self, run_id: str, parent: str) -> None:
+        """A line that says below which; the last one counts."""
+        self._append([{"run": run_id, "parent": parent}])
 
     def reopen(self, run_id: str) -> None:
         """A line that says so; the last status counts."""
@@ -114,8 +127,8 @@ class JsonLinesTracker(Tracker):
             lines.append({"run": run_id, "parameters": dict(parameters or {}), "tags": dict(tags or {})})
         self._append([*lines, *({"run": run_id, **row._asdict()} for row in rows)])
 
-    def attach(self, run_id: str, files: Sequence[Path]) -> None:
-        """Their paths, as seen from the file if they are below its folder."""
+    def attach(self, run_id: str, files: Sequence[Path], below: str = "") -> None:
+        """Their paths where they are, as seen from the file if they are below its folder."""
         folder = self.file.parent
         paths = [file.relative_to(folder) if file.is_relative_to(folder) else file for file in files]
         self._append([{"run": run_id, "file": str(path)} for path in paths])
@@ -138,10 +151,12 @@ class JsonLinesTracker(Tracker):
                 draft.write_text("".join(kept), encoding="utf-8")
         self._runs.pop(run_id, None)
 
-    def close(self, status: Status, note: str | None = None) -> None:
-        """A line for the whole study; the note is a tag."""
-        if note is not None:
-            self.log(self._id(STUDY_KEY), (), tags={NOTE_TAG: note})
+    def describe(self, run_id: str, text: str) -> None:
+        """A tag."""
+        self.log(run_id, (), tags={NOTE_TAG: text})
+
+    def close(self, status: Status) -> None:
+        """A line for the whole study."""
         self.end(self._id(STUDY_KEY), status)
 
     def _id(self, key: str) -> str:

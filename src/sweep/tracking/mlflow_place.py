@@ -3,6 +3,7 @@
 import os
 import shlex
 import sqlite3
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
 from sweep.settings.secrets import redacted
 from sweep.tracking.mlflow_database import has_run, move_artifacts, schema_problem
+from sweep.tracking.mlflow_links import experiment_at, experiment_in, pages_of
 from sweep.tracking.protocol import Place, Tracker, TrackerAway
 
 ANSWER_S = 3.0  # that a server is given before any trial
@@ -30,7 +32,9 @@ class MlflowPlace(Place):
         self.uri = settings.uri.get_secret_value() if settings.uri else sqlite_uri(sweeps / "mlflow.db")
         self._artifacts = sweeps / "mlartifacts" / folder.path.name
         self._named = settings.uri is not None
+        self._experiment = folder.path.name
         self.name = f"MLflow ({redacted(self.uri)})"
+        self.metrics = settings.metrics
 
     @property
     def database(self) -> Path | None:
@@ -92,13 +96,21 @@ class MlflowPlace(Place):
         return MlflowTracker(self.uri, artifacts, self.database)
 
     def browse(self, python: str) -> str:
-        """MLflow's own pages; those of a server are at its address."""
+        """The command of MLflow's own pages, if they are no server's, and the addresses of the study's."""
         if urlsplit(self.uri).scheme in ("http", "https"):
-            return redacted(self.uri)
+            experiment = experiment_at(self.uri, self._experiment)
+            server = redacted(self.uri)
+            return server if experiment is None else _listed(pages_of(experiment, server))
         uri = self.uri
         if self.database is not None and self.database.is_relative_to(Path.cwd()):
             uri = sqlite_uri(Path(os.path.relpath(self.database)))
-        return f"{python} -m mlflow ui --backend-store-uri {shlex.quote(redacted(uri))} --host 127.0.0.1"
+        command = f"{python} -m mlflow ui --backend-store-uri {shlex.quote(redacted(uri))} --host 127.0.0.1"
+        experiment = None if self.database is None else experiment_in(self.database, self._experiment)
+        return command if experiment is None else f"{command}\n{_listed(pages_of(experiment))}"
+
+
+def _listed(pages: Mapping[str, str]) -> str:
+    return "\n".join(f"  {name + ':':<8} {address}" for name, address in pages.items())
 
 
 def _server_problem(uri: str) -> str | None:
@@ -111,7 +123,7 @@ def _server_problem(uri: str) -> str | None:
     if answer.status_code not in (401, 403):
         return None
     # It wants credentials. MLflow knows where ours may be; importing it takes seconds.
-    from sweep.tracking.mlflow_runs import refusal_of
+    from sweep.tracking.mlflow_client import refusal_of
 
     return refusal_of(uri)
 

@@ -4,42 +4,44 @@ Everything is logged synchronously and in batches: a call to a database takes 10
 """
 
 import json
-import logging
-import os
 import sqlite3
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-# MLflow's own patience (7 repetitions, 120 s each) is not needed by somebody who comes back later.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # at the end of every run, into our tables
-
 from alembic.util import CommandError
 from filelock import FileLock
 from mlflow import entities
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
+    MLFLOW_LOGGED_ARTIFACTS,
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NAME,
     MLFLOW_RUN_NOTE,
     MLFLOW_SOURCE_NAME,
 )
 from requests import RequestException
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.records.data_record import DataRecord
-from sweep.records.database_file import replacing_database, sqlite_uri
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
-from sweep.tracking.mlflow_database import is_empty
+from sweep.tracking.mlflow_client import connected, quieten
 from sweep.tracking.mlflow_inputs import dataset_of
-from sweep.tracking.protocol import STUDY_KEY, Row, Run, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
+from sweep.tracking.mlflow_pages import METRICS_TABLE, SHARED_STATE, TABLES, metric_name, metrics_table, shared_states
+from sweep.tracking.protocol import (
+    STUDY_KEY,
+    Row,
+    Run,
+    Status,
+    TrackedStudy,
+    Tracker,
+    TrackerAway,
+    TrackerRefuses,
+    View,
+)
 
 MAX_TEXT_LENGTH = 6000
 FOR_GOOD = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
@@ -51,7 +53,7 @@ class MlflowTracker(Tracker):
     `database`: the SQLite file, which only one process may create."""
 
     def __init__(self, uri: str, artifacts: Path | None = None, database: Path | None = None) -> None:
-        _quieten()
+        quieten()
         self.uri = uri
         self._artifacts = artifacts
         self._database = database
@@ -62,12 +64,13 @@ class MlflowTracker(Tracker):
     def open(self, study: TrackedStudy) -> str:
         """Create the experiment and its parent run, or find them; the parent run's id."""
         with self._answers(), self._lock:
-            self.client = self._connected()
+            self.client = connected(self.uri, self._database)
             self._uid = study.uid
             self._experiment = self._experiment_of(study.name)
             self._common_tags = _common_tags(study.uid)
             parent = self._find(STUDY_KEY)
             self._is_new = parent is None
+            self._created.add(STUDY_KEY)
             if parent is None:
                 tags = {**self._common_tags, KEY_TAG: STUDY_KEY}
                 parent = self.client.create_run(self._experiment, run_name=study.name, tags=tags)
@@ -76,21 +79,6 @@ class MlflowTracker(Tracker):
             self._parent: str = parent.info.run_id
             self.client.log_artifact(self._parent, str(study.config))
         return str(self._parent)
-
-    def _connected(self) -> MlflowClient:
-        """A client, on a file with all tables."""
-        file = self._database
-        if file is None:
-            return MlflowClient(self.uri)
-        if not file.exists() or not file.stat().st_size:
-            _build(file)
-        try:
-            return MlflowClient(_with_identity(self.uri, file))
-        except (MlflowException, SQLAlchemyError, CommandError):
-            if not is_empty(file):
-                raise
-            _build(file)  # its maker was killed
-            return MlflowClient(_with_identity(self.uri, file))
 
     def _experiment_of(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
@@ -108,20 +96,30 @@ class MlflowTracker(Tracker):
         runs = self.client.search_runs([self._experiment], query, max_results=1)
         return runs[0] if runs else None
 
-    def run(self, key: str, started_ms: int | None) -> Run:
+    @property
+    def study_run(self) -> str:
+        """The parent run."""
+        return self._parent
+
+    def run(self, key: str, started_ms: int | None, name: str | None = None, parent: str | None = None) -> Run:
         """The nested run with this key."""
         with self._answers():
             run = None if self._is_new and key not in self._created else self._find(key)
             if run is None:
                 tags = {
                     **self._common_tags,
-                    MLFLOW_PARENT_RUN_ID: self._parent,
-                    MLFLOW_RUN_NAME: key,
+                    MLFLOW_PARENT_RUN_ID: parent or self._parent,
+                    MLFLOW_RUN_NAME: name or key,
                     KEY_TAG: key,
                 }
                 self._created.add(key)
-                run = self.client.create_run(self._experiment, started_ms, tags, run_name=key)
+                run = self.client.create_run(self._experiment, started_ms, tags, run_name=name or key)
         return Run(run.info.run_id, run.info.status, run.data.tags.get(ATTEMPT_TAG), frozenset(run.data.params))
+
+    def place(self, run_id: str, parent: str) -> None:
+        """A tag says below which."""
+        with self._answers():
+            self.client.set_tag(run_id, MLFLOW_PARENT_RUN_ID, parent)
 
     def reopen(self, run_id: str) -> None:
         """RUNNING, and without a reason."""
@@ -141,11 +139,28 @@ class MlflowTracker(Tracker):
         with self._answers():
             self.client.log_batch(run_id, metrics, params, named)
 
-    def attach(self, run_id: str, files: Sequence[Path]) -> None:
+    def attach(self, run_id: str, files: Sequence[Path], below: str = "") -> None:
         """As artifacts."""
         with self._answers():
             for file in files:
-                self.client.log_artifact(run_id, str(file))
+                self.client.log_artifact(run_id, str(file), below or None)
+
+    def show_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """As an artifact that MLflow shows as a table."""
+        with self._answers():
+            self.client.log_text(run_id, metrics_table(metrics), METRICS_TABLE)
+            self.client.set_tag(run_id, MLFLOW_LOGGED_ARTIFACTS, TABLES)
+
+    def arrange(self, view: View) -> None:
+        """As shared states of the experiment's page."""
+        with self._answers():
+            for key, state in shared_states(view, self._parent).items():
+                self.client.set_experiment_tag(self._experiment, f"{SHARED_STATE}{key}", state)
+
+    def describe(self, run_id: str, text: str) -> None:
+        """As MLflow's description."""
+        with self._answers():
+            self.client.set_tag(run_id, MLFLOW_RUN_NOTE, text[:MAX_TEXT_LENGTH])
 
     def show_data(self, run_id: str, records: Sequence[DataRecord]) -> None:
         """As datasets, which MLflow's pages show and filter by."""
@@ -166,11 +181,9 @@ class MlflowTracker(Tracker):
         with self._answers():
             self.client.delete_run(run_id)
 
-    def close(self, status: Status, note: str | None = None) -> None:
-        """End the parent run; the note is what MLflow shows as its description."""
+    def close(self, status: Status) -> None:
+        """End the parent run."""
         with self._answers():
-            if note is not None:
-                self.client.set_tag(self._parent, MLFLOW_RUN_NOTE, note)
             self.client.set_terminated(self._parent, status)
 
     @contextmanager
@@ -188,47 +201,6 @@ class MlflowTracker(Tracker):
     def _reason(self, error: Exception) -> str:
         text = str(error).strip() or type(error).__name__
         return redact(text.splitlines()[0].split(" (Caused by")[0].replace(self.uri, redacted(self.uri)))
-
-
-def _build(file: Path) -> None:
-    """Make a database of MLflow that is there as a whole or not at all."""
-    with replacing_database(file) as draft:  # of a new name: MLflow keeps its connections to each
-        MlflowClient(sqlite_uri(draft))
-
-
-def _with_identity(uri: str, file: Path) -> str:
-    """The URI with something that nobody reads: MLflow keeps the connections to a URI for as long as the process
-    lives, and a file that takes the place of a deleted one needs new ones."""
-    return f"{uri}{'&' if '?' in uri else '?'}file={file.stat().st_ino}"
-
-
-def refusal_of(uri: str) -> str | None:
-    """Why a server does not accept MLflow's credentials, if it does not."""
-    _quieten()
-    try:
-        MlflowClient(uri).search_experiments(max_results=1)
-    except MlflowException as error:
-        if error.error_code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-            return (
-                f"the server does not accept our credentials ({error.error_code}): set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            )
-    except RequestException:
-        pass  # it is away
-    return None
-
-
-def _quieten() -> None:
-    """Keep from the terminal what is raised as well, and what only developers of MLflow read."""
-    levels = {"alembic": logging.WARNING, "mlflow": logging.WARNING, "urllib3.connectionpool": logging.ERROR}
-    for logger, level in {**levels, "mlflow.store.db.utils": logging.CRITICAL}.items():
-        logging.getLogger(logger).setLevel(level)
-    warnings.filterwarnings("ignore", message="Query string argument", category=SAWarning)  # of _with_identity
-
-
-def metric_name(key: str) -> str:
-    """MLflow allows no `@` and no `+` in a name: recall@10 is recall_at_10 there, cldr+report is cldr_report."""
-    return key.replace("@", "_at_").replace("+", "_")
 
 
 def _common_tags(study_uid: str) -> dict[str, str]:

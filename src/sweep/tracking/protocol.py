@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from sweep.errors import SweepError
 from sweep.records.data_record import DataRecord
+from sweep.settings.tracking import Shown
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -50,11 +51,24 @@ class Run:
     parameters: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class View:
+    """How a study's runs are best looked at: columns of the table of runs by their names (`tags` of the runs too), the
+    metric that they are sorted by, and charts of a metric of the study's run, by title."""
+
+    parameters: tuple[str, ...]
+    metrics: tuple[str, ...]
+    tags: tuple[str, ...]
+    sort: str
+    ascending: bool
+    charts: Mapping[str, tuple[str, ...]]
+
+
 class Tracker(ABC):
     """Writes one study to a place where it can be looked at.
 
-    A study is one run for the whole and one run a trial, found again by the trial's key. Whatever is sent may be sent
-    again after a kill: rows with the same metric, value, timestamp and step are kept once. Every method raises
+    A study is one run for the whole, one run a point and one run a trial, found again by their keys. Whatever is sent
+    may be sent again after a kill: rows with the same metric, value, timestamp and step are kept once. Every method raises
     TrackerAway, and those on runs TrackerRefuses.
     """
 
@@ -62,9 +76,19 @@ class Tracker(ABC):
     def open(self, study: TrackedStudy) -> str:
         """Create the study or find it, RUNNING. An id that changes when the tracker has lost what it had."""
 
+    @property
     @abstractmethod
-    def run(self, key: str, started_ms: int | None) -> Run:
-        """The run of a trial: the one it has, as it is, or a new one that is RUNNING since `started_ms`."""
+    def study_run(self) -> str:
+        """The id of the run of the whole study, which is open."""
+
+    @abstractmethod
+    def run(self, key: str, started_ms: int | None, name: str | None = None, parent: str | None = None) -> Run:
+        """The run with this key: the one that is there, as it is, or a new one that is RUNNING since `started_ms`,
+        called `name` (None: as its key) and below the run `parent` (None: that of the whole study)."""
+
+    @abstractmethod
+    def place(self, run_id: str, parent: str) -> None:
+        """Put a run below another one than before."""
 
     @abstractmethod
     def reopen(self, run_id: str) -> None:
@@ -78,8 +102,18 @@ class Tracker(ABC):
         """Add rows, parameters (which the run must not have yet) and tags, which replace those of the same name."""
 
     @abstractmethod
-    def attach(self, run_id: str, files: Sequence[Path]) -> None:
-        """Keep files with a run."""
+    def attach(self, run_id: str, files: Sequence[Path], below: str = "") -> None:
+        """Keep files with a run, in its folder `below`; a file takes the place of one of its name."""
+
+    def show_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:  # noqa: B027
+        """Keep all metrics with a run as a table to look at, where the place can show one."""
+
+    def arrange(self, view: View) -> None:  # noqa: B027
+        """Offer a view of the runs, where the place has such things. One that was offered before is replaced."""
+
+    @abstractmethod
+    def describe(self, run_id: str, text: str) -> None:
+        """What is read first of a run, in Markdown, in the place of what it was before."""
 
     @abstractmethod
     def show_data(self, run_id: str, records: Sequence[DataRecord]) -> None:
@@ -94,14 +128,15 @@ class Tracker(ABC):
         """Remove a run that shows what is no longer true; its trial gets a new one."""
 
     @abstractmethod
-    def close(self, status: Status, note: str | None = None) -> None:
-        """End the run of the whole study, with a note for whoever looks at it."""
+    def close(self, status: Status) -> None:
+        """End the run of the whole study."""
 
 
 class Place(ABC):
     """Where a study is tracked: what can be known of it without importing its libraries."""
 
     name: str  # of the tracker with its address, as messages say it
+    metrics: Shown  # which of them are logged
 
     @abstractmethod
     def problem(self) -> str | None:

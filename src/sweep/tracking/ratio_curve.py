@@ -1,0 +1,79 @@
+"""The curves of a study's own run: means of its points with the ratio as step (100 α), so that its charts show metrics
+by ratio. Only points with all of the study's seeds are on them, which their names say how many are: what a tracker has
+of a curve it cannot take back.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sweep.answer.ratios import RATIO
+from sweep.records.trial_record import TrialRecord
+from sweep.tracking.cursor import Cursor, Sent
+from sweep.tracking.figures import TrialFigures, spreads
+from sweep.tracking.protocol import Row, Tracker
+from sweep.tracking.shown import point_name
+from sweep.tracking.study_facts import KnownStudy
+from sweep.tracking.study_points import StudyPoints
+
+MOST_CURVES = 8  # combinations of other searched values that have one each; of more, none has
+OF_TRAINING = ("final_loss", "duration_s")
+
+
+class RatioCurves:
+    """Sends each whole point once."""
+
+    def __init__(self, cursor: Cursor, study: KnownStudy, points: StudyPoints, figures: TrialFigures) -> None:
+        self._cursor = cursor
+        self._study = study
+        self._points = points
+        self._figures = figures
+
+    def behind(self) -> list[str]:
+        """Keys of whole points that were not sent."""
+        others = self._combinations()
+        if not 0 < len(others) <= MOST_CURVES:
+            return []
+        return [key for key, records in self._points.members.items() if self._is_behind(key, records)]
+
+    def send(self, tracker: Tracker, key: str) -> None:
+        """Send one point. Raises TrackerAway."""
+        records = self._points.members[key]
+        figures = self._figures.of(records)
+        step, at = round(100 * float(records[0].parameters[RATIO])), max(one.finished_ms for one in figures)
+        prefix = self.prefixes()[_others(records[0].parameters)]
+        rows = [
+            Row(f"{prefix}{metric}", mean, at, step)
+            for metric, (mean, _) in spreads(figures).items()
+            if metric not in OF_TRAINING
+        ]
+        tracker.log(tracker.study_run, rows)
+        self._cursor.put(f"curve {key}", Sent(tracker.study_run, "FINISHED", ended=self._content(key)))
+
+    def prefixes(self) -> dict[str, str]:
+        """What is put before the names of metrics, by the other searched values; empty if there are too many."""
+        others = self._combinations()
+        if len(others) > MOST_CURVES:
+            return {}
+        seeds = self._study.facts.seeds
+        start = f"by ratio/{seeds} seed{'s' if seeds > 1 else ''}/"
+        return {one: f"{start}{one}/" if len(others) > 1 else start for one in sorted(others)}
+
+    def _combinations(self) -> set[str]:
+        points = (records[0].parameters for records in self._points.members.values())
+        return {_others(values) for values in points if RATIO in values}
+
+    def _is_behind(self, key: str, records: Sequence[TrialRecord]) -> bool:
+        complete = sum(record.state == "COMPLETE" for record in records)
+        if RATIO not in records[0].parameters or complete != len(records) or complete != self._study.facts.seeds:
+            return False
+        sent = self._cursor.get(f"curve {key}")
+        return sent is None or sent.ended != self._content(key)
+
+    def _content(self, key: str) -> str:
+        return " ".join(str(record.number) for record in self._points.members[key])
+
+
+def _others(values: Mapping[str, object]) -> str:
+    """The other searched values, in letters that names of metrics may have."""
+    others = {path: value for path, value in values.items() if path != RATIO}
+    text = point_name(others) if others else ""
+    return "".join(letter if letter.isalnum() or letter in "_-. " else ":" for letter in text)

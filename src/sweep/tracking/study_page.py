@@ -1,0 +1,125 @@
+"""The run of the whole study: its answer as description, its progress, what is searched, its report with charts."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sweep.answer.points import best_of, points_of
+from sweep.answer.ratios import RATIO
+from sweep.records.folder import StudyFolder
+from sweep.settings.secrets import redacted_leaves
+from sweep.tracking.chosen import chosen_among
+from sweep.tracking.cursor import Cursor, Sent
+from sweep.tracking.protocol import STUDY_KEY, Tracker, View
+from sweep.tracking.ratio_curve import RatioCurves
+from sweep.tracking.shown import PARAMETERS, point_name
+from sweep.tracking.snapshot import ENDED, Snapshot
+from sweep.tracking.study_facts import KnownStudy
+
+KEY = "study page"
+EVERY_S = 60.0  # a running study's page; at its end at once
+STEPS = "In charts of metrics `by ratio` the step is 100 α: the share of monolingual batches in percent."
+CHARTS = {
+    "alignment consistency": "pooled/alignment_consistency",
+    "cross-lingual mAP": "cross/map",
+    "monolingual mAP": "mono/map",
+    "pooled mAP": "pooled/map",
+}
+
+
+class StudyPage:
+    """Sends it when it has changed: now and then, and at the end."""
+
+    def __init__(self, folder: StudyFolder, cursor: Cursor, study: KnownStudy, curves: RatioCurves) -> None:
+        self._folder = folder
+        self._cursor = cursor
+        self._study = study
+        self._curves = curves
+        self._sent_at: float | None = None
+
+    def is_behind(self, snapshot: Snapshot) -> bool:
+        """Whether something of it was not sent, and it is time."""
+        if self._cursor.store is None:
+            return False
+        due = snapshot.ended is not None or self._sent_at is None or time.monotonic() - self._sent_at >= EVERY_S
+        sent = self._cursor.get(KEY)
+        return due and (sent is None or sent.ended != self._content(snapshot))
+
+    def send(self, tracker: Tracker, snapshot: Snapshot) -> None:
+        """Send all of it. Raises TrackerAway."""
+        content = self._content(snapshot)
+        run, facts = tracker.study_run, self._study.facts
+        known = self._cursor.get(KEY)
+        parameters: Mapping[str, object] = {}
+        if known is None:
+            there = tracker.run(STUDY_KEY, None).parameters
+            config = redacted_leaves(dict(facts.config))
+            asked = {
+                path: config[path] for path in PARAMETERS if path != RATIO and config.get(path) not in (None, [])
+            }
+            searched = {f"space.{path}": text for path, text in facts.space.items()}
+            parameters = {path: value for path, value in {**searched, **asked}.items() if path not in there}
+        finished = sum(record.state == "COMPLETE" for record in snapshot.records)
+        tags = {
+            "sweep.kind": "study",
+            "sweep.progress": f"{finished} of {facts.target or len(snapshot.records)}",
+            **{f"sweep.space.{path}": text for path, text in facts.space.items()},
+        }
+        if (best := self._best(snapshot)) is not None:
+            tags["sweep.best"] = best
+        tracker.log(run, (), parameters, tags)
+        tracker.describe(run, self._description(snapshot))
+        files = [file for file in (self._folder.report, self._folder.answer) if file.exists()]
+        tracker.attach(run, files)
+        tracker.attach(run, self._charts(), "charts")
+        tracker.arrange(self._view())
+        self._cursor.put(KEY, Sent(run, "RUNNING", ended=content))
+        self._sent_at = time.monotonic()
+
+    def _charts(self) -> list[Path]:
+        return sorted(self._folder.charts.glob("*.png")) if self._folder.charts.is_dir() else []
+
+    def _content(self, snapshot: Snapshot) -> str:
+        """A digest of what it is made from."""
+        ended = sum(record.state in ENDED for record in snapshot.records)
+        parts = [str(ended), str(len(snapshot.records)), *(str(part) for part in self._states())]
+        parts += [str(self._study.facts.space), str(self._study.facts.target)]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+    def _states(self) -> Iterator[tuple[str, int, int]]:
+        for file in (self._folder.report, self._folder.answer, *self._charts()):
+            if file.exists():
+                state = file.stat()
+                yield file.name, state.st_size, state.st_mtime_ns
+
+    def _description(self, snapshot: Snapshot) -> str:
+        """What the study says so far, and what to know of runs that are sorted by a metric."""
+        answer = self._folder.answer.read_text(encoding="utf-8").strip() if self._folder.answer.exists() else None
+        steps = STEPS if self._curves.prefixes() else None
+        return "\n\n".join(text for text in (answer, chosen_among(snapshot.records), steps) if text)
+
+    def _best(self, snapshot: Snapshot) -> str | None:
+        """The point with the best mean of the only objective, among those with all seeds."""
+        study = self._study.facts.study
+        if study is None or len(study.objectives) > 1:
+            return None
+        points = points_of(snapshot.records, study.confirmed_seeds)
+        whole = [point for point in points if len(point.records) >= len(study.seeds)]
+        best = best_of(whole, study.objectives[0])
+        if best is None:
+            return None
+        return f"{point_name(best.parameters)}: {best.value:.4f}, chosen among {len(whole)}"
+
+    def _view(self) -> View:
+        """Columns: what is searched and the objective first."""
+        facts = self._study.facts
+        benchmark = facts.benchmark
+        keys = [f"{benchmark}/{name}" for name in CHARTS.values()]
+        reported = [key for key in facts.objectives if key.startswith(f"{benchmark}/")] or list(facts.objectives)
+        prefixes = list(self._curves.prefixes().values())
+        sort = reported[0] if reported else keys[0]
+        metrics = dict.fromkeys((sort, f"{sort}.sd", *keys))
+        shown = {sort: sort.partition("/")[2]} | {key: title for title, key in zip(CHARTS, keys, strict=True)}
+        charts = {title: tuple(f"{prefix}{key}" for prefix in prefixes) for key, title in shown.items() if prefixes}
+        return View(tuple(facts.space), tuple(metrics), ("sweep.kind", "sweep.seed"), sort, facts.ascending, charts)

@@ -1,0 +1,187 @@
+"""The runs of trials: rows of their curves while they run, and at their end what they came to.
+
+A run is ended last, so one that has ended as it should has all it should have.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from sweep.records.data_record import read_records
+from sweep.records.folder import TrialFolder
+from sweep.records.trial_record import TrialRecord
+from sweep.records.values import TrialResult
+from sweep.settings import flattened
+from sweep.settings.saved_yaml import read_yaml
+from sweep.settings.secrets import redacted_leaves
+from sweep.settings.tracking import Shown
+from sweep.tracking.cursor import Cursor, Rewritten, Sent, has_more, rows_after
+from sweep.tracking.point_runs import PointRuns
+from sweep.tracking.protocol import Row, Run, Tracker, TrackerRefuses
+from sweep.tracking.shown import headline, parameters, point_name, tier_tags, trial_name
+from sweep.tracking.snapshot import ENDED, Snapshot, folder_of, identity_of, is_begun
+from sweep.tracking.study_facts import KnownStudy
+
+LOSSES_EVERY_S = 5.0  # of a running trial; a call costs the same whatever it holds
+
+
+class TrialRuns:
+    """Sends what is in trials' folders and not yet in their runs, which lie below those of their points."""
+
+    def __init__(self, cursor: Cursor, study: KnownStudy, points: PointRuns, shown: Shown) -> None:
+        self.refused: dict[str, str] = {}  # trials that the tracker does not take, and why
+        self._cursor = cursor
+        self._study = study
+        self._points = points
+        self._shown = shown
+        self._losses_at: dict[str, float] = {}
+
+    def is_behind(self, record: TrialRecord, snapshot: Snapshot) -> bool:
+        """Whether a trial has something that was not sent. Of one that is finished and sent no file is looked at."""
+        sent = self._cursor.get(record.key)
+        if record.key in self.refused or (sent and sent.ended == identity_of(record)) or not is_begun(record):
+            return False
+        if sent is None or record.state in ENDED:
+            return True
+        if record.state == "RUNNING" and sent.attempt != record.attempts:
+            return True
+        if record.state == "RUNNING" and sent.status != "RUNNING" and snapshot.ended is None:
+            return True
+        curves = sent.curves or {}
+        return any(has_more(file, curves.get(file.name)) for file, _ in _curves(folder_of(record)))
+
+    def send(self, tracker: Tracker, record: TrialRecord, everything: bool) -> bool:
+        """Whether something was sent. What is refused is tried with a new run, once. `everything`: also what would
+        be sent with more a little later."""
+        for last_try in (False, True):
+            try:
+                return self._send(tracker, record, everything)
+            except TrackerRefuses as error:
+                self._cursor.forget(record.key)
+                if last_try:
+                    self.refused[record.key] = str(error)
+        return False
+
+    def stop(self, tracker: Tracker, record: TrialRecord) -> None:
+        """End the run of an unfinished trial as KILLED; it is opened again when the trial goes on."""
+        sent = self._cursor.get(record.key)
+        if sent is not None and sent.status == "RUNNING" and record.state not in ENDED:
+            tracker.end(sent.run, "KILLED")
+            self._cursor.put(record.key, replace(sent, status="KILLED"))
+
+    def _send(self, tracker: Tracker, record: TrialRecord, everything: bool) -> bool:
+        try:
+            return self._send_news(tracker, record, everything)
+        except Rewritten:
+            sent = self._cursor.get(record.key)
+            assert sent is not None
+            tracker.discard(sent.run)  # no tracker can take single rows back
+            self._cursor.forget(record.key)
+            return self._send_news(tracker, record, everything)
+
+    def _send_news(self, tracker: Tracker, record: TrialRecord, everything: bool) -> bool:
+        key, folder, state = record.key, folder_of(record), record.state
+        sent, run = self._cursor.get(key), None
+        if sent is None:
+            run = tracker.run(key, _started_ms(folder), trial_name(record), self._points.parent_of(tracker, record))
+            sent = Sent(run.id, run.status)
+            if _has_all(run, record):
+                self._cursor.put(key, replace(sent, attempt=record.attempts, ended=identity_of(record)))
+                return False
+        rows, sent = self._new_rows(folder, sent, everything or state in ENDED or run is not None)
+        before = self._cursor.get(key)
+        moved = (sent.status, sent.attempt) != ("RUNNING", record.attempts)
+        if before is not None and not rows and state not in ENDED and (state == "WAITING" or not moved):
+            if sent != before:
+                self._cursor.put(key, sent)
+            return False
+        if sent.status != "RUNNING" and state in (*ENDED, "RUNNING"):
+            tracker.reopen(sent.run)
+            sent = replace(sent, status="RUNNING")
+        tags: dict[str, str] = {}
+        if sent.attempt != record.attempts:
+            tags = {
+                "sweep.kind": "trial",
+                "sweep.point": point_name(record.parameters),
+                "sweep.seed": str(record.seed),
+                "sweep.attempt": str(record.attempts),
+            }
+            sent = replace(sent, attempt=record.attempts)
+        config = _config(folder) if run is not None or state == "COMPLETE" else {}
+        asked: dict[str, Any] = {}
+        if run is not None:
+            shown = config if self._shown == "all" else parameters(record, config)
+            asked = {path: value for path, value in shown.items() if path not in run.parameters}
+        result = folder.read_result() if state == "COMPLETE" else None
+        if result is not None:
+            rows += self._result_rows(result, int(config.get("train.steps", result.steps or 0)))
+            tags |= {f"version.{name}": version for name, version in result.versions.items()}
+            tags |= tier_tags(result.metrics)
+        if state in ENDED:
+            tags["sweep.state"] = state
+        if rows or asked or tags:
+            tracker.log(sent.run, rows, asked, tags)
+        self._cursor.put(key, sent)
+        if state in ENDED:
+            self._end(tracker, record, sent, result)
+        return True
+
+    def _new_rows(self, folder: TrialFolder, sent: Sent, everything: bool) -> tuple[list[Row], Sent]:
+        """Rows that were not sent yet; losses of a running trial now and then."""
+        rows: list[Row] = []
+        now = time.monotonic()
+        for file, prefix in _curves(folder):
+            if file == folder.losses:
+                if not everything and now - self._losses_at.get(folder.path.name, 0.0) < LOSSES_EVERY_S:
+                    continue
+                self._losses_at[folder.path.name] = now
+            new, position = rows_after(file, (sent.curves or {}).get(file.name), prefix)
+            rows += new
+            sent = sent.past(file.name, position)
+        return rows, sent
+
+    def _result_rows(self, result: TrialResult, step: int) -> list[Row]:
+        metrics = headline(result.metrics, self._study.facts.objectives, self._shown)
+        values = {**metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
+        return [Row(metric, value, result.finished_ms, step) for metric, value in values.items()]
+
+    def _end(self, tracker: Tracker, record: TrialRecord, sent: Sent, result: TrialResult | None) -> None:
+        folder = folder_of(record)
+        tracker.show_data(sent.run, read_records(folder.path))
+        if result is not None:
+            files = (folder.config, *folder.measured, folder.losses, folder.validations, folder.exposure, folder.log)
+            tracker.attach(sent.run, [file for file in files if file.exists()])
+            tracker.show_metrics(sent.run, result.metrics)
+        tracker.end(sent.run, ENDED[record.state], _ended_ms(folder, result), record.reason)
+        self._cursor.put(record.key, replace(sent, status=ENDED[record.state], ended=identity_of(record)))
+        self._losses_at.pop(folder.path.name, None)
+
+
+def _has_all(run: Run, record: TrialRecord) -> bool:
+    return record.state in ENDED and run.status == ENDED[record.state] and run.attempt == str(record.attempts)
+
+
+def _curves(folder: TrialFolder) -> Iterator[tuple[Any, str]]:
+    """Files with rows over the steps, and what is put before their columns' names."""
+    yield folder.losses, "train/"
+    yield folder.validations, ""
+
+
+def _config(folder: TrialFolder) -> dict[str, Any]:
+    """The trial's settings by config path; those of an earlier version may have a password."""
+    return flattened(redacted_leaves(read_yaml(folder.config)))
+
+
+def _started_ms(folder: TrialFolder) -> int | None:
+    """When the trial began; of a trial of an earlier version, when it came to its first result."""
+    started = folder.started_ms()
+    if started is None and (result := folder.read_result()) is not None:
+        return result.finished_ms - int(1000 * result.duration_s)
+    return started
+
+
+def _ended_ms(folder: TrialFolder, result: TrialResult | None) -> int | None:
+    if result is not None:
+        return result.finished_ms
+    return int(folder.log.stat().st_mtime * 1000) if folder.log.exists() else None
