@@ -7,7 +7,10 @@ from urllib.parse import unquote
 
 # A user's name and a password before a host, in any text; and what a password may be called among a URL's options.
 _USER = re.compile(r"([A-Za-z][\w+.-]*://[^\s:/@'\"]*):(?!\*\*\*@)[^\s'\"]+@")
-_OPTION = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)(?!\*\*\*)[^\s&'\"]+", re.IGNORECASE)
+_OPTION = re.compile(
+    r"([?&](?!viewStateShareKey=)[^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)(?!\*\*\*)[^\s&'\"]+",
+    re.IGNORECASE,
+)  # MLflow's key of a view that is shared opens nothing to anybody who could not open it anyway
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")
 _SHORTEST = 6  # of a password that is looked for by itself: a shorter one may be a word like any other
 _KNOWN: set[str] = set()  # passwords that this process has been given

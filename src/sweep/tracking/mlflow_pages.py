@@ -17,6 +17,7 @@ SHARED_STATE = "mlflow.sharedViewState."
 METRICS_TABLE = "metrics_table.json"
 TABLES = json.dumps([{"path": METRICS_TABLE, "type": "table"}])
 MOST_CHARTS = 8
+MARGIN_PX, LETTER_PX = 30, 7  # of a column's heading
 
 
 def metric_name(key: str) -> str:
@@ -50,26 +51,29 @@ def shared_states(view: View, study_run: str) -> dict[str, str]:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": columns,
+        "columnWidths": {column: MARGIN_PX + LETTER_PX * len(column.partition(".")[2]) for column in columns},
         "runsExpanded": {study_run: True},
         "runsHiddenMode": "SHOW_ALL",
         "viewMaximized": False,
+        "isAccordionReordered": True,  # or sections are sorted by name
         "runListHidden": False,
         "hideEmptyCharts": False,
         "useGroupedValuesInCharts": True,
         "autoRefreshEnabled": True,
         "groupBy": None,
     }
-    section = {"uuid": "sweep", "name": "By the share of monolingual batches (step = 100 α)", "display": True}
+    section = {"uuid": "sweep", "name": "By ratio (step = 100 α)", "display": True}
     charts = {
         "compareRunCharts": [
             _chart(title, metrics, section["uuid"]) for title, metrics in list(view.charts.items())[:MOST_CHARTS]
         ],
         "compareRunSections": [{**section, "isReordered": True}],
+        # Of the study's run alone: the others would fill the legends of charts that they are not on.
+        "runsHiddenMode": "HIDE_ALL",
+        "runsVisibilityMap": {study_run: True},
+        "hideEmptyCharts": True,
     }
-    return {
-        TABLE_KEY: json.dumps(state),
-        CHARTS_KEY: json.dumps({**state, **charts, "runListHidden": False}),
-    }
+    return {TABLE_KEY: json.dumps(state), CHARTS_KEY: json.dumps({**state, **charts})}
 
 
 def _chart(title: str, metrics: Sequence[str], section: Any) -> dict[str, Any]:

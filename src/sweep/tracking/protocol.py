@@ -53,8 +53,8 @@ class Run:
 
 @dataclass(frozen=True)
 class View:
-    """How a study's runs are best looked at: columns of the table of runs by their names (`tags` of the runs too), the
-    metric that they are sorted by, and charts of a metric of the study's run, by title."""
+    """How a study's runs are best looked at: columns of the table of runs by their names, the metric that it is sorted
+    by, and charts of metrics of the study's own run, by title."""
 
     parameters: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -68,8 +68,8 @@ class Tracker(ABC):
     """Writes one study to a place where it can be looked at.
 
     A study is one run for the whole, one run a point and one run a trial, found again by their keys. Whatever is sent
-    may be sent again after a kill: rows with the same metric, value, timestamp and step are kept once. Every method raises
-    TrackerAway, and those on runs TrackerRefuses.
+    may be sent again after a kill: rows with the same metric, value, timestamp and step are kept once. Every method
+    raises TrackerAway, and those on runs TrackerRefuses.
     """
 
     @abstractmethod

@@ -1,12 +1,16 @@
-"""The curves of a study's own run: means of its points with the ratio as step (100 α), so that its charts show metrics
-by ratio. Only points with all of the study's seeds are on them, which their names say how many are: what a tracker has
-of a curve it cannot take back.
+"""The curves of a study's own run: means of its points with the ratio as step (100 α), so that its charts show
+metrics by ratio.
+
+Only points with all of the study's seeds are on them, and their names say how many these are: what a tracker has of a
+curve it cannot take back.
 """
 
 from collections.abc import Mapping, Sequence
 
 from sweep.answer.ratios import RATIO
+from sweep.evaluation.columns import RESULTS
 from sweep.records.trial_record import TrialRecord
+from sweep.settings.metric_key import MetricKey
 from sweep.tracking.cursor import Cursor, Sent
 from sweep.tracking.figures import TrialFigures, spreads
 from sweep.tracking.protocol import Row, Tracker
@@ -15,7 +19,7 @@ from sweep.tracking.study_facts import KnownStudy
 from sweep.tracking.study_points import StudyPoints
 
 MOST_CURVES = 8  # combinations of other searched values that have one each; of more, none has
-OF_TRAINING = ("final_loss", "duration_s")
+COLUMNS = frozenset(column.name for column in RESULTS)
 
 
 class RatioCurves:
@@ -39,23 +43,28 @@ class RatioCurves:
         records = self._points.members[key]
         figures = self._figures.of(records)
         step, at = round(100 * float(records[0].parameters[RATIO])), max(one.finished_ms for one in figures)
-        prefix = self.prefixes()[_others(records[0].parameters)]
+        others = _others(records[0].parameters)
+        asked = self._study.facts.objectives
         rows = [
-            Row(f"{prefix}{metric}", mean, at, step)
+            Row(self.name_of(metric, others), mean, at, step)
             for metric, (mean, _) in spreads(figures).items()
-            if metric not in OF_TRAINING
+            if metric in asked or MetricKey.parse(metric).name in COLUMNS
         ]
         tracker.log(tracker.study_run, rows)
         self._cursor.put(f"curve {key}", Sent(tracker.study_run, "FINISHED", ended=self._content(key)))
 
-    def prefixes(self) -> dict[str, str]:
-        """What is put before the names of metrics, by the other searched values; empty if there are too many."""
+    def names(self, metric: str) -> tuple[str, ...]:
+        """Of the curves of a metric: one, or one for each of a few combinations of other searched values."""
         others = self._combinations()
-        if len(others) > MOST_CURVES:
-            return {}
-        seeds = self._study.facts.seeds
-        start = f"by ratio/{seeds} seed{'s' if seeds > 1 else ''}/"
-        return {one: f"{start}{one}/" if len(others) > 1 else start for one in sorted(others)}
+        return tuple(self.name_of(metric, one) for one in sorted(others)) if len(others) <= MOST_CURVES else ()
+
+    def name_of(self, metric: str, others: str) -> str:
+        """The name of a curve, what a chart's heading has room for first."""
+        key, facts = MetricKey.parse(metric), self._study.facts
+        name = " ".join(part for part in (key.family, key.metric, key.part) if part)
+        also = [f"{facts.seeds} seed{'s' if facts.seeds > 1 else ''}"]
+        also += [key.benchmark] if key.benchmark != facts.benchmark else []
+        return " - ".join([f"{name} by ratio", *also, *([others] if others else [])])
 
     def _combinations(self) -> set[str]:
         points = (records[0].parameters for records in self._points.members.values())

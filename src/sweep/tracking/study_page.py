@@ -20,8 +20,9 @@ from sweep.tracking.study_facts import KnownStudy
 KEY = "study page"
 EVERY_S = 60.0  # a running study's page; at its end at once
 STEPS = "In charts of metrics `by ratio` the step is 100 α: the share of monolingual batches in percent."
+FIRST = "alignment consistency"
 CHARTS = {
-    "alignment consistency": "pooled/alignment_consistency",
+    FIRST: "pooled/alignment_consistency",
     "cross-lingual mAP": "cross/map",
     "monolingual mAP": "mono/map",
     "pooled mAP": "pooled/map",
@@ -96,7 +97,7 @@ class StudyPage:
     def _description(self, snapshot: Snapshot) -> str:
         """What the study says so far, and what to know of runs that are sorted by a metric."""
         answer = self._folder.answer.read_text(encoding="utf-8").strip() if self._folder.answer.exists() else None
-        steps = STEPS if self._curves.prefixes() else None
+        steps = STEPS if self._curves.names(CHARTS[FIRST]) else None
         return "\n\n".join(text for text in (answer, chosen_among(snapshot.records), steps) if text)
 
     def _best(self, snapshot: Snapshot) -> str | None:
@@ -117,9 +118,8 @@ class StudyPage:
         benchmark = facts.benchmark
         keys = [f"{benchmark}/{name}" for name in CHARTS.values()]
         reported = [key for key in facts.objectives if key.startswith(f"{benchmark}/")] or list(facts.objectives)
-        prefixes = list(self._curves.prefixes().values())
         sort = reported[0] if reported else keys[0]
         metrics = dict.fromkeys((sort, f"{sort}.sd", *keys))
         shown = {sort: sort.partition("/")[2]} | {key: title for title, key in zip(CHARTS, keys, strict=True)}
-        charts = {title: tuple(f"{prefix}{key}" for prefix in prefixes) for key, title in shown.items() if prefixes}
+        charts = {title: names for key, title in shown.items() if (names := self._curves.names(key))}
         return View(tuple(facts.space), tuple(metrics), ("sweep.kind", "sweep.seed"), sort, facts.ascending, charts)
