@@ -35,8 +35,7 @@ def runs(sweeps: Path, name: str = "tiny") -> list[Run]:
 
 def of_trials(sweeps: Path, name: str = "tiny") -> list[Run]:
     """The runs of trials."""
-    nested = [run for run in runs(sweeps, name) if "mlflow.parentRunId" in run.data.tags]
-    return [run for run in nested if not run.data.tags["sweep.key"].startswith("baseline ")]
+    return [run for run in runs(sweeps, name) if run.data.tags.get("sweep.kind") == "trial"]
 
 
 def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]:

@@ -17,7 +17,8 @@ SHARED_STATE = "mlflow.sharedViewState."
 METRICS_TABLE = "metrics_table.json"
 TABLES = json.dumps([{"path": METRICS_TABLE, "type": "table"}])
 MOST_CHARTS = 8
-MARGIN_PX, LETTER_PX = 30, 7  # of a column's heading
+FIXED_PX = {"0": 73, "attributes.`Run Name`": 190, "runDateAndNestInfo": 130, "duration": 80}  # MLflow's own columns
+MARGIN_PX, LETTER_PX = 16, 7  # of a column's heading
 
 
 def metric_name(key: str) -> str:
@@ -35,7 +36,7 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
     return json.dumps({"columns": ["benchmark", "family", "metric", "part", "value"], "data": rows})
 
 
-def shared_states(view: View, study_run: str) -> dict[str, str]:
+def shared_states(view: View) -> dict[str, str]:
     """The states of the two pages, by their keys: a table of runs, and charts beside the runs."""
     columns = [
         *(f"params.`{name}`" for name in view.parameters),
@@ -51,8 +52,8 @@ def shared_states(view: View, study_run: str) -> dict[str, str]:
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": columns,
-        "columnWidths": {column: MARGIN_PX + LETTER_PX * len(column.partition(".")[2]) for column in columns},
-        "runsExpanded": {study_run: True},
+        "columnOrder": [*FIXED_PX, *columns],
+        "columnWidths": FIXED_PX | {name: MARGIN_PX + LETTER_PX * len(name.partition(".")[2]) for name in columns},
         "runsHiddenMode": "SHOW_ALL",
         "viewMaximized": False,
         "isAccordionReordered": True,  # or sections are sorted by name
@@ -69,9 +70,7 @@ def shared_states(view: View, study_run: str) -> dict[str, str]:
         ],
         "compareRunSections": [{**section, "isReordered": True}],
         # Of the study's run alone: the others would fill the legends of charts that they are not on.
-        "runsHiddenMode": "HIDE_ALL",
-        "runsVisibilityMap": {study_run: True},
-        "hideEmptyCharts": True,
+        "searchFilter": "tags.`sweep.kind` = 'study'",
     }
     return {TABLE_KEY: json.dumps(state), CHARTS_KEY: json.dumps({**state, **charts})}
 

@@ -154,7 +154,7 @@ class MlflowTracker(Tracker):
     def arrange(self, view: View) -> None:
         """As shared states of the experiment's page."""
         with self._answers():
-            for key, state in shared_states(view, self._parent).items():
+            for key, state in shared_states(view).items():
                 self.client.set_experiment_tag(self._experiment, f"{SHARED_STATE}{key}", state)
 
     def describe(self, run_id: str, text: str) -> None:

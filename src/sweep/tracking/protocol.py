@@ -53,8 +53,8 @@ class Run:
 
 @dataclass(frozen=True)
 class View:
-    """How a study's runs are best looked at: columns of the table of runs by their names, the metric that it is sorted
-    by, and charts of metrics of the study's own run, by title."""
+    """How a study's runs are best looked at: columns of the table of runs by their names, the metric that it is
+    sorted by, and charts of metrics of the study's own run, by title."""
 
     parameters: tuple[str, ...]
     metrics: tuple[str, ...]

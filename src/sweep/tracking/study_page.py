@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sweep.answer.points import best_of, points_of
 from sweep.answer.ratios import RATIO
+from sweep.records.data_record import read_records
 from sweep.records.folder import StudyFolder
 from sweep.settings.secrets import redacted_leaves
 from sweep.tracking.chosen import chosen_among
@@ -19,7 +20,7 @@ from sweep.tracking.study_facts import KnownStudy
 
 KEY = "study page"
 EVERY_S = 60.0  # a running study's page; at its end at once
-STEPS = "In charts of metrics `by ratio` the step is 100 α: the share of monolingual batches in percent."
+STEPS = "In charts of metrics by ratio the step is 100 α: the share of monolingual batches in percent."
 FIRST = "alignment consistency"
 CHARTS = {
     FIRST: "pooled/alignment_consistency",
@@ -61,6 +62,7 @@ class StudyPage:
             }
             searched = {f"space.{path}": text for path, text in facts.space.items()}
             parameters = {path: value for path, value in {**searched, **asked}.items() if path not in there}
+            tracker.show_data(run, read_records(self._folder.path))
         finished = sum(record.state == "COMPLETE" for record in snapshot.records)
         tags = {
             "sweep.kind": "study",

@@ -84,7 +84,10 @@ class TrialRuns:
         key, folder, state = record.key, folder_of(record), record.state
         sent, run = self._cursor.get(key), None
         if sent is None:
-            run = tracker.run(key, _started_ms(folder), trial_name(record), self._points.parent_of(tracker, record))
+            parent = self._points.parent_of(tracker, record)
+            run = tracker.run(key, _started_ms(folder), trial_name(record), parent)
+            if parent is not None and run.attempt is not None:  # it was there, below whichever run
+                tracker.place(run.id, parent)
             sent = Sent(run.id, run.status)
             if _has_all(run, record):
                 self._cursor.put(key, replace(sent, attempt=record.attempts, ended=identity_of(record)))
