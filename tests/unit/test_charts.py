@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from tests.sample_report import (
@@ -79,7 +79,7 @@ def compiled(chart: Chart) -> dict[str, Any]:
     return vega
 
 
-def svg(chart: Chart, theme: Any = "light") -> str:
+def svg(chart: Chart, theme: Literal["light", "dark"] = "light") -> str:
     import vl_convert
 
     return str(vl_convert.vegalite_to_svg(still(chart), config=vega_config(theme), show_warnings=True))
@@ -87,11 +87,14 @@ def svg(chart: Chart, theme: Any = "light") -> str:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_chart_is_drawn_without_a_warning(
-    charts: Mapping[str, tuple[Chart, ...]], theme: str, capfd: pytest.CaptureFixture[str]
+    charts: Mapping[str, tuple[Chart, ...]], theme: Literal["light", "dark"], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    import vl_convert
+
     assert set(charts) == set(SECTIONS)
     assert all(charts.values())
     for chart in every(charts):
+        vl_convert.vegalite_to_vega(dict(chart.spec), config=vega_config(theme), show_warnings=True)
         drawn = svg(chart, theme)
         assert "NaN" not in drawn, chart.name
         assert "undefined" not in drawn, chart.name

@@ -41,7 +41,7 @@ def importance_chart(importance: Sequence[Importance]) -> Chart | None:
         "importance",
         "What the objective depends on",
         f"How much of the objective's variance each searched value explains: {text}.",
-        view(layers, ["As estimated from this study's trials"], {"step": ROW_PX}),
+        view(layers, ["As estimated from this study's trials"], ROW_PX * len({row["n"] for row in rows})),
         DataTable(
             "Importance of searched values",
             ("searched", "share of variance"),

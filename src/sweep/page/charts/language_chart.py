@@ -41,7 +41,7 @@ def language_chart(table: LanguageTable, name: str) -> Chart | None:
         layer(bars, "rule", "gain-interval", shared | interval),
         layer(data, "point", "gain", shared | marks, filled=True),
     ]
-    spec = view(layers, _caption(table, bool(bars)), {"step": ROW_PX})
+    spec = view(layers, _caption(table, bool(bars)), ROW_PX * len(labels))
     title = f"{_title(table)}: what {table.name} changes against {table.reference_name}"
     return Chart(f"languages-{slug(name)}", title, _description(table, rows), spec, _table(table, rows))
 

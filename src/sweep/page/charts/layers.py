@@ -21,7 +21,7 @@ _RATIO_LABELS = (
 )
 
 
-def view(layers: Sequence[Spec], caption: Sequence[str], height: Any, **further: Any) -> Spec:
+def view(layers: Sequence[Spec], caption: Sequence[str], height: int, **further: Any) -> Spec:
     """A chart as wide as what it stands in. `caption`: lines above it."""
     return {
         "$schema": SCHEMA,
