@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from statistics import stdev
 from typing import Any
 
@@ -43,16 +44,17 @@ def figures_csv(reports: Sequence[StudyReport]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
+    as_shown = lru_cache(shown)  # of the same few names in many thousands of rows
     for report in reports:
         for row in _rows(report):
-            writer.writerow({name: _plain(value) for name, value in row.items()})
+            writer.writerow({name: _plain(value, as_shown) for name, value in row.items()})
     return text.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, as_shown: Callable[[str], str]) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
-    return shown(value) if isinstance(value, str) else value
+    return as_shown(value) if isinstance(value, str) else value
 
 
 def _rows(report: StudyReport) -> Iterator[dict[str, Any]]:
@@ -124,12 +126,15 @@ def _of_points(report: StudyReport) -> Iterator[dict[str, Any]]:
     """The figures of the table of results, which have no interval."""
     placed = {id(point): place for place, point in points_by_ratio(report).items()}
     objectives = [objective.metric for objective in report.answer.objectives]
+    named: dict[str, dict[str, Any]] = {}
     for point in report.answer.points:
         others, ratio = placed.get(id(point), (point.text, None))
         kind = "point" if ratio is None else "ratio"
         for text, spread in point.figures.items():
-            common = _common(report, MetricKey.parse(text)) | {"is_objective": text in objectives, "kind": kind}
-            yield common | {
+            if text not in named:
+                named[text] = _common(report, MetricKey.parse(text)) | {"is_objective": text in objectives}
+            yield named[text] | {
+                "kind": kind,
                 "ratio": ratio,
                 "others": others,
                 "seeds": len(point.records),

@@ -18,6 +18,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from typing import Any
 
 from sweep.answer.contents import StudyReport
@@ -32,14 +33,20 @@ FORMAT, VERSION = "sweep.report", 1
 
 def figures_json(reports: Sequence[StudyReport]) -> str:
     """The text of the JSON document, in ASCII."""
+    _redacted.cache_clear()  # passwords may have become known since
     document = {"format": FORMAT, "version": VERSION, "studies": [_plain(report) for report in reports]}
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+@lru_cache
+def _redacted(text: str) -> str:
+    return redact(text)
 
 
 def _plain(value: Any) -> Any:
     """The value as JSON has it."""
     if isinstance(value, str):
-        return redact(value)
+        return _redacted(value)
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
@@ -55,7 +62,7 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {redact(str(key)): _plain(one) for key, one in value.items()}
+        return {_redacted(str(key)): _plain(one) for key, one in value.items()}
     if hasattr(value, "tolist"):  # of numpy
         return _plain(value.tolist())
     if isinstance(value, (set, frozenset)):
