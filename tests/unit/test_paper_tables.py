@@ -143,6 +143,17 @@ def test_marks_are_corrected_over_all_studies_of_a_table() -> None:
     assert "all 2 comparisons of this table" in paper_markdown([clear, doubtful])
 
 
+def test_figures_of_two_benchmarks_are_not_in_one_row() -> None:
+    report = sample_report()
+    objective = report.answer.objectives[0].model_copy(update={"metric": f"mlqa_r/{ALIGNMENT}"})
+    answer = replace(report.answer, objectives=(objective,), further=("mlqa_r",))
+    for tables in (report.answer.certainty.tables, ()):
+        certainty = replace(report.answer.certainty, tables=tables)
+        table = paper_table([replace(report, answer=replace(answer, certainty=certainty))])
+        assert {block.benchmark for block in table.blocks} == {"mlqa_r"}
+        assert table.columns == ((ALIGNMENT,) if tables else ())
+
+
 def test_one_seed_marks_nothing() -> None:
     for report in (sample_report(seeds=(0,)), with_comparison(sample_report(), 0.001, over_seeds=False)):
         table = paper_table([report])

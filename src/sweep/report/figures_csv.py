@@ -12,7 +12,7 @@ from sweep.answer.points import value_text
 from sweep.answer.ratios import REFERENCES, RatioRow, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
 from sweep.report.plain_console import shown
-from sweep.report.ratio_points import points_by_ratio, whole_benchmark
+from sweep.report.ratio_points import objective_key, points_by_ratio, whole_benchmark
 from sweep.settings.metric_key import MetricKey
 
 _OF_A_FIGURE = (
@@ -59,7 +59,7 @@ def _plain(value: Any, as_shown: Callable[[str], str]) -> Any:
 
 def _rows(report: StudyReport) -> Iterator[dict[str, Any]]:
     done = set()
-    objective = MetricKey.parse(report.answer.objectives[0].metric)
+    objective = objective_key(report)
     for table in report.answer.certainty.tables:
         own = [curve for curve in report.curves if curve.others == table.others]
         for row in _of_table(report, table, objective, own):

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sweep.answer.contents import RatioCurve, StudyReport
-from sweep.answer.points import PointRow, best_first, value_text
+from sweep.answer.points import Spread, best_first, value_text
 from sweep.answer.ratios import RATIO, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
 from sweep.evaluation.metrics import digits_of, metric_of
 from sweep.evaluation.parts import label_of
-from sweep.report.ratio_points import points_by_ratio, whole_benchmark
+from sweep.report.ratio_points import objective_key, points_by_ratio, whole_benchmark
 from sweep.settings.metric_key import MetricKey
 from sweep.statistics.uncertainty import LEVEL, Interval, holm
 
@@ -114,13 +114,13 @@ def column_digits(name: str) -> int:
 
 
 def _blocks(report: StudyReport) -> Iterator[Block]:
-    key = MetricKey.parse(report.answer.objectives[0].metric)
+    key = objective_key(report)
     for table in report.answer.certainty.tables:
         lines = _best_marked(report, key.name, _ratio_lines(report, table, key))
         yield Block(report, key.benchmark, key.name, table, lines)
     if not report.answer.certainty.tables and report.answer.points:
-        lines = _best_marked(report, key.name, _point_lines(report))
-        yield Block(report, report.answer.benchmark, key.name, None, lines)
+        lines = _best_marked(report, key.name, _point_lines(report, key))
+        yield Block(report, key.benchmark, key.name, None, lines)
 
 
 def _ratio_lines(report: StudyReport, table: RatioTable, key: MetricKey) -> list[tuple[Line, bool]]:
@@ -133,7 +133,7 @@ def _ratio_lines(report: StudyReport, table: RatioTable, key: MetricKey) -> list
         lines.append((Line(name, cells | {key.name: _cell(figure)}), False))
     for row in table.rows:
         point = points.get((table.others, row.ratio))
-        cells = {} if point is None else _spreads(point, report.answer.benchmark)
+        cells = {} if point is None else _cells(point.figures, key)
         for column, curve in curves:
             dot = next((dot for dot in curve.dots if dot.ratio == row.ratio), None)
             if dot is not None:
@@ -144,22 +144,17 @@ def _ratio_lines(report: StudyReport, table: RatioTable, key: MetricKey) -> list
     return lines
 
 
-def _point_lines(report: StudyReport) -> list[tuple[Line, bool]]:
+def _point_lines(report: StudyReport, key: MetricKey) -> list[tuple[Line, bool]]:
     """The lines of baselines, and of the best points with their means."""
     answer, lines = report.answer, []
     for baseline in answer.baselines:
-        keys = {name: f"{answer.benchmark}/{name}" for name in COLUMNS}
-        cells = {
-            name: Cell(baseline.figures[key].mean, None, baseline.figures[key].deviation)
-            for name, key in keys.items()
-            if key in baseline.figures
-        }
+        cells = _cells(baseline.figures, key)
         if cells:
             lines.append((Line(baseline.name, cells), False))
     chosen = {id(point) for point in best_first(answer.points, answer.objectives[0])[:MOST_POINTS]}
     for point in answer.points:
         if id(point) in chosen:
-            cells = _spreads(point, answer.benchmark) | _objective(report, point)
+            cells = _cells(point.figures, key)
             ratio = float(point.parameters[RATIO]) if list(point.parameters) == [RATIO] else None
             name = value_text(ratio) if ratio is not None else point.text or "the only point"
             lines.append((Line(name, cells, len(point.records), ratio), point.may_win))
@@ -207,16 +202,11 @@ def _curves(report: StudyReport, others: str, key: MetricKey) -> Iterator[tuple[
             yield own.name, curve
 
 
-def _spreads(point: PointRow, benchmark: str) -> dict[str, Cell]:
-    keys = {name: f"{benchmark}/{name}" for name in COLUMNS}
-    spreads = {name: point.figures[key] for name, key in keys.items() if key in point.figures}
+def _cells(figures: Mapping[str, Spread], key: MetricKey) -> dict[str, Cell]:
+    """Those of the table's columns, on the benchmark of the objective."""
+    keys = {name: f"{key.benchmark}/{name}" for name in (*COLUMNS, key.name)}
+    spreads = {name: figures[text] for name, text in keys.items() if text in figures}
     return {name: Cell(spread.mean, None, spread.deviation) for name, spread in spreads.items()}
-
-
-def _objective(report: StudyReport, point: PointRow) -> dict[str, Cell]:
-    key = report.answer.objectives[0].metric
-    spread = point.figures.get(key)
-    return {} if spread is None else {MetricKey.parse(key).name: Cell(spread.mean, None, spread.deviation)}
 
 
 def _cell(figure: Figure) -> Cell:

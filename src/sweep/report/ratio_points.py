@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sweep.answer.contents import StudyReport
 from sweep.answer.points import PointRow, parameters_text
 from sweep.answer.ratios import RATIO
+from sweep.settings.metric_key import MetricKey
 
 
 def points_by_ratio(report: StudyReport) -> Mapping[tuple[str, float], PointRow]:
@@ -21,6 +22,14 @@ def points_by_ratio(report: StudyReport) -> Mapping[tuple[str, float], PointRow]
             if dot.key in by_key:
                 points.setdefault((curve.others, dot.ratio), by_key[dot.key])
     return points
+
+
+def objective_key(report: StudyReport) -> MetricKey:
+    """The figure that ratios are compared by; of the first benchmark if it names none."""
+    answer = report.answer
+    named = MetricKey.parse(answer.objectives[0].metric).benchmark
+    benchmark = named if named in answer.benchmarks else answer.benchmark
+    return MetricKey.within(benchmark, answer.objectives[0].metric)
 
 
 def whole_benchmark(name: str) -> str:
