@@ -109,8 +109,8 @@ def _languages_lead(report: StudyReport) -> tuple[str, ...]:
     worse = {
         f"{row.name} ({table.title})" for table in report.languages for row in table.rows if row.verdict == "worse"
     }
-    text = "p is corrected for all languages of a table."
-    return (f"Shown to be worse: {', '.join(sorted(worse))}. {text}" if worse else text,)
+    corrected = "Every p is corrected for all languages of its table (Holm)."
+    return (f"Shown to be worse: {', '.join(sorted(worse))}.", corrected) if worse else (corrected,)
 
 
 def _moved_lead(report: StudyReport) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """Several studies side by side: the figures of each at each ratio, as tables and charts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweep.answer.contents import RatioCurve, RatioDot, StudyReport
 from sweep.page.chart import Chart, DataTable
-
-MOST_COLOURS = 7  # of lines in a chart: with more of them colours say nothing
+from sweep.page.charts.grouped_lines import grouped_chart
+from sweep.page.charts.ratio_curve import ratio_chart
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ def charts_of_studies(reports: Sequence[StudyReport]) -> tuple[Chart, ...]:
         for curve in report.curves:
             if curve.key == goal and curve.dots:
                 lines.setdefault(goal, []).append(_line(report, curve))
-    return tuple(_chart(place, key, drawn) for place, (key, drawn) in enumerate(lines.items()))
+    charts = [_chart(place, key, drawn) for place, (key, drawn) in enumerate(lines.items())]
+    return tuple(chart for chart in charts if chart is not None)
 
 
 def _line(report: StudyReport, curve: RatioCurve) -> Line:
@@ -34,65 +35,16 @@ def _line(report: StudyReport, curve: RatioCurve) -> Line:
     return Line(f"{report.name}, {curve.others}" if curve.others else report.name, curve, best)
 
 
-def _chart(place: int, key: str, lines: Sequence[Line]) -> Chart:
-    title = lines[0].curve.title
-    better = {"higher": "Higher is better", "lower": "Lower is better", "target": "There is a best value between"}
-    description = (
-        f"{key} over the share of monolingual batches (α), a line for each study, with 95 % intervals. "
-        f"{better[lines[0].curve.better]}. Studies are not compared with each other: intervals are of each alone."
-    )
-    return Chart(f"studies-{place}", title, description, _spec(lines), _table(key, lines))
-
-
-def _spec(lines: Sequence[Line]) -> dict[str, object]:
-    title = lines[0].curve.title
-    values = [
-        {"study": line.name, "ratio": dot.ratio, "mean": dot.mean}
-        | ({} if dot.interval is None else {"low": dot.interval[0], "high": dot.interval[1]})
-        for line in lines
-        for dot in line.curve.dots
-    ]
-    names = [line.name for line in lines]
-    shape = {"field": "study", "type": "nominal", "title": None, "scale": {"domain": names}}
-    ratio = {"field": "ratio", "type": "quantitative", "title": "α, the share of monolingual batches"}
-    digits = f".{lines[0].curve.digits}f"
-    tooltip = [
-        {"field": "study", "title": "study"},
-        {"field": "ratio", "title": "α", "type": "quantitative"},
-        *(
-            {"field": name, "title": name, "format": digits, "type": "quantitative"}
-            for name in ("mean", "low", "high")
-        ),
-    ]
-    mean = {
-        "field": "mean",
-        "type": "quantitative",
-        "title": title,
-        "scale": {"zero": False},
-        "axis": {"tickCount": 6},
-    }
-    low = mean | {"field": "low"}
-    colour = shape | {"legend": {"columns": 2, "labelLimit": 320}} if len(names) <= MOST_COLOURS else None
-    encoding = {"x": ratio | {"axis": {"tickCount": 6}}} | ({"color": colour} if colour else {"detail": shape})
-    return {
-        "data": {"values": values},
-        "width": "container",
-        "height": 320,
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "encoding": encoding,
-        "layer": [
-            {
-                "transform": [{"filter": "isValid(datum.low)"}],
-                "mark": {"type": "rule", "strokeWidth": 1.6, "opacity": 0.75},
-                "encoding": {"y": low, "y2": {"field": "high"}},
-            },
-            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"y": mean}},
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"y": mean, "tooltip": tooltip} | ({"shape": shape} if colour else {}),
-            },
-        ],
-    }
+def _chart(place: int, key: str, lines: Sequence[Line]) -> Chart | None:
+    """The studies as groups of one chart, as far as it has room; its table has all of them."""
+    title, name = lines[0].curve.title, f"studies {place}"
+    if len(lines) == 1:
+        chart = ratio_chart(lines[0].curve, f"{title}, {lines[0].name}")
+    else:
+        chart = grouped_chart([(line.name, line.curve) for line in lines], title, name, beside=False)
+    if chart is None:
+        return None
+    return replace(chart, name=f"studies-{place}", table=_table(key, lines))
 
 
 def _table(key: str, lines: Sequence[Line]) -> DataTable:

@@ -123,7 +123,7 @@ def _numeric_columns(table: DataTable) -> frozenset[int]:
 
 def _breakable(text: str) -> Markup:
     """A text that a line may end in behind a dot or a slash: keys and paths are long words."""
-    return Markup(re.sub(r"([./=,])(?=\w)", r"\1<wbr>", str(escape(shown(text)))))
+    return Markup(re.sub(r"([./=,])(?=[^\W\d])", r"\1<wbr>", str(escape(_finalized(text)))))
 
 
 def _prose(text: str) -> Markup:
