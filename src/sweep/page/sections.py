@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from sweep.answer.contents import StudyReport
 from sweep.page.certain_tables import certainty_lines, certainty_tables
 from sweep.page.chart import Chart, DataTable
-from sweep.page.charts.figures import slug
+from sweep.page.charts.figures import listed, slug
 from sweep.page.fact_tables import cost_table, data_table, ended_table, version_table
 from sweep.page.point_tables import front_table, points_tables
+from sweep.settings.metric_key import MetricKey
+
+ALIGNMENT = MetricKey("", "pooled", "alignment_consistency")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def sections_of(report: StudyReport, charts: Mapping[str, Sequence[Chart]]) -> l
         return tuple(charts.get(name, ()))
 
     sections = [
-        Section("curves", "Over the ratios", _curves_lead(report), _objective_first(report, drawn("curves"))),
+        Section("curves", "Over the ratios", _curves_lead(report), _main_ones_first(report, drawn("curves"))),
         _certainty(report),
         Section("points", "All figures", (), (), points_tables(report.answer)),
         Section("matrices", "Question language and passage language", _matrices_lead(report), drawn("matrices")),
@@ -75,10 +78,12 @@ def _curves_lead(report: StudyReport) -> tuple[str, ...]:
     )
 
 
-def _objective_first(report: StudyReport, charts: Sequence[Chart]) -> tuple[Chart, ...]:
-    """What the study is about, for all languages and by tier, before the rest."""
-    about = slug(report.answer.objectives[0].metric)
-    return tuple(sorted(charts, key=lambda chart: not chart.name.endswith(about)))
+def _main_ones_first(report: StudyReport, charts: Sequence[Chart]) -> tuple[Chart, ...]:
+    """The metric that the study is to find the best of, for all languages and by tier, then alignment, then the
+    rest."""
+    objective = MetricKey.parse(report.answer.objectives[0].metric).whole
+    first = [slug(str(key)) for key in (objective, ALIGNMENT.on(objective.benchmark))]
+    return tuple(sorted(charts, key=lambda chart: [not chart.name.endswith(name) for name in first]))
 
 
 def _certainty(report: StudyReport) -> Section:
@@ -106,11 +111,12 @@ def _matrices_lead(report: StudyReport) -> tuple[str, ...]:
 def _languages_lead(report: StudyReport) -> tuple[str, ...]:
     if not report.languages:
         return ()
-    worse = {
-        f"{row.name} ({table.title})" for table in report.languages for row in table.rows if row.verdict == "worse"
-    }
-    corrected = "Every p is corrected for all languages of its table (Holm)."
-    return (f"Shown to be worse: {', '.join(sorted(worse))}.", corrected) if worse else (corrected,)
+    lines = []
+    for table in report.languages:
+        worse = [row.name for row in table.rows if row.verdict == "worse"]
+        if worse:
+            lines.append(f"Shown to be worse in {table.title}: {listed(worse)}.")
+    return (*lines, "Every p is corrected for all languages of its table (Holm).")
 
 
 def _moved_lead(report: StudyReport) -> tuple[str, ...]:
