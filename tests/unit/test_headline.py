@@ -14,7 +14,7 @@ from sweep.answer.headline import headline_of
 from sweep.answer.points import best_of, front_of, points_of
 from sweep.answer.ratios import certainty_of
 from sweep.answer.study_answer import StudyAnswer
-from sweep.answer.wording import at_most_p, metric_words, p_words
+from sweep.answer.wording import at_most_p, metric_words, p_words, size_words
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking
@@ -74,11 +74,11 @@ def trial(
 
 
 def study(
-    path: Path, noises: Mapping[float, float] = PLANTED, seeds: int = 3, **others: object
+    path: Path, noises: Mapping[float, float] = PLANTED, seeds: int = 3, **others: float
 ) -> tuple[StudyFolder, list[TrialRecord]]:
     folder = StudyFolder(path)
     return folder, [
-        trial(folder, noise, seed, ratio__monolingual=ratio, **others)
+        trial(folder, noise, seed, "COMPLETE", ratio__monolingual=ratio, **others)
         for ratio, noise in noises.items()
         for seed in range(seeds)
     ]
@@ -306,6 +306,7 @@ def test_without_a_finished_trial_there_is_nothing_to_say(tmp_path: Path) -> Non
     assert nothing == Headline(
         "nothing yet", ("0 of 25 trials have finished, so nothing can be said about ratios yet.",)
     )
+    assert headline(answer_of(folder, []), target=1).sentences[0].startswith("0 of 1 trial has finished, so")
     failed = [trial(folder, 1.0, seed, "FAILED", ratio__monolingual=0.5) for seed in range(3)]
     assert headline(answer_of(folder, failed), target=25).sentences == (
         "0 of 25 trials have finished and 3 FAILED, so nothing can be said about ratios yet.",
@@ -410,6 +411,24 @@ def test_claims_and_the_lines_of_the_terminal_agree(
             )
             assert Claims.of(table).differ == (shown.kind == "difference")
             assert ("Shown to beat lir" in lines) == (" beats lir" in " ".join(shown.sentences))
+
+
+def test_a_ratio_without_a_reference_is_compared_with_none(planted: tuple[StudyFolder, list[TrialRecord]]) -> None:
+    folder, records = planted
+    kept = [record for record in records if record.parameters["ratio.monolingual"] in (0.25, 0.5)]
+    between = [replace(record, parameters={"ratio.monolingual": 0.4}) for record in kept[3:]]
+    shown = headline(answer_of(folder, [*kept[:3], *between]))
+    assert shown.sentences[1] == (
+        "No other ratio of 0, 0.5 and 1 has two seeds, which α = 0.4 could be compared with."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0123, "0.012"), (0.0004, "0.0004"), (0.00123, "0.001"), (2.6e-5, "3e-05"), (12.3, "12.300")],
+)
+def test_a_size_is_never_nothing(value: float, words: str) -> None:
+    assert size_words(value, 3) == words
 
 
 @pytest.mark.parametrize(

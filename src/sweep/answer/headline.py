@@ -65,7 +65,11 @@ def _nothing_yet(answer: StudyAnswer, finished: int, target: int) -> str:
     if failed >= target > 0:
         return f"All {counted(target, 'trial')} FAILED, so nothing can be said about ratios."
     also = f" and {failed} FAILED" if failed else ""
-    return f"{finished} of {counted(target, 'trial')} have finished{also}, so nothing can be said about ratios yet."
+    return f"{_progress(finished, target)}{also}, so nothing can be said about ratios yet."
+
+
+def _progress(finished: int, target: int) -> str:
+    return f"{finished:,} of {counted(target, 'trial')} {'has' if target == 1 else 'have'} finished"
 
 
 def _missing(answer: StudyAnswer, finished: int, target: int, seeds: int) -> list[str]:
@@ -73,7 +77,7 @@ def _missing(answer: StudyAnswer, finished: int, target: int, seeds: int) -> lis
     if finished >= target:
         return []
     failed = f" ({len(answer.failed)} FAILED)" if answer.failed else ""
-    start = f"{finished} of {counted(target, 'trial')} have finished{failed}, so this may change"
+    start = f"{_progress(finished, target)}{failed}, so this may change"
     table = _main_table(answer)
     lacking = [row for row in table.rows if row.seeds < seeds and row.barred is None] if table is not None else []
     if not lacking:

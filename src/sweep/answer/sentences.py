@@ -89,7 +89,7 @@ def on_references(table: RatioTable, about: Subject, claims: Claims) -> Iterator
     row = leader(table, about.objective)
     compared = references_of(table, row)
     if not compared:
-        yield "None of the ratios 0, 0.5 and 1, which others are compared with, has two seeds or more beside it."
+        yield f"No other ratio of 0, 0.5 and 1 has two seeds, which {alphas([row.ratio])} could be compared with."
         return
     if claims.equal and not claims.differ:
         largest = max(one.estimate.p_equivalent(table.margin or 0.0) for one in pairs_of(table))

@@ -6,7 +6,7 @@ from math import ceil, inf
 from sweep.answer.claims import judged, noise
 from sweep.answer.ratios import RatioTable
 from sweep.answer.sentences import Subject
-from sweep.answer.wording import counted, figure_words
+from sweep.answer.wording import counted, size_words
 from sweep.statistics.power import (
     MOST_SEEDS,
     POWER,
@@ -17,14 +17,16 @@ from sweep.statistics.power import (
     smallest_difference,
 )
 
+MOST_TIMES = 100  # as many questions, beyond which nobody asks how many exactly
+
 
 def on_power(table: RatioTable, about: Subject) -> Iterator[str]:
     """What it would take to see a difference of the margin, if this study could well have missed it."""
     hidden = noise(table)
-    if hidden is None:
+    if hidden is None or hidden.by_seed + hidden.by_questions == 0.0:
         return
     seeds = min(row.seeds for row in judged(table))
-    smallest = figure_words(smallest_difference(hidden, seeds), about.places)
+    smallest = size_words(smallest_difference(hidden, seeds), about.places)
     with_seeds = f"with {counted(seeds, 'seed')}"
     if table.margin is None or power(table.margin, hidden, seeds) >= POWER:
         yield (
@@ -48,7 +50,8 @@ def _no_seeds(margin: float, hidden: Noise) -> str:
             f"To show a true difference of {margin:g} with probability {POWER:g} takes more than {MOST_SEEDS} seeds"
         )
     times = ceil(10 * questions_needed(margin, hidden) / hidden.groups) / 10
+    many = f"at least {times:g} times" if times <= MOST_TIMES else f"more than {MOST_TIMES} times"
     return (
         f"No number of seeds would show a true difference of {margin:g} with probability {POWER:g}: "
-        f"that takes more questions, at least {times:g} times as many"
+        f"that takes more questions, {many} as many"
     )

@@ -120,6 +120,12 @@ def figure_words(value: float, places: int) -> str:
     return f"{value:.{places}f}".replace("-", "−")
 
 
+def size_words(value: float, places: int) -> str:
+    """A size above 0, with more digits where it would be 0 without."""
+    text = f"{value:.{places}f}"
+    return text if float(text) else f"{value:.1g}"
+
+
 def at_most_p(p: float) -> str:
     """ "p < 0.001", "p ≤ 0.041": of the largest of several."""
     return p_words(p) if p < 0.001 else f"p ≤ {ceil(1000 * p) / 1000:.3f}"
