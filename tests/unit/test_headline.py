@@ -291,6 +291,13 @@ def test_an_interrupted_study_says_what_is_missing(planted: tuple[StudyFolder, l
     assert headline(answer_of(folder, records), target=13).sentences[-1] == (
         "12 of 13 trials have finished, so this may change."
     )
+    failed = [*records[:11], replace(records[11], state="FAILED")]
+    assert (
+        headline(answer_of(folder, failed), target=12).sentences[-1] == "11 of 12 trials have finished and 1 FAILED."
+    )
+    assert headline(answer_of(folder, failed), target=13).sentences[-1] == (
+        "11 of 13 trials have finished and 1 FAILED, so this may change."
+    )
     one = headline(answer_of(folder, records[:2]), target=25, seeds=5)
     assert one.kind == "one ratio"
     assert one.sentences[0].startswith(

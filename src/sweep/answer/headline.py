@@ -23,7 +23,7 @@ def headline_of(answer: StudyAnswer, finished: int, target: int, seeds: int) -> 
 
     Args:
         answer: of the study as it is now.
-        finished: how many of its trials are COMPLETE.
+        finished: how many of its trials count towards the target.
         target: how many it is to have.
         seeds: how many each point is to have.
     """
@@ -76,8 +76,9 @@ def _missing(answer: StudyAnswer, finished: int, target: int, seeds: int) -> lis
     """What an unfinished study lacks."""
     if finished >= target:
         return []
-    failed = f" ({len(answer.failed)} FAILED)" if answer.failed else ""
-    start = f"{_progress(finished, target)}{failed}, so this may change"
+    failed = f" and {len(answer.failed)} FAILED" if answer.failed else ""
+    changes = "" if finished + len(answer.failed) >= target else ", so this may change"
+    start = f"{_progress(finished, target)}{failed}{changes}"
     table = _main_table(answer)
     lacking = [row for row in table.rows if row.seeds < seeds and row.barred is None] if table is not None else []
     if not lacking:

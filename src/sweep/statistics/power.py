@@ -8,10 +8,10 @@ degrees of freedom, so that a two-sided test at level a sees d, with its sign, w
     power = P(T > t(1 - a / 2)),   T noncentral t with df, d / sqrt(V)        (Cohen 1988, chapter 2)
 
 a is .05 divided by the number of comparisons that the table shows: Bonferroni's level. Holm's is never smaller, so
-the real power is this one or more. Measured variances stand for the true ones, which
-few seeds know badly: with 3 seeds of 5 ratios the number of seeds that comes out is .4 to 1.6 times the right one in
-four studies of five (simulated). Where d is hardly more than the questions let any number of seeds see, it may be
-anything, or none (docs/statistics.md).
+the real power is this one or more. Measured variances stand for the true ones, which few seeds know badly: with 3
+seeds of 5 ratios the number of seeds that comes out is .4 to 1.6 times the right one in four studies of five
+(simulated). Where d is hardly more than what any number of seeds could see with these questions, it may be anything,
+or none (docs/statistics.md).
 """
 
 from collections.abc import Sequence
