@@ -53,6 +53,7 @@ class Systems:
         self._metrics: frozenset[tuple[str, str]] = SHOWN
         self._kept: OrderedDict[tuple[Path, Half | None], _Kept] = OrderedDict()
         self._groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._systems: dict[tuple[str | Path | None, ...], System] = {}
         self._lock = RLock()
 
     def wants(self, metrics: Iterable[str]) -> None:
@@ -70,15 +71,14 @@ class Systems:
     ) -> System:
         """A point's trials as one system. Raises InputError as `table` and `system_of` do."""
         files = [folder.trial(record.key).ranks_of(benchmark) for record in point.records]
-        tables = [self.table(file, half) for file in files]
-        return system_of(name, files, tables, [record.seed for record in point.records])
+        return self._system(name, files, half, [record.seed for record in point.records])
 
     def baselines(self, folder: StudyFolder, benchmark: str, half: Half | None = None) -> dict[str, System]:
         """What needs no training and has ranks on a benchmark, by name. Raises InputError for a damaged file."""
         return {
-            name: system_of(name, [file], [table], trained=False)
+            name: system
             for name, file in self._baseline_files(folder, benchmark).items()
-            if (table := self.table(file, half)).benchmark == benchmark
+            if (system := self._system(name, [file], half)).benchmark == benchmark
         }
 
     def baseline_figures(
@@ -104,6 +104,16 @@ class Systems:
             entry.figures |= {metric: computed.get(metric) for metric in missing}
         known = {metric: entry.figures[metric] for metric in metrics}
         return {metric: figure for metric, figure in known.items() if figure is not None}
+
+    def _system(
+        self, name: str, files: Sequence[Path], half: Half | None, seeds: Sequence[int] | None = None
+    ) -> System:
+        """The same one while its files are as they were; without seeds, of what was not trained."""
+        tables = [self.table(file, half) for file in files]
+        known = self._systems.get((name, half, *files))
+        if known is None or {id(cells) for cells in known.tables} != {id(table.cells) for table in tables}:
+            known = self._systems[name, half, *files] = system_of(name, files, tables, seeds, seeds is not None)
+        return known
 
     @staticmethod
     def _baseline_files(folder: StudyFolder, benchmark: str) -> dict[str, Path]:
@@ -134,6 +144,7 @@ class Systems:
         while size > self._most_bytes and len(self._kept) > 1:
             _, oldest = self._kept.popitem(last=False)
             size -= oldest.table.nbytes
+            self._systems.clear()  # they hold it, too
 
 
 def has_ranks(folder: StudyFolder, point: PointRow, benchmark: str) -> bool:

@@ -5,7 +5,7 @@ explained in docs/statistics.md. Shapes: s = seeds, g = translation groups, c = 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ class System:
     tables: tuple[CellTable, ...]
     seeds: tuple[int, ...] | None = None
     trained: bool = True
+    drawn: dict[str, "Figure"] = field(default_factory=dict, repr=False)  # of one evaluation, once they are asked for
 
     def values_sg(self, metric: str) -> NDArray[np.float64]:
         """What every translation group contributes to a metric's figure with each seed (s, g): the mean over groups
@@ -169,10 +170,12 @@ def figure(system: System, metric: str, peers: Sequence[System] = ()) -> Figure:
         alike = [peer.values_sg(metric) for peer in peers if system.seeds is not None and peer.seeds == system.seeds]
         own = figure_of(system.values_sg(metric), alike)
         return Figure(own.value, own.interval())
-    (value_cg,) = value_scg
-    resampled_bc = resampled_cell_means(value_cg, weights(value_cg.shape[1], 0))
-    (interval,) = percentile_intervals(resampled_bc, [np.arange(len(value_cg))])
-    return Figure(float(contributions(value_cg).mean()), interval)
+    if metric not in system.drawn:
+        (value_cg,) = value_scg
+        resampled_bc = resampled_cell_means(value_cg, weights(value_cg.shape[1], 0))
+        (interval,) = percentile_intervals(resampled_bc, [np.arange(len(value_cg))])
+        system.drawn[metric] = Figure(float(contributions(value_cg).mean()), interval)
+    return system.drawn[metric]
 
 
 def compare(reference: System, others: Sequence[System], metric: str) -> list[Comparison]:
