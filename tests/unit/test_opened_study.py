@@ -1,6 +1,7 @@
 """`from sweep import open_study`: a real study in frames, and studies that were written without training."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from tests.integration.commands import TINY
 from tests.unit.test_studies import OBJECTIVE, make
 
@@ -17,6 +19,7 @@ from sweep import OpenedStudy, open_study
 from sweep.errors import InputError, SweepError
 from sweep.launch.driver_lock import only_driver
 from sweep.records.folder import StudyFolder
+from sweep.settings.earlier import SINCE
 
 METRIC = "cldr/pooled/map"
 RATIO = "ratio.monolingual"
@@ -254,6 +257,52 @@ def test_frames_of_a_study_without_results_are_empty(tmp_path: Path, failed: int
             assert isinstance(frame, pd.DataFrame)
             assert frame.empty
         assert f"of 4 trials finished; {OBJECTIVE}" in opened._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("finish", "fail", "kind"), [(0, 0, "nothing yet"), (0, 4, "nothing yet"), (2, 1, "one ratio"), (4, 0, None)]
+)
+def test_a_report_of_what_little_there_is(tmp_path: Path, finish: int, fail: int, kind: str | None) -> None:
+    """As an early version left it: without ranks, curves and exposure, and without settings that came later."""
+    folder = make(tmp_path, finish=finish, fail=fail)
+    config = yaml.safe_load(folder.config.read_text())
+    config["study"] = {name: config["study"][name] for name in config["study"] if name not in SINCE["study"]}
+    folder.config.write_text(
+        yaml.safe_dump({name: config[name] for name in config if name not in ("loss", "report")})
+    )
+    with open_study(folder.path) as opened:
+        report = opened.report()
+    assert (report.finished, report.target) == (finish, 4)
+    assert report.state == ("complete" if finish == 4 else "failed trials" if fail == 4 else "stopped")
+    assert len(report.ended) == fail
+    assert all(ended.reason == "the loss became nan" for ended in report.ended)
+    assert report.cost.seconds == 60.0 * finish
+    assert (report.cost.rows, report.cost.tokens) == (0, None)
+    assert (report.learning, report.exposure, report.pairs, report.moved, report.notes) == ((), (), (), (), ())
+    assert report.headline.sentences
+    assert kind in (None, report.headline.kind)
+    assert yaml.safe_load(report.about.config)["study"]["name"] == "grid"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("notes.json", "{"),
+        ("notes.json", '{"lines": "x"}'),
+        ("trials/{key}/losses.csv", "step,loss\n1,x\n"),
+        ("trials/{key}/exposure.csv", "kind\nx\n"),
+        ("trials/{key}/ranks.parquet", "x"),
+    ],
+)
+def test_a_report_names_a_damaged_file(folder: Path, tmp_path: Path, file: str, text: str) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(folder, copy)
+    damaged = copy / file.format(key="ratio.monolingual=0,seed=0")
+    damaged.write_text(text)
+    with open_study(copy) as opened, pytest.raises(SweepError) as caught:
+        opened.report()
+    assert damaged.name in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_table_in_a_notebook_escapes_what_comes_from_the_study(tmp_path: Path) -> None:
