@@ -44,6 +44,7 @@ def test_it_counts_the_batches_of_the_plan(cache: Path) -> None:
         losses[batch.kind].append(float(loss_b.mean()))
         return loss_b
 
+    watched.tokens = step.tokens  # type: ignore[attr-defined]
     training._step = watched  # type: ignore[assignment]
     exposure = training.run(Watch()).exposure
     assert len(batches) == exposure.batches == 18
@@ -56,6 +57,9 @@ def test_it_counts_the_batches_of_the_plan(cache: Path) -> None:
     small = Counter(pair for batch in batches if len(batch.pairs) < 25 for pair in set(batch.pairs))
     assert {pair: count.small for pair, count in exposure.pairs.items() if count.small} == small
     assert exposure.small == sum(len(batch.pairs) < settings.train.batch_size for batch in batches) > 0
+    texts = [("query", batch.question_b) for batch in batches] + [("passage", batch.passage_b) for batch in batches]
+    ids = [sequence for role, indices in texts for sequence in step._tokens.of(role, indices)]
+    assert exposure.tokens == sum(map(len, ids)) > 0
     for kind, count in exposure.kinds.items():
         assert count.mean_loss == sum(losses[kind]) / len(losses[kind])
 
@@ -74,6 +78,7 @@ def test_it_survives_json() -> None:
     exposure = Exposure.from_json({"kinds": [["monolingual", 2, 0.1, 1]], "pairs": [["en", "en", 2, 7]], "small": 1})
     assert Exposure.from_json(exposure.to_json()) == exposure
     assert exposure.kinds["monolingual"].mean_loss == 0.1
+    assert exposure.tokens is None  # not counted before, so never known
     assert exposure.pairs["en", "en"] == (2, 7, 0)  # an earlier version's
 
 

@@ -159,6 +159,8 @@ def test_the_report_is_put_together_from_the_same_figures(study: OpenedStudy) ->
     assert report.curves == study.curves
     assert report.curves
     assert report.cost.trials == 6
+    assert report.cost.tokens is not None
+    assert report.cost.tokens > report.cost.rows * 2  # a question and a passage have more than a token each
     assert report.cost.rows == sum(row.rows * 2 for row in report.exposure)
     assert len({curve.key for curve in report.learning}) == 6
     assert report.about.versions["sweep"] == sweep.__version__

@@ -38,12 +38,14 @@ class KindCount(NamedTuple):
 class Exposure:
     """Counts over all batches that were trained on, those after the best validation included.
 
-    `small` are batches with fewer rows than `train.batch_size`: their language or pair has no more groups.
+    `small` are batches with fewer rows than `train.batch_size`: their language or pair has no more groups. `tokens`
+    are those of all texts, without padding; None if those of some batch are not known.
     """
 
     kinds: Mapping[Kind, KindCount] = field(default_factory=dict)
     pairs: Mapping[Pair, PairCount] = field(default_factory=dict)
     small: int = 0
+    tokens: int | None = 0
 
     @property
     def batches(self) -> int:
@@ -55,8 +57,8 @@ class Exposure:
         """All rows: a question and its passage each."""
         return sum(count.rows for count in self.pairs.values())
 
-    def after(self, batch: Batch, batch_size: int, loss: float | None) -> "Exposure":
-        """With one batch more; `loss` is its mean loss, None if that is not known."""
+    def after(self, batch: Batch, batch_size: int, loss: float | None, tokens: int | None = None) -> "Exposure":
+        """With one batch more; `loss` is its mean loss and `tokens` the number of its tokens, None if not known."""
         kind = self.kinds.get(batch.kind, KindCount())
         kind = KindCount(kind.batches + 1, kind.loss_sum + (loss or 0.0), kind.with_loss + (loss is not None))
         small = len(batch.pairs) < batch_size
@@ -64,7 +66,8 @@ class Exposure:
         for pair, rows in Counter(batch.pairs).items():
             known = pairs.get(pair, PairCount())
             pairs[pair] = PairCount(known.batches + 1, known.rows + rows, known.small + small)
-        return Exposure({**self.kinds, batch.kind: kind}, pairs, self.small + small)
+        every = None if self.tokens is None or tokens is None else self.tokens + tokens
+        return Exposure({**self.kinds, batch.kind: kind}, pairs, self.small + small, every)
 
     @property
     def monolingual_share(self) -> float:
@@ -83,6 +86,7 @@ class Exposure:
             "small_batches": self.small,
             "mean_loss": {kind: self.kinds[kind].mean_loss for kind in KINDS if kind in self.kinds},
             "rows": rows,
+            "tokens": self.tokens,
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -91,14 +95,15 @@ class Exposure:
             "kinds": [[kind, *count] for kind, count in self.kinds.items()],
             "pairs": [[*pair, *count] for pair, count in self.pairs.items()],
             "small": self.small,
+            "tokens": self.tokens,
         }
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Exposure":
-        """The inverse of `to_json`, to the bit."""
+        """The inverse of `to_json`, to the bit; a checkpoint of an earlier version did not count tokens."""
         kinds = {kind: KindCount(*count) for kind, *count in saved["kinds"]}
         pairs = {(asked, answered): PairCount(*count) for asked, answered, *count in saved["pairs"]}
-        return cls(kinds, pairs, saved["small"])
+        return cls(kinds, pairs, saved["small"], saved.get("tokens"))
 
 
 NOTHING = Exposure()  # before the first batch

@@ -125,10 +125,10 @@ class Training:
         return progress
 
     def _exposure_of(self, batches: int) -> Exposure:
-        """What the plan's first batches exposed the training to; their losses are not known."""
+        """What the plan's first batches exposed the training to; their losses and tokens are not known."""
         exposure = Exposure()
         for number in range(batches):
-            exposure = exposure.after(self._plan.batch(number), self._settings.batch_size, None)
+            exposure = exposure.after(self._plan.batch(number), self._settings.batch_size, None, None)
         return exposure
 
     def _advance(self, progress: Progress, watch: Watch) -> Progress:
@@ -212,7 +212,7 @@ class Training:
         self._optimizer.step()
         self._optimizer.zero_grad()
         for batch, of_batch in zip(batches, losses, strict=True):
-            exposure = exposure.after(batch, self._settings.batch_size, of_batch)
+            exposure = exposure.after(batch, self._settings.batch_size, of_batch, self._step.tokens(batch))
         return loss, exposure
 
     def _add_up_gradients(self) -> None:

@@ -79,6 +79,13 @@ class ContrastiveStep:
             self._embed(sub).backward(embedding_nh.grad[sub.places])  # type: ignore[no-untyped-call]
         return loss_b.detach()
 
+    def tokens(self, batch: Batch) -> int | None:
+        """Tokens of the whole batch, without padding: questions, passages and hard negatives. None where they are not
+        known beforehand."""
+        questions = self._tokens.count("query", batch.question_b)
+        passages = self._tokens.count("passage", np.concatenate([batch.passage_b, batch.hard_n]))
+        return None if questions is None or passages is None else questions + passages
+
     @staticmethod
     def _weighted(loss_b: Tensor, batch: Batch) -> Tensor:
         """The losses times the weights of their rows (b)."""

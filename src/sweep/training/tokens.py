@@ -57,3 +57,10 @@ class TokenTable:
             return list(self._retriever.tokenize(self._data.texts.read(indices), role).ids)
         ids, used = self._beforehand[role]
         return self._retriever.places(ids.of(used.searchsorted(indices)))
+
+    def count(self, role: Role, indices: Any) -> int | None:
+        """How many tokens these texts have; None where each is tokenised when a step needs it."""
+        if role not in self._beforehand:
+            return None
+        ids, used = self._beforehand[role]
+        return sum(map(len, ids.of(used.searchsorted(indices))))
