@@ -3,9 +3,9 @@
     python benchmarks/report_overhead.py [--trials 25] [--pairs 3] [--large 10000] [--only trials|large]
 
 `trials`: the same tiny study is run with report and MLflow, and without a report and with JSON lines, in turns; the
-medians of both are compared. The target is at most 0.1 s a trial. `large`: a study of finished trials without files of
-ranks is written straight to a folder (benchmarks/many_trials.py), and its report is built twice in one process: time
-of the first and of the second, which has read all before, size of the page, and peak of memory.
+medians of both are compared. The target is at most 0.1 s a trial. `large`: a study of finished trials without files
+of ranks is written straight to a folder (benchmarks/many_trials.py), and its report is built twice in one process:
+time of the first and of the second, which has read all before, size of the page, and peak of memory.
 """
 
 import argparse
