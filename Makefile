@@ -51,6 +51,7 @@ lint: $(VENV)/.dev
 
 ui: $(VENV)/.run
 	@"$$VENV/bin/python" scripts/free_port.py PORT
+	@"$$VENV/bin/python" scripts/latest_study.py
 	"$$VENV/bin/mlflow" ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1 --port "$$PORT"
 
 dashboard: $(VENV)/.dashboard

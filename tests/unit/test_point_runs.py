@@ -40,9 +40,9 @@ def folder(tmp_path: Path) -> StudyFolder:
 
 def trial(
     folder: StudyFolder, ratio: float, seed: int, value: float = 0.5, state: State = "COMPLETE", number: int = 0,
-    **others: Any,
+    others: dict[str, Any] | None = None,
 ) -> TrialRecord:  # fmt: skip
-    values = {RATIO: ratio, **others}
+    values = {RATIO: ratio, **(others or {})}
     point = Point(values, seed)
     made = folder.trial(point.key)
     made.path.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def lines(folder: StudyFolder, key: str) -> list[dict[str, Any]]:
     return [line for line in every if line["run"] == f"uid/{key}"]
 
 
-def rows(folder: StudyFolder, key: str, metric: str) -> list[tuple[int, float]]:
+def rows(folder: StudyFolder, key: str, metric: str) -> list[tuple[int, Any]]:
     return [(line["step"], line["value"]) for line in lines(folder, key) if line.get("metric") == metric]
 
 
@@ -188,7 +188,7 @@ def test_one_seed_has_no_points_and_still_a_curve(tmp_path: Path) -> None:
 
 def test_other_searched_values_have_curves_of_their_own_while_they_are_few(folder: StudyFolder) -> None:
     def records(steps: int) -> list[TrialRecord]:
-        return [trial(folder, 0.5, seed, **{"train.steps": step}) for step in range(steps) for seed in (0, 1)]
+        return [trial(folder, 0.5, seed, others={"train.steps": step}) for step in range(steps) for seed in (0, 1)]
 
     send(folder, records(2), "FINISHED")
     assert rows(folder, "study", f"{CURVE} - steps:1") == [(50, 0.5)]

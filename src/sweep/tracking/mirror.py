@@ -1,7 +1,8 @@
 """Mirrors a study folder: what its tracker shows follows from the folder and the states of its trials alone.
 
-Whatever a kill left unfinished is sent again, and is there once: of trials (`trial_runs`), points (`point_runs`,
-`ratio_curve`), of what needs no training (`baseline_runs`), and of the study as a whole (`study_page`).
+Whatever a kill left unfinished is sent again, and is there once: of trials (`trial_runs`), of points (`point_runs`,
+`point_intervals`, `ratio_curve`), of what needs no training (`baseline_runs`), and of the study as a whole
+(`study_page`).
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from sweep.records.folder import StudyFolder
 from sweep.tracking.baseline_runs import BaselineRuns
 from sweep.tracking.cursor import Cursor
 from sweep.tracking.figures import TrialFigures
+from sweep.tracking.point_intervals import PointIntervals
 from sweep.tracking.point_runs import PointRuns
 from sweep.tracking.protocol import Place, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 from sweep.tracking.ratio_curve import RatioCurves
@@ -34,6 +36,7 @@ class Mirror:
         figures = TrialFigures(known, shown)
         self._baselines = BaselineRuns(folder, cursor, known, shown)
         self._point_runs = PointRuns(cursor, known, points, figures)
+        self._intervals = PointIntervals(cursor, known, points, figures)
         self._curves = RatioCurves(cursor, known, points, figures)
         self._trials = TrialRuns(cursor, known, self._point_runs, shown)
         self._page = StudyPage(folder, cursor, known, self._curves)
@@ -61,6 +64,8 @@ class Mirror:
         if snapshot.ended is not None and self._cursor.store is not None and self._cursor.status != snapshot.ended:
             return True
         if self._point_runs.behind() or self._curves.behind() or self._page.is_behind(snapshot):
+            return True
+        if self._cursor.store is not None and self._intervals.is_behind(snapshot):
             return True
         return self.place.is_lost(self._cursor.store) and any(map(is_begun, snapshot.records))
 
@@ -103,6 +108,8 @@ class Mirror:
             if stop():
                 return False
             self._curves.send(tracker, key)
+        if self._intervals.is_behind(snapshot):
+            self._intervals.send(tracker)
         if self._page.is_behind(snapshot):
             self._page.send(tracker, snapshot)
         return True

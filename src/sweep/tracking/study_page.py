@@ -121,7 +121,7 @@ class StudyPage:
         keys = [f"{benchmark}/{name}" for name in CHARTS.values()]
         reported = [key for key in facts.objectives if key.startswith(f"{benchmark}/")] or list(facts.objectives)
         sort = reported[0] if reported else keys[0]
-        metrics = dict.fromkeys((sort, f"{sort}.sd", *keys))
+        metrics = dict.fromkeys((sort, f"{sort}.low", f"{sort}.high", f"{sort}.sd", *keys))
         shown = {sort: sort.partition("/")[2]} | {key: title for title, key in zip(CHARTS, keys, strict=True)}
         charts = {title: names for key, title in shown.items() if (names := self._curves.names(key))}
         return View(tuple(facts.space), tuple(metrics), ("sweep.kind", "sweep.seed"), sort, facts.ascending, charts)
