@@ -88,7 +88,7 @@ def study_answer(
         objective.model_copy(update={"metric": study.reported(objective.metric)}) if study is not None else objective
         for objective in objectives
     ]
-    names, judged_on = (benchmark, *further), _judged_on(objectives[0], (benchmark, *further))
+    names = (benchmark, *further)
     shown, *also = (name if half is None else f"{name}+{half}" for name in names)
     keys = [str(column.key(name)) for name in (shown, *also) for column in RESULTS]
     keys += [objective.metric for objective in reported if objective.metric not in keys]

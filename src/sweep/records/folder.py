@@ -1,7 +1,7 @@
 """The files of a study:
 
 config.yaml  study.db  identity.json  trials.csv  notes.json  data.json  tracking.cursor
-report.html  answer.md  charts/*.png                                what the study says so far, for people to look at
+report.html  answer.md  charts/*.png  command.txt                   what the study says so far, and the command
 trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.parquet, losses.csv, log.txt,
               result.json, SHA256SUMS}
 trials/<key>/ranks.<benchmark>.parquet                              of further benchmarks, if there are any

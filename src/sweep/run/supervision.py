@@ -15,6 +15,7 @@ from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
+from sweep.records.last_command import write_command
 from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
 from sweep.run.deaths import Deaths
@@ -84,6 +85,7 @@ class StudyRun:
                 self._note_shared_cores()
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
+                write_command(self.folder, command)
                 await_orphans(self.folder)
                 self._work(interruption)
                 if interruption.asked and not self._is_complete:
