@@ -64,8 +64,7 @@ class StudyRun:
         self.display = display
         self._crew = Crew(launcher, settings.launcher.slots)
         self._table = TrialsTable(folder.trials_csv)
-        self._counts = (-1, -1)  # finished and FAILED trials
-        self._target = 0
+        self._counts, self._target = (-1, -1), 0  # finished and FAILED trials; how many are wanted
         self._records: list[TrialRecord] = []  # as they were counted last
         self._asked_workers = False
         self._silence = Silence(settings.study.grace_s)
@@ -112,8 +111,8 @@ class StudyRun:
         patience_s = self.settings.tracking.patience_s
         try:
             if self.reporter is not None:
-                waits_s = REPORT_PATIENCE_S if status == "KILLED" else None
-                self.reporter.finish(STATES[status], 0.0 if interruption.at_once else waits_s)
+                waits_s = 0.0 if interruption.at_once else REPORT_PATIENCE_S if status == "KILLED" else None
+                self.reporter.finish(STATES[status], waits_s)
         finally:
             self.mirror.finish(status, min(AT_ONCE_S, patience_s) if interruption.at_once else patience_s)
 
@@ -196,8 +195,7 @@ class StudyRun:
 
     def _rest(self, seconds: float, interruption: Interruption) -> None:
         """Leave the cores to the workers, unless the user asks for something."""
-        until = time.monotonic() + min(LONGEST_REST_S, max(POLL_S, seconds))
-        asked = interruption.asked
+        until, asked = time.monotonic() + min(LONGEST_REST_S, max(POLL_S, seconds)), interruption.asked
         while (left_s := until - time.monotonic()) > 0 and interruption.asked == asked:
             time.sleep(min(left_s, POLL_S))
 
