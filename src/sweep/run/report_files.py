@@ -11,7 +11,8 @@ PATIENCE_S = 5.0  # with the study's database: the study itself waits for longer
 
 class ReportFiles:
     """Writes `report.html`, `answer.md` and `charts/*.png` of a study, over and over: ranks that were read once stay
-    in memory while their files are the same. `command` is the one that runs the study."""
+    in memory while their files are the same. `command` is the one that runs the study. Texts and pictures, which take
+    the longest, come when it has ended."""
 
     def __init__(self, folder: StudyFolder, settings: Settings, command: str) -> None:
         self._folder = folder
@@ -36,7 +37,7 @@ class ReportFiles:
                 state=state,
                 command=self._command,
                 systems=self._systems,
-                texts=settings.report.texts,
+                texts=settings.report.texts and state != "running",  # the benchmark is read for them
             )
         finally:
             view.close()
