@@ -1,6 +1,7 @@
 """The files in a study's folder that say what it comes to: a page, some lines of Markdown, and pictures of charts."""
 
 from sweep.answer.contents import StudyReport, StudyState
+from sweep.answer.systems import Systems
 from sweep.records.files import replacing_folder, write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
@@ -18,14 +19,12 @@ class ReportFiles:
         self._folder = folder
         self._settings = settings
         self._command = command
-        self._systems: object = None
+        self._systems = Systems()
 
     def write(self, state: StudyState) -> None:
         """Write all of them. Raises SweepError if the study's files or its database cannot be read."""
         from sweep.answer.report import study_report  # scipy, and with it seconds
-        from sweep.answer.systems import Systems
 
-        self._systems = self._systems or Systems()
         settings = self._settings
         study = settings.study.model_copy(update={"patience_s": min(PATIENCE_S, settings.study.patience_s)})
         view = StudyView.open(self._folder, study)
