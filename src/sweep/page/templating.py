@@ -99,7 +99,7 @@ def _variables(colours: Colours) -> str:
         "line": colours.grid,
         "accent": colours.accent,
         "better": better,
-        "worse": worse,
+        "worse": f"color-mix(in srgb, {worse} 85%, {colours.ink})",  # as a text: enough contrast (WCAG AA)
     }
     return " ".join(f"--{name}: {colour};" for name, colour in named.items())
 
