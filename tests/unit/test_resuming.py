@@ -3,15 +3,19 @@
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from tests.unit.test_studies import OBJECTIVE, make
 
+from sweep.errors import InputError
 from sweep.records.values import TrialResult
 from sweep.report.plain_console import PlainConsole
 from sweep.run.displays import Shown
 from sweep.run.overview import Overview
 from sweep.run.resuming import left_by, tell_what_is_there
 from sweep.settings.compose import Composer
+from sweep.settings.earlier import completed
 from sweep.settings.load import load_settings
+from sweep.settings.reporting import DEFAULT_REPORT
 from sweep.study.store import StudyStore
 
 
@@ -77,3 +81,17 @@ def test_what_has_ended_before_is_no_news_and_everything_else_is(tmp_path: Path)
     assert last.left_s is not None
     assert last.left_s > 0
     store.storage.close()
+
+
+def test_a_study_of_a_version_that_wrote_no_reports_is_read() -> None:
+    assert completed({"report": {"margin": 0.02}})["report"] == {
+        "margin": 0.02, "files": True, "every_s": 60.0, "texts": True,
+    }  # fmt: skip
+    assert completed({})["report"] == DEFAULT_REPORT.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("wrong", ["every_s=0", "every_s=-1", "every_s=often", "files=1", "texts=null", "margin=0"])
+def test_wrong_settings_of_the_report_are_refused(wrong: str) -> None:
+    with pytest.raises(InputError, match=f"report.{wrong.partition('=')[0]}"):
+        load_settings(Composer("sweep", [f"report.{wrong}"]))
+    assert load_settings(Composer("sweep", ["report.every_s=null"])).report.every_s is None
