@@ -47,6 +47,7 @@ def print_table(
     `ends`: rows that a line follows. `rest`: where what is left out can be seen, such as "report.html".
     """
     kept = list(columns)
+    padding = padding if fits(console, columns, padding) else 0  # before any column goes
     ranks = sorted({column.rank for column in columns} - {0}, reverse=True)
     for rank in ranks:
         for column in [column for column in reversed(columns) if column.rank == rank]:
