@@ -3,6 +3,7 @@
 # make test-fast   after it: the tests that start no process, and those of the architecture
 # make fuzz   after it: 25 times as many damaged files and odd settings as make test tries (SWEEP_FUZZ=...)
 # make ui      MLflow's pages of all studies, on http://127.0.0.1:5000
+# make docs    the pages of docs/ as a site, in build/site
 # make dashboard STUDY=ratio_grid    optuna-dashboard of one study, running or not, on http://127.0.0.1:8080
 #              (a database elsewhere: export STORAGE=URL first; what stands after make, everyone on the machine can read)
 PYTHON ?= python3
@@ -30,7 +31,7 @@ ifneq ($(words $(VENV)),1)
 $(error VENV must be the path of one folder, without spaces)
 endif
 
-.PHONY: sweep test test-fast fuzz lint ui dashboard clean
+.PHONY: sweep test test-fast fuzz lint ui docs dashboard clean
 
 sweep: $(VENV)/.run
 	$(WITH_ARGS) -m sweep +experiment=ratio_grid
@@ -54,6 +55,9 @@ ui: $(VENV)/.run
 	@"$$VENV/bin/python" scripts/latest_study.py
 	"$$VENV/bin/mlflow" ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1 --port "$$PORT"
 
+docs: $(VENV)/.docs
+	"$$VENV/bin/mkdocs" build --strict --quiet
+
 dashboard: $(VENV)/.dashboard
 	@"$$VENV/bin/python" scripts/free_port.py DASHBOARD_PORT
 	@exec "$$VENV/bin/python" scripts/dashboard.py
@@ -71,6 +75,10 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dashboard: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dashboard]'
 	touch "$$VENV/.dashboard" "$$VENV/.run"
+
+$(VENV)/.docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[docs]'
+	touch "$$VENV/.docs" "$$VENV/.run"
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
