@@ -24,14 +24,15 @@ SENTENCES = {
 }
 
 
-def squad(language: str) -> dict[str, object]:
-    """A paragraph of four sentences, with a question on each."""
-    context = " ".join(SENTENCES[language])
+def squad(language: str, other: str = "") -> dict[str, object]:
+    """A paragraph of four sentences, with a question on each; those of another data set have a word more."""
+    sentences = [f"{other}{one}" for one in SENTENCES[language]]
+    context = " ".join(sentences)
     questions = [
-        {"id": f"q{number}", "question": f"{language} {number}?", "answers": [{"answer_start": context.index(one)}]}
-        for number, one in enumerate(SENTENCES[language])
+        {"id": f"q{at}", "question": f"{other}{language} {at}?", "answers": [{"answer_start": context.index(one)}]}
+        for at, one in enumerate(sentences)
     ]
-    breaks = [[context.index(one), context.index(one) + len(one)] for one in SENTENCES[language]]
+    breaks = [[context.index(one), context.index(one) + len(one)] for one in sentences]
     return {"data": [{"paragraphs": [{"context": context, "sentence_breaks": breaks, "qas": questions}]}]}
 
 
