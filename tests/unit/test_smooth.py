@@ -1,12 +1,14 @@
 """The smooth curve through the figures of several ratios, and where its optimum lies."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from sweep.statistics.smooth import GRID, Better, by_questions, smooth_curve
+from sweep.statistics.smooth import AMPLITUDES, GRID, LENGTHS, Better, _Fit, by_questions, smooth_curve
 
 FIVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -130,3 +132,34 @@ def test_a_curve_takes_little_time() -> None:
     before = time.process_time()
     smooth_curve(ratios, figures)
     assert time.process_time() - before < 0.6  # .06 on a quiet machine
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_every_process_is_that_of_scikit_learn(length: float) -> None:
+    """Its own code for what a library has: the library's import takes longer than all the curves of a report."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+    rng = np.random.default_rng(5)
+    ratio_r, ratio_x = np.sort(rng.random(7)), np.linspace(0, 1, 23)
+    value_r, variance_r = rng.normal(0, 1, 7), rng.uniform(1e-3, 0.5, 7)
+    for amplitude in AMPLITUDES:
+        fit = _Fit(length, amplitude, ratio_r, value_r, variance_r)
+        kernel = ConstantKernel(1.0) + ConstantKernel(amplitude**2) * Matern(length, nu=2.5)
+        theirs = GaussianProcessRegressor(kernel, alpha=variance_r, optimizer=None).fit(ratio_r[:, None], value_r)
+        mean_x, covariance_xx = theirs.predict(ratio_x[:, None], return_cov=True)
+        constant = len(ratio_r) / 2 * np.log(2 * np.pi)
+        assert fit.log_likelihood - constant == pytest.approx(theirs.log_marginal_likelihood_value_, abs=1e-9)
+        own_x, own_xx = fit.at(ratio_x)
+        np.testing.assert_allclose(own_x, mean_x, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(own_xx, covariance_xx, rtol=0, atol=1e-9)
+
+
+def test_a_curve_imports_no_scikit_learn() -> None:
+    code = (
+        "import sys; from sweep.statistics.smooth import smooth_curve; "
+        "assert smooth_curve([0, .25, .5, 1] * 2, [.1, .2, .3, .2, .12, .2, .31, .22]) is not None; "
+        "print(sorted(name for name in sys.modules if name.startswith('sklearn'))[:3])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -9,16 +9,13 @@ over by their marginal likelihood, since a handful of ratios leaves both open (R
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sweep.statistics.crossed import Values
 from sweep.statistics.uncertainty import LEVEL, Interval
-
-if TYPE_CHECKING:
-    from sklearn.gaussian_process import GaussianProcessRegressor
 
 Better = Literal["higher", "lower", "target"]
 FEWEST_RATIOS = 4  # with two seeds or more; three leave open whether a curve bends
@@ -132,12 +129,11 @@ def _posterior(ratio_r: Values, mean_r: Values, noise_r: Values, ratio_x: Values
     spread = float(mean_r.std(ddof=1)) or float(np.sqrt(noise_r.mean())) or 1.0
     span, centre = float(ratio_r[-1] - ratio_r[0]), float(mean_r.mean())
     floor = max(1e-6, 1e-6 * float(noise_r.max()) / spread**2)  # of a study whose seeds are all alike
+    value_r, variance_r = (mean_r - centre) / spread, noise_r / spread**2 + floor
     fits = [
-        _fit(length * span, amplitude, ratio_r, (mean_r - centre) / spread, noise_r / spread**2 + floor)
-        for length in LENGTHS
-        for amplitude in AMPLITUDES
+        _Fit(length * span, amplitude, ratio_r, value_r, variance_r) for length in LENGTHS for amplitude in AMPLITUDES
     ]
-    likelihood = np.array([fit.log_marginal_likelihood_value_ for fit in fits])
+    likelihood = np.array([fit.log_likelihood for fit in fits])
     share = np.exp(likelihood - likelihood.max())
     share /= share.sum()
     share = np.where(share < LIKELY, 0.0, share)
@@ -148,22 +144,37 @@ def _posterior(ratio_r: Values, mean_r: Values, noise_r: Values, ratio_x: Values
     mean_x, drawn = np.zeros(len(ratio_x)), []
     for fit, weight, count in zip(fits, share, counts, strict=True):
         if weight:
-            own_x, covariance_xx = fit.predict(ratio_x[:, None], return_cov=True)
+            own_x, covariance_xx = fit.at(ratio_x)
             mean_x += weight * own_x
             root_xx = np.linalg.cholesky(covariance_xx + 1e-9 * np.eye(len(ratio_x)))
             drawn.append(own_x + rng.standard_normal((count, len(ratio_x))) @ root_xx.T)
     return centre + spread * mean_x, centre + spread * np.concatenate(drawn)
 
 
-def _fit(
-    length: float, amplitude: float, ratio_r: Values, value_r: Values, noise_r: Values
-) -> "GaussianProcessRegressor":
-    """One process with these settings; its level is open."""
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+class _Fit:
+    """One process with these settings; its level is open. Rasmussen and Williams 2006, algorithm 2.1: scikit-learn's
+    `GaussianProcessRegressor` gives the same, and its import alone takes longer than all the curves of a report."""
 
-    kernel = ConstantKernel(1.0) + ConstantKernel(amplitude**2) * Matern(length, nu=2.5)
-    return GaussianProcessRegressor(kernel, alpha=noise_r, optimizer=None).fit(ratio_r[:, None], value_r)
+    def __init__(self, length: float, amplitude: float, ratio_r: Values, value_r: Values, variance_r: Values) -> None:
+        from scipy.linalg import cho_solve
+
+        self._length, self._amplitude, self._ratio_r = length, amplitude, ratio_r
+        self._root_rr = np.linalg.cholesky(self._kernel(ratio_r, ratio_r) + np.diag(variance_r))
+        self._weight_r = cho_solve((self._root_rr, True), value_r)
+        self.log_likelihood = -0.5 * float(value_r @ self._weight_r) - float(np.log(np.diag(self._root_rr)).sum())
+
+    def at(self, ratio_x: Values) -> tuple[Values, Values]:
+        """Mean (x) and covariance (x, x) of the curve."""
+        from scipy.linalg import solve_triangular
+
+        kernel_xr = self._kernel(ratio_x, self._ratio_r)
+        explained_rx = solve_triangular(self._root_rr, kernel_xr.T, lower=True)
+        return kernel_xr @ self._weight_r, self._kernel(ratio_x, ratio_x) - explained_rx.T @ explained_rx
+
+    def _kernel(self, one_n: Values, other_m: Values) -> Values:
+        """Matérn 5/2, and the level's variance of 1."""
+        distance_nm = np.sqrt(5) * np.abs(one_n[:, None] - other_m) / self._length
+        return np.asarray(1 + self._amplitude**2 * (1 + distance_nm + distance_nm**2 / 3) * np.exp(-distance_nm))
 
 
 def _losses(value_bx: Values, better: Better, target: float | None) -> Values:
