@@ -330,8 +330,8 @@ def test_pictures_are_large_and_on_white(charts: Mapping[str, tuple[Chart, ...]]
     from PIL import Image
 
     pictures = main_pictures(charts)
-    assert list(pictures)[:3] == ["alignment.png", "alignment-by-tier.png", "map-within-and-across.png"]
-    assert {"languages.png", "language-pairs-difference.png", "pareto.png"} < set(pictures)
+    four = ["alignment.png", "alignment-by-tier.png", "map-within-and-across.png", "languages.png"]
+    assert list(pictures) == [*four, "pareto.png"]  # of several objectives; each takes time at the end of a run
     for file, chart in list(pictures.items())[:2]:
         (tmp_path / file).write_bytes(png(chart))
         with Image.open(tmp_path / file) as image:
