@@ -56,8 +56,8 @@ def _choice(spec: Mapping[str, Any]) -> list[str]:
     return [" minus ".join(chosen[name] for name in ("shown", "minus") if name in chosen)] if chosen else []
 
 
-# The pictures that a study's folder holds: file, section, and how the chart's name begins and ends. They are few: each
-# takes .1 to .4 s of a run's end, and the page has every chart.
+# The pictures that a study's folder holds: file, section, and how the name of the chart begins and ends. They are
+# few, since each takes .1 to .4 s at the end of a run; the page has every chart.
 _MAIN = (
     ("alignment.png", "curves", "curve-", "pooled-alignment-consistency"),
     ("alignment-by-tier.png", "curves", "groups-tiers-", "pooled-alignment-consistency"),
