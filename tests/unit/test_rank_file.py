@@ -18,7 +18,7 @@ from sweep.errors import InputError
 from sweep.evaluation.cells import rank_cells, searched_metrics
 from sweep.evaluation.monolingual_ranks import rank_monolingual
 from sweep.evaluation.parallel_ranks import rank_parallel
-from sweep.evaluation.rank_file import FORMAT, META, read_ranking, write_ranking
+from sweep.evaluation.rank_file import FORMAT, META, _json, read_ranking, write_ranking
 from sweep.evaluation.ranking import FAR, NO_UNIT, PAD, Pooled, Ranking, Search
 from sweep.evaluation.summarise import Evaluated, summarise
 from sweep.settings import Protocol, SearchSettings
@@ -279,3 +279,23 @@ def test_a_file_of_an_earlier_version_has_no_checksum(tmp_path: Path) -> None:
     table = pq.read_table(file)
     pq.write_table(table.replace_schema_metadata({META: table.schema.metadata[META]}), file)
     assert_same(read_ranking(file)[0], PARALLEL)
+
+
+@pytest.mark.parametrize("texts", [[], ["a", "b", "a"], ['"', "\\", "ä\n", "☃", "\x7f", '"'], ["a", None], [None]])
+@pytest.mark.parametrize("encoded", [True, False])
+def test_a_checksum_sees_the_json_of_all_texts(texts: list[str | None], encoded: bool) -> None:
+    """Each different text is made into JSON once; a file of an earlier version has the checksum of all of them."""
+    column = pa.array(texts, pa.string())
+    assert _json(column.dictionary_encode() if encoded else column) == json.dumps(texts)
+
+
+@pytest.mark.parametrize("name", ["group", "language", "top_language"])
+def test_a_gap_in_a_column_of_texts_is_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "ranks.parquet"
+    write_ranking(file, ranked(1, 2, 4, 5, None), TIERS)
+    table = pq.read_table(file)
+    texts = [None, *table[name].to_pylist()[1:]]
+    gappy = table.set_column(table.column_names.index(name), name, pa.array(texts, pa.string()))
+    pq.write_table(gappy.replace_schema_metadata({META: table.schema.metadata[META]}), file)
+    with pytest.raises(InputError, match="damaged"):
+        read_ranking(file)

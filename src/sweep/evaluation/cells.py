@@ -4,17 +4,17 @@ A cell is a question language ("en"), a pair question-passage ("en-de"), or for 
 pair in the benchmark's order of languages. Shapes: c = cells, g = translation groups, q = questions.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.evaluation.families import POOLS
 from sweep.evaluation.metrics import Metric, metrics_of
+from sweep.evaluation.pools import AskedPool, asked_pools, question_table, rows_by_language
 from sweep.evaluation.ranking import PAD, Ranking
-from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, PoolView, Size, TranslationsView
+from sweep.evaluation.views import AnswersView, EmbeddingsView, LanguageView, TranslationsView
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -46,17 +46,14 @@ def rank_cells(
     """All metrics that come from ranks, or `only` some (family, metric), and the counts of each family of pools."""
     table: CellTable = {}
     counts: dict[str, Counts] = {}
-    for family, pools in pools_of(ranking).items():
+    translated = only is None or any(metric == "map_gap" for _, metric in only)
+    for family, pools in asked_pools(ranking, translated).items():
         if not pools:  # a single language has no cross-lingual ones
             continue
         counts[family] = _counts(pools)
         for metric in metrics_of(family):
             if metric.known_at(ranking.search.depth) and (only is None or (family, metric.name) in only):
-                values = [
-                    (name, ranking.group_q[rows], metric.among(view, metric.values(view)))
-                    for name, rows, view in pools
-                ]
-                table[family, metric.name] = _cells(ranking, values)
+                table[family, metric.name] = _cells(ranking, _values(ranking, pools, metric))
     if ranking.pooled is not None and (only is None or any(family == "agreement" for family, _ in only)):
         table |= _agreement(ranking)
     return table, counts
@@ -67,77 +64,26 @@ def searched_metrics(ranking: Ranking) -> list[str]:
     return [metric.name for metric in metrics_of("mono") if metric.known_at(ranking.search.depth)]
 
 
-Pool = tuple[str, Rows, PoolView]  # cell, its questions, and what their metrics look at
+def _values(ranking: Ranking, pools: Iterable[AskedPool], metric: Metric) -> list[tuple[str, Rows, Values]]:
+    """Each cell's name, translation groups, and a metric's value for each of these."""
+    values = []
+    for pool in pools:
+        value_q = metric.among(pool.view, metric.values(pool.view))
+        values += [(cell, value_q[cell.rows]) for cell in pool.cells]
+    values.sort(key=lambda one: one[0].place)
+    return [(cell.name, ranking.group_q[cell.rows], value_g) for cell, value_g in values]
 
 
-def pools_of(ranking: Ranking) -> dict[str, list[Pool]]:
-    """The pools of every family that the ranking has: of one language's passages each, for questions in that language
-    or in the others, and of all passages. Without questions, or without passages, there is no pool."""
-    pools: dict[str, list[Pool]] = {family: [] for family in (POOLS if ranking.pooled is not None else POOLS[:1])}
-    question_lg = _question_table(ranking)
-    for asked, (asked_name, rows) in enumerate(zip(ranking.languages, _rows_by_language(ranking), strict=True)):
-        size_l = [_pool_size(ranking, rows, [language]) for language in range(len(ranking.languages))]
-        questions = _own_pool(ranking, rows, size_l[asked])
-        for answered in np.flatnonzero(ranking.pool_size_l).tolist() if len(rows) else ():
-            ranks_qr = np.where(questions.relevant_language_qr == answered, questions.ranks_qr, PAD)
-            view = replace(questions, ranks_qr=ranks_qr, pool_size=size_l[answered])
-            if asked == answered:
-                pools["mono"].append((asked_name, rows, view))
-            elif ranking.pooled is not None:
-                translated_qr = _translated(ranking, question_lg[answered, ranking.group_q[rows]], answered)
-                view = replace(view, translated_qr=translated_qr)
-                pools["cross"].append((f"{asked_name}-{ranking.languages[answered]}", rows, view))
-        if ranking.pooled is not None and len(rows):
-            ranks_qr = ranking.pooled.rank_qr[rows]
-            pools["pooled"].append((asked_name, rows, replace(questions, ranks_qr=ranks_qr)))
-    return pools
-
-
-def _translated(ranking: Ranking, rows: Rows, language: int) -> NDArray[np.int32]:
-    """The ranks of other questions (-1: there is none) among the passages of a language."""
-    real_qr = (rows >= 0)[:, None] & (ranking.relevant_language_qr[rows] == language)
-    return np.where(real_qr, ranking.own_qr[rows], PAD)
-
-
-def _pool_size(ranking: Ranking, rows: Rows, languages: Sequence[int]) -> Size:
-    """Passages of the languages, less those that a question ignores."""
-    size = int(ranking.pool_size_l[languages].sum())
-    if ranking.ignored_ql is None or not size:
-        return size
-    ignored_q = ranking.ignored_ql[rows][:, languages].sum(1)
-    return np.asarray(np.maximum(1, size - ignored_q))  # a pool without any passage has no relevant one either
-
-
-def _own_pool(ranking: Ranking, rows: Rows, own_passages: Size) -> PoolView:
-    """Some questions, with each passage's rank in its own language."""
-    top_language_q = np.full(len(rows), -1) if ranking.pooled is None else ranking.pooled.top_language_q[rows]
-    return PoolView(
-        ranks_qr=ranking.own_qr[rows],
-        grade_qr=ranking.grade_qr[rows],
-        relevant_language_qr=ranking.relevant_language_qr[rows],
-        question_language_q=ranking.language_q[rows],
-        pool_size=_pool_size(ranking, rows, range(len(ranking.languages))),
-        own_passages=own_passages,
-        top_language_q=top_language_q,
-        translated_qr=np.full((len(rows), 1), PAD, np.int32),
+def _counts(pools: Iterable[AskedPool]) -> Counts:
+    counted = []
+    for pool in pools:
+        answered_q = _answered(pool.view.ranks_qr)
+        counted += [(cell.place, cell.name, len(cell.rows), int(answered_q[cell.rows].sum())) for cell in pool.cells]
+    counted.sort()
+    return Counts(
+        {name: answered for _, name, _, answered in counted},
+        {name: asked - answered for _, name, asked, answered in counted},
     )
-
-
-def _question_table(ranking: Ranking) -> NDArray[np.int64]:
-    """The question of each language and translation group; -1 where there is none."""
-    question_lg = np.full((len(ranking.languages), len(ranking.groups)), -1)
-    question_lg[ranking.language_q, ranking.group_q] = np.arange(len(ranking.language_q))
-    return question_lg
-
-
-def _rows_by_language(ranking: Ranking) -> list[Rows]:
-    """The questions of each language."""
-    return [np.flatnonzero(ranking.language_q == place) for place in range(len(ranking.languages))]
-
-
-def _counts(pools: list[Pool]) -> Counts:
-    answered = {name: int(_answered(view.ranks_qr).sum()) for name, _, view in pools}
-    return Counts(answered, {name: len(rows) - answered[name] for name, rows, _ in pools})
 
 
 def _answered(ranks_qr: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -168,7 +114,7 @@ class _Pair:
 
 def _pairs(ranking: Ranking) -> Iterator[_Pair]:
     """Each unordered pair of languages that have a group in common."""
-    question_lg = _question_table(ranking)
+    question_lg = question_table(ranking)
     for one, other in combinations(range(len(ranking.languages)), 2):
         groups = np.flatnonzero((question_lg[one] >= 0) & (question_lg[other] >= 0))
         if len(groups):
@@ -201,7 +147,7 @@ def geometry_cells(ranking: Ranking, query_qh: NDArray[np.float32]) -> tuple[Cel
         for metric in metrics_of("geometry", "pair"):
             values.setdefault(metric, []).append((pair.name, pair.groups, metric.values(view)))
     table = {("geometry", metric.name): _cells(ranking, by_pair) for metric, by_pair in values.items()}
-    rows_of = dict(zip(ranking.languages, _rows_by_language(ranking), strict=True))
+    rows_of = dict(zip(ranking.languages, rows_by_language(ranking), strict=True))
     plain: dict[tuple[str, str], dict[str, float]] = {}
     everything = EmbeddingsView(query_qh, ranking.language_q, ranking.group_q)
     for metric in metrics_of("geometry", "language"):
@@ -219,7 +165,7 @@ def geometry_cells(ranking: Ranking, query_qh: NDArray[np.float32]) -> tuple[Cel
 
 
 def _translations(ranking: Ranking, query_qh: NDArray[np.float32]) -> Iterator[tuple[_Pair, TranslationsView]]:
-    rows_l = _rows_by_language(ranking)
+    rows_l = rows_by_language(ranking)
     # Equal embeddings have exactly equal cosines; a matrix product alone does not see to that.
     distinct = [np.unique(query_qh[rows], axis=0, return_inverse=True) for rows in rows_l]
     for pair in _pairs(ranking):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from sweep.data.benchmark import Benchmark
-from sweep.evaluation.cells import Cells, CellTable, pools_of
+from sweep.evaluation.cells import Cells, CellTable
 from sweep.evaluation.metrics import Metric, metrics_of
+from sweep.evaluation.pools import pools_of
 from sweep.evaluation.quality import unbiased_preference
 from sweep.evaluation.ranking import NO_UNIT, PAD, TOP_UNITS, Pooled, Ranking, Search, ranking, targets
 from sweep.evaluation.summarise import Members, Metrics, summarise

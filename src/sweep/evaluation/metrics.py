@@ -5,6 +5,7 @@ A new metric is a function with a docstring (in quality, agreement or geometry) 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from inspect import signature
 from typing import Any, Literal
 
@@ -61,7 +62,7 @@ class Metric:
 
     def values(self, view: View) -> NDArray[np.float64]:
         """What the function makes of a view (q or g), or a single figure."""
-        wanted = signature(self.function).parameters
+        wanted = _parameters(self.function)
         return np.asarray(
             self.function(**{name: self.depth if name == "depth" else getattr(view, name) for name in wanted})
         )
@@ -73,6 +74,11 @@ class Metric:
     def known_at(self, depth: int | None) -> bool:
         """Whether a search to this depth (None: exact ranks) is enough."""
         return depth is None or (self.depth is not None and self.depth <= depth)
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(signature(function).parameters)
 
 
 PARALLEL: Literal["translations"] = "translations"
