@@ -118,10 +118,16 @@ def _places(languages: tuple[str, ...]) -> dict[Concept, Terms]:
 
 def _is_recognisable(called: Iterable[Term], territories: set[str]) -> bool:
     places = [term.passage.casefold() for term in called]
-    if any(name in place for place in places for name in territories):
+    if any(_has_one(place, territories) for place in places):
         return True
     asked = set().union(*(_strings(term.question.casefold()) for term in called))
     return not asked.isdisjoint(set().union(*map(_strings, places)))
+
+
+def _has_one(text: str, names: set[str]) -> bool:
+    """Whether a name is in a short text: each part of it is looked up, since there are thousands of names."""
+    size = len(text)
+    return any(text[start:end] in names for start in range(size) for end in range(start + 1, size + 1))
 
 
 def _strings(text: str) -> set[str]:
