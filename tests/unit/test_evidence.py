@@ -1,12 +1,16 @@
 """What the charts of a report show, from files of ranks on the disk: curves, pairs, languages, moved questions."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tests.unit.ranked_study import CODES, MAP, TIERS, answered, judged, plain_map, ranks, toy, write_trial
 
 from sweep.answer.contents import RatioCurve
@@ -21,6 +25,8 @@ from sweep.evaluation.halves import half_of
 from sweep.evaluation.rank_file import read_ranking, write_ranking
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
+from sweep.run.displays import Shown
+from sweep.run.ending import End, print_end
 from sweep.statistics.uncertainty import holm
 
 ALPHA = "ratio.monolingual"
@@ -431,3 +437,27 @@ def test_a_difference_counts_its_peers(three_seeds: tuple[StudyFolder, list[Tria
     assert difference(loaded[0.0], loaded[1.0], value_sg) == every
     alone = {system: value_sg[system] for system in (loaded[0.0], loaded[1.0])}
     assert difference(loaded[0.0], loaded[1.0], alone).error != every.error
+
+
+def test_the_end_of_a_run_reads_no_file_of_ranks_again(three_seeds: tuple[StudyFolder, list[TrialRecord]]) -> None:
+    """The report has read all of them just before."""
+    folder, records = three_seeds
+    systems = Systems()
+    _, settings = answered(folder, records, systems)
+    read, lines = systems.read, StringIO()
+    assert read
+    end = End("python -m sweep", (len(records), len(records)), records, records, 1.0, True, systems)
+    print_end(settings, folder, Shown(Console(file=lines, width=100)), end)
+    assert "Done" in lines.getvalue()
+    assert systems.read == read
+
+
+def test_ranks_are_read_without_data_sets_and_data_frames() -> None:
+    """`pyarrow.parquet.read_table` imports both: a quarter of a second of CPU."""
+    code = (
+        "import sys; from pathlib import Path; from sweep.evaluation.rank_file import read_ranking\n"
+        "try: read_ranking(Path(sys.argv[1]))\nexcept Exception as error: print(type(error).__name__)\n"
+        "print('pyarrow.dataset' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["InputError", "False"]

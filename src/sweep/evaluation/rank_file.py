@@ -128,7 +128,8 @@ def read_ranking(file: Path) -> tuple[Ranking, dict[str, frozenset[str]]]:
     """The ranking and the tiers. Raises InputError if the file is not one of ours, or if its content is not what its
     checksum says; files of earlier versions have none."""
     try:
-        table = pq.read_table(file, page_checksum_verification=True)
+        with pq.ParquetFile(file, page_checksum_verification=True) as columns:  # read_table imports pandas
+            table = columns.read(use_threads=False)  # of a small file a thread a column takes longer
         metadata = table.schema.metadata or {}
         if metadata.get(DIGEST) not in (None, _digest(table, metadata[META])):
             raise ValueError("its checksum is another")

@@ -115,7 +115,8 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
         _check_finished(records, command)
         counts = store.view.finished(), store.view.target
     shown.end()
-    print_end(settings, folder, shown, End(command, counts, records, compared, time.monotonic() - started, complete))
+    elapsed_s = time.monotonic() - started
+    print_end(settings, folder, shown, End(command, counts, records, compared, elapsed_s, complete, files.systems))
     return 0 if complete else 1
 
 

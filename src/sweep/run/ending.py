@@ -11,6 +11,7 @@ from sweep.answer.contents import Headline
 from sweep.answer.headline import headline_of
 from sweep.answer.points import best_first
 from sweep.answer.study_answer import StudyAnswer, answer_of
+from sweep.answer.systems import Systems
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.report.terminal import print_answer
@@ -24,8 +25,8 @@ MOST_POINTS = 200  # in the event for programs; trials.csv has all
 
 @dataclass(frozen=True)
 class End:
-    """How a run ended: the command, finished trials and target, all trials and those that are compared, seconds, and
-    whether the target is reached."""
+    """How a run ended: the command, finished trials and target, all trials and those that are compared, seconds,
+    whether the target is reached, and the ranks that its report has read already."""
 
     command: str
     counts: tuple[int, int]
@@ -33,12 +34,13 @@ class End:
     compared: Sequence[TrialRecord]
     elapsed_s: float
     complete: bool
+    systems: Systems
 
 
 def print_end(settings: Settings, folder: StudyFolder, shown: Shown, end: End) -> None:
     """Print the answer, where its files are, and the next commands. Raises InputError or SweepError if what the
     answer is made from is damaged."""
-    answer = answer_of(folder, end.compared, settings)
+    answer = answer_of(folder, end.compared, settings, end.systems)
     headline = headline_of(answer, *end.counts, len(settings.study.seeds))
     if shown.prints_answer:
         print_answer(shown.console, answer, headline)

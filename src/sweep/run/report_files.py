@@ -11,15 +11,15 @@ PATIENCE_S = 5.0  # with the study's database: the study itself waits for longer
 
 
 class ReportFiles:
-    """Writes `report.html`, `answer.md` and `charts/*.png` of a study, over and over: ranks that were read once stay
-    in memory while their files are the same. `command` is the one that runs the study. Texts and pictures, which take
-    the longest, come when it has ended."""
+    """Writes `report.html`, `answer.md` and `charts/*.png` of a study, over and over: ranks that were read once
+    stay in memory (`systems`) while their files are the same. `command` runs the study. Texts and pictures,
+    which take the longest, come when it has ended."""
 
     def __init__(self, folder: StudyFolder, settings: Settings, command: str) -> None:
         self._folder = folder
         self._settings = settings
         self._command = command
-        self._systems = Systems()
+        self.systems = Systems()
 
     def write(self, state: StudyState) -> None:
         """Write all of them. Raises SweepError if the study's files or its database cannot be read."""
@@ -35,7 +35,7 @@ class ReportFiles:
                 view,
                 state=state,
                 command=self._command,
-                systems=self._systems,
+                systems=self.systems,
                 texts=settings.report.texts and state != "running",  # the benchmark is read for them
             )
         finally:
