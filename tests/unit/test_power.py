@@ -5,7 +5,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from sweep.statistics.crossed import Estimate, Parts, paired_difference
+from sweep.statistics.crossed import Estimate, Parts, crossed_difference, paired_difference
 from sweep.statistics.power import (
     MOST_SEEDS,
     Noise,
@@ -74,6 +74,25 @@ def test_measured_noise_is_near_the_true_one() -> None:
         assert pair.parts is not None
         assert pair.parts.by_seeds + pair.parts.by_questions == pytest.approx(pair.error**2)
         assert pair.parts.seeds == 40
+
+
+@pytest.mark.parametrize(("one", "other"), [(4, 4), (2, 20), (20, 2)])
+def test_noise_of_systems_with_other_seeds_is_that_of_one_seed_each(one: int, other: int) -> None:
+    rng = np.random.default_rng(1)
+    measured = []
+    for _ in range(200):
+        shared = rng.normal(0, 0.2, (1, GROUPS))
+        systems = [
+            shared
+            + rng.normal(0, QUESTION, (1, GROUPS))
+            + rng.normal(0, SEED, (seeds, 1))
+            + rng.normal(0, RESIDUAL, (seeds, GROUPS))
+            for seeds in (one, other)
+        ]
+        hidden = noise_of([crossed_difference(*systems)], 2, 1)
+        assert hidden is not None
+        measured.append(hidden.by_seed)
+    assert np.mean(measured) == pytest.approx(TRUE.by_seed, rel=0.1)
 
 
 def test_no_number_of_seeds_is_enough_where_the_questions_alone_hide_it() -> None:

@@ -31,12 +31,12 @@ OWN_ENOUGH = 3  # seeds from which on nothing is called approximate
 @dataclass(frozen=True)
 class Parts:
     """What the squared error of an estimate is the sum of: V_seed, which further seeds make smaller, and max(0,
-    V_group - V_res), which only further questions do. `seeds`: k, the smaller one if two systems have different
-    numbers."""
+    V_group - V_res), which only further questions do. `seeds`: k, of two systems with different numbers their harmonic
+    mean, so that by_seeds * seeds is the variance of a difference with one seed of each."""
 
     by_seeds: float
     by_questions: float
-    seeds: int
+    seeds: float
     groups: int
 
 
@@ -150,7 +150,8 @@ def crossed_difference(a_sg: Values, b_sg: Values) -> Estimate:
         seed_df=df,
         residual_df=df * (a_sg.shape[1] - 1),
     )
-    return _combined(float(b_sg.mean() - a_sg.mean()), both)
+    one = _combined(float(b_sg.mean() - a_sg.mean()), both)
+    return one if one.parts is None else replace(one, parts=replace(one.parts, seeds=2 / both.per_seed))
 
 
 @dataclass(frozen=True)
