@@ -124,6 +124,19 @@ def test_a_ratio_that_lacks_a_seed_is_not_bold() -> None:
     assert [line.ratio for line in block.lines if line.cells[ALIGNMENT].is_best] == [0.5]
 
 
+def test_a_ratio_of_which_one_seed_has_come_is_not_bold() -> None:
+    report = sample_report()
+    (table,) = report.answer.certainty.tables
+    points = [replace(point, records=point.records[:1]) if point.parameters["ratio.monolingual"] == 0.25 else point
+              for point in report.answer.points]  # fmt: skip
+    rows = tuple(replace(row, seeds=1) if row.ratio == 0.25 else row for row in table.rows)
+    for tables in ((replace(table, rows=rows),), ()):
+        certainty = replace(report.answer.certainty, tables=tables)
+        running = replace(report, answer=replace(report.answer, points=tuple(points), certainty=certainty))
+        (block,) = paper_table([running]).blocks
+        assert [line.ratio for line in block.lines if line.cells[ALIGNMENT].is_best] == [0.5]
+
+
 def test_means_that_print_the_same_are_equally_bold() -> None:
     report = with_comparison(sample_report(), 0.03)
     (table,) = report.answer.certainty.tables

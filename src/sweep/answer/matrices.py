@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 
 from sweep.answer.contents import PairMatrix
+from sweep.answer.points import best_first
 from sweep.answer.ranked_points import (
     REFERENCE_ORDER,
     Benchmarked,
@@ -70,7 +71,8 @@ def _of_ratios(folder: StudyFolder, contrast: Contrast, benchmark: Benchmarked, 
 def _of_best_point(
     folder: StudyFolder, answer: StudyAnswer, benchmark: Benchmarked, systems: Systems
 ) -> list[PairMatrix]:
-    point = answer.best or next(iter(answer.points), None)
+    first = best_first(answer.points, answer.objectives[0])
+    point = answer.best or next(iter(first), None)
     if point is None or not has_ranks(folder, point, benchmark.name):
         return []
     system = systems.of_point(folder, "trained", point, benchmark.name, benchmark.half)

@@ -118,17 +118,18 @@ def best_first(points: Iterable[PointRow], objective: Objective) -> list[PointRo
     return sorted(points, key=lambda point: -objective.sign * point.value)
 
 
-def best_of(points: Iterable[PointRow], objective: Objective) -> PointRow | None:
-    """The best point of those that may win."""
-    return next(iter(best_first((point for point in points if point.may_win), objective)), None)
+def best_of(points: Iterable[PointRow], objective: Objective, seeds: int = 0) -> PointRow | None:
+    """The best point of those that may win and have as many seeds: that of a point with one is too good too often."""
+    kept = (point for point in points if point.may_win and len(point.records) >= seeds)
+    return next(iter(best_first(kept, objective)), None)
 
 
-def front_of(points: Sequence[PointRow], objectives: Sequence[Objective]) -> Front | None:
+def front_of(points: Sequence[PointRow], objectives: Sequence[Objective], seeds: int = 0) -> Front | None:
     """The Pareto front by the means over seeds; None with a single objective, and without points. A point that breaks
-    a constraint, or lacks a seed, is not on it."""
+    a constraint, lacks a seed, or has fewer than `seeds` so far is not on it."""
     if len(objectives) < 2 or not points:
         return None
-    kept = [point for point in points if point.may_win]
+    kept = [point for point in points if point.may_win and len(point.records) >= seeds]
     undominated = [kept[index] for index in front([point.values for point in kept], objectives)]
     ordered = sorted(undominated, key=lambda point: -objectives[0].sign * point.values[0])
     breaking = sum(not point.keeps_constraints for point in points)

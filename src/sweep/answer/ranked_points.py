@@ -104,14 +104,16 @@ def ratio_name(ratio: float) -> str:
 
 def contrast_of(answer: StudyAnswer, shown: Iterable[Combination]) -> Contrast | None:
     """The best ratio among the combinations that are shown: that of the answer's best point, else of the best mean,
-    best of those that compete. Compared with it is α = 1 if there is one, else α = 0, else .5. None if no point has a
-    ratio."""
+    best of those that compete and have most seeds. Compared with it is α = 1 if there is one, else α = 0, else .5.
+    None if no point has a ratio."""
     places = [(combination, ratio, point) for combination in shown for ratio, point in combination.ratios.items()]
     if not places:
         return None
     ordered = best_first([point for _, _, point in places], answer.objectives[0])
     chosen = next((point for point in ordered if answer.best is not None and point is answer.best), None)
-    chosen = chosen or next((point for point in ordered if point.competes), ordered[0])
+    most = max((len(point.records) for point in ordered if point.competes), default=0)
+    whole = (point for point in ordered if point.competes and len(point.records) == most)
+    chosen = chosen or next(whole, ordered[0])
     combination, best, _ = next(place for place in places if place[2] is chosen)
     others = (ratio for ratio in REFERENCE_ORDER if ratio in combination.ratios and ratio != best)
     return Contrast(combination, best, next(others, None))

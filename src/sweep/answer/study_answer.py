@@ -93,6 +93,7 @@ def study_answer(
     keys = [str(column.key(name)) for name in (shown, *also) for column in RESULTS]
     keys += [objective.metric for objective in reported if objective.metric not in keys]
     confirmed_seeds = study.confirmed_seeds if study is not None else ()
+    seeds = len(study.seeds) if study is not None else 0
     points = _with_figures(folder, records, points_of(records, confirmed_seeds), keys)
     baselines = [
         BaselineRow(name, _figures([_metrics_of(baseline, names, study)], keys))
@@ -103,8 +104,8 @@ def study_answer(
         objectives=tuple(reported),
         chosen_by=objectives[0].metric if study is None else study.selected(objectives[0].metric),
         points=points,
-        best=best_of(points, objectives[0]) if len(objectives) == 1 else None,
-        front=front_of(points, objectives),
+        best=best_of(points, objectives[0], seeds) if len(objectives) == 1 else None,
+        front=front_of(points, objectives, seeds),
         certainty=certainty_of(
             folder, points, objectives[0], _judged_on(objectives[0], names), margin, half, systems
         ),

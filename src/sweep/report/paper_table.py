@@ -140,7 +140,7 @@ def _ratio_lines(report: StudyReport, table: RatioTable, key: MetricKey) -> list
                 cells[column] = Cell(dot.mean, dot.interval)
         cells[key.name] = _cell(row.figure)
         line = Line(value_text(row.ratio), cells, row.seeds, row.ratio, row.ratio in table.best)
-        lines.append((line, row.seeds == most if point is None else point.may_win))
+        lines.append((line, row.seeds == most and (point is None or point.may_win)))
     return lines
 
 
@@ -152,12 +152,14 @@ def _point_lines(report: StudyReport, key: MetricKey) -> list[tuple[Line, bool]]
         if cells:
             lines.append((Line(baseline.name, cells), False))
     chosen = {id(point) for point in best_first(answer.points, answer.objectives[0])[:MOST_POINTS]}
+    most = max(len(point.records) for point in answer.points)
     for point in answer.points:
         if id(point) in chosen:
             cells = _cells(point.figures, key)
             ratio = float(point.parameters[RATIO]) if list(point.parameters) == [RATIO] else None
             name = value_text(ratio) if ratio is not None else point.text or "the only point"
-            lines.append((Line(name, cells, len(point.records), ratio), point.may_win))
+            seeds = len(point.records)
+            lines.append((Line(name, cells, seeds, ratio), seeds == most and point.may_win))
     return lines
 
 
