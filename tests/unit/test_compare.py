@@ -732,8 +732,8 @@ def test_with_one_seed_nothing_is_said_about_ratios(tmp_path: Path) -> None:
 
 def test_two_seeds_are_approximate_with_three_ratios(tmp_path: Path) -> None:
     folder, records = study(tmp_path)
-    assert printed(folder, records)[-1].startswith("Two seeds: approximate")
-    assert "approximate" not in " ".join(printed(folder, records[:2] + records[4:6]))
+    assert printed(folder, records)[-1].startswith("Two seeds: intervals and p are approximate, the variance")
+    assert printed(folder, records[:2] + records[4:6])[-1] == "Two seeds: intervals and p are approximate."
 
 
 def test_one_seed_and_other_values_are_in_the_title(tmp_path: Path) -> None:

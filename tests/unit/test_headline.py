@@ -239,6 +239,13 @@ def test_two_seeds_are_approximate(tmp_path: Path) -> None:
     assert any(note.startswith("Two seeds: intervals and p are approximate") for note in shown.notes)
 
 
+def test_two_ratios_with_two_seeds_lean_on_none(tmp_path: Path) -> None:
+    answer = answer_of(*study(tmp_path, {0.5: 0.4, 1.0: 1.6}, seeds=2))
+    assert "Two seeds: intervals and p are approximate." in headline(answer, seeds=2).notes
+    (table,) = answer.certainty.tables
+    assert "Two seeds: intervals and p are approximate." in verdicts(table, MAXIMIZE)
+
+
 # One seed -----------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +363,21 @@ def test_several_tables_are_about_the_best_one_and_say_whether_others_agree(tmp_
     assert any("within each of the 3 combinations" in note for note in shown.notes)
     against = headline(answer_of(folder, [*first, *third]))
     assert against.sentences[-1] == "With the other combination of searched values α = 0.5 is shown not to be best."
+
+
+def test_a_ratio_that_another_table_has_not_is_not_shown_to_be_worse_there(tmp_path: Path) -> None:
+    """Neither where it was not trained, nor where it lacks a seed."""
+    folder, first = study(tmp_path, {0.5: 0.4, 1.0: 1.5}, train__steps=10)
+    _, second = study(tmp_path, {0.25: 0.6, 0.75: 1.2, 1.0: 1.6}, train__steps=20)
+    assert "other combination" not in " ".join(headline(answer_of(folder, [*first, *second])).sentences)
+    _, third = study(tmp_path, {0.25: 0.6, 0.5: 1.2, 1.0: 1.6}, train__steps=30)
+    lacking = [
+        replace(one, state="FAILED", values=()) if "=0.5" in one.key and one.seed == 1 else one for one in third
+    ]
+    answer = answer_of(folder, [*first, *lacking])
+    assert len(answer.certainty.tables) == 2
+    assert "other combination" not in " ".join(headline(answer).sentences)
+    assert "is shown not to be best" in headline(answer_of(folder, [*first, *third])).sentences[-1]
 
 
 def test_of_several_objectives_the_first_is_tested(planted: tuple[StudyFolder, list[TrialRecord]]) -> None:

@@ -23,6 +23,7 @@ from tests.sample_report import (
 )
 
 from sweep.answer.contents import StudyReport
+from sweep.answer.headline import headline_of
 from sweep.answer.ratios import RatioRow, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
 from sweep.report import latex, markdown
@@ -135,6 +136,51 @@ def test_a_ratio_of_which_one_seed_has_come_is_not_bold() -> None:
         running = replace(report, answer=replace(report.answer, points=tuple(points), certainty=certainty))
         (block,) = paper_table([running]).blocks
         assert [line.ratio for line in block.lines if line.cells[ALIGNMENT].is_best] == [0.5]
+
+
+def test_nothing_is_said_of_a_ratio_that_could_not_be_best() -> None:
+    """ "no" would say that it is shown to be worse."""
+    report = sample_report()
+    (table,) = report.answer.certainty.tables
+    members = tuple(replace(row, barred="seeds") if row.ratio == 1.0 else row for row in table.rows)
+    certainty = replace(report.answer.certainty, tables=(replace(table, rows=members),))
+    report = replace(report, answer=replace(report.answer, certainty=certainty))
+    said = {row[0]: row[3] for row in rows(answer_markdown(report))}
+    assert (said["0"], said["0.5"], said["1"]) == ("no", "yes", "–")
+    frame = pd.read_csv(io.StringIO(figures_csv([report])))
+    lines = frame[frame.is_objective & frame.may_be_best.notna()]
+    assert set(lines.ratio) == {0, 0.25, 0.5, 0.75}
+    text = " ".join(explanation(paper_table([report])))
+    assert "Not judged by it, for lacking seeds or breaking a constraint: α = 1." in text
+
+
+def test_the_table_of_the_short_answer_is_the_one_that_its_sentences_are_about() -> None:
+    """The best mean of the other table is of a ratio that breaks a constraint."""
+    report = sample_report(combinations=("x=1", "x=2"))
+    first, second = report.answer.certainty.tables
+    row = second.rows[1]
+    high = replace(row, barred="constraint", figure=replace(row.figure, value=0.99))
+    second = replace(second, rows=(second.rows[0], high, *second.rows[2:]))
+    certainty = replace(report.answer.certainty, tables=(first, second))
+    answer = replace(report.answer, certainty=certainty)
+    headline = headline_of(answer, 30, 30, 3)
+    text = answer_markdown(replace(report, answer=answer, headline=headline))
+    (others,) = re.findall("with (x=[12])", headline.sentences[0])
+    assert f"With {others}." in text
+
+
+def test_means_of_some_seeds_are_not_shown_as_those_of_all() -> None:
+    report = sample_report()
+    (table,) = report.answer.certainty.tables
+    rows = tuple(replace(row, seeds=2 if row.ratio == 1.0 else row.seeds) for row in table.rows)
+    certainty = replace(report.answer.certainty, tables=(replace(table, rows=rows),))
+    out = io.StringIO()
+    print_certainty(Console(file=out, width=200), certainty, report.answer.objectives[0])
+    assert "over questions and 2 to 3 seeds" in out.getvalue()
+    one = tuple(replace(row, seeds=1 if row.ratio == 1.0 else row.seeds) for row in table.rows)
+    certainty = replace(report.answer.certainty, tables=(replace(table, rows=one),))
+    text = answer_markdown(replace(report, answer=replace(report.answer, certainty=certainty)))
+    assert "over questions and seeds, of ratios with one seed over questions alone" in text
 
 
 def test_means_that_print_the_same_are_equally_bold() -> None:

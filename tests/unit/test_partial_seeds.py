@@ -1,7 +1,6 @@
 """What a study that still lacks seeds says: a point with the first, lucky seed wins nothing."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from tests.unit.ranked_study import CODES, MAP, answered, toy, write_trial

@@ -3,10 +3,10 @@
 Whatever is printed about ratios asks here, so that no two places can disagree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sweep.answer.ratios import RatioRow, RatioTable
+from sweep.answer.ratios import Certainty, RatioRow, RatioTable
 from sweep.evaluation.comparison import Comparison
 from sweep.settings import Objective
 from sweep.statistics.power import Noise, noise_of
@@ -71,6 +71,29 @@ def leader(table: RatioTable, objective: Objective) -> RatioRow:
     rows = judged(table) or list(table.rows)
     rows = [row for row in rows if row.barred is None] or rows
     return max(rows, key=lambda row: objective.sign * row.figure.value)
+
+
+def main_table(certainty: Certainty, objective: Objective) -> RatioTable | None:
+    """The table that the answer is about: that of the best mean, of those with several seeds if there are any."""
+    tables = certainty.tables
+    best = {id(table): objective.sign * leader(table, objective).figure.value for table in tables}
+    return max(tables, key=lambda table: (bool(judged(table)), best[id(table)]), default=None)
+
+
+def may_be_best(table: RatioTable, row: RatioRow) -> bool | None:
+    """Whether a ratio is in the confidence set; None where that cannot be said: there is none yet, or the ratio is
+    none of those that it is made of."""
+    return row.ratio in table.best if table.best and row.barred is None else None
+
+
+def two_seeds(rows: Iterable[RatioRow]) -> str | None:
+    """What two seeds mean, if a ratio has two."""
+    rows = list(rows)
+    if not any(row.is_approximate for row in rows):
+        return None
+    leans = any(one.estimate.approximate for row in rows for one in row.against.values() if one is not None)
+    why = ", the variance between seeds leans on that of all ratios" if leans else ""
+    return f"Two seeds: intervals and p are approximate{why}."
 
 
 def references_of(table: RatioTable, row: RatioRow) -> list[Comparison]:

@@ -6,7 +6,7 @@ What may be claimed is in docs/statistics.md; every claim is one of `sweep.answe
 from collections.abc import Iterator, Sequence
 
 from sweep.answer import sentences
-from sweep.answer.claims import Claims, judged, leader
+from sweep.answer.claims import Claims, judged, leader, main_table, may_be_best
 from sweep.answer.contents import Headline
 from sweep.answer.points import PointRow, value_text
 from sweep.answer.ratios import GROUP, RATIO, RatioTable
@@ -31,7 +31,7 @@ def headline_of(answer: StudyAnswer, finished: int, target: int, seeds: int) -> 
     if not answer.points:
         return Headline("nothing yet", (_nothing_yet(answer, finished, target),))
     about = _subject(answer)
-    table = _main_table(answer)
+    table = main_table(answer.certainty, answer.objectives[0])
     if table is None:
         return _without_table(answer, about, missing)
     about = about.where(table.others)
@@ -79,7 +79,7 @@ def _missing(answer: StudyAnswer, finished: int, target: int, seeds: int) -> lis
     failed = f" and {len(answer.failed)} FAILED" if answer.failed else ""
     changes = "" if finished + len(answer.failed) >= target else ", so this may change"
     start = f"{_progress(finished, target)}{failed}{changes}"
-    table = _main_table(answer)
+    table = main_table(answer.certainty, answer.objectives[0])
     lacking = [row for row in table.rows if row.seeds < seeds and row.barred is None] if table is not None else []
     if not lacking:
         return [f"{start}."]
@@ -87,20 +87,16 @@ def _missing(answer: StudyAnswer, finished: int, target: int, seeds: int) -> lis
     return [f"{start}: of {counted(seeds, 'seed')} {has}."]
 
 
-def _main_table(answer: StudyAnswer) -> RatioTable | None:
-    """The table of the combination of other values with the best mean."""
-    objective = answer.objectives[0]
-    tables = answer.certainty.tables
-    best = {id(table): objective.sign * leader(table, objective).figure.value for table in tables}
-    return max(tables, key=lambda table: (bool(judged(table)), best[id(table)]), default=None)
-
-
 def _on_other_tables(answer: StudyAnswer, main: RatioTable) -> Iterator[str]:
-    """Whether other combinations of searched values agree."""
-    others = [table for table in answer.certainty.tables if table is not main and table.best]
+    """Whether other combinations of searched values agree, of those in which the ratio could be the best."""
+    ratio = leader(main, answer.objectives[0]).ratio
+    others = [
+        table
+        for table in answer.certainty.tables
+        if table is not main and any(row.ratio == ratio and may_be_best(table, row) is not None for row in table.rows)
+    ]
     if not others:
         return
-    ratio = leader(main, answer.objectives[0]).ratio
     agreeing = sum(ratio in table.best for table in others)
     those = "the other combination" if len(others) == 1 else f"{agreeing} of the {len(others)} other combinations"
     may = "may be best, too" if agreeing else "is shown not to be best"

@@ -42,8 +42,8 @@ class RatioRow:
 
     @property
     def is_approximate(self) -> bool:
-        """Whether a comparison is, with two seeds."""
-        return any(one.estimate.approximate for one in self.against.values() if one is not None)
+        """Whether all that is said of it is, with two seeds."""
+        return self.seeds == 2
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sweep.answer.claims import (
     leader,
     pairs_of,
     references_of,
+    two_seeds,
 )
 from sweep.answer.ratios import RatioRow, RatioTable
 from sweep.answer.wording import (
@@ -186,8 +187,8 @@ def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
     alone = [row.ratio for row in table.rows if row.seeds == 1]
     if alone:
         yield f"{alphas(alone)}: one seed, so nothing is said about it."
-    if any(row.is_approximate for row in table.rows):
-        yield "Two seeds: intervals and p are approximate, the variance between seeds leans on that of all ratios."
+    if (line := two_seeds(table.rows)) is not None:
+        yield line
     if table.cross_fitted is not None:
         yield (
             f"The best of {counted(table.complete, 'ratio')} by the mean is flattered by having been chosen; "

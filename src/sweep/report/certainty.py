@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from sweep.answer.claims import against_rival, equal_pairs, judged
+from sweep.answer.claims import against_rival, equal_pairs, judged, two_seeds
 from sweep.answer.points import value_text
 from sweep.answer.ratios import RATIO, Certainty, RatioTable
 from sweep.evaluation.comparison import Comparison, Figure
@@ -58,8 +58,8 @@ def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
     equal = [f"{value_text(ratio)} and {reference}" for ratio, reference in equal_pairs(ratios)]
     if equal:
         lines.append(f"Equal within {ratios.margin:g} (two one-sided tests, p < 0.05): {', '.join(equal)}")
-    if any(row.is_approximate for row in ratios.rows):
-        lines.append("Two seeds: approximate, the variance between seeds leans on that of all ratios.")
+    if (line := two_seeds(ratios.rows)) is not None:
+        lines.append(line)
     return lines
 
 
@@ -76,8 +76,9 @@ def _rival_lines(ratios: RatioTable, objective: Objective, rival: str) -> list[s
 
 
 def _heading(ratios: RatioTable, objective: Objective) -> str:
-    seeds = max(row.seeds for row in ratios.rows)
-    chance = f" and {seeds} seeds" if seeds > 1 else ", one seed"
+    fewest, most = (end(row.seeds for row in ratios.rows) for end in (min, max))
+    seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+    chance = f" and {seeds}" if most > 1 else ", one seed"
     title = f"How sure: {objective.metric}, 95 % intervals over questions{chance}"
     if ratios.others:
         title += f", {ratios.others}"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sweep.answer.claims import two_seeds
+from sweep.answer.points import value_text
 from sweep.report.paper_table import MARKS, RIVAL, Block, PaperTable, column_digits, column_title
 
 SET_MARK = "∗"
@@ -57,8 +59,9 @@ def _intervals(blocks: Sequence[Block]) -> Iterator[str]:
         yield "What has no seeds needs no training; its intervals are over questions."
     if any(cell.deviation is not None for block in blocks for line in block.lines for cell in line.cells.values()):
         yield "±: standard deviation between seeds, where there is no interval."
-    if any(row.is_approximate for block in blocks if block.table for row in block.table.rows):
-        yield "With two seeds all this is approximate: the variance between seeds leans on that of all ratios."
+    line = two_seeds(row for block in blocks if block.table for row in block.table.rows)
+    if line is not None:
+        yield line
 
 
 def _bold(table: PaperTable) -> Iterator[str]:
@@ -82,6 +85,11 @@ def _set(blocks: Sequence[Block]) -> Iterator[str]:
     )
     several = len(blocks) > 1
     for block in named:
+        barred = [value_text(row.ratio) for row in block.table.rows if row.barred] if block.table is not None else []
+        if barred:
+            where = f" ({block_title(block)})" if several else ""
+            names = ", ".join(barred)
+            yield f"Not judged by it, for lacking seeds or breaking a constraint{where}: α = {names}."
         if block.table is not None and block.table.cross_fitted is not None:
             where = f" ({block_title(block)})" if several else ""
             figure = f"{block.table.cross_fitted:.{column_digits(block.metric)}f}"

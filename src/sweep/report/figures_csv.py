@@ -7,6 +7,7 @@ from functools import lru_cache
 from statistics import stdev
 from typing import Any
 
+from sweep.answer.claims import may_be_best
 from sweep.answer.contents import RatioCurve, RatioDot, StudyReport
 from sweep.answer.points import value_text
 from sweep.answer.ratios import REFERENCES, RatioRow, RatioTable
@@ -97,7 +98,7 @@ def _of_table(
         yield (
             common
             | {"kind": "ratio", "ratio": row.ratio, "seeds": row.seeds, "deviation": deviation}
-            | {"may_be_best": row.ratio in table.best if table.best else None, "rival": table.rival}
+            | {"may_be_best": may_be_best(table, row), "rival": table.rival}
             | _interval(row.figure)
             | _compared(row)
         )

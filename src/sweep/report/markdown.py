@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from sweep.answer.claims import main_table, may_be_best
 from sweep.answer.contents import StudyReport
 from sweep.answer.points import value_text
 from sweep.answer.ratios import RatioRow, RatioTable
@@ -31,8 +32,9 @@ def answer_markdown(report: StudyReport) -> str:
     lines = [f"**{escaped(report.name)}**: {report.state}, {report.finished} of {report.target} trials finished", ""]
     lines += [" ".join(map(escaped, report.headline.sentences)), ""]
     tables = report.answer.certainty.tables
-    if tables:
-        lines += [*_short_table(report, _shown_first(report)), ""]
+    table = main_table(report.answer.certainty, report.answer.objectives[0])
+    if table is not None:
+        lines += [*_short_table(report, table), ""]
     if len(tables) > 1:
         lines += [f"{len(tables) - 1} more tables, of other values, are in the report.", ""]
     notes = [*report.headline.notes, *report.notes]
@@ -66,13 +68,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
-def _shown_first(report: StudyReport) -> RatioTable:
-    """The table of the best mean."""
-    sign = report.answer.objectives[0].sign
-    tables = report.answer.certainty.tables
-    return max(tables, key=lambda table: max(sign * row.figure.value for row in table.rows))
-
-
 def _short_table(report: StudyReport, table: RatioTable) -> Iterator[str]:
     objective = report.answer.objectives[0]
     digits = column_digits(MetricKey.parse(objective.metric).name)
@@ -86,12 +81,15 @@ def _short_table(report: StudyReport, table: RatioTable) -> Iterator[str]:
     chosen = sorted(table.rows, key=lambda row: -objective.sign * row.figure.value)[:MOST_RATIOS]
     for row in table.rows:
         if row in chosen:
-            member = "yes" if row.ratio in table.best else "no" if table.best else "–"
+            member = {True: "yes", False: "no", None: "–"}[may_be_best(table, row)]
             compared = [_compared(one, digits) for one in _each(row, references, table.rival is not None)]
             yield _row([value_text(row.ratio), str(row.seeds), _figure(row.figure, digits), member, *compared])
     yield ""
-    seeds = max(row.seeds for row in table.rows)
-    about = "over questions and seeds" if seeds > 1 else "over questions alone, with one seed"
+    about = {
+        (False, True): "over questions alone, with one seed",
+        (True, True): "over questions and seeds, of ratios with one seed over questions alone",
+    }.get((any(row.seeds > 1 for row in table.rows), any(row.seeds == 1 for row in table.rows)))
+    about = about or "over questions and seeds"
     models = "" if all(row.over_seeds for row in table.rows) else "of these trained models; "
     rest = f" The best {MOST_RATIOS} of {len(table.rows)} ratios." if len(table.rows) > MOST_RATIOS else ""
     others = f" With {escaped(table.others)}." if table.others else ""

@@ -31,8 +31,8 @@ OWN_ENOUGH = 3  # seeds from which on nothing is called approximate
 @dataclass(frozen=True)
 class Parts:
     """What the squared error of an estimate is the sum of: V_seed, which further seeds make smaller, and max(0,
-    V_group - V_res), which only further questions do. `seeds`: k, of two systems with different numbers their harmonic
-    mean, so that by_seeds * seeds is the variance of a difference with one seed of each."""
+    V_group - V_res), which only further questions do. `seeds`: k, of two systems with different numbers their
+    harmonic mean, so that by_seeds * seeds is the variance of a difference with one seed of each."""
 
     by_seeds: float
     by_questions: float
