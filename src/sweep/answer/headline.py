@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from sweep.answer import sentences
 from sweep.answer.claims import Claims, judged, leader, main_table, may_be_best
 from sweep.answer.contents import Headline
-from sweep.answer.points import PointRow, value_text
+from sweep.answer.points import PointRow
 from sweep.answer.ratios import GROUP, RATIO, RatioTable
 from sweep.answer.sentences import Subject
 from sweep.answer.shortfall import on_power
@@ -42,7 +42,6 @@ def headline_of(answer: StudyAnswer, finished: int, target: int, seeds: int) -> 
     shown = [
         sentences.on_the_best(table, about),
         *sentences.on_references(table, about, claims),
-        *sentences.on_the_rival(table, about),
     ]
     power = [] if claims.equal else list(on_power(table, about))
     notes = [*sentences.notes_on(table, about), *_notes_on_study(answer)]
@@ -83,7 +82,9 @@ def _missing(answer: StudyAnswer, finished: int, target: int, seeds: int) -> lis
     lacking = [row for row in table.rows if row.seeds < seeds and row.barred is None] if table is not None else []
     if not lacking:
         return [f"{start}."]
-    has = listed(f"α = {value_text(row.ratio)} has {row.seeds}" for row in lacking)
+    counts = sorted({row.seeds for row in lacking}, reverse=True)
+    alike = [(count, [row.ratio for row in lacking if row.seeds == count]) for count in counts]
+    has = listed(f"{alphas(ratios)} {'has' if len(ratios) == 1 else 'have'} {count}" for count, ratios in alike)
     return [f"{start}: of {counted(seeds, 'seed')} {has}."]
 
 

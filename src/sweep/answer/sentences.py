@@ -18,7 +18,6 @@ from sweep.answer.ratios import RatioRow, RatioTable
 from sweep.answer.wording import (
     alphas,
     at_most_p,
-    clauses,
     counted,
     difference_words,
     digits,
@@ -86,30 +85,48 @@ def on_the_best(table: RatioTable, about: Subject) -> str:
 
 
 def on_references(table: RatioTable, about: Subject, claims: Claims) -> Iterator[str]:
-    """The leading ratio against α = 1, 0 and 0.5."""
+    """The leading ratio against α = 1, 0 and 0.5 and against what needs no training, in one sentence if it can be."""
     row = leader(table, about.objective)
     compared = references_of(table, row)
     if not compared:
         yield f"No other ratio of 0, 0.5 and 1 has two seeds, which {alphas([row.ratio])} could be compared with."
-        return
     if claims.equal and not claims.differ:
         largest = max(one.estimate.p_equivalent(table.margin or 0.0) for one in pairs_of(table))
         references = alphas([float(reference) for reference in table.rows[0].against])
         yield f"All ratios equal {references} within {table.margin:g} (two one-sided tests, {at_most_p(largest)})."
-        return
+        compared = []
+    parts = _parts(compared, row.against_rival, table, about)
+    if parts:
+        is_named = not parts[0].startswith("beats") and compared
+        start = f"{alphas([row.ratio])}, {_rank_of(row, table)}," if is_named else alphas([row.ratio])
+        source = f"95 % intervals, p after Holm over {counted(claims.compared, 'comparison')}"
+        yield f"{start} {'; it '.join(parts)}; {source}."
+
+
+def _parts(compared: Sequence[Comparison], rival: Comparison | None, table: RatioTable, about: Subject) -> list[str]:
+    """What a ratio is shown to be, and what it is not shown to be, each with all that it is compared with."""
     better, worse, equal, open_ = _sorted_out(compared, table, about.objective)
+    beaten, above, unlike = (_bracketed(those, about) for those in (better, worse, open_))
+    against = (
+        "" if rival is None or table.rival is None else rival_name(table.rival, difference_words(rival, about.places))
+    )
     parts = []
-    if better:
-        parts.append("beats " + clauses(f"{_kind(one)} by {difference_words(one, about.places)}" for one in better))
-    if worse:
-        parts.append("is worse than " + _bracketed(worse, about))
+    if against and rival is not None and is_shown(rival):
+        (beaten if is_better(rival, about.objective) else above).append(against)
+        against = ""
+    if beaten:
+        parts.append("beats " + listed(beaten))
+    if above:
+        parts.append("is worse than " + listed(above))
     if equal:
-        parts.append(f"is equal within {table.margin:g} to " + _equal(equal, table.margin or 0.0, about))
-    if open_:
-        parts.append("is not shown to differ from " + _bracketed(open_, about))
-    start = f"{alphas([row.ratio])}, {_rank_of(row, table)}," if parts[0].startswith("is") else alphas([row.ratio])
-    source = f"95 % intervals; p after Holm over {counted(claims.compared, 'comparison')}"
-    yield f"{start} {'; it '.join(parts)} ({source})."
+        parts.append(f"is equal within {table.margin:g} to " + listed(_equal(equal, table.margin or 0.0, about)))
+    if unlike:
+        parts.append("is not shown to differ from " + listed(unlike, "or"))
+    if against and unlike:
+        parts[-1] += f", nor to beat {against}"
+    elif against:
+        parts.append(f"is not shown to beat {against}")
+    return parts
 
 
 def _rank_of(row: RatioRow, table: RatioTable) -> str:
@@ -117,21 +134,17 @@ def _rank_of(row: RatioRow, table: RatioTable) -> str:
     return "the best by its mean" if row.barred is None and many > 1 else "the first by its mean"
 
 
-def _kind(one: Comparison) -> str:
-    return kind_of(float(one.reference))
-
-
-def _equal(compared: Sequence[Comparison], margin: float, about: Subject) -> str:
+def _equal(compared: Sequence[Comparison], margin: float, about: Subject) -> list[str]:
     """With the p of equivalence: a 95 % interval may reach beyond the margin, as two tests at .05 look at 90 %."""
     words = [
         f"{signed(one.difference, about.places)}, two one-sided tests: {p_words(one.estimate.p_equivalent(margin))}"
         for one in compared
     ]
-    return clauses(kind_of(float(one.reference), more) for one, more in zip(compared, words, strict=True))
+    return [kind_of(float(one.reference), more) for one, more in zip(compared, words, strict=True)]
 
 
-def _bracketed(compared: Sequence[Comparison], about: Subject) -> str:
-    return clauses(kind_of(float(one.reference), difference_words(one, about.places)) for one in compared)
+def _bracketed(compared: Sequence[Comparison], about: Subject) -> list[str]:
+    return [kind_of(float(one.reference), difference_words(one, about.places)) for one in compared]
 
 
 def _sorted_out(
@@ -145,21 +158,6 @@ def _sorted_out(
     return better, worse, equal, [one for one in left if one not in equal]
 
 
-def on_the_rival(table: RatioTable, about: Subject) -> Iterator[str]:
-    """The leading ratio against what needs no training."""
-    row = leader(table, about.objective)
-    one = row.against_rival
-    if one is None or table.rival is None:
-        return
-    words, name = difference_words(one, about.places), rival_name(table.rival)
-    if is_better(one, about.objective):
-        yield f"{alphas([row.ratio])} beats {name}, by {words}."
-    elif is_shown(one):
-        yield f"{alphas([row.ratio])} is worse than {name} ({words}): training has not helped."
-    else:
-        yield f"{alphas([row.ratio])} is not shown to beat {name} ({words})."
-
-
 def of_one_seed(table: RatioTable, about: Subject, seeds: int) -> Iterator[str]:
     """What trainings with one seed come to."""
     several = [row.ratio for row in table.rows if row.seeds > 1]
@@ -170,13 +168,12 @@ def of_one_seed(table: RatioTable, about: Subject, seeds: int) -> Iterator[str]:
     )
     row = leader(table, about.objective)
     figure = figure_words(row.figure.value, about.places)
-    compared = [(_kind(one), one) for one in references_of(table, row)]
+    against = _bracketed(references_of(table, row), about)
     if row.against_rival is not None and table.rival is not None:
-        compared.append((rival_name(table.rival), row.against_rival))
+        against.append(rival_name(table.rival, difference_words(row.against_rival, about.places)))
     line = f"Of these trained models that of {alphas([row.ratio])} has the best figure, {figure}"
-    if compared:
-        against = clauses(f"{difference_words(one, about.places)} against {name}" for name, one in compared)
-        line += f": {against} (over questions alone; p after Holm)"
+    if against:
+        line += f", against {listed(against)}; over questions alone, p after Holm"
     yield f"{line}."
     if seeds < 3:
         yield "Three seeds or more of every ratio (study.seeds) would tell about ratios; two would approximately."
@@ -191,8 +188,8 @@ def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
         yield line
     if table.cross_fitted is not None:
         yield (
-            f"The best of {counted(table.complete, 'ratio')} by the mean is flattered by having been chosen; "
-            f"cross-fitted, its figure is {figure_words(table.cross_fitted, about.places)}."
+            f"The best of {counted(table.complete, 'ratio')} by the mean was chosen, which flatters its figure and "
+            f"its gains; cross-fitted, the figure is {figure_words(table.cross_fitted, about.places)}."
         )
     breaking = [row.ratio for row in table.rows if row.barred == "constraint"]
     if breaking:

@@ -12,10 +12,10 @@ from sweep.evaluation.script_groups import LABELS as SCRIPT_LABELS
 from sweep.settings.metric_key import MetricKey
 
 KINDS = {1.0: "all-monolingual training", 0.0: "all-cross-lingual training"}
-RIVAL_NAMES = {
-    "lir": "lir, which needs no training",
-    "untouched": "the untouched model",
-    "n-grams": "character n-grams, which need no training",
+RIVALS = {
+    "lir": ("lir", "no training"),
+    "untouched": ("the untouched model", ""),
+    "n-grams": ("character n-grams", "no training"),
 }
 _FAMILIES = {"mono": "monolingual", "cross": "cross-lingual"}
 _NAMES = {"alignment_consistency": "alignment consistency", "rank_distance": "rank distance", "map_gap": "mAP gap"}
@@ -27,16 +27,10 @@ _SEEN = {
 }
 
 
-def listed(items: Iterable[str]) -> str:
+def listed(items: Iterable[str], before_last: str = "and") -> str:
     """ "a", "a and b", "a, b and c"."""
     *most, last = items
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def clauses(items: Iterable[str]) -> str:
-    """ "a", "a, and b", "a, b, and c": of items with commas of their own."""
-    *most, last = items
-    return f"{', '.join(most)}, and {last}" if most else last
+    return f"{', '.join(most)} {before_last} {last}" if most else last
 
 
 def counted(number: int, noun: str) -> str:
@@ -56,9 +50,10 @@ def kind_of(ratio: float, more: str = "") -> str:
     return alphas([ratio]) + (f" ({more})" if more else "")
 
 
-def rival_name(name: str) -> str:
-    """A baseline as a sentence calls it."""
-    return RIVAL_NAMES.get(name, name)
+def rival_name(name: str, more: str) -> str:
+    """A baseline as a sentence calls it, and `more` on it: "lir (no training; p = 0.3)"."""
+    words, kind = RIVALS.get(name, (name, ""))
+    return f"{words} ({'; '.join(filter(None, (kind, more)))})"
 
 
 def metric_words(key: MetricKey) -> str:
