@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from tests.integration.commands import TINY
+from tests.unit import shown_numbers
 from tests.unit.test_studies import OBJECTIVE, make
 
 import sweep
@@ -348,3 +350,76 @@ assert not {"torch", "mlflow", "pandas"} & set(sys.modules)  # until a frame is 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_all_outputs_show_the_same_numbers(study: OpenedStudy) -> None:
+    """Terminal, page, Markdown, LaTeX, CSV, JSON, frames, MLflow, curves and sentences, number by number; and these
+    are what the trials' own files come to."""
+    report = study.report(texts=False)
+    (table,) = report.answer.certainty.tables
+    figures = {f"{row.ratio:g}": (row.figure.value, *row.figure.interval) for row in table.rows}
+    trained = set(figures)
+    figures |= {name: (one.value, *one.interval) for name, one in table.baselines.items()}
+    compared = [one for row in table.rows for one in (*row.against.values(), row.against_rival) if one is not None]
+    differences = {(one.reference, one.system): (one.difference, *one.interval, one.p_holm) for one in compared}
+    assert (len(trained), len(figures), len(differences)) == (3, 4, 9)
+    kept = {name: [] for name in trained}
+    for record in report.answer.points[0].records + report.answer.points[1].records + report.answer.points[2].records:
+        value = json.loads((study.path / "trials" / record.key / "metrics.json").read_text())[METRIC]
+        kept[f"{record.parameters[RATIO]:g}"].append(value)
+    for name, values in kept.items():
+        assert figures[name][0] == pytest.approx(fmean(values), abs=1e-9)
+
+    exact = {"csv": shown_numbers.of_csv(report), "json": shown_numbers.of_json(report)}
+    for output, (own, pairs) in exact.items():
+        assert own == {name: pytest.approx(numbers, abs=1e-12) for name, numbers in figures.items()}, output
+        assert pairs == {name: pytest.approx(numbers, abs=1e-12) for name, numbers in differences.items()}, output
+    three, four = {"abs": 0.00051}, {"abs": 0.000051}
+    rounded = {name: pytest.approx(numbers, **three) for name, numbers in figures.items()}
+    for output, (own, pairs) in {
+        "terminal": shown_numbers.of_terminal(report), "page": shown_numbers.of_page(report)
+    }.items():  # fmt: skip
+        assert own == rounded, output
+        assert len(pairs) == 6, output
+        for name, numbers in pairs.items():
+            assert numbers[:3] == pytest.approx(differences[name][:3], **three), (output, name)
+            assert numbers[3] == pytest.approx(differences[name][3], **four), (output, name)
+    own, pairs = shown_numbers.of_short_answer(report)
+    assert own == rounded
+    assert {name: numbers[1] for name, numbers in pairs.items()} == {
+        name: pytest.approx(numbers[3], **four) for name, numbers in differences.items()
+    }
+    assert {name: numbers[0] for name, numbers in pairs.items()} == {
+        name: pytest.approx(numbers[0], **three) for name, numbers in differences.items()
+    }
+    assert shown_numbers.of_paper(report) == rounded
+    assert shown_numbers.of_latex(report) == rounded
+    sentences = list(shown_numbers.of_sentences(report))
+    assert sentences
+    for numbers in sentences:
+        assert any(numbers == pytest.approx(known, **three) for known in differences.values())
+
+    frame = study.points.set_index(RATIO)
+    (curve,) = (curve for curve in report.curves if curve.key == METRIC)
+    for dot in curve.dots:
+        known = figures[f"{dot.ratio:g}"]
+        assert (dot.mean, *dot.interval) == pytest.approx(known, abs=1e-12)
+        assert tuple(frame.loc[dot.ratio, ["mean", "low", "high"]]) == pytest.approx(known, abs=1e-9)
+        assert tuple(dot.seeds.values()) == pytest.approx(kept[f"{dot.ratio:g}"], abs=1e-9)
+    runs = _point_runs(study)
+    assert set(runs) == trained
+    for name, metrics in runs.items():
+        assert tuple(metrics[key] for key in (METRIC, f"{METRIC}.low", f"{METRIC}.high")) == pytest.approx(
+            figures[name], abs=1e-9
+        )
+        assert metrics[f"{METRIC}.sd"] == pytest.approx(stdev(kept[name]), abs=1e-9)
+
+
+def _point_runs(study: OpenedStudy) -> dict[str, dict[str, float]]:
+    """The metrics of MLflow's runs of points, by ratio."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(str(study.settings.tracking.uri))
+    experiment = client.get_experiment_by_name(study.name)
+    runs = client.search_runs([experiment.experiment_id], "tags.`sweep.kind` = 'point'")
+    return {f"{float(run.data.params[RATIO]):g}": run.data.metrics for run in runs}
