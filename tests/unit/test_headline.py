@@ -16,6 +16,7 @@ from sweep.answer.ratios import certainty_of
 from sweep.answer.study_answer import StudyAnswer
 from sweep.answer.wording import at_most_p, metric_words, p_words, size_words
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
+from sweep.evaluation.comparison import Comparison
 from sweep.evaluation.parallel_ranks import rank_parallel
 from sweep.evaluation.rank_file import write_ranking
 from sweep.records.folder import StudyFolder
@@ -24,6 +25,7 @@ from sweep.records.values import State
 from sweep.report.certainty import verdicts
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
+from sweep.statistics.crossed import Estimate
 from sweep.statistics.power import questions_needed, seeds_needed, smallest_difference
 
 MAXIMIZE = Objective(metric="toy/pooled/map", direction="maximize")
@@ -248,6 +250,26 @@ def test_two_ratios_with_two_seeds_lean_on_none(tmp_path: Path) -> None:
     assert "Two seeds: intervals and p are approximate." in headline(answer, seeds=2).notes
     (table,) = answer.certainty.tables
     assert "Two seeds: intervals and p are approximate." in verdicts(table, MAXIMIZE)
+
+
+@pytest.mark.parametrize(("objective", "value"), [(MAXIMIZE, -0.1), (MINIMIZE, 0.1)])
+def test_a_member_of_the_set_that_a_comparison_shows_to_be_worse_is_named(
+    planted: tuple[StudyFolder, list[TrialRecord]], objective: Objective, value: float
+) -> None:
+    """Holm's last step is at .05, the set's correction always for all others."""
+    answer = answer_of(*planted, [objective])
+    (table,) = answer.certainty.tables
+    first, last = table.rows[0], table.rows[-1]
+    estimate = Estimate(value, abs(value) / 2.1, 1e6, over_seeds=True)
+    worse = replace(last, against={"0": Comparison("pooled/map", "0", "1", estimate, estimate.p), "1": None})
+    turned = replace(estimate, value=-value)
+    better = replace(first, against={"0": None, "1": Comparison("pooled/map", "1", "0", turned, turned.p)})
+    both = replace(table, rows=(better, worse), best=(0.0, 1.0), complete=2)
+    notes = headline(replace(answer, certainty=replace(answer.certainty, tables=(both,)))).notes
+    assert any(note.startswith("α = 1 is worse than another ratio by p after Holm, but not by") for note in notes)
+    alone = replace(both, best=(0.0,))
+    notes = headline(replace(answer, certainty=replace(answer.certainty, tables=(alone,)))).notes
+    assert "stricter" not in " ".join(notes)
 
 
 # One seed -----------------------------------------------------------------------------------------------------

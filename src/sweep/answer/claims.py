@@ -86,6 +86,16 @@ def may_be_best(table: RatioTable, row: RatioRow) -> bool | None:
     return row.ratio in table.best if table.best and row.barred is None else None
 
 
+def worse_members(table: RatioTable, objective: Objective) -> list[float]:
+    """The ratios of the confidence set that a single comparison shows to be worse: the set has a correction of its
+    own, by which they stay in it."""
+    turned = (
+        (one.reference, one.system, one) for one in pairs_of(table) if one.estimate.over_seeds and is_shown(one)
+    )
+    worse = {float(other if is_better(one, objective) else own) for other, own, one in turned}
+    return [ratio for ratio in table.best if ratio in worse]
+
+
 def two_seeds(rows: Iterable[RatioRow]) -> str | None:
     """What two seeds mean, if a ratio has two."""
     rows = list(rows)

@@ -159,11 +159,14 @@ def _trained(
     ]
     placed = {id(point) for _, group in groups for _, point in group}
     groups += [("", [(point.text, point)]) for point in answer.points if id(point) not in placed]
+    best = {id(group): max(objective.sign * point.value for _, point in group) for _, group in groups}
     trials = 0
-    for others, group in sorted(groups, key=lambda one: -max(objective.sign * point.value for _, point in one[1])):
-        trials += sum(len(point.records) for _, point in group)
-        if trials > MOST_TRIALS:
-            return
+    # In the order of the report, and with its limit: what it compares is compared here.
+    for others, group in sorted(groups, key=lambda one: (len(one[1]) < 2, -best[id(one[1])])):
+        size = sum(len(point.records) for _, point in group)
+        if trials + size > MOST_TRIALS:
+            continue
+        trials += size
         yield (
             others,
             [

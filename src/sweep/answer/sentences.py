@@ -13,6 +13,7 @@ from sweep.answer.claims import (
     pairs_of,
     references_of,
     two_seeds,
+    worse_members,
 )
 from sweep.answer.ratios import RatioRow, RatioTable
 from sweep.answer.wording import (
@@ -190,6 +191,13 @@ def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
         yield (
             f"The best of {counted(table.complete, 'ratio')} by the mean was chosen, which flatters its figure and "
             f"its gains; cross-fitted, the figure is {figure_words(table.cross_fitted, about.places)}."
+        )
+    worse = worse_members(table, about.objective)
+    if worse:
+        verb = "is" if len(worse) == 1 else "are"
+        yield (
+            f"{alphas(worse)} {verb} worse than another ratio by p after Holm, but not by the stricter correction of the "
+            "confidence set, which is the answer."
         )
     breaking = [row.ratio for row in table.rows if row.barred == "constraint"]
     if breaking:
