@@ -272,6 +272,40 @@ def test_a_member_of_the_set_that_a_comparison_shows_to_be_worse_is_named(
     assert "stricter" not in " ".join(notes)
 
 
+@pytest.mark.parametrize(
+    ("metric", "direction", "first", "note"),
+    [
+        ("language_bias", "minimize", "(minimised by the study; ", "The study minimises language bias, which is"),
+        ("language_bias", "maximize", "(95 %", "The study maximises language bias, which is best near"),
+        ("map", "minimize", "(minimised by the study; ", "The study minimises pooled mAP, of which higher"),
+        ("rank_distance", "maximize", "(95 %", "The study maximises rank distance, of which lower is better."),
+        ("rank_distance", "minimize", "(lower is better; 95 %", None),
+        ("map", "maximize", "(95 %", None),
+    ],
+)  # fmt: skip
+def test_a_study_that_looks_for_what_is_not_good_says_so(
+    planted: tuple[StudyFolder, list[TrialRecord]], metric: str, direction: str, first: str, note: str | None
+) -> None:
+    objective = Objective.model_validate({"metric": f"toy/pooled/{metric}", "direction": direction})
+    shown = headline(answer_of(*planted, [objective]))
+    assert first in shown.sentences[0]
+    assert any(line.startswith("The study m") for line in shown.notes) == (note is not None)
+    assert note is None or any(line.startswith(note) for line in shown.notes)
+
+
+def test_the_best_of_what_cannot_be_compared_may_win_and_has_most_seeds(
+    planted: tuple[StudyFolder, list[TrialRecord]],
+) -> None:
+    """0.5 has the best mean, and breaks a constraint; of 0.25 one seed has come."""
+    folder, records = planted
+    goal = Objective(metric="toy/geometry/mexa", direction="maximize")
+    broken = [replace(one, violation=1.0) if "=0.5" in one.key else one for one in records]
+    some = [one for one in broken if "=0.25" not in one.key or one.seed == 0]
+    for kept, first in ((records, "α = 0.5"), (broken, "α = 0.25"), (some, "α = 0")):
+        answer = replace(answer_of(folder, kept, [goal]), best=None)
+        assert headline(answer).sentences[0].startswith(f"On toy, {first} has the best mean of MEXA")
+
+
 # One seed -----------------------------------------------------------------------------------------------------
 
 

@@ -37,14 +37,14 @@ def headline_of(answer: StudyAnswer, finished: int, target: int, seeds: int) -> 
     about = about.where(table.others)
     if not judged(table):
         lines = sentences.of_one_seed(table, about, seeds)
-        return Headline("one seed", (*lines, *missing), tuple(_notes_on_study(answer)))
+        return Headline("one seed", (*lines, *missing), (*sentences.on_direction(about), *_notes_on_study(answer)))
     claims = Claims.of(table)
     shown = [
         sentences.on_the_best(table, about),
         *sentences.on_references(table, about, claims),
     ]
     power = [] if claims.equal else list(on_power(table, about))
-    notes = [*sentences.notes_on(table, about), *_notes_on_study(answer)]
+    notes = [*sentences.on_direction(about), *sentences.notes_on(table, about), *_notes_on_study(answer)]
     if claims.differ:
         return Headline("difference", (*shown, *_on_other_tables(answer, table), *missing), (*power, *notes))
     shown += [*power, *_on_other_tables(answer, table), *missing]
@@ -131,26 +131,24 @@ def _notes_on_study(answer: StudyAnswer) -> Iterator[str]:
 def _without_table(answer: StudyAnswer, about: Subject, missing: Sequence[str]) -> Headline:
     """Where no ratios are compared."""
     sign = about.objective.sign
-    best = answer.best or max(answer.points, key=lambda point: sign * _value(point, about))
+    points = [point for point in answer.points if point.may_win] or answer.points
+    best = answer.best or max(points, key=lambda point: (len(point.records), sign * _value(point, about)))
     over = f"mean of {counted(len(best.records), 'seed')}" if len(best.records) > 1 else "one seed"
-    figure, on, notes = (
-        figure_words(_value(best, about), about.places),
-        f"On {about.benchmark}",
-        _notes_on_study(answer),
-    )
+    figure, on = figure_words(_value(best, about), about.places), f"On {about.benchmark}"
+    notes = *sentences.on_direction(about), *_notes_on_study(answer)
     ratios = {_ratio_text(point) for point in answer.points}
     if len(ratios) == 1:
         (ratio,) = ratios
         why = "the study does not vary the ratio" if ratio is None else f"{ratio} alone has finished trials"
         among = "" if len(answer.points) == 1 else f", the best of {counted(len(answer.points), 'point')}"
         line = f"{on}, nothing can be said about ratios: {why} ({about.metric}: {figure}, {over}{among})."
-        return Headline("one ratio", (line, *missing), tuple(notes))
+        return Headline("one ratio", (line, *missing), notes)
     first = _ratio_text(best) or "a point without a ratio"
     line = (
         f"{on}, {first} has the best mean of {about.metric} ({figure}, {over}), "
         f"but no ratio is shown to be better than another: {_why_not(answer, about)}."
     )
-    return Headline("none shown", (line, *missing), tuple(notes))
+    return Headline("none shown", (line, *missing), notes)
 
 
 def _why_not(answer: StudyAnswer, about: Subject) -> str:

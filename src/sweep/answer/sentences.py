@@ -19,6 +19,7 @@ from sweep.answer.ratios import RatioRow, RatioTable
 from sweep.answer.wording import (
     alphas,
     at_most_p,
+    better_of,
     counted,
     difference_words,
     digits,
@@ -76,7 +77,8 @@ def on_the_best(table: RatioTable, about: Subject) -> str:
     approximate = ", approximate" if any(row.is_approximate for row in table.rows) else ""
     source = f"95 % confidence set of {counted(table.complete, 'ratio')}, {counted(seeds, 'seed')}{approximate}"
     if about.objective.direction == "minimize":
-        source = f"lower is better; {source}"
+        how = "lower is better" if better_of(about.key) in ("lower", None) else "minimised by the study"
+        source = f"{how}; {source}"
     if len(table.best) == table.complete:
         which = f"each of {alphas(table.best)} may be best for {about.metric}: none is shown to be worse than another"
         return f"{about.on}, {which} ({source})."
@@ -180,6 +182,18 @@ def of_one_seed(table: RatioTable, about: Subject, seeds: int) -> Iterator[str]:
         yield "Three seeds or more of every ratio (study.seeds) would tell about ratios; two would approximately."
 
 
+def on_direction(about: Subject) -> Iterator[str]:
+    """That the study looks for something else than what is good by the metric's definition, if it does."""
+    better, does = better_of(about.key), f"{about.objective.direction.replace('ize', 'ise')}s"
+    if better == "target":
+        yield (
+            f"The study {does} {about.metric}, which is best near the value that favours no language, and neither as "
+            "high nor as low as it can be: the best by the study need not be the fairest."
+        )
+    elif better is not None and (better == "lower") != (does == "minimises"):
+        yield f"The study {does} {about.metric}, of which {better} is better."
+
+
 def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
     """What a reader must know beside the sentences."""
     alone = [row.ratio for row in table.rows if row.seeds == 1]
@@ -196,8 +210,8 @@ def notes_on(table: RatioTable, about: Subject) -> Iterator[str]:
     if worse:
         verb = "is" if len(worse) == 1 else "are"
         yield (
-            f"{alphas(worse)} {verb} worse than another ratio by p after Holm, but not by the stricter correction of the "
-            "confidence set, which is the answer."
+            f"{alphas(worse)} {verb} worse than another ratio by p after Holm, but not by the stricter correction of "
+            "the confidence set, which is the answer."
         )
     breaking = [row.ratio for row in table.rows if row.barred == "constraint"]
     if breaking:

@@ -18,7 +18,12 @@ RIVALS = {
     "n-grams": ("character n-grams", "no training"),
 }
 _FAMILIES = {"mono": "monolingual", "cross": "cross-lingual"}
-_NAMES = {"alignment_consistency": "alignment consistency", "rank_distance": "rank distance", "map_gap": "mAP gap"}
+_NAMES = {
+    "alignment_consistency": "alignment consistency",
+    "rank_distance": "rank distance",
+    "map_gap": "mAP gap",
+    "language_bias": "language bias",
+}
 _SEEN = {
     "seen": "languages that were trained on",
     "unseen": "languages that were not trained on",
@@ -65,6 +70,11 @@ def metric_words(key: MetricKey) -> str:
     if len(metric.families) > 1:
         words = f"{_FAMILIES.get(key.family, key.family)} {words}"
     return words + _part_words(key)
+
+
+def better_of(key: MetricKey) -> str | None:
+    """Which way a metric is better: "higher", "lower" or "target"; None where nobody knows."""
+    return metric_of(key).better if key.family in FAMILIES and key.metric not in COUNTS else None
 
 
 def _part_words(key: MetricKey) -> str:
