@@ -209,6 +209,12 @@ def test_without_a_margin_it_says_what_could_have_been_seen(equal: tuple[StudyFo
     )
 
 
+def test_two_seeds_know_very_roughly_how_many_would_do(tmp_path: Path) -> None:
+    answer = answer_of(*study(tmp_path, {0.0: 0.81, 0.5: 0.8, 1.0: 0.82}, seeds=2), margin=0.04)
+    lines = " ".join(headline(answer, seeds=2).sentences)
+    assert re.search(r"each ratio would need very roughly \d+ seeds, \d+ more; with 2 seeds the smallest", lines)
+
+
 def test_only_two_one_sided_tests_make_ratios_equal(equal: tuple[StudyFolder, list[TrialRecord]]) -> None:
     answer = answer_of(*equal, margin=0.2)
     shown = headline(answer)

@@ -353,6 +353,14 @@ def test_csv_has_every_figure_once(report: StudyReport) -> None:
         assert [float(value) for value in own["figure"]] == pytest.approx([dot.mean for dot in curve.dots], abs=1e-9)
 
 
+def test_what_was_not_trained_has_no_other_values_in_csv() -> None:
+    """It is one for all combinations, and no figure of the first one."""
+    text = figures_csv([sample_report(combinations=("x=1", "x=2"))])
+    frame = pd.read_csv(io.StringIO(text), keep_default_na=False)
+    assert set(frame[frame.kind == "baseline"].others) == {""}
+    assert set(frame[frame.kind == "ratio"].others) == {"x=1", "x=2"}
+
+
 def test_csv_has_the_comparisons() -> None:
     report = sample_report()
     table = pd.read_csv(io.StringIO(figures_csv([report])), dtype={"may_be_best": str})

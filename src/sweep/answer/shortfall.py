@@ -7,6 +7,7 @@ from sweep.answer.claims import judged, noise
 from sweep.answer.ratios import RatioTable
 from sweep.answer.sentences import Subject
 from sweep.answer.wording import counted, size_words
+from sweep.statistics.crossed import OWN_ENOUGH
 from sweep.statistics.power import (
     MOST_SEEDS,
     POWER,
@@ -38,9 +39,11 @@ def on_power(table: RatioTable, about: Subject) -> Iterator[str]:
     if needed is None:
         yield f"{_no_seeds(table.margin, hidden)}; {with_seeds} the smallest such difference is {smallest}."
         return
+    about_so_many = "about" if seeds >= OWN_ENOUGH else "very roughly"  # .2 to 2.5 times the right number: docs
+    more = f"{about_so_many} {needed} seeds, {needed - seeds} more"
     yield (
-        f"To show a true difference of {table.margin:g} with probability {POWER:g}, each ratio would need about "
-        f"{needed} seeds, {needed - seeds} more; {with_seeds} the smallest such difference is {smallest}."
+        f"To show a true difference of {table.margin:g} with probability {POWER:g}, each ratio would need "
+        f"{more}; {with_seeds} the smallest such difference is {smallest}."
     )
 
 

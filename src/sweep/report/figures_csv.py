@@ -64,8 +64,9 @@ def _rows(report: StudyReport) -> Iterator[dict[str, Any]]:
     for table in report.answer.certainty.tables:
         own = [curve for curve in report.curves if curve.others == table.others]
         for row in _of_table(report, table, objective, own):
-            done.add(_identity(row))
-            yield row
+            if _identity(row) not in done:  # each table has the baselines
+                done.add(_identity(row))
+                yield row
     for curve in report.curves:
         for row in _of_curve(report, curve):
             if _identity(row) not in done:
@@ -90,7 +91,7 @@ def _of_table(
     dots = {dot.ratio: dot for curve in curves if MetricKey.parse(curve.key) == key for dot in curve.dots}
     points = points_by_ratio(report)
     for name, figure in table.baselines.items():
-        yield common | {"kind": "baseline", "baseline": name, "seeds": 0} | _interval(figure)
+        yield common | {"kind": "baseline", "baseline": name, "others": "", "seeds": 0} | _interval(figure)
     for row in table.rows:
         point = points.get((table.others, row.ratio))
         spread = None if point is None else point.figures.get(str(key))
@@ -109,7 +110,7 @@ def _of_curve(report: StudyReport, curve: RatioCurve) -> Iterator[dict[str, Any]
     objectives = [objective.metric for objective in report.answer.objectives]
     common = _common(report, key) | {"others": curve.others, "is_objective": curve.key in objectives}
     for name, figure in curve.baselines.items():
-        yield common | {"kind": "baseline", "baseline": name, "seeds": 0} | _interval(figure)
+        yield common | {"kind": "baseline", "baseline": name, "others": "", "seeds": 0} | _interval(figure)
     for dot in curve.dots:
         low, high = dot.interval or (None, None)
         yield common | {
