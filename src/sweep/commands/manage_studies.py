@@ -176,6 +176,8 @@ def _sync(study: Study, tracking: str | None) -> None:
             missing = f"{len(mirror.missing(snapshot))} of {len(snapshot.records)} trials are missing there"
             raise SweepError(f"{place.name} cannot be reached ({error}); {missing}") from error
     say(f"{name}: {sent} trials sent to {place.name}")
+    if (remark := mirror.remark(snapshot)) is not None:
+        say(remark)
     if mirror.refused:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in mirror.refused.items())
         raise SweepError(f"{place.name} does not take {reasons}")

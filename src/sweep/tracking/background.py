@@ -60,6 +60,8 @@ class BackgroundMirror:
         missing = {*self._mirror.missing(snapshot), *self._mirror.refused}
         for key, reason in self._mirror.refused.items():
             self._say(f"{self._mirror.place.name} does not take {key}: {reason}")
+        if (remark := self._mirror.remark(snapshot)) is not None:
+            self._say(remark)
         if missing or self._mirror.has_work(snapshot):
             count = f"{len(missing)} of {len(snapshot.records)} trials are" if missing else "the study's end is"
             self._say(f"{count} missing in {self._mirror.place.name}. This sends what is missing:\n  {self._sync}")

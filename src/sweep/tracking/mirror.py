@@ -15,6 +15,7 @@ from sweep.tracking.point_intervals import PointIntervals
 from sweep.tracking.point_runs import PointRuns
 from sweep.tracking.protocol import Place, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 from sweep.tracking.ratio_curve import RatioCurves
+from sweep.tracking.registration import Registration
 from sweep.tracking.snapshot import Snapshot, is_begun
 from sweep.tracking.study_facts import KnownStudy
 from sweep.tracking.study_page import StudyPage
@@ -40,12 +41,17 @@ class Mirror:
         self._curves = RatioCurves(cursor, known, points, figures)
         self._trials = TrialRuns(cursor, known, self._point_runs, shown)
         self._page = StudyPage(folder, cursor, known, self._curves)
+        self._registration = Registration(folder, cursor, known, place, uid)
         self._tracker: Tracker | None = None
 
     @property
     def refused(self) -> dict[str, str]:
         """Trials that the tracker does not take, and why."""
         return self._trials.refused
+
+    def remark(self, snapshot: Snapshot) -> str | None:
+        """What to say of the model that was to be registered, if anything."""
+        return self._registration.remark(snapshot)
 
     def missing(self, snapshot: Snapshot) -> list[str]:
         """Keys of the trials of which not all is there."""
@@ -62,6 +68,8 @@ class Mirror:
         if self._baselines.missing() or any(self._trials.is_behind(record, snapshot) for record in snapshot.records):
             return True
         if snapshot.ended is not None and self._cursor.store is not None and self._cursor.status != snapshot.ended:
+            return True
+        if self._registration.is_behind(snapshot):
             return True
         if self._point_runs.behind() or self._curves.behind() or self._page.is_behind(snapshot):
             return True
@@ -86,6 +94,7 @@ class Mirror:
                     sent += self._trials.send(tracker, record, snapshot.ended is not None)
             if self._send_points(tracker, snapshot, stop) and snapshot.ended is not None:
                 self._close(tracker, snapshot, snapshot.ended)
+                self._registration.send(tracker, snapshot)
             return sent
         except TrackerAway:
             self._tracker = None  # it may be another one when it is back

@@ -99,3 +99,17 @@ def move_artifacts(file: Path, root: Path, name: str | None = None) -> None:
                 "WHERE experiment_id = ? AND substr(artifact_uri, 1, ?) = ?",
                 [after, len(before) + 1, number, len(before) + 1, f"{before}/"],
             )
+            _move_models(connection, number, before, after)
+
+
+def _move_models(connection: sqlite3.Connection, experiment: int, before: str, after: str) -> None:
+    """Let logged models of an experiment, and versions made from them, be below another folder, too."""
+    for table, column, condition, values in (
+        ("logged_models", "artifact_location", "experiment_id = ? AND", [experiment]),
+        ("model_versions", "source", "", []),
+        ("model_versions", "storage_location", "", []),
+    ):
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {condition} substr({column}, 1, ?) = ?",
+            [after, len(before) + 1, *values, len(before) + 1, f"{before}/"],
+        )

@@ -35,6 +35,7 @@ class MlflowPlace(Place):
         self._experiment = folder.path.name
         self.name = f"MLflow ({redacted(self.uri)})"
         self.metrics = settings.metrics
+        self.register = settings.register
 
     @property
     def database(self) -> Path | None:

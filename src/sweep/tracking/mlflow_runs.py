@@ -28,9 +28,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweep.records.data_record import DataRecord
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
+from sweep.tracking.kept_model import KeptModel
 from sweep.tracking.mlflow_client import connected, quieten
 from sweep.tracking.mlflow_inputs import dataset_of
 from sweep.tracking.mlflow_pages import METRICS_TABLE, SHARED_STATE, TABLES, metric_name, metrics_table, shared_states
+from sweep.tracking.mlflow_registry import register_model
 from sweep.tracking.protocol import (
     STUDY_KEY,
     Row,
@@ -168,6 +170,11 @@ class MlflowTracker(Tracker):
             return  # of a trial of an earlier version
         with self._answers():
             self.client.log_inputs(run_id, [dataset_of(record) for record in records])
+
+    def register(self, model: KeptModel) -> str:
+        """As a logged model and a version in the registry."""
+        with self._answers():
+            return register_model(self.client, self._experiment, self._parent, model)
 
     def end(self, run_id: str, status: Status, ended_ms: int | None = None, reason: str | None = None) -> None:
         """The reason becomes a tag."""

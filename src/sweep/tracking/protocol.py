@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from sweep.errors import SweepError
 from sweep.records.data_record import DataRecord
 from sweep.settings.tracking import Shown
+from sweep.tracking.kept_model import KeptModel
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -119,6 +120,11 @@ class Tracker(ABC):
     def show_data(self, run_id: str, records: Sequence[DataRecord]) -> None:
         """Keep with a run which data it had."""
 
+    def register(self, model: KeptModel) -> str:
+        """Keep a model with the run of the whole study, and make it a version of a registered model unless it is one;
+        the version. Only of places whose `register` is a name."""
+        raise NotImplementedError
+
     @abstractmethod
     def end(self, run_id: str, status: Status, ended_ms: int | None = None, reason: str | None = None) -> None:
         """End a run, and say why."""
@@ -137,6 +143,7 @@ class Place(ABC):
 
     name: str  # of the tracker with its address, as messages say it
     metrics: Shown  # which of them are logged
+    register: str | None = None  # under which name the model of the best point is registered
 
     @abstractmethod
     def problem(self) -> str | None:
