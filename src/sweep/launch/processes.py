@@ -93,6 +93,11 @@ class Rank:
         self._process.start()
         self._started = True
 
+    @property
+    def pid(self) -> int | None:
+        """The process, once it was started."""
+        return self._process.pid if self._started else None
+
     def close_its_ends(self) -> None:
         """Close what only the rank itself needs: the last one to close an end is to be the rank."""
         self._plan.orders.close()
@@ -157,6 +162,11 @@ class ProcessGroup(WorkerHandle):
                 rank.close_its_ends()
             if self._rendezvous is not None:
                 self._rendezvous.close()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """See WorkerHandle."""
+        return tuple(pid for rank in self._ranks if (pid := rank.pid) is not None)
 
     def ask_to_stop(self) -> None:
         """See WorkerHandle."""

@@ -18,6 +18,11 @@ class WorkerHandle(ABC):
 
     log: Path
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of its ranks, if they are on this machine and have been started."""
+        return ()
+
     @abstractmethod
     def ask_to_stop(self) -> None:
         """Ask the worker to save or finish its trial, to claim no other, and to end. Returns at once."""

@@ -6,8 +6,7 @@ trials/<key>/{config.yaml, attempt.json, metrics.json, evaluation.json, ranks.pa
               result.json, SHA256SUMS}
 trials/<key>/ranks.<benchmark>.parquet                              of further benchmarks, if there are any
 trials/<key>/data.json                                              names, sources and digests of its data
-trials/<key>/exposure.csv                                           the batches and rows that training saw
-trials/<key>/validation.csv                                         if there is validation while training
+trials/<key>/{exposure.csv, validation.csv, system.csv}             rows that training saw; if asked for
 baselines/<name>-<digest>/{metrics.json, evaluation.json, ranks.parquet}     what needs no training
 
 `result.json` commits a trial: it is written last, and a trial that has one is never run again. `SHA256SUMS` has the
@@ -179,6 +178,11 @@ class TrialFolder(ResultFolder):
     def validations(self) -> Path:
         """Figures on what was held out of training, step by step."""
         return self.path / "validation.csv"
+
+    @property
+    def system(self) -> Path:
+        """What its processes used of the machine, sample by sample."""
+        return self.path / "system.csv"
 
     @property
     def exposure(self) -> Path:

@@ -25,6 +25,7 @@ from sweep.run.progress import Display
 from sweep.run.report_writer import PATIENCE_S as REPORT_PATIENCE_S
 from sweep.run.report_writer import ReportWriter
 from sweep.run.resuming import saved_steps, saved_text
+from sweep.run.sampling import sampler_of
 from sweep.run.silence import Silence
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
@@ -73,6 +74,7 @@ class StudyRun:
         self._deaths = Deaths(folder, store, self._say)
         self._locks = LockFiles()
         self._overview = Overview(store.view)
+        self._sampler = sampler_of(settings, folder, self._say)
         self._looked_at = time.monotonic()  # for abandoned trials
 
     def run(self, command: str) -> bool:
@@ -140,10 +142,7 @@ class StudyRun:
         ranks = self.settings.launcher.slots * self.settings.launcher.processes
         cores = os.cpu_count() or 1
         if ranks > cores:
-            self.console.print(
-                f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores",
-                highlight=False,
-            )
+            self._say(f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores")
 
     def _work(self, interruption: Interruption) -> None:
         """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
@@ -244,6 +243,7 @@ class StudyRun:
 
     def _show(self, shown: Display) -> None:
         statuses = [member.status(self.folder.workers) for member in self._crew.members]
+        self._sampler.look(self._crew.members, statuses)
         shown.update(self._overview.look([{} if "error" in status else status for status in statuses]))
 
     def _say(self, text: str) -> None:

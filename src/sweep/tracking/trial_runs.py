@@ -169,6 +169,7 @@ def _curves(folder: TrialFolder) -> Iterator[tuple[Any, str]]:
     """Files with rows over the steps, and what is put before their columns' names."""
     yield folder.losses, "train/"
     yield folder.validations, ""
+    yield folder.system, "system/"
 
 
 def _config(folder: TrialFolder) -> dict[str, Any]:
