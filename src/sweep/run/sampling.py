@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from sweep.launch.crew import Member
 from sweep.launch.devices import devices_of_workers, visible_devices
@@ -20,6 +18,9 @@ from sweep.records.folder import RESULT, StudyFolder, TrialFolder
 from sweep.records.lines import append_lines, cut_torn_line
 from sweep.run.devices_in_use import GpuReader
 from sweep.settings import Settings
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 EVERY_S = 10.0
 MEGA = 1e6
@@ -82,6 +83,8 @@ class SystemSampler:
         trial = self._folder.trial(str(status["key"]))
         if not trial.config.exists() or (trial.path / RESULT).exists():
             return
+        import psutil  # late, as a study that is not sampled does without
+
         values = self._of_processes(member.order.worker, member.worker.pids)
         if not values:
             return  # they have ended
@@ -96,6 +99,8 @@ class SystemSampler:
 
     def _of_processes(self, worker: str, pids: Sequence[int]) -> dict[str, float]:
         """CPU in percent of all cores since the last sample, and memory; empty if no process is there."""
+        import psutil
+
         now, seconds, resident = time.monotonic(), {}, 0
         for process in _trees(pids):
             try:
@@ -144,8 +149,10 @@ def sampler_of(settings: Settings, folder: StudyFolder, say: Callable[[str], Non
     return SystemSampler(folder, devices_of_workers(settings.launcher, visible_devices()), say)
 
 
-def _trees(pids: Sequence[int]) -> list[psutil.Process]:
+def _trees(pids: Sequence[int]) -> "list[Process]":
     """Processes with all that they have started, each once."""
+    import psutil
+
     there: dict[int, psutil.Process] = {}
     for pid in pids:
         try:

@@ -15,7 +15,6 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
-from sweep.model.pooling import pooling_of
 from sweep.tracking.kept_model import KeptModel
 from sweep.tracking.mlflow_pages import metric_name
 
@@ -129,15 +128,20 @@ def _shape_of(folder: Path) -> tuple[bool, int]:
         kind, file = module["type"].rpartition(".")[2], folder / module["path"] / "config.json"
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if kind == "Pooling":
-            width = len(pooling_of(config).split("+")) * _hidden_size(config)
+            width = _width_of(config)
         elif kind == "Dense":
             width = config["out_features"]
         needs_language = needs_language or kind == "Router"
     return needs_language, width
 
 
-def _hidden_size(pooling: dict[str, Any]) -> int:
-    return int(pooling.get("word_embedding_dimension") or pooling["embedding_dimension"])
+def _width_of(pooling: dict[str, Any]) -> int:
+    """How many numbers a pooling gives: several modes stand one behind the other."""
+    modes = pooling.get("pooling_mode")  # or a flag for each
+    if modes is None:
+        modes = [name for name, value in pooling.items() if name.startswith("pooling_mode_") and value is True]
+    count = 1 if isinstance(modes, str) else len(modes)
+    return count * int(pooling.get("word_embedding_dimension") or pooling["embedding_dimension"])
 
 
 def _log_metrics(client: MlflowClient, run: str, model: KeptModel, logged: LoggedModel) -> None:

@@ -32,7 +32,6 @@ from sweep.tracking.kept_model import KeptModel
 from sweep.tracking.mlflow_client import connected, quieten
 from sweep.tracking.mlflow_inputs import dataset_of
 from sweep.tracking.mlflow_pages import METRICS_TABLE, SHARED_STATE, TABLES, metric_name, metrics_table, shared_states
-from sweep.tracking.mlflow_registry import register_model
 from sweep.tracking.protocol import (
     STUDY_KEY,
     Row,
@@ -173,6 +172,8 @@ class MlflowTracker(Tracker):
 
     def register(self, model: KeptModel) -> str:
         """As a logged model and a version in the registry."""
+        from sweep.tracking.mlflow_registry import register_model  # only where it is asked for
+
         with self._answers():
             return register_model(self.client, self._experiment, self._parent, model)
 
