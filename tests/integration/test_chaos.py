@@ -173,8 +173,9 @@ def test_a_study_bears_kills_and_pauses(
     assert {row["state"] for row in found} == {"COMPLETE"}
     assert metrics(folder) == undisturbed
     tracked = runs(tmp_path / "sweeps")
+    points = {f"point {key.partition(',seed=')[0]}" for key in undisturbed}
     assert sorted(run.data.tags["sweep.key"] for run in tracked) == sorted(
-        ["study", "baseline chance", "baseline n-grams", *undisturbed]
+        ["study", "baseline chance", "baseline n-grams", *points, *undisturbed]
     )
     assert {run.info.status for run in tracked} == {"FINISHED"}
     until(lambda: not in_home(tmp_path))

@@ -58,7 +58,7 @@ def test_mlflow_opens_on_what_matters(sweep: Sweep, served: Server, browser: Chr
     assert point.data.tags["mlflow.parentRunId"] == study.info.run_id
     seeds = [known[f"ratio.monolingual=0.5,seed={seed}"].data.metrics[OBJECTIVE] for seed in (0, 1)]
     assert point.data.metrics[OBJECTIVE] == pytest.approx(sum(seeds) / 2)
-    low, high = (point.data.metrics[f"{OBJECTIVE}.{end}"] for end in ("low", "high"))
+    low, high = (point.data.metrics[f"{OBJECTIVE}.ci95_{end}"] for end in ("low", "high"))
     assert low < sum(seeds) / 2 < high
     assert {run.info.status for run in known.values()} == {"FINISHED"}
     assert 20 <= len(trial.data.metrics) <= 50
@@ -70,7 +70,7 @@ def test_mlflow_opens_on_what_matters(sweep: Sweep, served: Server, browser: Chr
     open_page(browser, f"{served.uri}/health")
     browser.execute_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
     open_page(browser, links["Runs"], width=1680)
-    columns = ["Run Name", "Created", "Duration", "ratio.monolingual", OBJECTIVE, f"{OBJECTIVE}.low"]
+    columns = ["Run Name", "Created", "Duration", "ratio.monolingual", OBJECTIVE, f"{OBJECTIVE}.ci95_low"]
     wait_until(browser, f"{HEADINGS} === {json.dumps(json.dumps(columns, separators=(',', ':')))}", "other columns")
     wait_until(browser, "document.body.innerText.includes('α=0.5 · s1')", "no runs")
     assert "12 matching runs" in browser.execute_script("return document.body.innerText")

@@ -15,6 +15,7 @@ from sweep.records.folder import ResultFolder, StudyFolder, TrialFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import JsonLinesTracking
+from sweep.settings.compose import Composer
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.json_lines import JsonLinesPlace, JsonLinesTracker
 from sweep.tracking.mirror import Mirror, Snapshot
@@ -29,6 +30,17 @@ def folder(tmp_path: Path) -> StudyFolder:
     folder = StudyFolder(tmp_path / "grid")
     folder.path.mkdir()
     folder.config.write_text("study: {name: grid}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def configuration() -> str:
+    return Composer("sweep", ["+experiment=smoke", "study.name=grid"]).yaml()
+
+
+@pytest.fixture
+def configured(folder: StudyFolder, configuration: str) -> StudyFolder:
+    folder.config.write_text(configuration)
     return folder
 
 
@@ -234,13 +246,13 @@ class FailingPlace(JsonLinesPlace):
         return tracker
 
 
-def test_the_background_says_once_that_the_tracker_is_away_and_what_is_missing(folder: StudyFolder) -> None:
+def test_the_background_says_once_that_the_tracker_is_away_and_what_is_missing(configured: StudyFolder) -> None:
     def away(_: str) -> None:
         raise TrackerAway("connection refused")
 
     said: list[str] = []
-    records = [trial(folder, state="COMPLETE"), trial(folder, "b", state="COMPLETE")]
-    background = BackgroundMirror(Mirror(folder, FailingPlace(folder, away), "uid"), said.append, "sync it")
+    records = [trial(configured, state="COMPLETE"), trial(configured, "b", state="COMPLETE")]
+    background = BackgroundMirror(Mirror(configured, FailingPlace(configured, away), "uid"), said.append, "sync it")
     background.update(records)
     background.finish("FINISHED", 30)
     assert [text.split(" is away (")[-1] for text in said[:-1]] == [
@@ -250,7 +262,7 @@ def test_the_background_says_once_that_the_tracker_is_away_and_what_is_missing(f
     assert said[-1].endswith("This sends what is missing:\n  sync it")
 
 
-def test_a_tracker_that_hangs_holds_nobody_up(folder: StudyFolder) -> None:
+def test_a_tracker_that_hangs_holds_nobody_up(configured: StudyFolder) -> None:
     hanging, release = threading.Event(), threading.Event()
 
     def hang(_: str) -> None:
@@ -258,16 +270,16 @@ def test_a_tracker_that_hangs_holds_nobody_up(folder: StudyFolder) -> None:
         release.wait(60)
 
     said: list[str] = []
-    background = BackgroundMirror(Mirror(folder, FailingPlace(folder, hang), "uid"), said.append, "sync it")
-    background.update([trial(folder, state="COMPLETE")])
+    background = BackgroundMirror(Mirror(configured, FailingPlace(configured, hang), "uid"), said.append, "sync it")
+    background.update([trial(configured, state="COMPLETE")])
     assert hanging.wait(30)
-    background.update([trial(folder, state="COMPLETE")])
+    background.update([trial(configured, state="COMPLETE")])
     background.finish("FINISHED", 0)
     release.set()
-    assert said == [f"1 of 1 trials are missing in {folder.runs}. This sends what is missing:\n  sync it"]
+    assert said == [f"1 of 1 trials are missing in {configured.runs}. This sends what is missing:\n  sync it"]
 
 
-def test_a_tracker_that_comes_back_gets_the_rest(folder: StudyFolder) -> None:
+def test_a_tracker_that_comes_back_gets_the_rest(configured: StudyFolder) -> None:
     faults = ["once"]
 
     def once(_: str) -> None:
@@ -276,11 +288,22 @@ def test_a_tracker_that_comes_back_gets_the_rest(folder: StudyFolder) -> None:
             raise TrackerAway("connection refused")
 
     said: list[str] = []
-    background = BackgroundMirror(Mirror(folder, FailingPlace(folder, once), "uid"), said.append, "sync it")
-    background.update([trial(folder, state="COMPLETE")])
+    background = BackgroundMirror(Mirror(configured, FailingPlace(configured, once), "uid"), said.append, "sync it")
+    background.update([trial(configured, state="COMPLETE")])
     while not said:
         time.sleep(0.01)
     background.finish("FINISHED", 30)
     assert len(said) == 2
     assert said[1].endswith(" is back")
-    assert losses(folder) == CURVE
+    assert losses(configured) == CURVE
+
+
+def test_a_configuration_that_cannot_be_read_is_said_once(folder: StudyFolder) -> None:
+    said: list[str] = []
+    background = BackgroundMirror(mirror(folder), said.append, "sync it")
+    for _ in range(2):
+        background.update([trial(folder, state="COMPLETE")])
+    background.finish("FINISHED", 30)
+    (text,) = said
+    assert text.startswith(f"{folder.runs}: the study is tracked without its objectives, its target and its settings")
+    assert "seed is missing" in text

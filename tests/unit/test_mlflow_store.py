@@ -188,7 +188,7 @@ def test_a_file_that_is_lost_gets_everything_again(
     assert again.has_work(Snapshot(records))
     assert again.missing(Snapshot(records)) == ["a", "b"]
     again.send(Snapshot(records, "KILLED"))
-    assert statuses(folder) == {"study": "KILLED", "a": "FINISHED", "b": "KILLED"}
+    assert statuses(folder) == {"study": "KILLED", "point": "KILLED", "a": "FINISHED", "b": "KILLED"}
     assert not mirror_of(folder).has_work(Snapshot(records, "KILLED"))
 
 
@@ -224,7 +224,7 @@ def test_artifacts_are_where_the_sweeps_folder_is(folder: StudyFolder, move: Cal
     finished = BackgroundMirror(mirror_of(there), print, "")  # nothing is left to send
     finished.update([trial(there, state="COMPLETE")])
     finished.finish("FINISHED", 30)
-    files = {"config.yaml", "metrics.json", "losses.csv"}
+    files = {"config.yaml", "metrics.json", "metrics_table.json", "losses.csv"}
     assert artifacts_shown(there) == {"study": {"config.yaml"}, "a": files}
     mirror_of(there).send(Snapshot([trial(there, state="COMPLETE"), trial(there, "b", state="COMPLETE")], "FINISHED"))
     assert {file: file.read_bytes() for file in old.rglob("*") if file.is_file()} == before

@@ -178,6 +178,8 @@ def _sync(study: Study, tracking: str | None) -> None:
     say(f"{name}: {sent} trials sent to {place.name}")
     if (remark := mirror.remark(snapshot)) is not None:
         say(remark)
+    for problem in mirror.lacking:
+        say(f"{place.name}: {problem}")
     if mirror.refused:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in mirror.refused.items())
         raise SweepError(f"{place.name} does not take {reasons}")

@@ -62,6 +62,8 @@ class BackgroundMirror:
             self._say(f"{self._mirror.place.name} does not take {key}: {reason}")
         if (remark := self._mirror.remark(snapshot)) is not None:
             self._say(remark)
+        for problem in self._mirror.lacking:
+            self._say(f"{self._mirror.place.name}: {problem}")
         if missing or self._mirror.has_work(snapshot):
             count = f"{len(missing)} of {len(snapshot.records)} trials are" if missing else "the study's end is"
             self._say(f"{count} missing in {self._mirror.place.name}. This sends what is missing:\n  {self._sync}")

@@ -32,8 +32,8 @@ class BaselineRuns:
             metrics = json.loads(folder.metrics.read_text())
             shown = headline(metrics, self._study.facts.objectives, self._shown)
             rows = [Row(metric, value, written_ms, 0) for metric, value in shown.items()]
-            tracker.log(run.id, rows, tags={"sweep.kind": "baseline"} | tier_tags(metrics))
             tracker.attach(run.id, folder.measured)
-            tracker.show_metrics(run.id, metrics)
+            shown_tags = tracker.show_metrics(run.id, metrics)
+            tracker.log(run.id, rows, tags={"sweep.kind": "baseline", **tier_tags(metrics), **shown_tags})
             tracker.end(run.id, "FINISHED", written_ms)
             self._cursor.put(key, Sent(run.id, "FINISHED", ended="baseline"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from sweep.records.trial_record import TrialRecord
+from sweep.records.values import TrialResult
 from sweep.settings.tracking import Shown
 from sweep.tracking.shown import headline
 from sweep.tracking.snapshot import folder_of
@@ -37,10 +38,15 @@ class TrialFigures:
             result = folder_of(record).read_result()
             if result is None:  # damaged, which whoever reads it for a table says
                 return Figures(0, {})
-            metrics = headline(result.metrics, self._study.facts.objectives, self._shown)
-            values = {**metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
-            self._known[identity] = Figures(result.finished_ms, values)
+            return self.take(record, result)
         return self._known[identity]
+
+    def take(self, record: TrialRecord, result: TrialResult) -> Figures:
+        """Those of a trial whose result has been read."""
+        metrics = headline(result.metrics, self._study.facts.objectives, self._shown)
+        values = {**metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
+        figures = self._known[record.key, record.number] = Figures(result.finished_ms, values)
+        return figures
 
 
 def spreads(figures: Sequence[Figures]) -> dict[str, tuple[float, float | None]]:

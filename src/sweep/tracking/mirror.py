@@ -31,15 +31,16 @@ class Mirror:
     def __init__(self, folder: StudyFolder, place: Place, uid: str) -> None:
         self.place = place
         self._study = TrackedStudy(folder.path.name, uid, folder.config)
+        self._known = KnownStudy(folder)
         self._cursor = cursor = Cursor(folder.tracking_cursor)
         self._points = points = StudyPoints()
-        known, shown = KnownStudy(folder), place.metrics
+        known, shown = self._known, place.metrics
         figures = TrialFigures(known, shown)
         self._baselines = BaselineRuns(folder, cursor, known, shown)
         self._point_runs = PointRuns(cursor, known, points, figures)
-        self._intervals = PointIntervals(cursor, known, points, figures)
+        self._intervals = PointIntervals(folder, cursor, known, points, figures)
         self._curves = RatioCurves(cursor, known, points, figures)
-        self._trials = TrialRuns(cursor, known, self._point_runs, shown)
+        self._trials = TrialRuns(cursor, self._point_runs, figures, shown)
         self._page = StudyPage(folder, cursor, known, self._curves)
         self._registration = Registration(folder, cursor, known, place, uid)
         self._tracker: Tracker | None = None
@@ -52,6 +53,11 @@ class Mirror:
     def remark(self, snapshot: Snapshot) -> str | None:
         """What to say of the model that was to be registered, if anything."""
         return self._registration.remark(snapshot)
+
+    @property
+    def lacking(self) -> list[str]:
+        """What is tracked less fully than it could be, and why."""
+        return [problem for problem in (self._known.problem, self._intervals.problem) if problem is not None]
 
     def missing(self, snapshot: Snapshot) -> list[str]:
         """Keys of the trials of which not all is there."""

@@ -6,6 +6,7 @@ page opens on it with `?viewStateShareKey=<key>`. It is what the page's own Shar
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -28,12 +29,14 @@ def metric_name(key: str) -> str:
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
     """All metrics as MLflow's own `log_table` would write them, a row each."""
-    keys = [MetricKey.parse(key) for key in metrics]
-    rows = [
-        [key.benchmark, key.family, key.metric, key.part, value]
-        for key, value in zip(keys, metrics.values(), strict=True)
-    ]
+    rows = [[*_cells(key), value] for key, value in metrics.items()]
     return json.dumps({"columns": ["benchmark", "family", "metric", "part", "value"], "data": rows})
+
+
+@lru_cache(1 << 16)
+def _cells(text: str) -> tuple[str, str, str, str]:
+    key = MetricKey.parse(text)
+    return key.benchmark, key.family, key.metric, key.part
 
 
 def shared_states(view: View) -> dict[str, str]:

@@ -29,6 +29,7 @@ from sweep.records.data_record import DataRecord
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
 from sweep.tracking.kept_model import KeptModel
+from sweep.tracking.mlflow_artifacts import Artifacts
 from sweep.tracking.mlflow_client import connected, quieten
 from sweep.tracking.mlflow_inputs import dataset_of
 from sweep.tracking.mlflow_pages import METRICS_TABLE, SHARED_STATE, TABLES, metric_name, metrics_table, shared_states
@@ -56,7 +57,7 @@ class MlflowTracker(Tracker):
     def __init__(self, uri: str, artifacts: Path | None = None, database: Path | None = None) -> None:
         quieten()
         self.uri = uri
-        self._artifacts = artifacts
+        self._location = artifacts
         self._database = database
         self._lock = FileLock(f"{database}.lock", timeout=120) if database is not None else nullcontext()
         self._is_new = False  # an experiment without any run of this study: there is nothing to find
@@ -66,6 +67,7 @@ class MlflowTracker(Tracker):
         """Create the experiment and its parent run, or find them; the parent run's id."""
         with self._answers(), self._lock:
             self.client = connected(self.uri, self._database)
+            self._artifacts = Artifacts(self.client)
             self._uid = study.uid
             self._experiment = self._experiment_of(study.name)
             self._common_tags = _common_tags(study.uid)
@@ -78,13 +80,14 @@ class MlflowTracker(Tracker):
             else:
                 self.client.update_run(parent.info.run_id, status="RUNNING")
             self._parent: str = parent.info.run_id
-            self.client.log_artifact(self._parent, str(study.config))
+            self._artifacts.know(parent)
+            self._artifacts.add(self._parent, study.config)
         return str(self._parent)
 
     def _experiment_of(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            location = self._artifacts.resolve().as_uri() if self._artifacts else None
+            location = self._location.resolve().as_uri() if self._location else None
             # The kind makes MLflow open the experiment on its table of runs, not on its pages about agents.
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return str(self.client.create_experiment(name, artifact_location=location, tags=kind))
@@ -115,6 +118,7 @@ class MlflowTracker(Tracker):
                 }
                 self._created.add(key)
                 run = self.client.create_run(self._experiment, started_ms, tags, run_name=name or key)
+            self._artifacts.know(run)
         return Run(run.info.run_id, run.info.status, run.data.tags.get(ATTEMPT_TAG), frozenset(run.data.params))
 
     def place(self, run_id: str, parent: str) -> None:
@@ -144,13 +148,13 @@ class MlflowTracker(Tracker):
         """As artifacts."""
         with self._answers():
             for file in files:
-                self.client.log_artifact(run_id, str(file), below or None)
+                self._artifacts.add(run_id, file, below)
 
-    def show_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+    def show_metrics(self, run_id: str, metrics: Mapping[str, float]) -> Mapping[str, str]:
         """As an artifact that MLflow shows as a table."""
         with self._answers():
-            self.client.log_text(run_id, metrics_table(metrics), METRICS_TABLE)
-            self.client.set_tag(run_id, MLFLOW_LOGGED_ARTIFACTS, TABLES)
+            self._artifacts.write(run_id, METRICS_TABLE, metrics_table(metrics))
+        return {MLFLOW_LOGGED_ARTIFACTS: TABLES}
 
     def arrange(self, view: View) -> None:
         """As shared states of the experiment's page."""

@@ -106,8 +106,10 @@ class Tracker(ABC):
     def attach(self, run_id: str, files: Sequence[Path], below: str = "") -> None:
         """Keep files with a run, in its folder `below`; a file takes the place of one of its name."""
 
-    def show_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:  # noqa: B027
-        """Keep all metrics with a run as a table to look at, where the place can show one."""
+    def show_metrics(self, run_id: str, metrics: Mapping[str, float]) -> Mapping[str, str]:
+        """Keep all metrics with a run as a table to look at, where the place can show one; the tags that it is shown
+        by, for `log`."""
+        return {}
 
     def arrange(self, view: View) -> None:  # noqa: B027
         """Offer a view of the runs, where the place has such things. One that was offered before is replaced."""

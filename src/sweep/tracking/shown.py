@@ -1,6 +1,7 @@
 """What of a trial is shown in tables of runs: its headline metrics, the parameters that people ask for, its name."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sweep.answer.points import value_text
@@ -12,6 +13,7 @@ from sweep.settings.tracking import Shown
 from sweep.study.point import Point
 
 LONGEST_NAME = 40  # characters: what the column of a table of runs shows
+MOST_KEYS = 1 << 16  # of metrics that are looked at once: a trial has thousands, and every trial has the same
 OF_EVERY_BENCHMARK = frozenset(column.name for column in (*RESULTS, *EVALUATION))
 BY_TIER = frozenset(("mono/map", "cross/map", "pooled/map", "pooled/alignment_consistency", "pooled/rank_distance"))
 TIERS = frozenset(("high", "mid", "low", "seen", "unseen"))
@@ -33,12 +35,17 @@ def headline(metrics: Mapping[str, float], objectives: Iterable[str], shown: Sho
     other ones and of the half that is reported the columns, and the objectives; or all. The rest is in a file."""
     if shown == "all" or not metrics:
         return dict(metrics)
-    first = MetricKey.parse(next(iter(metrics))).benchmark.partition("+")[0]
-    asked = set(objectives)
-    return {key: value for key, value in metrics.items() if key in asked or _is_headline(MetricKey.parse(key), first)}
+    first, asked = _first_benchmark(metrics), set(objectives)
+    return {key: value for key, value in metrics.items() if key in asked or _is_headline(key, first)}
 
 
-def _is_headline(key: MetricKey, first: str) -> bool:
+def _first_benchmark(metrics: Iterable[str]) -> str:
+    return next((MetricKey.parse(key).benchmark.partition("+")[0] for key in metrics), "")
+
+
+@lru_cache(MOST_KEYS)
+def _is_headline(text: str, first: str) -> bool:
+    key = MetricKey.parse(text)
     benchmark, _, variant = key.benchmark.partition("+")
     if variant not in ("", "report"):
         return False
@@ -55,13 +62,15 @@ def parameters(record: TrialRecord, config: Mapping[str, Any]) -> dict[str, Any]
 
 def tier_tags(metrics: Mapping[str, float]) -> dict[str, str]:
     """The alignment by tier, rounded: narrow columns for a table."""
-    keys = {key: MetricKey.parse(key) for key in metrics}
-    first = next(iter(keys.values())).benchmark.partition("+")[0] if keys else ""
-    return {
-        f"alignment.{parsed.part}": f"{metrics[key]:.3f}"
-        for key, parsed in keys.items()
-        if parsed.benchmark == first and parsed.whole.name == ROUNDED_TIERS and parsed.part in TIERS
-    }
+    first = _first_benchmark(metrics)
+    tiers = {key: tier for key in metrics if (tier := _rounded_tier(key, first)) is not None}
+    return {f"alignment.{tier}": f"{metrics[key]:.3f}" for key, tier in tiers.items()}
+
+
+@lru_cache(MOST_KEYS)
+def _rounded_tier(text: str, first: str) -> str | None:
+    key = MetricKey.parse(text)
+    return key.part if key.benchmark == first and key.whole.name == ROUNDED_TIERS and key.part in TIERS else None
 
 
 def point_key(record: TrialRecord) -> str:

@@ -44,16 +44,25 @@ class KnownStudy:
     def __init__(self, folder: StudyFolder) -> None:
         self._file = folder.config
         self._read: tuple[int, StudyFacts] | None = None
+        self.problem: str | None = None  # why nothing is known
 
     @property
     def facts(self) -> StudyFacts:
         """As the study's configuration says now; of one that cannot be read nothing is known."""
         changed = self._file.stat().st_mtime_ns if self._file.exists() else 0
         if self._read is None or self._read[0] != changed:
+            self.problem = None
             try:
                 facts = _facts_of(saved_settings(self._file).settings)
-            except (SweepError, KeyError, TypeError, OSError):
+            except (SweepError, KeyError, TypeError, OSError) as error:
                 facts = StudyFacts()
+                reason = (
+                    str(error) if isinstance(error, (SweepError, OSError)) else f"{type(error).__name__}: {error}"
+                )
+                self.problem = (
+                    "the study is tracked without its objectives, its target and its settings, which cannot be read: "
+                    f"{' '.join(reason.split())}"
+                )
             self._read = (changed, facts)
         return self._read[1]
 

@@ -12,6 +12,7 @@ from sweep.records.folder import StudyFolder
 from sweep.settings.secrets import redacted_leaves
 from sweep.tracking.chosen import chosen_among
 from sweep.tracking.cursor import Cursor, Sent
+from sweep.tracking.point_intervals import HIGH, LOW
 from sweep.tracking.protocol import STUDY_KEY, Tracker, View
 from sweep.tracking.ratio_curve import RatioCurves
 from sweep.tracking.shown import PARAMETERS, point_name
@@ -112,7 +113,8 @@ class StudyPage:
         best = best_of(whole, study.objectives[0])
         if best is None:
             return None
-        return f"{point_name(best.parameters)}: {best.value:.4f}, chosen among {len(whole)}"
+        among = f", chosen among {len(whole)}" if len(whole) > 1 else ""
+        return f"{point_name(best.parameters)}: {best.value:.4f}{among}"
 
     def _view(self) -> View:
         """Columns: what is searched and the objective first."""
@@ -121,7 +123,7 @@ class StudyPage:
         keys = [f"{benchmark}/{name}" for name in CHARTS.values()]
         reported = [key for key in facts.objectives if key.startswith(f"{benchmark}/")] or list(facts.objectives)
         sort = reported[0] if reported else keys[0]
-        metrics = dict.fromkeys((sort, f"{sort}.low", f"{sort}.high", f"{sort}.sd", *keys))
+        metrics = dict.fromkeys((sort, f"{sort}{LOW}", f"{sort}{HIGH}", f"{sort}.sd", *keys))
         shown = {sort: sort.partition("/")[2]} | {key: title for title, key in zip(CHARTS, keys, strict=True)}
         charts = {title: names for key, title in shown.items() if (names := self._curves.names(key))}
         return View(tuple(facts.space), tuple(metrics), ("sweep.kind", "sweep.seed"), sort, facts.ascending, charts)

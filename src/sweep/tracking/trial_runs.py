@@ -4,7 +4,7 @@ A run is ended last, so one that has ended as it should has all it should have.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,11 @@ from sweep.settings.saved_yaml import read_yaml
 from sweep.settings.secrets import redacted_leaves
 from sweep.settings.tracking import Shown
 from sweep.tracking.cursor import Cursor, Rewritten, Sent, has_more, rows_after
+from sweep.tracking.figures import TrialFigures
 from sweep.tracking.point_runs import PointRuns
 from sweep.tracking.protocol import Row, Run, Tracker, TrackerRefuses
-from sweep.tracking.shown import headline, parameters, point_name, tier_tags, trial_name
+from sweep.tracking.shown import parameters, point_name, tier_tags, trial_name
 from sweep.tracking.snapshot import ENDED, Snapshot, folder_of, identity_of, is_begun
-from sweep.tracking.study_facts import KnownStudy
 
 LOSSES_EVERY_S = 5.0  # of a running trial; a call costs the same whatever it holds
 
@@ -29,11 +29,11 @@ LOSSES_EVERY_S = 5.0  # of a running trial; a call costs the same whatever it ho
 class TrialRuns:
     """Sends what is in trials' folders and not yet in their runs, which lie below those of their points."""
 
-    def __init__(self, cursor: Cursor, study: KnownStudy, points: PointRuns, shown: Shown) -> None:
+    def __init__(self, cursor: Cursor, points: PointRuns, figures: TrialFigures, shown: Shown) -> None:
         self.refused: dict[str, str] = {}  # trials that the tracker does not take, and why
         self._cursor = cursor
-        self._study = study
         self._points = points
+        self._figures = figures
         self._shown = shown
         self._losses_at: dict[str, float] = {}
 
@@ -118,9 +118,10 @@ class TrialRuns:
             asked = {path: value for path, value in shown.items() if path not in run.parameters}
         result = folder.read_result() if state == "COMPLETE" else None
         if result is not None:
-            rows += self._result_rows(result, int(config.get("train.steps", result.steps or 0)))
+            step, figures = int(config.get("train.steps", result.steps or 0)), self._figures.take(record, result)
+            rows += [Row(metric, value, figures.finished_ms, step) for metric, value in figures.metrics.items()]
             tags |= {f"version.{name}": version for name, version in result.versions.items()}
-            tags |= tier_tags(result.metrics)
+            tags |= {**tier_tags(result.metrics), **self._keep_files(tracker, sent.run, folder, result)}
         if state in ENDED:
             tags["sweep.state"] = state
         if rows or asked or tags:
@@ -144,18 +145,15 @@ class TrialRuns:
             sent = sent.past(file.name, position)
         return rows, sent
 
-    def _result_rows(self, result: TrialResult, step: int) -> list[Row]:
-        metrics = headline(result.metrics, self._study.facts.objectives, self._shown)
-        values = {**metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
-        return [Row(metric, value, result.finished_ms, step) for metric, value in values.items()]
+    def _keep_files(self, tracker: Tracker, run: str, folder: TrialFolder, result: TrialResult) -> Mapping[str, str]:
+        """Tags that go with them."""
+        files = (folder.config, *folder.measured, folder.losses, folder.validations, folder.exposure, folder.log)
+        tracker.attach(run, [file for file in files if file.exists()])
+        return tracker.show_metrics(run, result.metrics)
 
     def _end(self, tracker: Tracker, record: TrialRecord, sent: Sent, result: TrialResult | None) -> None:
         folder = folder_of(record)
         tracker.show_data(sent.run, read_records(folder.path))
-        if result is not None:
-            files = (folder.config, *folder.measured, folder.losses, folder.validations, folder.exposure, folder.log)
-            tracker.attach(sent.run, [file for file in files if file.exists()])
-            tracker.show_metrics(sent.run, result.metrics)
         tracker.end(sent.run, ENDED[record.state], _ended_ms(folder, result), record.reason)
         self._cursor.put(record.key, replace(sent, status=ENDED[record.state], ended=identity_of(record)))
         self._losses_at.pop(folder.path.name, None)
