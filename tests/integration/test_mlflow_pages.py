@@ -88,9 +88,7 @@ def test_mlflow_opens_on_what_matters(sweep: Sweep, served: Server, browser: Chr
         wait_until(
             browser, "document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length >= 4", "no lines"
         )
-        assert "pooled alignment_consistency low by ratio - 2 seeds" in browser.execute_script(
-            "return document.body.innerText"
-        )
+        assert "alignment low by ratio - 2 seeds" in browser.execute_script("return document.body.innerText")
         drawn = browser.execute_script(
             "return [...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data[0].x.map(Number))"
         )

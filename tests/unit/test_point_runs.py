@@ -186,6 +186,20 @@ def test_one_seed_has_no_points_and_still_a_curve(tmp_path: Path) -> None:
     assert rows(folder, "study", "pooled map by ratio - 1 seed") == [(50, 0.5)]
 
 
+def test_a_curve_is_named_by_what_a_heading_has_room_for(tmp_path: Path) -> None:
+    objective = "study.objectives=[{metric: pooled/alignment_consistency/low, direction: maximize}]"
+    folder = study(tmp_path, objective)
+    records = [trial(folder, 0.5, seed) for seed in (0, 1)]
+    for record in records:
+        metrics = {f"cldr/pooled/alignment_consistency{tier}": 0.5 for tier in ("", "/low", "/unseen")}
+        result = TrialResult(record.key, "f", {**metrics, "cldr/cross/map": 0.2}, 0.1, 2.0, {}, 9000, {}, 3)
+        folder.trial(record.key).write_result(result)
+    send(folder, records, "FINISHED")
+    named = {line["metric"] for line in lines(folder, "study") if "metric" in line}
+    short = ("alignment", "alignment low", "alignment unseen", "cross map")
+    assert named == {f"{name} by ratio - 2 seeds" for name in short}
+
+
 def test_other_searched_values_have_curves_of_their_own_while_they_are_few(folder: StudyFolder) -> None:
     def records(steps: int) -> list[TrialRecord]:
         return [trial(folder, 0.5, seed, others={"train.steps": step}) for step in range(steps) for seed in (0, 1)]

@@ -20,6 +20,11 @@ from sweep.tracking.study_points import StudyPoints
 
 MOST_CURVES = 8  # combinations of other searched values that have one each; of more, none has
 COLUMNS = frozenset(column.name for column in RESULTS)
+UNLIKE_OTHERS = {  # what is measured in one kind of pool alone needs no word for the pool
+    "pooled/alignment_consistency": "alignment",
+    "pooled/rank_distance": "rank distance",
+    "pooled/language_bias": "language bias",
+}
 
 
 class RatioCurves:
@@ -59,9 +64,10 @@ class RatioCurves:
         return tuple(self.name_of(metric, one) for one in sorted(others)) if len(others) <= MOST_CURVES else ()
 
     def name_of(self, metric: str, others: str) -> str:
-        """The name of a curve, what a chart's heading has room for first."""
+        """The name of a curve: it heads the curve's chart, which has room for some 25 letters."""
         key, facts = MetricKey.parse(metric), self._study.facts
-        name = " ".join(part for part in (key.family, key.metric, key.part) if part)
+        family = "" if key.family == "pooled" and key.whole.name in UNLIKE_OTHERS else key.family
+        name = " ".join(part for part in (family, UNLIKE_OTHERS.get(key.whole.name, key.metric), key.part) if part)
         also = [f"{facts.seeds} seed{'s' if facts.seeds > 1 else ''}"]
         also += [key.benchmark] if key.benchmark != facts.benchmark else []
         return " - ".join([f"{name} by ratio", *also, *([others] if others else [])])
