@@ -21,7 +21,7 @@ from sweep.tracking.shown import LONGEST_NAME, headline, point_name, trial_name
 
 RATIO = "ratio.monolingual"
 SETTINGS = JsonLinesTracking(kind="json_lines", path=None, metrics="headline")
-CURVE = "pooled map by ratio - 2 seeds"
+CURVE = "pooled mAP by ratio - 2 seeds"
 
 
 def study(tmp_path: Path, *overrides: str) -> StudyFolder:
@@ -183,7 +183,7 @@ def test_one_seed_has_no_points_and_still_a_curve(tmp_path: Path) -> None:
     send(folder, [record], "FINISHED")
     assert not lines(folder, POINT)
     assert parent(folder, record.key) is None
-    assert rows(folder, "study", "pooled map by ratio - 1 seed") == [(50, 0.5)]
+    assert rows(folder, "study", "pooled mAP by ratio - 1 seed") == [(50, 0.5)]
 
 
 def test_a_curve_is_named_by_what_a_heading_has_room_for(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_curve_is_named_by_what_a_heading_has_room_for(tmp_path: Path) -> None
         folder.trial(record.key).write_result(result)
     send(folder, records, "FINISHED")
     named = {line["metric"] for line in lines(folder, "study") if "metric" in line}
-    short = ("alignment", "alignment low", "alignment unseen", "cross map")
+    short = ("alignment", "alignment low", "alignment unseen", "cross mAP")
     assert named == {f"{name} by ratio - 2 seeds" for name in short}
 
 

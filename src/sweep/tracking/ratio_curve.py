@@ -20,7 +20,8 @@ from sweep.tracking.study_points import StudyPoints
 
 MOST_CURVES = 8  # combinations of other searched values that have one each; of more, none has
 COLUMNS = frozenset(column.name for column in RESULTS)
-UNLIKE_OTHERS = {  # what is measured in one kind of pool alone needs no word for the pool
+WORDS = {  # what is measured in one kind of pool alone needs no word for the pool
+    "map": "mAP",
     "pooled/alignment_consistency": "alignment",
     "pooled/rank_distance": "rank distance",
     "pooled/language_bias": "language bias",
@@ -66,8 +67,9 @@ class RatioCurves:
     def name_of(self, metric: str, others: str) -> str:
         """The name of a curve: it heads the curve's chart, which has room for some 25 letters."""
         key, facts = MetricKey.parse(metric), self._study.facts
-        family = "" if key.family == "pooled" and key.whole.name in UNLIKE_OTHERS else key.family
-        name = " ".join(part for part in (family, UNLIKE_OTHERS.get(key.whole.name, key.metric), key.part) if part)
+        whole = key.whole.name
+        family, word = ("", WORDS[whole]) if whole in WORDS else (key.family, WORDS.get(key.metric, key.metric))
+        name = " ".join(part for part in (family, word, key.part) if part)
         also = [f"{facts.seeds} seed{'s' if facts.seeds > 1 else ''}"]
         also += [key.benchmark] if key.benchmark != facts.benchmark else []
         return " - ".join([f"{name} by ratio", *also, *([others] if others else [])])
