@@ -16,6 +16,7 @@ from tests.postgres import PostgresServer, running_server, why_not
 # Set before torch is imported anywhere. Two test processes share the cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["COLUMNS"] = "140"  # what is printed is the same whatever terminal the tests are run on
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from tests.sample_report import sample_report
 
 from sweep.answer.points import Front, PointRow
+from sweep.commands.command_line import console as command_console
 from sweep.records.trial_record import TrialRecord
 from sweep.report.pareto import print_front
 from sweep.report.plain_console import PlainConsole
@@ -100,3 +101,48 @@ def test_the_objective_and_the_verdict_outlast_other_columns() -> None:
     figures = re.findall(r"±\d\.\d+", text)
     assert figures
     assert {len(figure) for figure in figures} == {len("±0.023")}  # no number is broken
+
+
+def test_headings_are_broken_at_dots_alone() -> None:
+    for width in WIDTHS:
+        console = terminal(width)
+        PRINTED["answer"](console)
+        PRINTED["front"](console)
+        headings = [line for line in lines(console) if not re.search(r"[=:{]", line)]
+        words = [word for line in headings for word in line.split() if "onolin" in word or word.startswith("ratio")]
+        assert words
+        assert set(words) <= {"ratio.monolingual", "ratio.", "monolingual", "ratios", "ratio"}, width
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"), [("80", 80), ("200", 200), (None, 110), ("", 110), ("0", 110), ("many", 110), ("5", 110)]
+)
+def test_a_file_is_as_wide_as_columns_says(
+    columns: str | None, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if columns is None:
+        monkeypatch.delenv("COLUMNS")
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    printed = command_console()
+    PRINTED["answer"](printed)
+    assert printed.width == width
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith(" ")]
+    assert max(cell_len(line) for line in table) <= width
+
+
+def test_the_tables_do_not_repeat_the_headline() -> None:
+    report = sample_report()
+    texts = []
+    for headline in (None, report.headline):
+        console = terminal(160)
+        print_answer(console, report.answer, headline)
+        texts.append("\n".join(lines(console)))
+    alone, below = texts
+    for line in ("May be best at 95 %", "(its plain mean is too high, having been chosen)"):
+        assert line in alone
+        assert line not in below
+    rivals = [line for line in alone.splitlines() if "hown to beat lir" in line]
+    assert rivals
+    assert all(line in below for line in rivals)  # which the headline says of one ratio alone
+    assert below.index(report.headline.sentences[0][:40]) < below.index("mean ± standard deviation")

@@ -19,6 +19,8 @@ from sweep.report.plain_console import PlainConsole, say
 from sweep.settings.secrets import redact
 from sweep.settings.wording import excerpt, suggestion
 
+WIDTH = 110  # characters of a file or a pipe
+NARROWEST = 20
 LONGEST_MESSAGE = 2000  # characters; what is longer quotes what was given
 _OPTIONS = (
     "--cfg",
@@ -99,9 +101,15 @@ class Output(PlainConsole):
 
 
 def console(works: bool = False) -> Console:
-    """Wide enough for the tables when the output is a file or a pipe."""
+    """As wide as its terminal; a file or a pipe is as wide as COLUMNS says, or else 110 characters."""
     terminal = Output(works)
-    return terminal if terminal.is_terminal else Output(works, width=140)
+    return terminal if terminal.is_terminal else Output(works, width=_columns() or WIDTH)
+
+
+def _columns() -> int | None:
+    """What the variable COLUMNS says; None if it says nothing that a table could be drawn in."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) >= NARROWEST else None
 
 
 def _discard_output() -> None:

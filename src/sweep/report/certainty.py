@@ -17,8 +17,13 @@ LEAST = 12  # characters of what is compared, before an interval is left out for
 ELSEWHERE = "report.html has all of it"
 
 
-def print_certainty(console: Console, certainty: Certainty, objective: Objective) -> None:
-    """Print, for every combination of the other searched values, a table of the ratios and which may be the best."""
+def print_certainty(console: Console, certainty: Certainty, objective: Objective, is_summed_up: bool = False) -> None:
+    """Print, for every combination of the other searched values, a table of the ratios and which may be the best.
+
+    `is_summed_up`: whether a headline stands above that says of a single table what it comes to. What it does not
+    say, which ratios beat what needs no training, is printed all the same.
+    """
+    is_summed_up = is_summed_up and len(certainty.tables) == 1
     for table in certainty.tables:
         over_seeds = all(row.over_seeds for row in table.rows)
         about = "Differences" if over_seeds else "Differences between these trained models"
@@ -27,7 +32,7 @@ def print_certainty(console: Console, certainty: Certainty, objective: Objective
         differences, ends = _differences(table, objective)
         title = f"{about}; p is corrected for all of this table"
         print_table(console, differences, title, ends, rest=ELSEWHERE)
-        for line in verdicts(table, objective):
+        for line in _on_all_ratios(table, objective) if is_summed_up else verdicts(table, objective):
             print_line(console, line)
     if certainty.is_partial:
         print_line(
@@ -53,8 +58,7 @@ def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
             f"Figure of the best of {ratios.complete}, cross-fitted: {ratios.cross_fitted:.{digits}f} "
             "(its plain mean is too high, having been chosen)"
         )
-    if ratios.rival is not None:
-        lines += _rival_lines(ratios, objective, ratios.rival)
+    lines += _on_all_ratios(ratios, objective)
     equal = [f"{value_text(ratio)} and {reference}" for ratio, reference in equal_pairs(ratios)]
     if equal:
         lines.append(f"Equal within {ratios.margin:g} (two one-sided tests, p < 0.05): {', '.join(equal)}")
@@ -63,9 +67,11 @@ def verdicts(ratios: RatioTable, objective: Objective) -> list[str]:
     return lines
 
 
-def _rival_lines(ratios: RatioTable, objective: Objective, rival: str) -> list[str]:
-    """Which ratios are shown to beat what needs no training, and which are not."""
-    lines = []
+def _on_all_ratios(ratios: RatioTable, objective: Objective) -> list[str]:
+    """Which ratios are shown to beat what needs no training, and which are not; nothing of one seed."""
+    if ratios.rival is None or not judged(ratios):
+        return []
+    lines, rival = [], ratios.rival
     for beats, ratios_shown in zip((True, False), against_rival(ratios, objective), strict=True):
         names = ", ".join(map(value_text, ratios_shown))
         if names and beats:

@@ -31,10 +31,7 @@ def _columns(front: Front, objectives: Sequence[Objective], is_narrow: bool) -> 
     """Searched values, seeds and objectives; in a narrow table long headings take several lines."""
     paths = paths_of(front.points)
     cells = [cells_of(point, paths) for point in front.points]
-    columns = [
-        Column(path.replace(".", ".\n") if is_narrow else path, [row[place] for row in cells], least=LEAST)
-        for place, path in enumerate(paths)
-    ]
+    columns = [Column(path, [row[place] for row in cells], least=LEAST) for place, path in enumerate(paths)]
     columns.append(Column("seeds", [str(len(point.records)) for point in front.points], rank=len(objectives)))
     for place, objective in enumerate(objectives):
         digits = digits_of(MetricKey.parse(objective.metric))

@@ -87,10 +87,7 @@ def _columns(answer: StudyAnswer, benchmark: str, points: Sequence[PointRow], is
     ]
     spreads = [*(row.figures for row in answer.baselines), *(point.figures for point in points)]
     cells = [[*row, *[""] * (len(paths) + 1 - len(row))] for row in rows]
-    columns = [
-        Column(path.replace(".", ".\n") if is_narrow else path, [row[place] for row in cells], least=NARROWEST)
-        for place, path in enumerate(paths)
-    ]
+    columns = [Column(path, [row[place] for row in cells], least=NARROWEST) for place, path in enumerate(paths)]
     columns.append(Column("seeds", [row[-1] for row in cells], rank=1 if paths else 0))
     for rank, column in enumerate(figures):
         texts = [_figure(row.get(str(column.key(benchmark))), column, is_narrow) for row in spreads]

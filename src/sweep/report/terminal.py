@@ -24,7 +24,7 @@ def print_answer(console: Console, answer: StudyAnswer, headline: Headline | Non
         console.print()
     print_summary(console, answer)
     print_front(console, answer.front, answer.objectives)
-    print_certainty(console, answer.certainty, answer.objectives[0])
+    print_certainty(console, answer.certainty, answer.objectives[0], is_summed_up=headline is not None)
     if len(answer.points) > 1 and not answer.certainty.tables and all(len(row.records) == 1 for row in answer.points):
         print_line(console, ONE_SEED)
     for line in data_lines(answer.data):
