@@ -108,6 +108,43 @@ def test_a_terminal_is_redrawn_and_left_clean() -> None:
     assert text.rstrip().endswith("\x1b[2K") or "\x1b[?25h" in text
 
 
+def on_screen(text: str, width: int) -> list[str]:
+    """The lines of a terminal of this width, which folds what is longer, after all that was written to it."""
+    rows: list[str] = [""]
+    row = 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
+        if part == "\n":
+            row += 1
+            rows += [""] * (row + 1 - len(rows))
+        elif part.endswith("A"):
+            row -= int(part[2:-1])
+            assert row >= 0
+        elif part == "\x1b[2K":
+            rows[row] = ""
+        elif part != "\r" and not part.startswith("\x1b"):
+            rows[row] += part
+            while cell_len(rows[row]) > width:  # every line of it is long enough for a fold at the width exactly
+                rows.insert(row + 1, rows[row][width:])
+                rows[row] = rows[row][:width]
+                row += 1
+    return [line.rstrip() for line in rows if line.strip()]
+
+
+def test_a_terminal_that_gets_narrower_keeps_no_line_of_the_wider_table() -> None:
+    console = PlainConsole(file=StringIO(), width=120, height=24, force_terminal=True, _environ={"TERM": "xterm"})
+    console.print("above")
+    with LiveTable(console, "grid") as display:
+        display.update(PROGRESS)
+        console.width = 50  # on the terminal the table's lines are folded at once, the cursor stays at its end
+        display.update(PROGRESS)
+        assert isinstance(console.file, StringIO)
+        screen = on_screen(console.file.getvalue(), 50)
+    table = [line.rstrip() for line in drawn(PROGRESS, 50)]
+    assert screen[0] == "above"
+    assert len(screen) == 1 + len([line for line in table if line])
+    assert on_screen(console.file.getvalue(), 50) == ["above"]
+
+
 class Clock:
     """A clock that a test sets."""
 
@@ -118,25 +155,36 @@ class Clock:
         return self.now
 
 
-def test_a_file_has_a_line_for_every_change() -> None:
+def finished(number: int, **more: Any) -> TrialRecord:
+    more = {"state": "COMPLETE", "value": 0.5, "duration_s": 5.0, **more}
+    return TrialRecord(f"a={number},seed=0", number, 0, parameters={"a": number}, **more)
+
+
+def test_a_file_has_a_line_for_every_trial_that_ends() -> None:
     console, clock = PlainConsole(file=StringIO(), width=80), Clock()
     display = PlainLines(console, clock)
     row = replace(ROW, key="a", losses=(), loss=1.5, step=3, steps=10)
     display.update(Progress(0, 4, 0, 0, [row, WorkerRow()], started=[row]))
     clock.now = 1.0
-    display.update(Progress(0, 4, 0, 0, [replace(row, step=4)]))
-    other = replace(row, key="b", loss=None, steps=0)
-    display.update(Progress(0, 4, 0, 0, [row, other], started=[other]))
+    display.update(Progress(0, 4, 0, 0, [replace(row, step=4)], started=[replace(row, key="b")]))
+    display.update(Progress(1, 4, 0, 0, [row], BEST, 50.0, ended=[finished(1)]))
     clock.now = 2.0
-    display.update(
-        Progress(1, 4, 1, 0, [other], BEST, 50.0, ended=[ended("COMPLETE"), ended("FAILED", reason="nan")])
-    )
+    display.update(Progress(1, 4, 1, 0, [row], BEST, 50.0, ended=[ended("FAILED", reason="nan")]))
+    display.update(Progress(2, 4, 1, 0, [row], BEST, 40.0, ended=[finished(2)]))
+    clock.now = 32.5  # nothing happens for half a minute
+    display.update(Progress(2, 4, 1, 0, [row], BEST, 9.0))
+    clock.now = 33.0
+    last = [finished(3, state="PRUNED", value=None), finished(4, duration_s=None)]
+    display.update(Progress(4, 4, 1, 1, [], replace(BEST, value=0.8), 0.0, ended=last))
     assert printed(console) == [
-        "0 of 4 trials done | a: training, step 3 of 10, loss 1.5000 | time left …",
-        "0 of 4 trials done | a: training, step 3 of 10, loss 1.5000 | b: training | time left …",
-        "FAILED a=1,seed=0: nan",
-        "1 of 4 trials done, 1 failed | b: training | "
+        "0 of 4 trials done",
+        "1 of 4: a=1,seed=0: 0.5000 in 5 s | "
         "best so far: 0.7512 at α=0.5, steps=300 (mean of 2 seeds), chosen among 4 | time left about 50 s",
+        "FAILED a=1,seed=0: nan",
+        "2 of 4: a=2,seed=0: 0.5000 in 5 s | time left about 40 s",
+        "2 of 4 trials done, 1 failed | a: training, step 3 of 10, loss 1.5000 | time left about 9 s",
+        "3 of 4: a=3,seed=0: pruned in 5 s",
+        "4 of 4: a=4,seed=0: 0.5000 | best so far: 0.8000 at α=0.5, steps=300 (mean of 2 seeds), chosen among 4",
     ]
 
 
@@ -145,19 +193,20 @@ def test_a_file_gets_fewer_lines_the_longer_it_takes() -> None:
     display, counts = PlainLines(console, clock), []
     for second in range(36_000):  # ten hours, a trial every ten seconds
         clock.now = float(second)
-        news = [ROW] if second % 10 == 0 else []
-        display.update(Progress(second // 10, 3600, 0, 0, [ROW] * 50, started=news))
+        news = [finished(second)] if second % 10 == 9 else []
+        display.update(Progress((second + 1) // 10, 3600, 0, 0, [ROW] * 50, ended=news))
         if second in (59, 3599, 35_999):
             counts.append(len(printed(console)))
     first_minute, first_hour, all_of_it = counts
-    assert first_minute == 6
-    assert first_hour < 130
+    assert first_minute == 7
+    assert 200 < first_hour < 230
     assert all_of_it - first_hour < 60
+    assert printed(console)[-1].startswith("3")
     assert max(map(len, printed(console))) < 500  # of 50 workers a few
     silent, clock.now = len(printed(console)), clock.now + 1.0
     for _ in range(36_000):  # and nothing happens
         clock.now += 1.0
-        display.update(Progress(1, 3600, 0, 0, [ROW]))
+        display.update(Progress(3600, 3600, 0, 0, [ROW]))
     assert 1 < len(printed(console)) - silent < 15
 
 

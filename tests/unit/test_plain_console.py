@@ -14,9 +14,10 @@ from sweep.launch.liveness import alive_in
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.table import TrialsTable
+from sweep.records.trial_record import TrialRecord
 from sweep.records.values import TrialResult
 from sweep.report.pareto import print_front
-from sweep.report.plain_console import PlainConsole, shown
+from sweep.report.plain_console import PlainConsole, say, shown
 from sweep.report.terminal import print_answer
 from sweep.run.displays import Shown
 from sweep.run.progress import Progress, WorkerRow
@@ -102,7 +103,8 @@ def test_progress(is_terminal: bool) -> None:
     rows = [WorkerRow(f"p={value}", f"p={value}", "training", 3, 10, 1.5) for value in ENCODABLE]
     with Shown(console).display("s") as display:
         for row in rows:
-            display.update(Progress(0, 4, 0, 0, [row], started=[row]))
+            ended = [TrialRecord(row.key, 0, 0, "COMPLETE", {}, value=0.5)]
+            display.update(Progress(0, 4, 0, 0, [row], started=[row], ended=ended))
             console.print()
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
@@ -116,6 +118,20 @@ def test_what_is_printed(print_it: Callable[[Console, str], None], capsys: Print
     for value, wanted in VALUES.items():
         print_it(PlainConsole(width=200), value)
         assert capsys.readouterr().out == f"{wanted}\n"
+
+
+def test_a_terminal_folds_lines_between_words_and_leaves_commands_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "xterm")
+    text = "error: " + "some words " * 9 + "[x]\n  python -m sweep with=many more=words than=there is=room"
+    for is_terminal in (True, False):
+        file = StringIO()
+        file.isatty = lambda is_terminal=is_terminal: is_terminal  # type: ignore[method-assign, misc]
+        say(text, file)
+        lines = file.getvalue().splitlines()
+        assert lines[-1] == text.splitlines()[-1]
+        assert " ".join(line.rstrip() for line in lines[:-1]) == text.splitlines()[0]
+        assert (max(map(len, lines[:-1])) <= 30) == is_terminal
 
 
 def test_errors(capsys: Printed) -> None:

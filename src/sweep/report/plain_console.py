@@ -20,8 +20,14 @@ def shown(text: str) -> str:
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Print a line without wrapping it, on stdout if no other file is named."""
-    print(shown(text), file=sys.stdout if file is None else file)
+    """Print a text, on stdout if no other file is named. On a terminal lines end between words, but not the indented
+    ones, which are commands to copy."""
+    file = sys.stdout if file is None else file
+    for line in shown(text).split("\n"):
+        if file.isatty() and not line.startswith("  "):
+            PlainConsole(file=file).print(line)
+        else:
+            print(line, file=file)
 
 
 class PlainConsole(Console):

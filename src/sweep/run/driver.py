@@ -18,6 +18,7 @@ from sweep.records.caching import usable_cache
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord, damaged_trials
+from sweep.report.narrow import print_lines
 from sweep.run.displays import Shown
 from sweep.run.ending import End, print_end
 from sweep.run.inputs import checked_inputs
@@ -61,7 +62,7 @@ def run_study(settings: Settings, composer: Composer, shown: Shown, command: str
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_lines(console, text)
 
 
 def _first_line(error: Exception) -> str:
@@ -99,7 +100,7 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
         store.enqueue()
         if adopted:
             kind = "trials" if settings.study.is_grid else "points"
-            console.print(f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
+            _say(console, f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
         tell_what_is_there(left_by(store.view), settings, folder, shown)
         mirror = BackgroundMirror(
             Mirror(folder, place, store.uid), partial(_say, console), sync_command(settings, composer)

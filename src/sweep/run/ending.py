@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-
 from sweep.answer.contents import Headline
 from sweep.answer.headline import headline_of
 from sweep.answer.points import best_first
@@ -14,6 +12,7 @@ from sweep.answer.study_answer import StudyAnswer, answer_of
 from sweep.answer.systems import Systems
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
+from sweep.report.narrow import print_line
 from sweep.report.terminal import print_answer
 from sweep.report.text import duration_text, this_python
 from sweep.run.displays import Shown
@@ -44,13 +43,11 @@ def print_end(settings: Settings, folder: StudyFolder, shown: Shown, end: End) -
     headline = headline_of(answer, *end.counts, len(settings.study.seeds))
     if shown.prints_answer:
         print_answer(shown.console, answer, headline)
-    for line in (*_remarks(settings, folder, end), *_next_lines(settings, folder, end)):
-        _say(shown.console, line)
+    for line in _remarks(settings, folder, end):
+        print_line(shown.console, line)
+    for line in _next_lines(settings, folder, end):  # paths and commands, to copy
+        shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
     shown.event("study_finished", _event(folder, answer, headline, end))
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _remarks(settings: Settings, folder: StudyFolder, end: End) -> Iterator[str]:

@@ -8,11 +8,14 @@ from typing import Self
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from sweep.report.narrow import print_line
 from sweep.report.plain_console import shown
 from sweep.report.short_names import short_point
 from sweep.report.text import duration_text
@@ -32,7 +35,12 @@ class LiveTable:
         self._console = console
         self._name = name
         self._began = time.monotonic()
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = self._new_live()
+        self._drawn: Sequence[int] = ()  # how wide each line is that is there now
+        self._width = console.width
+
+    def _new_live(self) -> Live:
+        return Live(console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -45,12 +53,27 @@ class LiveTable:
 
     def update(self, progress: Progress) -> None:
         """Redraw, as wide and as high as the terminal is now. A FAILED trial leaves a line above the table."""
+        width, height = self._console.size
+        if width < self._width:
+            self._erase_folded(width)
+        self._width = width
         for record in progress.ended:
             if record.state == "FAILED":
-                self._console.print(f"FAILED {record.key}: {record.reason}", style="red", soft_wrap=True)
-        width, height = self._console.size
-        elapsed_s = time.monotonic() - self._began
-        self._live.update(live_table(self._name, progress, elapsed_s, width, height), refresh=True)
+                print_line(self._console, f"FAILED {record.key}: {record.reason}", style="red")
+        table = live_table(self._name, progress, time.monotonic() - self._began, width, height)
+        self._live.update(table, refresh=True)
+        lines = self._console.render_lines(table, pad=False)
+        self._drawn = [sum(segment.cell_length for segment in line) for line in lines]
+
+    def _erase_folded(self, width: int) -> None:
+        """Erase the table of a terminal that is narrower now: it has folded lines that were wider, and the table has
+        more of them than were printed."""
+        folded = sum(max(0, size - 1) // width for size in self._drawn)
+        self._live.stop()
+        erase = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
+        self._console.control(Control(*erase * folded))
+        self._live = self._new_live()
+        self._live.start()
 
 
 def live_table(name: str, progress: Progress, elapsed_s: float, width: int, height: int) -> Group:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
+from sweep.report.narrow import print_lines
 from sweep.run.displays import Shown
 from sweep.settings import Settings
 from sweep.study.trials import UNFINISHED
@@ -49,8 +50,7 @@ class Left:
 def tell_what_is_there(left: Left, settings: Settings, folder: StudyFolder, shown: Shown) -> None:
     """Say what a study that was begun before goes on with; to programs say of a new one, too, that it begins."""
     if not left.is_new:
-        text = left.text(folder.path.name, settings.study.retry_failed)
-        shown.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_lines(shown.console, left.text(folder.path.name, settings.study.retry_failed))
     event = "study_started" if left.is_new else "study_resumed"
     shown.event(event, {"study": folder.path.name, "folder": str(folder.path), **asdict(left)})
 

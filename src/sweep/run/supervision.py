@@ -18,6 +18,7 @@ from sweep.records.folder import StudyFolder
 from sweep.records.last_command import write_command
 from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
+from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
 from sweep.run.orphans import await_orphans
 from sweep.run.overview import Overview
@@ -247,4 +248,4 @@ class StudyRun:
         shown.update(self._overview.look([{} if "error" in status else status for status in statuses]))
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        print_lines(self.console, text)
