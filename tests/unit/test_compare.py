@@ -293,10 +293,25 @@ def test_the_table_and_the_csv(
         f"{first['system_value']:.4f}",
         f"{first['difference']:+.4f}",
         f"{first['low']:+.4f} to {first['high']:+.4f}",
-        f"{first['p']:.4f}",
-        f"{first['p_holm']:.4f}",
-        f"{first['p_equal']:.4f}",
+        "<0.0001" if first["p"] < 0.0001 else f"{first['p']:.4f}",
+        "<0.0001" if first["p_holm"] < 0.0001 else f"{first['p_holm']:.4f}",
+        ">0.9999" if first["p_equal"] > 0.9999 else f"{first['p_equal']:.4f}",
     ]
+
+
+def test_a_narrow_table_explains_the_columns_that_it_has_and_no_p_is_zero(
+    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results)
+    for columns, has_equal in (("80", False), ("140", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["bad", "tuned=good", "same", "--metric", "mono/map"]) == 0
+        printed = capsys.readouterr().out
+        assert ("p (equal): of two one-sided tests" in printed) == has_equal
+        assert ("Not shown in 80 columns" in printed) != has_equal
+        assert max(len(line.rstrip()) for line in printed.splitlines() if line.startswith(" ")) <= int(columns)
+        assert "0.0000" not in re.sub(r"[+-]0\.0000", "", printed)  # but differences
+    assert "<0.0001" in printed
 
 
 def test_names_are_no_formulas_in_a_spreadsheet(results: Path, tmp_path: Path) -> None:

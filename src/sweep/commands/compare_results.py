@@ -159,9 +159,9 @@ def _print(rows: "list[Row]", margin: float, benchmark: str, reference: str, gro
                 f"{value:.{digits}f}",
                 f"{comparison.difference:+.{digits}f}",
                 f"{low:+.{digits}f} to {high:+.{digits}f}",
-                f"{comparison.p:.4f}",
-                f"{comparison.p_holm:.4f}",
-                "–" if p_equal is None else f"{p_equal:.4f}",
+                _p_text(comparison.p),
+                _p_text(comparison.p_holm),
+                "–" if p_equal is None else _p_text(p_equal),
             )
         )
     out = console()
@@ -170,13 +170,19 @@ def _print(rows: "list[Row]", margin: float, benchmark: str, reference: str, gro
         for (title, rank), texts in zip(COLUMNS.items(), zip(*cells, strict=True), strict=True)
     ]
     title = f"{benchmark}: {groups:,} translation groups; reference: {reference}"
-    print_table(out, columns, title, rest="--output FILE.csv writes all of it")
-    if any(_p_equal(comparison, margin) is not None for comparison, *_ in rows):
+    printed = print_table(out, columns, title, rest="--output FILE.csv writes all of it")
+    has_margin = any(_p_equal(comparison, margin) is not None for comparison, *_ in rows)
+    if has_margin and "p (equal)" in printed:
         print_line(out, f"p (equal): of two one-sided tests; small if the difference is within ±{margin:g}.")
     if any(not comparison.estimate.over_seeds for comparison, *_ in rows):
         print_line(out, "p compares these two trained models: with one seed nothing is known about others.")
     if any(comparison.estimate.approximate for comparison, *_ in rows):
         print_line(out, "Two seeds: approximate, the variance between seeds leans on that of all systems.")
+
+
+def _p_text(p: float) -> str:
+    """Four digits, and never that it is impossible or certain."""
+    return "<0.0001" if p < 0.0001 else ">0.9999" if p > 0.9999 else f"{p:.4f}"
 
 
 def _write(rows: "Mapping[str, list[Row]]", margin: float, file: Path) -> None:
