@@ -64,10 +64,12 @@ def print_table(
                 kept.remove(column)
     if title is not None:
         print_line(console, title, style="italic")
-    whole = [max(column.needed, _longest_line(column.title)) for column in kept]
-    is_whole = _has_room(console, kept, whole, padding)
-    drawn = kept if is_whole else [replace(column, title=column.folded_title) for column in kept]
-    console.print(_table(drawn, ends, padding, whole if is_whole else _needed(console, kept, padding)))
+    unbroken = [max(column.needed, _longest_line(column.title)) for column in kept]
+    if _has_room(console, kept, unbroken, padding):
+        console.print(_table(kept, ends, padding, unbroken))
+    else:
+        broken = [replace(column, title=column.folded_title) for column in kept]
+        console.print(_table(broken, ends, padding, _needed(console, kept, padding)))
     left_out = [" ".join(column.title.split()) for column in columns if column not in kept]
     if left_out:
         where = f"; {rest}" if rest else ""
