@@ -140,8 +140,7 @@ class StudyRun:
             self._count()
 
     def _note_shared_cores(self) -> None:
-        ranks = self.settings.launcher.slots * self.settings.launcher.processes
-        cores = os.cpu_count() or 1
+        ranks, cores = self.settings.launcher.slots * self.settings.launcher.processes, os.cpu_count() or 1
         if ranks > cores:
             self._say(f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores")
 
