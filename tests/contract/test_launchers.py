@@ -100,6 +100,11 @@ class TestLaunchers:
     ) -> None:
         assert status_of(start(order(tmp_path, "crash", str(status)))) == status
 
+    def test_the_processes_of_its_ranks_are_known(self, start: Start, tmp_path: Path) -> None:
+        worker = start(order(tmp_path, "wait"), processes=2)
+        pids = tuple(report(tmp_path, rank)["pid"] for rank in (0, 1))
+        until(lambda: worker.pids == pids)
+
     def test_an_exception_ends_it_with_status_1_and_its_traceback(self, start: Start, tmp_path: Path) -> None:
         worker = start(order(tmp_path, "raise"))
         assert status_of(worker) == 1
