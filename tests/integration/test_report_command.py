@@ -140,7 +140,20 @@ def test_a_study_without_database_is_named(here: Path, sweep: Sweep) -> None:
     assert "study 'tiny' cannot be read" in done.stderr
 
 
-def test_help_shows_formats_in_eighty_columns(sweep_process: Sweep) -> None:
+@pytest.mark.parametrize("file", ["ranks.parquet", "metrics.json"])
+def test_no_ratio_is_left_out_for_a_file_that_is_missing(here: Path, sweep: Sweep, file: str) -> None:
+    """Without it another ratio would be the best."""
+    trial = here / "sweeps" / "tiny" / "trials" / "ratio.monolingual=0,seed=1"
+    (trial / file).unlink()
+    for form in FORMATS:
+        done = sweep("study.name=tiny", f"format={form}", module=MODULE)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"study 'tiny': finished trials are damaged, so there is no table ({trial.name}: {file}" in done.stderr
+        assert done.stderr.rstrip().endswith("study.rerun_damaged=true")
+
+
+def test_help_shows_formats_in_eighty_columns(sweep_process: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     done = sweep_process("--help", module="sweep.report")
     assert done.returncode == 0
     assert all(f"  {form} " in done.stdout for form in FORMATS)

@@ -309,6 +309,19 @@ def test_a_report_names_a_damaged_file(folder: Path, tmp_path: Path, file: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_nothing_is_compared_without_a_file_that_is_missing(folder: Path, tmp_path: Path) -> None:
+    """Its ratio would be left out, and another one would be the best."""
+    copy = tmp_path / "tiny"
+    shutil.copytree(folder, copy)
+    (copy / "trials" / "ratio.monolingual=0,seed=1" / "ranks.parquet").unlink()
+    with open_study(copy) as opened:
+        for ask in (opened.comparisons, opened.figures, opened.report, lambda: opened.answer, lambda: opened.curves):
+            with pytest.raises(SweepError, match=r"ratio\.monolingual=0,seed=1: ranks\.parquet is missing"):
+                ask()
+        assert len(opened.trials) == len(opened.values(METRIC)) == 6
+        assert opened.state == "complete"
+
+
 def test_a_table_in_a_notebook_escapes_what_comes_from_the_study(tmp_path: Path) -> None:
     from tests.unit.test_studies import TrialResult, write_atomically
 

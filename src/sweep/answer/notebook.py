@@ -12,6 +12,7 @@ from sweep.answer.opened import Study, opened
 from sweep.errors import InputError, SweepError
 from sweep.records.folder import StudyFolder
 from sweep.records.last_command import read_command
+from sweep.records.trial_record import refuse_damaged
 from sweep.settings import Settings
 from sweep.settings.wording import excerpt, suggestion
 from sweep.study.storage import StudyMissing
@@ -150,6 +151,7 @@ class OpenedStudy:
         """What the study answers, as its tables print it."""
         from sweep.answer.study_answer import answer_of
 
+        refuse_damaged(self._study.view.compared(), self._command, every_byte=False)
         return answer_of(self._study.folder, self._study.view.compared(), self.settings, self._systems)
 
     def report(self, texts: bool = True) -> StudyReport:
@@ -157,13 +159,13 @@ class OpenedStudy:
         from sweep.answer.report import study_report
 
         study = self._study
-        command = read_command(study.folder) or f"python -m sweep … study.name={self.name}"
+        refuse_damaged(study.view.compared(), self._command, every_byte=False)
         return study_report(
             study.folder,
             study.settings,
             study.view,
             state=study.state,
-            command=command,
+            command=self._command,
             systems=self._systems,
             texts=texts,
         )
@@ -202,6 +204,10 @@ class OpenedStudy:
         from sweep.answer.systems import Systems
 
         return Systems()
+
+    @property
+    def _command(self) -> str:
+        return read_command(self._study.folder) or f"python -m sweep … study.name={self.name}"
 
     @property
     def _benchmark(self) -> str:

@@ -14,6 +14,7 @@ from sweep.errors import InputError, SweepError
 from sweep.records.files import unwritable, write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.records.last_command import read_command
+from sweep.records.trial_record import refuse_damaged
 from sweep.report.plain_console import say
 from sweep.settings.chosen_studies import WriteReportSettings
 from sweep.settings.compose import Composer
@@ -126,12 +127,16 @@ def _report(sweeps: Path, name: str, storage: str | None, texts: bool) -> "Study
     folder = StudyFolder((sweeps / name).resolve())
     try:
         with opened(folder, storage) as study:
-            command = read_command(folder) or f"python -m sweep … study.name={name} (its settings: {folder.config})"
+            known = read_command(folder)
+            command = known or f"python -m sweep … study.name={name} (its settings: {folder.config})"
+            refuse_damaged(study.view.compared(), known or f"python -m sweep … study.name={name}")
             return study_report(folder, study.settings, study.view, state=study.state, command=command, texts=texts)
     except StudyMissing as error:
         raise SweepError(f"study '{name}' cannot be read: {error}") from error
     except InputError as error:
         raise InputError(f"study '{name}': {error}") from error
+    except SweepError as error:
+        raise SweepError(f"study '{name}': {error}") from error
 
 
 def _text(form: str, reports: Sequence["StudyReport"]) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.errors import SweepError
 from sweep.records.folder import TrialFolder
 from sweep.records.values import State
 
+MOST_NAMED = 5  # trials in a message
 MOST_READ = 1000  # trials all of whose files are read to see whether they are damaged
 
 
@@ -36,10 +38,23 @@ class TrialRecord:
         return result.metrics if result else {}
 
 
-def damaged_trials(records: Sequence[TrialRecord]) -> dict[str, str]:
-    """What is missing or damaged of finished trials, by their keys. Of many thousands only that the files are there
-    is looked at: reading all of them would take longer than what is done with them."""
+def damaged_trials(records: Sequence[TrialRecord], every_byte: bool = True) -> dict[str, str]:
+    """What is missing or damaged of finished trials, by their keys. Without `every_byte`, and of many thousands, only
+    that the files are there is looked at: reading all of them would take longer than what is done with them."""
     complete = [record for record in records if record.state == "COMPLETE" and record.folder is not None]
-    every_byte = len(complete) <= MOST_READ
+    every_byte = every_byte and len(complete) <= MOST_READ
     problems = {record.key: record.folder.damage(every_byte) for record in complete if record.folder is not None}
     return {key: problem for key, problem in problems.items() if problem is not None}
+
+
+def refuse_damaged(records: Sequence[TrialRecord], command: str, every_byte: bool = True) -> None:
+    """Raise SweepError if files of finished trials are missing or damaged: else a ratio would be left out of what is
+    compared, and another one would be the best. `command` runs the study."""
+    damaged = damaged_trials(records, every_byte)
+    if damaged:
+        shown = "; ".join(f"{key}: {problem}" for key, problem in list(damaged.items())[:MOST_NAMED])
+        more = f"; and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
+        raise SweepError(
+            f"finished trials are damaged, so there is no table ({shown}{more}). Put their files back, or run them "
+            f"again:\n  {command} study.rerun_damaged=true"
+        )

@@ -1,7 +1,6 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from sweep.model.resolution import resolved
 from sweep.records.caching import usable_cache
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
-from sweep.records.trial_record import TrialRecord, damaged_trials
+from sweep.records.trial_record import refuse_damaged
 from sweep.report.narrow import print_lines
 from sweep.run.displays import Shown
 from sweep.run.ending import End, print_end
@@ -40,7 +39,6 @@ from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror
 from sweep.tracking.registry import place_of
 
-MOST_NAMED = 5  # trials in a message
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
 
 
@@ -113,7 +111,7 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
         wanted = reporter if settings.report.files else None
         complete = StudyRun(staffed, composer, folder, store, launcher, mirror, wanted, console, display).run(command)
         records, compared = store.view.records(), store.view.compared()
-        _check_finished(records, command)
+        refuse_damaged(records, command)
         counts = store.view.finished(), store.view.target
     shown.end()
     elapsed_s = time.monotonic() - started
@@ -124,18 +122,6 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
 def _refuse_folder(settings: Settings, problem: str | None) -> None:
     if problem is not None:
         raise InputError(f"paths.sweeps={shortened(settings.paths.sweeps)}: {shortened(problem, 300)}")
-
-
-def _check_finished(records: Sequence[TrialRecord], command: str) -> None:
-    """Raise SweepError if files of finished trials are missing or damaged: no table says less than it seems to."""
-    damaged = damaged_trials(records)
-    if damaged:
-        shown = "; ".join(f"{key}: {problem}" for key, problem in list(damaged.items())[:MOST_NAMED])
-        more = f"; and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
-        raise SweepError(
-            f"finished trials are damaged, so there is no table ({shown}{more}). Put their files back, or run them "
-            f"again:\n  {command} study.rerun_damaged=true"
-        )
 
 
 def _staffed(settings: Settings) -> Settings:
