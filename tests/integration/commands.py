@@ -16,7 +16,7 @@ from sweep.records.folder import StudyFolder
 TINY = (
     "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",
     "train.batch_size=16", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
-    "model.vocabulary_size=800", "launcher.workers=1", "launcher.threads=1",
+    "model.vocabulary_size=800", "launcher.workers=1", "launcher.threads=1", "report.files=false",
 )  # fmt: skip
 
 

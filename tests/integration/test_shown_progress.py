@@ -16,7 +16,8 @@ from tests.integration.commands import TINY
 from sweep.run.report_files import ReportFiles
 
 GRID = (*TINY, "study.space={ratio.monolingual: {grid: [0, 0.5]}}", "launcher.workers=2", "study.export=none")
-QUICK = ("report.files=false", "tracking=json_lines")
+QUICK = ("tracking=json_lines",)
+REPORTING = (*GRID, *QUICK, "study.name=tiny", "report.files=true")
 
 
 def on_a_terminal(folder: Path, cache: Path, *arguments: str, columns: int = 80) -> tuple[int, str]:
@@ -111,7 +112,7 @@ def test_programs_read_json_alone(sweep_process: Sweep) -> None:
 
 
 def test_a_study_leaves_a_report(sweep_process: Sweep, tmp_path: Path) -> None:
-    done = sweep_process(*GRID, "tracking=json_lines", "study.name=tiny", "report.every_s=0.1")
+    done = sweep_process(*REPORTING, "report.every_s=0.1")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "sweeps" / "tiny"
     assert "Report:  sweeps/tiny/report.html" in done.stdout
@@ -130,7 +131,7 @@ def test_a_report_that_cannot_be_written_ends_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ReportFiles, "write", fail)
-    done = sweep(*GRID, "tracking=json_lines", "study.name=tiny")
+    done = sweep(*REPORTING)
     assert done.returncode == 0
     assert done.stdout.count("the report cannot be written (OSError: [Errno 28] No space left on device)") == 1
     assert "-m sweep.report study.name=tiny" in done.stdout
