@@ -16,6 +16,7 @@ from sweep.records.folder import StudyFolder
 from sweep.records.last_command import read_command
 from sweep.records.trial_record import refuse_damaged
 from sweep.report.plain_console import say
+from sweep.settings.cache import cache_folder
 from sweep.settings.chosen_studies import WriteReportSettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_write_report_settings
@@ -69,7 +70,7 @@ def _write(settings: WriteReportSettings, storage: str | None) -> int:
     names = _names(settings, sweeps)
     file = _output(settings, sweeps, names)
     reports = [_report(sweeps, name, storage, settings.format in WITH_TEXTS) for name in names]
-    text = _text(settings.format, reports)
+    text = _text(settings.format, reports, cache_folder(settings.paths))
     if file is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # as in a file, whatever the terminal's letters are
@@ -139,11 +140,11 @@ def _report(sweeps: Path, name: str, storage: str | None, texts: bool) -> "Study
         raise SweepError(f"study '{name}': {error}") from error
 
 
-def _text(form: str, reports: Sequence["StudyReport"]) -> str:
+def _text(form: str, reports: Sequence["StudyReport"], cache: Path) -> str:
     if form == "html":
         from sweep.page.html import report_page, studies_page
 
-        return report_page(reports[0]) if len(reports) == 1 else studies_page(reports)
+        return report_page(reports[0], cache) if len(reports) == 1 else studies_page(reports, cache)
     if form == "markdown":
         from sweep.report.markdown import paper_markdown
 

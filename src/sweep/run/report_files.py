@@ -1,10 +1,13 @@
 """The files in a study's folder that say what it comes to: a page, some lines of Markdown, and pictures of charts."""
 
+from pathlib import Path
+
 from sweep.answer.contents import StudyReport, StudyState
 from sweep.answer.systems import Systems
 from sweep.records.files import replacing_folder, write_atomically
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
+from sweep.settings.cache import cache_folder
 from sweep.study.view import StudyView
 
 PATIENCE_S = 5.0  # with the study's database: the study itself waits for longer
@@ -40,18 +43,18 @@ class ReportFiles:
             )
         finally:
             view.close()
-        write_files(self._folder, report)
+        write_files(self._folder, report, cache_folder(settings.paths))
 
 
-def write_files(folder: StudyFolder, report: StudyReport) -> None:
+def write_files(folder: StudyFolder, report: StudyReport, cache: Path) -> None:
     """Write the files of a report, each of them atomically. Pictures take most of the time: they are drawn when the
-    study has ended."""
+    study has ended. `cache`: the folder of what is kept between studies, such as the script that draws charts."""
     from sweep.page.charts import charts_of
     from sweep.page.html import report_page
     from sweep.page.pictures import main_pictures, png
     from sweep.report.markdown import answer_markdown
 
-    write_atomically(folder.report, report_page(report))
+    write_atomically(folder.report, report_page(report, cache))
     write_atomically(folder.answer, answer_markdown(report))
     if report.state != "running":
         with replacing_folder(folder.charts) as draft:
