@@ -7,6 +7,8 @@ from sweep.answer.ratios import Certainty, RatioTable
 from sweep.evaluation.comparison import Comparison
 from sweep.evaluation.metrics import digits_of
 from sweep.page.chart import DataTable
+from sweep.page.charts.figures import p_text
+from sweep.page.charts.wording import named
 from sweep.report.certainty import verdicts
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
@@ -35,11 +37,6 @@ def certainty_lines(certainty: Certainty, objective: Objective) -> tuple[str, ..
     return tuple(lines)
 
 
-def p_text(p: float) -> str:
-    """A p-value in a table."""
-    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
-
-
 def signed(value: float, digits: int) -> str:
     """A difference with its sign, which is a minus and no hyphen."""
     return f"{value:+.{digits}f}".replace("-", "−")
@@ -62,7 +59,7 @@ def _pair(table: RatioTable, objective: Objective, digits: int) -> Iterator[Data
     header: tuple[str, ...] = ("ratio", "figure", "95 % interval", "seeds", "may be best")
     if not table.best:
         header, rows, marks = header[:-1], [row[:-1] for row in rows], {}
-    caption = f"{objective.metric}{where}: figures, with intervals over {chance}"
+    caption = f"{named(objective.metric)}{where}: figures, with intervals over {chance}"
     yield DataTable(caption, header, tuple(rows), marks)
     yield _differences(table, objective, digits, where)
 
@@ -92,7 +89,7 @@ def _differences(table: RatioTable, objective: Objective, digits: int, where: st
             )
         )
     corrected = "p is corrected for all of this table (Holm), intervals are of each alone"
-    caption = f"{objective.metric}{where}: {about}; {corrected}"
+    caption = f"{named(objective.metric)}{where}: {about}; {corrected}"
     header = ("ratio", "against", "difference", "95 % interval", "p", "verdict")
     return DataTable(caption, header, tuple(rows), marks)
 

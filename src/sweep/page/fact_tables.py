@@ -6,6 +6,7 @@ from sweep.page.chart import DataTable
 from sweep.records.data_record import ROLES, SHOWN_DIGITS
 from sweep.report.text import duration_text
 
+_PHASES = {"prepare": "of it preparing", "train": "of it training", "evaluate": "of it evaluating"}
 MOST_ENDED = 200  # rows; trials.csv has all
 
 
@@ -30,13 +31,13 @@ def cost_table(report: StudyReport) -> tuple[DataTable, ...]:
         return ()
     rows = [
         ("trials", f"{cost.trials:,}"),
-        ("time of all trials", duration_text(cost.seconds)),
+        ("time of all trials together", duration_text(cost.seconds)),
+        *((_PHASES.get(phase, phase), duration_text(seconds)) for phase, seconds in cost.by_phase.items()),
         ("time of a trial, median", duration_text(cost.median_trial_s)),
-        *((phase, duration_text(seconds)) for phase, seconds in cost.by_phase.items()),
         ("rows trained on", f"{cost.rows:,}"),
         ("tokens trained on", "not recorded" if cost.tokens is None else f"{cost.tokens:,}"),
     ]
-    return (DataTable("Time and data", ("", "in all"), tuple(rows), {}),)
+    return (DataTable("Time and data", ("", "finished trials"), tuple(rows), {}),)
 
 
 def data_table(answer: StudyAnswer) -> tuple[DataTable, ...]:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from sweep.answer.points import Spread, best_first, cells_of, paths_of
+from sweep.answer.ratios import RATIO
 from sweep.answer.study_answer import StudyAnswer
 from sweep.evaluation.columns import results_for
 from sweep.evaluation.metrics import digits_of
 from sweep.page.chart import DataTable
+from sweep.page.charts.wording import capitalized, metric_label, named
 from sweep.settings.metric_key import MetricKey
 
 MOST_POINTS = 100  # rows of a table; trials.csv has all
@@ -37,8 +39,11 @@ def front_table(answer: StudyAnswer) -> tuple[DataTable, ...]:
         caption += f"; {front.breaking} break a constraint"
     if front.lacking:
         caption += f"; {front.lacking} without all seeds"
-    goals = (f"{goal.metric} ({goal.direction})" for goal in answer.objectives)
-    return (DataTable(caption, (*paths, "seeds", *goals), tuple(rows), {}),)
+    several = len({MetricKey.parse(goal.metric).benchmark for goal in answer.objectives}) > 1
+    goals = (named(goal.metric) if several else capitalized(metric_label(goal.metric)) for goal in answer.objectives)
+    hints = ("higher is better" if goal.sign > 0 else "lower is better" for goal in answer.objectives)
+    titles = (f"{goal} ({hint})" for goal, hint in zip(goals, hints, strict=True))
+    return (DataTable(caption, (*_titles(paths), "seeds", *titles), tuple(rows), {}),)
 
 
 def _points(answer: StudyAnswer, benchmark: str) -> DataTable:
@@ -60,11 +65,17 @@ def _points(answer: StudyAnswer, benchmark: str) -> DataTable:
         rows.append((*(cells_of(point, paths) or ["the only point"]), seeds or str(len(point.records)), *texts))
     seeds_of_most = max(len(point.records) for point in points)
     spread = f"mean ± standard deviation over {seeds_of_most} seeds" if seeds_of_most > 1 else "one seed"
-    caption = f"{benchmark}: {spread}"
+    name, _, half = benchmark.partition("+")
+    caption = f"{name}{', the half of its questions that nothing was chosen by' if half else ''}: {spread}"
     if len(points) < len(answer.points):
         caption += f"; the best {len(points)} of {len(answer.points):,} points, trials.csv has all"
-    header = (*(paths or ["point"]), "seeds", *(column.title for column in columns))
+    header = (*(_titles(paths) or ["point"]), "seeds", *(column.title for column in columns))
     return DataTable(caption, header, tuple(rows), {})
+
+
+def _titles(paths: Sequence[str]) -> list[str]:
+    """The columns of searched values: α for the ratio, as everywhere on the page."""
+    return ["α" if path == RATIO else path for path in paths]
 
 
 def _figures(figures: Mapping[str, Spread], keys: Sequence[tuple[str, int]]) -> list[str]:

@@ -7,6 +7,7 @@ from sweep.answer.contents import RatioCurve, RatioDot, StudyReport
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.grouped_lines import grouped_chart
 from sweep.page.charts.ratio_curve import ratio_chart
+from sweep.page.charts.wording import named
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,25 @@ def _chart(place: int, key: str, lines: Sequence[Line]) -> Chart | None:
 
 def _table(key: str, lines: Sequence[Line]) -> DataTable:
     ratios = sorted({dot.ratio for line in lines for dot in line.curve.dots})
-    rows: list[tuple[str, ...]] = []
-    marks: dict[tuple[int, int], str] = {}
-    for place, line in enumerate(lines):
-        dots = {dot.ratio: dot for dot in line.curve.dots}
-        rows.append((line.name, *(_cell(dots.get(ratio), line.curve.digits - 1) for ratio in ratios)))
-        marks |= {(place, 1 + ratios.index(ratio)): "best" for ratio in line.best if ratio in ratios}
-    caption = (
-        f"{key}: mean over seeds (95 % interval). Starred: may be the best ratio of its study at 95 %. No test "
-        "compares one study with another."
+    dots = [{dot.ratio: dot for dot in line.curve.dots} for line in lines]
+    rows = tuple(
+        (
+            f"α = {ratio:g}",
+            *(_cell(own.get(ratio), line.curve.digits - 1) for own, line in zip(dots, lines, strict=True)),
+        )
+        for ratio in ratios
     )
-    return DataTable(caption, ("study", *(f"α = {ratio:g}" for ratio in ratios)), tuple(rows), marks)
+    marks = {
+        (ratios.index(ratio), 1 + place): "best"
+        for place, line in enumerate(lines)
+        for ratio in line.best
+        if ratio in ratios
+    }
+    caption = (
+        f"{named(key)}: mean over seeds (95 % interval). Starred: may be the best ratio of its study at 95 %. "
+        "No test compares one study with another."
+    )
+    return DataTable(caption, ("ratio", *(line.name for line in lines)), rows, marks)
 
 
 def _cell(dot: RatioDot | None, digits: int) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from sweep.answer.contents import RatioCurve, RatioDot
 from sweep.page.chart import Chart, DataTable
+from sweep.page.charts.dots import dot_rows, ends_of, means_caption
 from sweep.page.charts.figures import finite, listed, short, slug, spread_apart, text_of, thin, value_domain
 from sweep.page.charts.layers import Row, Spec, end_label, layer, ratio_axis, tooltip, value_axis, view
-from sweep.page.charts.ratio_curve import LABEL_PX, MOST_JOINED, dot_rows, ends_of, means_caption
+from sweep.page.charts.ratio_curve import LABEL_PX, MOST_JOINED
 from sweep.page.charts.wording import axis_title
 from sweep.statistics.uncertainty import Interval
 
@@ -20,14 +21,14 @@ Groups = Sequence[tuple[str, RatioCurve]]
 
 
 def grouped_chart(groups: Groups, title: str, name: str, beside: bool, axis: str = "") -> Chart | None:
-    """A line a group, at most `MOST_GROUPS` of them, the first ones; None with fewer than two. Labels stand `beside`
-    the lines, or, for long ones, in a legend. `axis`: its title, if not the first curve's."""
+    """A line a group, at most `MOST_GROUPS` of them, the first ones; None with fewer than two of them, or of ratios.
+    Labels stand `beside` the lines, or, for long ones, in a legend. `axis`: its title, if not the first curve's."""
     kept = [(label, curve) for label, curve in groups if any(finite([dot.mean]) for dot in curve.dots)]
     left_out = len(kept) - MOST_GROUPS
     kept = kept[:MOST_GROUPS]
-    if len(kept) < 2:
-        return None
     dots = [dot for _, curve in kept for dot in _shown(curve)]
+    if len(kept) < 2 or len({dot.ratio for dot in dots}) < 2:
+        return None
     first = kept[0][1]
     domain = value_domain(ends_of(dots), least=10.0 ** (1 - first.digits))
     y = value_axis(axis or axis_title(first), domain)
@@ -56,7 +57,8 @@ def _lines(groups: Groups, y: Spec, beside: bool) -> list[Spec]:
     tips = tooltip(g="group", r="α", t="mean", i="95 % interval", s="seeds")
     shared = {"x": ratio_axis("x"), "color": colour, "tooltip": tips}
     bars = [row for row in rows if row.get("l") is not None and row.get("h") is not None]
-    layers = [layer(bars, "rule", "bar-of-interval", shared | {"y": y | {"field": "l"}, "y2": {"field": "h"}})]
+    ends = {"y": y | {"field": "l"}, "y2": {"field": "h"}}
+    layers = [layer(bars, "rule", "bar-of-interval", shared | ends, clip=True)]
     if all(len(curve.dots) <= MOST_JOINED for _, curve in groups):
         line = shared | {"y": y, "strokeDash": {"field": "g", "type": "nominal", "sort": None, **dashes}}
         layers.append(layer(rows, "line", "line", {key: value for key, value in line.items() if key != "tooltip"}))

@@ -145,7 +145,7 @@ def _colour(one: HeatMap) -> Spec:
         "title": one.title,
         "orient": "bottom",
         "gradientLength": 180,
-        "format": "~g",
+        "labelExpr": "replace(format(datum.value, '~r'), '-', '−')",
         "tickCount": 3,
     }
     if one.minus is None:

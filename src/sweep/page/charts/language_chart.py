@@ -5,9 +5,9 @@ from typing import Any
 from sweep.answer.contents import LanguageRow, LanguageTable
 from sweep.evaluation.parts import label_of
 from sweep.page.chart import Chart, DataTable
-from sweep.page.charts.figures import finite, gain_text, interval_text, listed, slug, text_of, thin
+from sweep.page.charts.figures import finite, gain_text, interval_text, listed, p_text, slug, text_of, thin
 from sweep.page.charts.layers import Spec, layer, tooltip, view
-from sweep.page.charts.wording import better_of, capitalized, metric_label
+from sweep.page.charts.wording import better_of, capitalized, metric_label, spelled_out
 
 ROW_PX = 24
 _VERDICTS = ("better", "worse", "not shown")
@@ -63,7 +63,7 @@ def _datum(row: LanguageRow, digits: int) -> dict[str, Any]:
 
 
 def _title(table: LanguageTable) -> str:
-    return capitalized(table.title or metric_label(table.metric))
+    return capitalized(spelled_out(table.title or metric_label(table.metric)))
 
 
 def _label(row: LanguageRow) -> str:
@@ -73,7 +73,7 @@ def _label(row: LanguageRow) -> str:
 
 
 def _p_text(row: LanguageRow) -> str:
-    return "–" if row.compared is None else f"{row.compared.p_holm:.3g}"
+    return "–" if row.compared is None else p_text(row.compared.p_holm)
 
 
 def _gains(table: LanguageTable, field: str) -> Spec:
@@ -94,15 +94,17 @@ def _gains(table: LanguageTable, field: str) -> Spec:
 
 
 def _by_verdict(key: str, value: Any) -> Spec:
-    legend = {"title": None, "symbolStrokeWidth": 0, "columns": 3}
     scale = {"domain": list(_VERDICTS), key: value}
-    return {"field": "v", "type": "nominal", "sort": None, "scale": scale, "legend": legend}
+    return {"field": "v", "type": "nominal", "sort": None, "scale": scale, "legend": None}  # the caption has it
 
 
 def _caption(table: LanguageTable, bars: bool) -> list[str]:
     if not bars:
         return ["One seed: no language is shown to differ"]
-    return ["With 95 % intervals; better and worse: p < .05", f"after Holm over all {len(table.rows)} languages"]
+    return [
+        "With 95 % intervals. ▲ better, ▼ worse, ● not shown:",
+        f"p < 0.05 after Holm over all {len(table.rows)} languages",
+    ]
 
 
 def _description(table: LanguageTable, rows: list[LanguageRow]) -> str:

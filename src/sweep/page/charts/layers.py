@@ -10,7 +10,14 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 # come from data, into the expressions of the marks' descriptions.
 SILENT = {"aria": False}
 # The title of a vertical axis, to be read without turning one's head.
-TITLE_ABOVE = {"titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleY": -12, "titleX": 0}
+TITLE_ABOVE = {
+    "titleAnchor": "end",
+    "titleAngle": 0,
+    "titleAlign": "left",
+    "titleY": -12,
+    "titleX": 0,
+    "titleLimit": 300,
+}
 Row = Mapping[str, Any]
 Spec = dict[str, Any]
 

@@ -12,10 +12,7 @@ from sweep.page.charts.wording import capitalized, digits_for, metric_label
 HEIGHT = 240
 MOST_LINES = 200
 MANY_LINES = 40  # fainter, so that one sees where most run
-_ENDS = (
-    "'α = ' + datum.value + "
-    "(datum.value === 0 ? ', all cross-lingual' : datum.value === 1 ? ', all monolingual' : '')"
-)
+_ENDS = "datum.value === 0 ? 'α = 0, cross-lingual' : datum.value === 1 ? '1, monolingual' : '' + datum.value"
 
 
 def learning_charts(curves: Sequence[LearningCurve]) -> list[Chart]:
@@ -56,7 +53,7 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
         }
         for curve in curves
     ]
-    title = {"text": ["A line a trial (each ratio with each seed)"]}
+    title = {"text": ["One trial" if len(curves) == 1 else "A line a trial (each ratio with each seed)"]}
     return {
         "$schema": SCHEMA,
         "width": "container",
@@ -69,7 +66,7 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
                 "field": "x",
                 "type": "quantitative",
                 "title": "step",
-                "axis": {"grid": False, "tickCount": 6, "ticks": True},
+                "axis": {"grid": False, "tickCount": 6, "tickMinStep": 1, "labelSeparation": 6, "ticks": True},
                 "scale": {"nice": False},
             },
             "y": {
@@ -87,7 +84,8 @@ def _spec(curves: Sequence[LearningCurve], label: str, digits: int) -> Spec:
 
 
 def _marks(curves: Sequence[LearningCurve], digits: int) -> list[Spec]:
-    """Lines, and dots to point at, which only show where a line has nothing else."""
+    """Lines, and dots to point at, which only show where a line has nothing else. Of many lines the dots would take
+    seconds to draw: one points at the lines, and sees whose they are."""
     faint = {"opacity": 0.3} if len(curves) > MANY_LINES else {}
     single = max(len(curve.steps) for curve in curves) == 1
     tips = [
@@ -99,7 +97,11 @@ def _marks(curves: Sequence[LearningCurve], digits: int) -> list[Spec]:
         "encoding": {"tooltip": tips},
     }
     lines: Spec = {"mark": {"type": "line", "style": "thin-line", **SILENT, **faint}}
-    return [dots] if single else [lines, dots]
+    if single:
+        return [dots]
+    if faint:
+        return [lines | {"encoding": {"tooltip": tooltip(k="trial", r="α", s="seed")}}]
+    return [lines, dots]
 
 
 def _colour(curves: Sequence[LearningCurve]) -> Spec:

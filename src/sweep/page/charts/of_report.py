@@ -14,10 +14,11 @@ from sweep.page.charts.grouped_lines import grouped_chart
 from sweep.page.charts.importance_chart import importance_chart
 from sweep.page.charts.language_chart import language_chart
 from sweep.page.charts.learning_chart import learning_charts
+from sweep.page.charts.objective_curve import all_points, with_objective
 from sweep.page.charts.pair_charts import pair_charts
 from sweep.page.charts.pareto_chart import pareto_charts
 from sweep.page.charts.ratio_curve import ratio_chart
-from sweep.page.charts.wording import heading, key_of
+from sweep.page.charts.wording import heading, key_of, part_heading
 from sweep.settings.metric_key import MetricKey
 
 _POOLS = {"monolingual": "mono", "cross-lingual": "cross", "pooled": "pooled"}
@@ -67,29 +68,59 @@ def _keys(point: PointRow | None) -> set[str]:
 
 
 def _curves(report: StudyReport) -> list[Chart | None]:
-    """A chart a metric, of the best other values; one by tier; one by other values where they are searched."""
+    """The objective's chart; and of each metric a chart of the best other values, one by tier, and one by other
+    values where they are searched. Of a study with one ratio the first chart alone: the others would say no more than
+    the table of all figures."""
     groups: dict[str, list[RatioCurve]] = {}
-    for curve in report.curves:
+    for curve in with_objective(report):
         groups.setdefault(str(key_of(curve.key).whole), []).append(curve)
     several = len({key_of(key).benchmark for key in groups}) > 1
-    charts = [
-        _pools(groups, benchmark, several) for benchmark in dict.fromkeys(key_of(key).benchmark for key in groups)
-    ]
+    objective = report.answer.objectives[0].metric
+    own = groups.get(str(key_of(objective).whole), [])
+    charts: list[Chart | None] = [_single([one for one in own if one.key == objective], report, several)]
+    if len({dot.ratio for curves in groups.values() for curve in curves for dot in curve.dots}) > 1:
+        charts += [
+            _pools(groups, benchmark, several) for benchmark in dict.fromkeys(key_of(key).benchmark for key in groups)
+        ]
+    elif charts[0] is not None:
+        return charts
     for key, curves in groups.items():
-        where = f" on {key_of(key).benchmark}" if several else ""
-        others = _others(curves, report)
-        kept = [curve for curve in curves if curve.others == others[0]]
-        title = heading(kept[0])
-        beside = f", {others[0]}" if len(others) > 1 else ""
-        charts += [ratio_chart(curve, f"{title}{where}{beside}") for curve in kept if not curve.part][:1]
-        parts = [(label_of(curve.part), curve) for curve in kept]
-        charts.append(grouped_chart(parts, f"{title}{where}{beside}, by tier", f"tiers {key}", beside=True))
-        whole = {curve.others: curve for curve in curves if not curve.part}
-        rivals = [(one or "–", whole[one]) for one in others if one in whole]
-        charts.append(
-            grouped_chart(rivals, f"{title}{where}, by other searched values", f"others {key}", beside=False)
-        )
+        if key != objective:
+            charts.append(_single([curve for curve in curves if not curve.part], report, several))
+        charts += _grouped(key, curves, report, several)
     return charts
+
+
+def _single(curves: Sequence[RatioCurve], report: StudyReport, several: bool) -> Chart | None:
+    """One metric and part: the combination of the best point, or all points where that has a single ratio."""
+    if not curves:
+        return None
+    others = _others(curves, report)
+    best = next(curve for curve in curves if curve.others == others[0])
+    title = f"{part_heading(best)}{_where(key_of(best.key).benchmark, several)}"
+    if len(others) > 1 and len(best.dots) < 2:
+        return ratio_chart(all_points(curves), f"{title}, every point", scattered=True)
+    return ratio_chart(best, f"{title}, {others[0]}" if len(others) > 1 else title)
+
+
+def _grouped(key: str, curves: Sequence[RatioCurve], report: StudyReport, several: bool) -> list[Chart | None]:
+    """By tier and group of pairs, and by other searched values."""
+    others = _others(curves, report)
+    kept = [curve for curve in curves if curve.others == others[0]]
+    title = f"{heading(kept[0])}{_where(key_of(key).benchmark, several)}"
+    beside = f", {others[0]}" if len(others) > 1 else ""
+    parts = [(label_of(curve.part), curve) for curve in kept]
+    whole = {curve.others: curve for curve in curves if not curve.part}
+    rivals = [(one or "–", whole[one]) for one in others if one in whole and len(whole[one].dots) > 1]
+    return [
+        grouped_chart(parts, f"{title}{beside}, by tier", f"tiers {key}", beside=True),
+        grouped_chart(rivals, f"{title}, by other searched values", f"others {key}", beside=False),
+    ]
+
+
+def _where(benchmark: str, several: bool) -> str:
+    """The benchmark, where a report has several; that figures are of one half of it, the answer says."""
+    return f" on {benchmark.partition('+')[0]}" if several else ""
 
 
 def _pools(groups: Mapping[str, Sequence[RatioCurve]], benchmark: str, several: bool) -> Chart | None:
@@ -104,7 +135,7 @@ def _pools(groups: Mapping[str, Sequence[RatioCurve]], benchmark: str, several: 
     others = {curve.others for curve in lines.values()}
     if len(others) != 1:
         return None
-    title = f"mAP within and across languages{f' on {benchmark}' if several else ''}"
+    title = f"mAP within and across languages{_where(benchmark, several)}"
     return grouped_chart(list(lines.items()), title, f"pools {benchmark} map", True, "mAP (higher is better)")
 
 
@@ -126,9 +157,12 @@ def _matrices(pairs: Iterable[PairMatrix], best: float) -> list[Chart | None]:
     alike: dict[tuple[str, tuple[str, ...]], list[PairMatrix]] = {}
     for one in pairs:
         alike.setdefault((one.metric, one.languages), []).append(one)
+    several = len({key_of(metric).benchmark for metric, _ in alike}) > 1
     charts: list[Chart | None] = []
     for place, ((metric, _), matrices) in enumerate(alike.items()):
-        charts += pair_charts(matrices, best, f"{metric} {place}" if place else metric)
+        drawn = pair_charts(matrices, best, f"{metric} {place}" if place else metric)
+        where = _where(key_of(metric).benchmark, several)
+        charts += [replace(chart, title=f"{chart.title}{where}") for chart in drawn]
     return charts
 
 

@@ -105,7 +105,7 @@ def _datum(point: PointRow, kind: str, answer: StudyAnswer, one: int, other: int
         "a": text_of(x, digits_for(answer.objectives[one].metric)),
         "b": text_of(y, digits_for(answer.objectives[other].metric)),
         "s": len(point.records),
-        "r": f"α = {ratio:g}" if isinstance(ratio, (int, float)) and kind == _KINDS[0] else "",
+        "r": f"α = {ratio:.3g}" if isinstance(ratio, (int, float)) and kind == _KINDS[0] else "",
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sweep.answer.contents import PublishedFigure, RatioCurve, RatioDot, SmoothCurve
 from sweep.page.chart import Chart, DataTable
+from sweep.page.charts.dots import dot_rows, ends_of, means_caption, seeds_text, several_seeds
 from sweep.page.charts.figures import (
     finite,
     interval_text,
@@ -17,7 +18,7 @@ from sweep.page.charts.figures import (
     value_domain,
 )
 from sweep.page.charts.layers import Spec, end_label, layer, ratio_axis, tooltip, value_axis, view
-from sweep.page.charts.wording import axis_title, heading
+from sweep.page.charts.wording import axis_title, part_heading
 from sweep.statistics.uncertainty import Interval
 
 HEIGHT = 300
@@ -28,8 +29,8 @@ MOST_JOINED = 25  # dots that a line joins; more of them would be a tangle
 _DOT_TIPS = tooltip(r="α", t="mean", i="95 % interval", s="seeds")
 
 
-def ratio_chart(curve: RatioCurve, title: str) -> Chart | None:
-    """The curve of all languages together; None without a dot."""
+def ratio_chart(curve: RatioCurve, title: str, scattered: bool = False) -> Chart | None:
+    """A curve; None without a dot. `scattered`: its dots differ in more than their ratio, so no line joins them."""
     dots = [dot for dot in curve.dots if finite([dot.mean])]
     if not dots:
         return None
@@ -42,50 +43,13 @@ def ratio_chart(curve: RatioCurve, title: str) -> Chart | None:
         *_optimum(curve.smooth),
         *_smooth(curve.smooth, y),
         *_baselines(baselines, curve.digits, domain, y),
-        *_line(dots, curve, y),
-        *_dots(dots, curve.digits, y),
+        *_line(dots, curve, y, scattered),
+        *_dots(dots, curve.digits, y, scattered),
         *_published(published, curve.digits, y),
     ]
     spec = view(layers, _caption(dots, curve), HEIGHT)
-    return Chart(f"curve-{slug(curve.key)}", title, _description(curve, dots), spec, _table(curve, dots))
-
-
-def dot_rows(dots: Sequence[RatioDot], digits: int) -> list[dict[str, Any]]:
-    """Means, their intervals and their seeds, as marks and tooltips want them."""
-    return [
-        {
-            "r": thin(dot.ratio),
-            "m": thin(dot.mean),
-            **({"l": thin(dot.interval[0]), "h": thin(dot.interval[1])} if dot.interval is not None else {}),
-            "t": text_of(dot.mean, digits),
-            "i": interval_text(dot.interval, digits),
-            "s": seeds_text(dot, digits),
-        }
-        for dot in dots
-    ]
-
-
-def seeds_text(dot: RatioDot, digits: int) -> str:
-    """The figure of every seed."""
-    return ", ".join(f"{seed}: {text_of(value, digits)}" for seed, value in sorted(dot.seeds.items()))
-
-
-def ends_of(dots: Sequence[RatioDot]) -> list[float]:
-    """All figures that a chart of these dots must have room for."""
-    intervals = [end for dot in dots if dot.interval is not None for end in dot.interval]
-    return finite([*(dot.mean for dot in dots), *intervals, *(value for dot in dots for value in dot.seeds.values())])
-
-
-def several_seeds(dots: Sequence[RatioDot]) -> bool:
-    """Whether the means are of several seeds anywhere."""
-    return any(len(dot.seeds) > 1 for dot in dots)
-
-
-def means_caption(dots: Sequence[RatioDot]) -> str:
-    """What the dots and their bars are."""
-    if not any(dot.interval is not None for dot in dots):
-        return "Mean over seeds" if several_seeds(dots) else "One seed"
-    return "Mean over seeds, 95 % interval" if several_seeds(dots) else "One seed, 95 % interval over questions alone"
+    table = _table(curve, dots, scattered)
+    return Chart(f"curve-{slug(curve.key)}", title, _description(curve, dots), spec, table)
 
 
 def _domain(curve: RatioCurve, dots: Sequence[RatioDot]) -> Interval:
@@ -147,14 +111,15 @@ def _baselines(values: Mapping[str, float], digits: int, domain: Interval, y: Sp
     ]
 
 
-def _line(dots: Sequence[RatioDot], curve: RatioCurve, y: Spec) -> list[Spec]:
-    if curve.smooth is not None or not 1 < len(dots) <= MOST_JOINED:
+def _line(dots: Sequence[RatioDot], curve: RatioCurve, y: Spec, scattered: bool) -> list[Spec]:
+    if scattered or curve.smooth is not None or not 1 < len(dots) <= MOST_JOINED:
         return []
     rows = [{"r": thin(dot.ratio), "m": thin(dot.mean)} for dot in dots]
     return [layer(rows, "line", "mean-line", {"x": ratio_axis(), "y": y})]
 
 
-def _dots(dots: Sequence[RatioDot], digits: int, y: Spec) -> list[Spec]:
+def _dots(dots: Sequence[RatioDot], digits: int, y: Spec, scattered: bool) -> list[Spec]:
+    tips = [*_DOT_TIPS, *(tooltip(k="point") if scattered else [])]
     rows = dot_rows(dots, digits)
     seeds = [
         {"r": thin(dot.ratio), "m": thin(value), "s": str(seed), "t": text_of(value, digits)}
@@ -163,12 +128,12 @@ def _dots(dots: Sequence[RatioDot], digits: int, y: Spec) -> list[Spec]:
         for seed, value in sorted(dot.seeds.items())
     ]
     bars = [row for row in rows if row.get("l") is not None and row.get("h") is not None]
-    ends = {"x": ratio_axis(), "y": y | {"field": "l"}, "y2": {"field": "h"}, "tooltip": _DOT_TIPS}
+    ends = {"x": ratio_axis(), "y": y | {"field": "l"}, "y2": {"field": "h"}, "tooltip": tips}
     beside = 8 if len(dots) <= MOST_APART else 0
     seed_tips = tooltip(r="α", s="seed", t="figure")
     return [
-        layer(bars, "rule", "interval", ends),
-        layer(rows, "point", "mean-dot", {"x": ratio_axis(), "y": y, "tooltip": _DOT_TIPS}, filled=True),
+        layer(bars, "rule", "interval", ends, clip=True),
+        layer(rows, "point", "mean-dot", {"x": ratio_axis(), "y": y, "tooltip": tips}, filled=True),
         layer(
             seeds, "point", "seed-dot", {"x": ratio_axis(), "y": y, "tooltip": seed_tips}, filled=True, xOffset=beside
         ),
@@ -198,7 +163,7 @@ def _caption(dots: Sequence[RatioDot], curve: RatioCurve) -> list[str]:
 
 def _description(curve: RatioCurve, dots: Sequence[RatioDot]) -> str:
     seeds = "mean over seeds" if several_seeds(dots) else "of one seed"
-    name, digits = heading(curve), curve.digits
+    name, digits = part_heading(curve), curve.digits
     ends = [f"{short(dot.mean, digits)} at α = {dot.ratio:g}" for dot in dots]
     if len(dots) == 1:
         parts = [f"{name} is {ends[0]}."]
@@ -222,10 +187,10 @@ def _description(curve: RatioCurve, dots: Sequence[RatioDot]) -> str:
     return " ".join(parts)
 
 
-def _table(curve: RatioCurve, dots: Sequence[RatioDot]) -> DataTable:
+def _table(curve: RatioCurve, dots: Sequence[RatioDot], scattered: bool) -> DataTable:
     rows = [
         (
-            f"α = {dot.ratio:g}",
+            dot.key if scattered else f"α = {dot.ratio:g}",
             text_of(dot.mean, curve.digits),
             interval_text(dot.interval, curve.digits),
             seeds_text(dot, curve.digits),
@@ -245,4 +210,5 @@ def _table(curve: RatioCurve, dots: Sequence[RatioDot]) -> DataTable:
         )
         for one in curve.published
     ]
-    return DataTable(f"{heading(curve)} by ratio", ("", "mean", "95 % interval", "seeds"), tuple(rows), {})
+    caption = f"{part_heading(curve)} by {'point' if scattered else 'ratio'}"
+    return DataTable(caption, ("", "mean", "95 % interval", "seeds"), tuple(rows), {})

@@ -49,6 +49,12 @@ def metric_label(text: str) -> str:
     return f"{_SPELLED.get(label, label)}{part}"
 
 
+def named(text: str) -> str:
+    """A full key in words, as a caption begins: "Cross-lingual mAP, other script, on xquad_r"."""
+    benchmark = key_of(text).benchmark.partition("+")[0]
+    return capitalized(metric_label(text)) + (f", on {benchmark}" if benchmark else "")
+
+
 def cell_label(text: str) -> str:
     """The metric of a matrix of languages, whose diagonal is of another family than the rest."""
     metric = registered(text)
@@ -63,8 +69,18 @@ def capitalized(text: str) -> str:
 
 def heading(curve: RatioCurve) -> str:
     """The metric of a curve, spelled out."""
-    title = curve.title or metric_label(key_of(curve.key).name)
+    title = curve.title or metric_label(key_of(curve.key).whole.name)
     return capitalized(_SPELLED.get(title, title))
+
+
+def part_heading(curve: RatioCurve) -> str:
+    """The same with its tier or group of pairs."""
+    return f"{heading(curve)}, {label_of(curve.part)}" if curve.part else heading(curve)
+
+
+def spelled_out(label: str) -> str:
+    """The label of a metric in full words: "mono mAP" is short for monolingual mAP."""
+    return _SPELLED.get(label, label)
 
 
 def axis_title(curve: RatioCurve) -> str:
