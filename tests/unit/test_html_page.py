@@ -75,6 +75,35 @@ def test_nothing_of_a_page_comes_from_elsewhere(make: Callable[[], StudyReport],
     assert len(drawn) == len(set(drawn))
 
 
+def test_tables_are_in_words_and_p_is_no_power_of_ten(cache: Path) -> None:
+    page = re.sub(r"<script.*?</script>", "", report_page(sample_report(objectives=2), cache), flags=re.S)
+    cells = re.findall(r"<(?:t[dh]|summary|p class=.caption.)[ >][^<]*<bdi>([^<]*)", page)
+    assert any(cell.startswith("&lt; 0.0001") for cell in cells)
+    for cell in cells:
+        assert not re.fullmatch(r"\d(\.\d+)?e-\d+", cell), cell
+        assert "alignment_consistency" not in cell
+        assert cell != "ratio.monolingual"
+    assert "Pooled alignment, on xquad_r: figures" in re.sub(r"<wbr>", "", page)
+
+
+def test_what_is_secondary_is_folded(cache: Path) -> None:
+    page = report_page(sample_report(), cache)
+    first, _, more = page.partition('<details class="more">')
+    assert 'id="chart-curve-xquad-r-pooled-alignment-consistency"' in first
+    assert "10 more charts: " in more
+    assert 'id="chart-groups-tiers-xquad-r-mono-map"' in more
+    moved = page.partition('<section id="moved"')[2].partition("</section>")[0]
+    shown, _, folded = moved.partition('<details class="more">')
+    assert 0 < shown.count("<li>") <= 6
+    assert shown.count("<li>") + folded.count("<li>") == len(sample_report().moved)
+    assert page.partition('<section id="languages"')[2].count("<details open>") == 1
+
+
+def test_failures_come_first_where_nothing_has_finished(cache: Path) -> None:
+    titles = re.findall(r'<section id="(\w+)"', report_page(failed_report(), cache))
+    assert titles[:3] == ["answer", "curves", "ended"]
+
+
 def test_foreign_texts_begin_no_element(cache: Path) -> None:
     plain = Elements(report_page(sample_report(languages=("en", "de", "fr", "es", "ar")), cache))
     nasty = report_page(nasty_report(), cache)

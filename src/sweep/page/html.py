@@ -28,7 +28,7 @@ def report_page(report: StudyReport, cache: Path | None = None) -> str:
     """One study as a page. `cache`: where the script that draws charts is kept, the user's cache folder if none is
     named."""
     sections = sections_of(report, charts_of(report))
-    charts = [chart for section in sections for chart in section.charts]
+    charts = [chart for section in sections for chart in (*section.charts, *section.more)]
     contents = [("answer", "The answer"), *((section.name, section.title) for section in sections)]
     return _page("report.html", report.name, contents, charts, cache, report=report, sections=sections)
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from sweep.answer.contents import MovedQuestion
 from sweep.page.chart import DataTable
 from sweep.page.theme import DARK, FONT, LIGHT, Colours
 from sweep.report.plain_console import shown
@@ -18,6 +19,7 @@ from sweep.report.plain_console import shown
 _NUMBER = re.compile(r"[<≤≥]? ?[+−-]?\d[\d.,]*( ?(%|s|min|h))?([ ±].*)?|–|")
 _APART = re.compile(r"(?<=\b[αp]) (?=[=<])|(?<=\b[αp] [=<]) (?=[\d−-])|(?<=\d) (?=%)")  # spaces where no line ends
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+MOST_MOVED = 3  # questions of each direction; the others are unfolded
 STATES = {"failed trials": "ended with failed trials"}
 
 
@@ -60,6 +62,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "breakable": _breakable,
+        "first_moved": _first_moved,
         "language": english_name,
         "moment": _moment,
         "moment_text": _moment_text,
@@ -129,6 +132,14 @@ def _breakable(text: str) -> Markup:
 def _prose(text: str) -> Markup:
     """A text of the data in its own language, which may have marks of direction: its element keeps them inside."""
     return escape(_CONTROL.sub("\ufffd", text))
+
+
+def _first_moved(moved: Sequence[MovedQuestion]) -> tuple[list[MovedQuestion], list[MovedQuestion]]:
+    """Those to begin with, of each direction as many, and the others."""
+    nearer = [one for one in moved if one.after < one.before]
+    further = [one for one in moved if one.after >= one.before]
+    first = [*nearer[:MOST_MOVED], *further[:MOST_MOVED]]
+    return first, [*nearer[MOST_MOVED:], *further[MOST_MOVED:]]
 
 
 def _rank(rank: float) -> str:

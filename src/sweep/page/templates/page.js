@@ -51,10 +51,10 @@
     root.dataset.charts = "drawn";
   }
 
-  // What is in sight first.
+  // What is in sight first; what is folded has no width yet, and is drawn when it is unfolded.
   function inOrder() {
     const distance = (plot) => Math.max(0, plot.getBoundingClientRect().top - innerHeight, -plot.getBoundingClientRect().bottom);
-    return plots.map((plot) => [distance(plot), plot]).sort((a, b) => a[0] - b[0]).map(([, plot]) => plot);
+    return plots.filter((plot) => !plot.closest("details:not([open])")).map((plot) => [distance(plot), plot]).sort((a, b) => a[0] - b[0]).map(([, plot]) => plot);
   }
 
   function keepTheme(chosen) {
@@ -86,8 +86,21 @@
   button.hidden = false;
   nameButton();
 
-  addEventListener("beforeprint", () => { drawing++; plots.forEach((plot) => draw(plot, "light")); });
+  document.querySelectorAll("details.more").forEach((more) => more.addEventListener("toggle", drawAll));
+
+  // Printed is what is unfolded.
+  addEventListener("beforeprint", () => { drawing++; inOrder().forEach((plot) => draw(plot, "light")); });
   addEventListener("afterprint", drawAll);
+
+  // Only a table that can be scrolled is a stop for the keyboard.
+  const sized = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const scrolls = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
+      if (scrolls) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  document.querySelectorAll(".scroll").forEach((each) => sized.observe(each));
 
   for (const copy of document.querySelectorAll(".copy")) {
     copy.hidden = false;
