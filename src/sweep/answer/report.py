@@ -51,14 +51,15 @@ def study_report(
     records = view.compared()
     answer = answer_of(folder, records, settings, read)
     objective, points = study.objectives[0], answer.points
+    finished, target = view.finished(), view.target  # each asks the database for all trials
     return StudyReport(
         name=folder.path.name,
         state=state,
-        finished=view.finished(),
-        target=view.target,
+        finished=finished,
+        target=target,
         written_ms=int(time.time() * 1000),
         answer=answer,
-        headline=headline_of(answer, view.finished(), view.target, len(study.seeds)),
+        headline=headline_of(answer, finished, target, len(study.seeds)),
         about=about_study(folder, records, command),
         cost=cost_of(records),
         curves=ratio_curves(folder, answer, settings, read),
