@@ -9,7 +9,7 @@ SWEEPS = Path("sweeps")
 
 
 def main() -> None:
-    """Nothing is printed where no study was tracked."""
+    """The addresses, or that there is nothing to see yet."""
     latest = sorted(SWEEPS.glob("*/trials.csv"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in latest:
         experiment = experiment_in(SWEEPS / "mlflow.db", file.parent.name)
@@ -18,6 +18,7 @@ def main() -> None:
             for name, address in pages_of(experiment, f"http://127.0.0.1:{os.environ.get('PORT', '5000')}").items():
                 print(f"  {name + ':':<8} {address}")
             return
+    print("No study of the folder sweeps is in sweeps/mlflow.db yet; `make sweep` runs one, which MLflow will show.")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,32 @@ def test_a_port_that_cannot_be_used_is_one_line(target: str, variable: str, chec
     wrong = make(checkout, target, f"{variable}=80 80")
     assert wrong.returncode != 0
     assert wrong.stderr.startswith(f"{variable}='80 80': must be a port")
+
+
+def test_ui_says_where_the_latest_study_is_or_that_there_is_none(tmp_path: Path) -> None:
+    script = PROJECT / "scripts" / "latest_study.py"
+
+    def printed() -> str:
+        environment = {**os.environ, "PORT": "5999"}
+        command = [sys.executable, str(script)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert printed().startswith("No study of the folder sweeps is in sweeps/mlflow.db yet; `make sweep` runs one")
+    for name in ("earlier", "latest"):
+        (tmp_path / "sweeps" / name).mkdir(parents=True)
+        (tmp_path / "sweeps" / name / "trials.csv").write_text("key\n")
+    assert printed().startswith("No study")
+    os.utime(tmp_path / "sweeps" / "earlier" / "trials.csv", (1, 1))
+    with closing(sqlite3.connect(tmp_path / "sweeps" / "mlflow.db")) as database, database:
+        database.execute("CREATE TABLE experiments (experiment_id INTEGER, name TEXT, lifecycle_stage TEXT)")
+        rows = [(1, "latest", "active"), (2, "earlier", "active")]
+        database.executemany("INSERT INTO experiments VALUES (?, ?, ?)", rows)
+    first, *links = printed().splitlines()
+    assert first == "The latest study, latest, once MLflow is there:"
+    assert len(links) == 2
+    assert all("http://127.0.0.1:5999/#/experiments/1/runs?" in link for link in links)
 
 
 def test_ui_passes_the_port_on(checkout: Path) -> None:

@@ -171,10 +171,14 @@ def test_points_are_put_above_the_trials_of_an_earlier_version(folder: StudyFold
     kept = [line for line in folder.tracking_cursor.read_text().splitlines(keepends=True) if "point" not in line]
     folder.tracking_cursor.write_text("".join(line for line in kept if remembered or "store" in line))
     told = [line for line in folder.runs.read_text().splitlines(keepends=True) if f"uid/{POINT}" not in line]
-    folder.runs.write_text("".join(told))
+    folder.runs.write_text("".join(told).replace('"sweep.kind": "trial", ', ""))
     send(folder, records, "FINISHED")
     assert rows(folder, POINT, "cldr/pooled/map") == [(2, 0.5)]
-    assert parent(folder, records[0].key) == f"uid/{POINT}"
+    for record in records:
+        assert parent(folder, record.key) == f"uid/{POINT}"
+        assert rows(folder, record.key, "cldr/pooled/map") == [(3, 0.5)]
+        if remembered:
+            assert tags(folder, record.key)["sweep.kind"] == "trial"
 
 
 def test_one_seed_has_no_points_and_still_a_curve(tmp_path: Path) -> None:

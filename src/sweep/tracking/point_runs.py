@@ -77,6 +77,9 @@ class PointRuns:
         for record in records:
             if (sent := self._cursor.get(record.key)) is not None:
                 tracker.place(sent.run, run.id)
+                # Those of an earlier version have no such tags.
+                tags = {"sweep.kind": "trial", "sweep.point": name, "sweep.seed": str(record.seed)}
+                tracker.log(sent.run, (), tags=tags)
         begun = Sent(run.id, run.status)
         self._cursor.put(key, begun)
         return begun
