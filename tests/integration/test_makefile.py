@@ -43,8 +43,10 @@ def checkout(tmp_path: Path) -> Path:
     (packages / "optuna_dashboard.py").write_text(
         "import sys\ndef run_server(storage, **options): print('serves', storage, options, sys.orig_argv)\n"
     )
-    for name in ("sweep", "pytest"):
-        (packages / f"{name}.py").write_text("import sys; print(__file__.split('/')[-1], sys.argv[1:])\n")
+    (packages / "pytest.py").write_text("import sys; print('pytest.py', sys.argv[1:])\n")
+    (packages / "sweep").mkdir()  # all but its command is what it is
+    (packages / "sweep" / "__init__.py").write_text(f"__path__.append({str(PROJECT / 'src' / 'sweep')!r})\n")
+    (packages / "sweep" / "__main__.py").write_text("import sys; print('sweep.py', sys.argv[1:])\n")
     return tmp_path
 
 
