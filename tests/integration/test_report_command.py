@@ -99,6 +99,7 @@ def test_several_studies_in_one(here: Path, sweep: Sweep) -> None:
     ("arguments", "wanted"),
     [
         ([], "name a study with study.name=NAME, or several with study.names=[a,b]; in sweeps there are: tiny"),
+        (["tiny"], "to write the report of a study give its name as study.name=tiny"),
         (["study.name=tinny"], "no study 'tinny' in sweeps; did you mean 'tiny'?"),
         (["study.name=xyz"], "no study 'xyz' in sweeps; there are: tiny"),
         (["study.name=../sweeps/tiny"], "no study '../sweeps/tiny' in sweeps"),

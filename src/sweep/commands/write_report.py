@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_intermixed_args(given)
 
     def command() -> int:
+        for name in options.overrides:
+            if re.fullmatch(r"[\w-]+", name):
+                raise InputError(f"to write the report of a study give its name as study.name={name}")
         composer = Composer("write_report", options.overrides, options.config_dir)
         if options.cfg:
             print(composer.yaml(), end="")
