@@ -67,6 +67,6 @@ def means_caption(dots: Sequence[RatioDot]) -> str:
     if not any(dot.interval is not None for dot in dots):
         return "Mean over seeds" if several_seeds(dots) else "One seed"
     longest = longest_shown(dots)
-    cut = ", some longer than the plot" if any(length_of(dot) > longest for dot in dots) else ""
+    cut = " (some cut)" if any(length_of(dot) > longest for dot in dots) else ""
     what = "Mean over seeds, 95 % interval" if several_seeds(dots) else "One seed, 95 % interval over questions alone"
     return f"{what}{cut}"
