@@ -21,6 +21,7 @@ from tests.sample_report import (
 )
 
 from sweep.answer.contents import StudyReport
+from sweep.answer.ratios import Certainty
 from sweep.page.html import report_page, studies_page
 from sweep.page.templating import json_for_script
 from sweep.page.vega_script import vega_script
@@ -97,6 +98,16 @@ def test_what_is_secondary_is_folded(cache: Path) -> None:
     assert 0 < shown.count("<li>") <= 6
     assert shown.count("<li>") + folded.count("<li>") == len(sample_report().moved)
     assert page.partition('<section id="languages"')[2].count("<details open>") == 1
+
+
+def test_a_study_too_large_to_compare_says_so(cache: Path) -> None:
+    report = sample_report()
+    answer = replace(report.answer, certainty=Certainty((), True, 200))
+    page = report_page(replace(report, answer=answer, curves=()), cache)
+    assert "Curves are drawn for combinations of at most 200 trials" in page
+    assert "Only combinations of at most 200 trials are compared here" in page
+    assert "fewer than two ratios" not in page
+    assert "at least two of them" not in page
 
 
 def test_failures_come_first_where_nothing_has_finished(cache: Path) -> None:

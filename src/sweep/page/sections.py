@@ -94,6 +94,12 @@ def _curves_lead(report: StudyReport) -> tuple[str, ...]:
         return ("No trial has finished yet, so there is no figure to draw.",)
     alpha = "α is the share of monolingual batches: 0 is only cross-lingual, 1 is only monolingual."
     dots = [dot for curve in report.curves for dot in curve.dots]
+    certainty = report.answer.certainty
+    if not dots and certainty.is_partial:
+        return (
+            f"{alpha} Curves are drawn for combinations of at most {certainty.most_trials:,} trials, and this study has "
+            "none so small; the figures of its points are in the table below.",
+        )
     if len({dot.ratio for dot in dots}) < 2:
         return (f"{alpha} With fewer than two ratios there is no curve; the figures are in the table below.",)
     if any(len(dot.seeds) > 1 for dot in dots):
@@ -134,6 +140,9 @@ def _certainty(report: StudyReport) -> Section:
         return Section("certainty", title, lines, tables=certainty_tables(certainty, objective))
     if not report.answer.points:
         return Section("certainty", title)
+    if certainty.is_partial:
+        line = f"Only combinations of at most {certainty.most_trials:,} trials are compared here, and there is none. "
+        return Section("certainty", title, (f"{line}python -m sweep.compare compares any two trials.",))
     return Section(
         "certainty",
         title,
