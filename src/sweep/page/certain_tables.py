@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sweep.answer.claims import may_be_best
 from sweep.answer.points import value_text
 from sweep.answer.ratios import Certainty, RatioTable
 from sweep.evaluation.comparison import Comparison
@@ -43,8 +44,9 @@ def signed(value: float, digits: int) -> str:
 
 
 def _pair(table: RatioTable, objective: Objective, digits: int) -> Iterator[DataTable]:
-    seeds = max(row.seeds for row in table.rows)
-    chance = f"questions and {seeds} seeds" if seeds > 1 else "questions, one seed"
+    fewest, most = (end(row.seeds for row in table.rows) for end in (min, max))
+    seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+    chance = f"questions and {seeds}" if most > 1 else "questions, one seed"
     where = f", {table.others}" if table.others else ""
     rows: list[tuple[str, ...]] = [
         (name, *_figure(one.value, one.interval, digits), "–", "–") for name, one in table.baselines.items()
@@ -55,7 +57,8 @@ def _pair(table: RatioTable, objective: Objective, digits: int) -> Iterator[Data
         if is_best:
             marks[len(rows), 1] = "best"
         cells = _figure(row.figure.value, row.figure.interval, digits)
-        rows.append((f"α = {value_text(row.ratio)}", *cells, str(row.seeds), "yes" if is_best else "no"))
+        member = {True: "yes", False: "no", None: "–"}[may_be_best(table, row)]
+        rows.append((f"α = {value_text(row.ratio)}", *cells, str(row.seeds), member))
     header: tuple[str, ...] = ("ratio", "figure", "95 % interval", "seeds", "may be best")
     if not table.best:
         header, rows, marks = header[:-1], [row[:-1] for row in rows], {}

@@ -165,7 +165,11 @@ def _languages_lead(report: StudyReport) -> tuple[str, ...]:
         if worse:
             what = spelled_out(table.title)
             lines.append(f"Worse in {what} with {table.name} than with {table.reference_name}: {listed(worse)}.")
-    return (*lines, "Every p is corrected for all languages of its table (Holm).")
+    return (
+        *lines,
+        "The ratio was chosen for its good mean, so its gains are flattered; every p is corrected for all "
+        "languages of its table (Holm).",
+    )
 
 
 def _moved_lead(report: StudyReport) -> tuple[str, ...]:
@@ -182,7 +186,10 @@ def _moved_lead(report: StudyReport) -> tuple[str, ...]:
 def _importance_lead(report: StudyReport) -> tuple[str, ...]:
     if not report.importance:
         return ()
-    return ("The share of the objective's variance between trials that each searched value explains.",)
+    return (
+        "The share of the objective's variance between points (means over seeds) that each searched value explains. "
+        "Shares sum to 1 however much of it is chance: they are no test.",
+    )
 
 
 def _exposure_lead(report: StudyReport) -> tuple[str, ...]:
@@ -190,4 +197,6 @@ def _exposure_lead(report: StudyReport) -> tuple[str, ...]:
 
 
 def _cost_lead(report: StudyReport) -> tuple[str, ...]:
-    return ("Of the finished trials, all workers together.",) if report.cost.trials else ()
+    if not report.cost.trials:
+        return ()
+    return ("Of the finished trials, all workers together; of one that was resumed only its last attempt.",)
