@@ -97,8 +97,8 @@ def _curves_lead(report: StudyReport) -> tuple[str, ...]:
     certainty = report.answer.certainty
     if not dots and certainty.is_partial:
         return (
-            f"{alpha} Curves are drawn for combinations of at most {certainty.most_trials:,} trials, and this study has "
-            "none so small; the figures of its points are in the table below.",
+            f"{alpha} Curves are drawn for combinations of at most {certainty.most_trials:,} trials, and this study "
+            "has none so small; the figures of its points are in the table below.",
         )
     if len({dot.ratio for dot in dots}) < 2:
         return (f"{alpha} With fewer than two ratios there is no curve; the figures are in the table below.",)
