@@ -333,6 +333,14 @@ def test_learning_curves_are_those_of_the_trials(
     assert [row["v"] for row in data] == [[thin(value) for value in curve.values] for curve in losses]
 
 
+def test_many_learning_curves_are_lines_alone() -> None:
+    """A dot to point at for every step of every trial would take seconds to draw."""
+    few, many = (charts_of(sample_report(seeds=range(seeds)))["learning"][0] for seeds in (3, 20))
+    assert [one["mark"]["type"] for one in few.spec["layer"]] == ["line", "point"]
+    (line,) = many.spec["layer"]
+    assert [tip["title"] for tip in line["encoding"]["tooltip"]] == ["trial", "α", "seed"]
+
+
 def test_exposure_is_in_percent_of_the_rows(report: StudyReport, charts: Mapping[str, tuple[Chart, ...]]) -> None:
     (chart,) = charts["exposure"]
     languages = chart.spec["params"][0]["value"]
