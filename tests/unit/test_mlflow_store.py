@@ -229,7 +229,7 @@ def test_artifacts_are_where_the_sweeps_folder_is(folder: StudyFolder, move: Cal
     mirror_of(there).send(Snapshot([trial(there, state="COMPLETE"), trial(there, "b", state="COMPLETE")], "FINISHED"))
     assert {file: file.read_bytes() for file in old.rglob("*") if file.is_file()} == before
     shutil.rmtree(old, ignore_errors=True)
-    assert artifacts_shown(there) == {"study": {"config.yaml"}, "a": files, "b": files}
+    assert artifacts_shown(there) == {"study": {"config.yaml"}, "point": set(), "a": files, "b": files}
     assert not old.exists()
 
 
