@@ -12,6 +12,7 @@ from tests.integration.commands import TINY, lines, start, wait_for
 
 from sweep.commands.write_report import main
 
+pytestmark = pytest.mark.slow
 MODULE = "sweep.report.__main__"
 GRID = ("study.space={ratio.monolingual: {grid: [0, 1]}}", "study.seeds=[0,1]")
 FORMATS = ("html", "markdown", "latex", "csv", "json")

@@ -15,6 +15,7 @@ from tests.integration.commands import TINY
 
 from sweep.run.report_files import ReportFiles
 
+pytestmark = pytest.mark.slow
 GRID = (*TINY, "study.space={ratio.monolingual: {grid: [0, 0.5]}}", "launcher.workers=2", "study.export=none")
 QUICK = ("tracking=json_lines",)
 REPORTING = (*GRID, *QUICK, "study.name=tiny", "report.files=true")

@@ -23,6 +23,7 @@ from sweep.launch.driver_lock import only_driver
 from sweep.records.folder import StudyFolder
 from sweep.settings.earlier import SINCE
 
+pytestmark = pytest.mark.slow
 METRIC = "cldr/pooled/map"
 RATIO = "ratio.monolingual"
 GRID = ("study.space={ratio.monolingual: {grid: [0, 0.5, 1]}}", "study.seeds=[0,1]", "train.steps=3")
