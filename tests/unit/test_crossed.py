@@ -165,3 +165,15 @@ def test_looks_share_the_error_rate() -> None:
     assert sum(map(share_of_look, range(1, 10_000))) == pytest.approx(1, abs=1e-3)
     assert pooled_within([[1.0], [2.0]]) is None
     assert pooled_within([[1.0, 3.0], [2.0], [5.0, 5.0, 8.0]]) == SeedVariance(pytest.approx((2 + 6) / 3), 3)
+
+
+def test_seeds_that_happen_to_agree_do_not_make_an_interval_of_any_length() -> None:
+    """The residual is taken off the groups' variance: where little is left, so few degrees of freedom were, too, that
+    the interval was some 1e20 long."""
+    widest = 0.0
+    for draw in range(2000):
+        value_sg = np.random.default_rng(draw).normal(size=(2, 12))
+        value_sg -= value_sg.mean(1, keepdims=True)  # both seeds have the same figure
+        low, high = estimate(value_sg).interval()
+        widest = max(widest, high - low)
+    assert 0 < widest < 25  # Student's t with one degree of freedom at most: 12.7 errors each way
