@@ -202,7 +202,7 @@ def _combined(value: float, parts: _Terms, approximate: bool = False) -> Estimat
     spread = sum(term**2 / df for term, df in terms if df)
     if total < 1e-30 * max(1.0, value**2):  # only rounding is left
         return Estimate(value, 0.0, 1.0, over_seeds=True, approximate=approximate, parts=counted)
-    # Satterthwaite's df lie between the smallest and the sum of those that are combined, if nothing is taken off. What
-    # is taken off must not make them less: intervals would be of any length.
+    # Satterthwaite's df lie between the smallest and the sum of those that are combined, if nothing is taken off.
+    # What is taken off must not make them less: intervals would be of any length.
     df = max(total**2 / spread, min(df for term, df in terms if term > 0))
     return Estimate(value, total**0.5, df, True, approximate, counted)
