@@ -29,7 +29,11 @@ def squad(language: str, other: str = "") -> dict[str, object]:
     sentences = [f"{other}{one}" for one in SENTENCES[language]]
     context = " ".join(sentences)
     questions = [
-        {"id": f"q{at}", "question": f"{other}{language} {at}?", "answers": [{"answer_start": context.index(one)}]}
+        {
+            "id": f"{other}q{at}",
+            "question": f"{other}{language} {at}?",
+            "answers": [{"answer_start": context.index(one)}],
+        }
         for at, one in enumerate(sentences)
     ]
     breaks = [[context.index(one), context.index(one) + len(one)] for one in sentences]
