@@ -60,6 +60,7 @@ PREPARED = {
     "docs/workers.md": [],
     "docs/recipes.md": [],
     "docs/studies.md": [],
+    "docs/tracking.md": [],
 }
 
 

@@ -57,7 +57,7 @@ def test_the_command_line_reports_bad_input_before_anything_heavy_is_imported(tm
 def test_no_command_sends_home_what_it_is_used_for(tmp_path: Path) -> None:
     code = (
         "import socket; looked_up = []; socket.getaddrinfo = lambda host, *_, **__: looked_up.append(host) or [];"
-        "from sweep.tracking.mlflow_runs import MlflowClient; client = MlflowClient('file:runs');"
+        "from sweep.tracking.mlflow_client import MlflowClient; client = MlflowClient('file:runs');"
         "client.create_run(client.create_experiment('study'));"
         "import threading, time; time.sleep(1); print(looked_up, [t.name for t in threading.enumerate()])"
     )

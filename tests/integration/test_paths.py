@@ -18,7 +18,7 @@ def test_a_study_in_a_folder_of_any_name(sweep: Sweep, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     sweeps = Path("link", NASTY)
-    done = sweep(*UNTRAINED, f"paths.sweeps={sweeps}", "study.name=étude")
+    done = sweep(*UNTRAINED, f"paths.sweeps={sweeps}", "study.name=étude", "report.files=true")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(rows(tmp_path / sweeps / "étude")) == 2
     assert [entry.name for entry in (tmp_path / "real").iterdir()] == [NASTY]

@@ -88,6 +88,12 @@ def test_no_reference_is_resolved(
     assert calls == []
 
 
+def tracked_by(folder: StudyFolder, tracking: str) -> str:
+    """The study's configuration with another tracker, without what only MLflow has."""
+    config = folder.config.read_text().replace("kind: mlflow\n  uri: null", tracking)
+    return config if "kind: mlflow" in tracking else config.replace("  register: null\n", "")
+
+
 @pytest.mark.parametrize(
     "tracking",
     [
@@ -102,7 +108,7 @@ def test_sync_sends_to_no_place_outside_that_the_command_does_not_name(
     tracking: str, folder: StudyFolder, sweep: Sweep, calls: list[str], tmp_path: Path
 ) -> None:
     text = tracking.replace("OUTSIDE", str(tmp_path.parent))
-    folder.config.write_text(folder.config.read_text().replace("kind: mlflow\n  uri: null", text))
+    folder.config.write_text(tracked_by(folder, text))
     done = sweep("sync", "grid", module="sweep.studies")
     assert done.returncode == 2
     assert "its tracker is outside of" in done.stderr
@@ -112,8 +118,7 @@ def test_sync_sends_to_no_place_outside_that_the_command_does_not_name(
 
 
 def test_sync_sends_where_the_command_says(folder: StudyFolder, sweep: Sweep, tmp_path: Path) -> None:
-    config = folder.config.read_text().replace("kind: mlflow\n  uri: null", "kind: json_lines\n  path: /nowhere/x")
-    folder.config.write_text(config)
+    folder.config.write_text(tracked_by(folder, "kind: json_lines\n  path: /nowhere/x"))
     done = sweep("sync", "grid", "--tracking", str(tmp_path / "runs"), module="sweep.studies")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs").exists()

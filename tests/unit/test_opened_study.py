@@ -423,7 +423,7 @@ def test_all_outputs_show_the_same_numbers(study: OpenedStudy) -> None:
     runs = _point_runs(study)
     assert set(runs) == trained
     for name, metrics in runs.items():
-        assert tuple(metrics[key] for key in (METRIC, f"{METRIC}.low", f"{METRIC}.high")) == pytest.approx(
+        assert tuple(metrics[key] for key in (METRIC, f"{METRIC}.ci95_low", f"{METRIC}.ci95_high")) == pytest.approx(
             figures[name], abs=1e-9
         )
         assert metrics[f"{METRIC}.sd"] == pytest.approx(stdev(kept[name]), abs=1e-9)

@@ -53,8 +53,8 @@ def check_zero_shot(training: TrainingSet, benchmark: Benchmark, cache: Path | N
             asked = [question.text for question in benchmark.questions if question.group in groups]
             raise InputError(
                 f"{len(asked)} questions of the benchmark '{benchmark.name}' occur in the training data by "
-                f"their ids, such as '{min(groups)}': '{asked[0]}'. Evaluation is zero-shot: choose other training data "
-                "or another benchmark, or give other questions other ids"
+                f"their ids, such as '{min(groups)}': '{asked[0]}'. Evaluation is zero-shot: choose other training "
+                "data or another benchmark, or give other questions other ids"
             )
         if shared:
             raise InputError(
