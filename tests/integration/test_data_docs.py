@@ -20,6 +20,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SENTENCES = {
     "en": ["The well is deep.", "The fire was put out.", "The roof is made of reed.", "The road was closed at noon."],
     "sw": ["Kisima ni kirefu.", "Moto ulizimwa.", "Paa limetengenezwa kwa mwanzi.", "Barabara ilifungwa adhuhuri."],
+    "el": ["Το πηγάδι είναι βαθύ.", "Η φωτιά έσβησε.", "Η στέγη είναι από καλάμια.", "Ο δρόμος έκλεισε."],
     "de": ["Der Brunnen ist tief.", "Das Feuer wurde gelöscht.", "Das Dach ist aus Schilf.", "Die Straße war zu."],
 }
 
