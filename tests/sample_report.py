@@ -28,7 +28,6 @@ from sweep.answer.contents import (
     PublishedFigure,
     RatioCurve,
     RatioDot,
-    SmoothCurve,
     StudyReport,
     StudyState,
 )
@@ -41,6 +40,7 @@ from sweep.records.trial_record import TrialRecord
 from sweep.settings import Objective
 from sweep.statistics.best import cross_fitted, may_be_best
 from sweep.statistics.crossed import Estimate, figure_of, paired_difference
+from sweep.statistics.smooth import Smooth
 from sweep.statistics.uncertainty import holm
 
 BENCHMARK = "xquad_r"
@@ -245,14 +245,14 @@ def _curve(metric: int, part: str, others: str, ratios: Sequence[float], seeds: 
     return RatioCurve(whole, title, part, better, digits, others, tuple(dots), baselines, published, smooth)
 
 
-def _smooth(dots: Sequence[RatioDot], gain: float) -> SmoothCurve:
+def _smooth(dots: Sequence[RatioDot], gain: float) -> Smooth:
     grid = np.linspace(dots[0].ratio, dots[-1].ratio, 41)
     mean = np.polyval(np.polyfit([dot.ratio for dot in dots], [dot.mean for dot in dots], 2), grid)
     half = abs(gain) * (0.1 + 0.1 * np.abs(grid - 0.5))
     optimum = float(grid[np.argmax(mean * np.sign(gain))])
     interval = (max(0.0, optimum - 0.12), min(1.0, optimum + 0.12))
     low, high = (tuple((mean + sign * half).tolist()) for sign in (-1, 1))
-    return SmoothCurve(tuple(grid.tolist()), tuple(mean.tolist()), low, high, optimum, interval)
+    return Smooth(tuple(grid.tolist()), tuple(mean.tolist()), low, high, optimum, interval)
 
 
 def _figure(value_sg: Values) -> Figure:

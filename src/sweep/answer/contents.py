@@ -10,6 +10,7 @@ from typing import Literal
 
 from sweep.answer.study_answer import StudyAnswer
 from sweep.evaluation.comparison import Comparison, Figure
+from sweep.statistics.smooth import Smooth
 from sweep.statistics.uncertainty import Interval
 
 StudyState = Literal["running", "stopped", "complete", "failed trials"]
@@ -37,19 +38,6 @@ class RatioDot:
 
 
 @dataclass(frozen=True)
-class SmoothCurve:
-    """A Gaussian process through the dots of a curve: its mean and 95 % band on a grid of ratios, and where the
-    optimum lies, with a 95 % interval."""
-
-    ratios: tuple[float, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    optimum: float
-    optimum_interval: Interval
-
-
-@dataclass(frozen=True)
 class PublishedFigure:
     """A figure of the literature for the same benchmark, model unlike ours; `ratio` is None for what is no ratio."""
 
@@ -72,7 +60,7 @@ class RatioCurve:
     dots: tuple[RatioDot, ...]
     baselines: Mapping[str, Figure] = field(default_factory=dict)
     published: tuple[PublishedFigure, ...] = ()
-    smooth: SmoothCurve | None = None
+    smooth: Smooth | None = None
 
 
 @dataclass(frozen=True)

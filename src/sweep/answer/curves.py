@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.answer.contents import RatioCurve, RatioDot, SmoothCurve
+from sweep.answer.contents import RatioCurve, RatioDot
 from sweep.answer.points import PointRow
 from sweep.answer.published import published_figures
 from sweep.answer.ranked_points import Benchmarked, Combination, benchmarks_of, combinations_shown
@@ -21,6 +21,7 @@ from sweep.evaluation.parts import BY_MODEL, RESOURCES
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.metric_key import MetricKey
+from sweep.statistics.smooth import FEWEST_RATIOS, Smooth, by_questions, smooth_curve
 
 PARALLEL = (
     "mono/map",
@@ -153,10 +154,8 @@ def _dot(ratio: float, point: PointRow, system: System, own_sg: Values, figure: 
     return RatioDot(ratio, figure.value, figure.interval, by_seed, key)
 
 
-def _smooth(read: Mapping[float, System], values: Sequence[Values | None], better: str) -> SmoothCurve | None:
+def _smooth(read: Mapping[float, System], values: Sequence[Values | None], better: str) -> Smooth | None:
     """The curve through the ratios with several seeds, if there are enough of them."""
-    from sweep.statistics.smooth import FEWEST_RATIOS, by_questions
-
     present = {ratio: own_sg for ratio, own_sg in zip(read, values, strict=True) if own_sg is not None}
     seeded = {ratio: own_sg for ratio, own_sg in present.items() if len(own_sg) > 1}
     if len(seeded) < FEWEST_RATIOS or len({own_sg.shape[1] for own_sg in present.values()}) > 1:
@@ -166,12 +165,7 @@ def _smooth(read: Mapping[float, System], values: Sequence[Values | None], bette
 
 
 @lru_cache(maxsize=256)  # a report is written again each minute, and most of its curves are as they were
-def _through(dots: tuple[tuple[float, float], ...], better: str, question_variance: float) -> SmoothCurve | None:
-    from sweep.statistics.smooth import smooth_curve
-
+def _through(dots: tuple[tuple[float, float], ...], better: str, question_variance: float) -> Smooth | None:
     ratios, values = zip(*dots, strict=True)
     target = TARGET if better == "target" else None
-    drawn = smooth_curve(ratios, values, better, target=target, question_variance=question_variance)  # type: ignore[arg-type]
-    if drawn is None:
-        return None
-    return SmoothCurve(drawn.ratios, drawn.mean, drawn.low, drawn.high, drawn.optimum, drawn.optimum_interval)
+    return smooth_curve(ratios, values, better, target=target, question_variance=question_variance)  # type: ignore[arg-type]

@@ -9,32 +9,23 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 
-from sweep.run.progress import Best, Progress
+from sweep.run.progress import Best, Display, Progress
 
 EVERY_S = 10.0
 NAMES = {"COMPLETE": "trial_finished", "PRUNED": "trial_pruned", "FAILED": "trial_failed"}
 
 
-class JsonLines:
+class JsonLines(Display):
     """Prints to a console that wraps nothing; `clock` gives unix seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.time) -> None:
         self._console = console
         self._clock = clock
         self._printed = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        pass
 
     def update(self, progress: Progress) -> None:
         """Print what ended and what began, and every ten seconds how far all of it is."""

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 
 from sweep.records.trial_record import TrialRecord
 from sweep.report.text import duration_text, status_text
 from sweep.run.live_table import best_text, counts_text, left_text
-from sweep.run.progress import Best, Progress, WorkerRow
+from sweep.run.progress import Best, Display, Progress, WorkerRow
 
 MOST_TRIALS = 200  # lines of their own; of later ones how many have finished
 SHARE = 0.05  # of the time so far lies between two such lines
@@ -20,7 +19,7 @@ MOST_FAILURES = 20  # lines of their own
 DIGITS = 4  # of a figure while no point has one
 
 
-class PlainLines:
+class PlainLines(Display):
     """Prints to a console; `clock` gives seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,14 +29,6 @@ class PlainLines:
         self._printed: float | None = None  # when
         self._best: tuple[float, Mapping[str, Any]] | None = None  # that was printed: its figure and its values
         self._trials = self._uncounted = self._failures = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        pass
 
     def update(self, progress: Progress) -> None:
         """Print trials that have ended, or what the workers do if none has for long."""

@@ -53,30 +53,24 @@ class Progress:
 
 
 class Display(Protocol):
-    """Shows how far a study is."""
+    """Shows how far a study is. What prints lines alone has nothing to begin or end."""
 
     def __enter__(self) -> Self:
         """Begin showing."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """End showing."""
-
-    def update(self, progress: Progress) -> None:
-        """Show what is new."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        pass
+        """End showing."""
+        return
+
+    def update(self, progress: Progress) -> None:
+        """Show what is new."""
+
+
+class Silent(Display):
+    """Shows nothing."""
 
     def update(self, progress: Progress) -> None:
         """Nothing."""

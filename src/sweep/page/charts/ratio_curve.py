@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.answer.contents import PublishedFigure, RatioCurve, RatioDot, SmoothCurve
+from sweep.answer.contents import PublishedFigure, RatioCurve, RatioDot
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.dots import dot_rows, ends_of, means_caption, seeds_text, several_seeds
 from sweep.page.charts.figures import (
@@ -19,6 +19,7 @@ from sweep.page.charts.figures import (
 )
 from sweep.page.charts.layers import Spec, end_label, layer, ratio_axis, tooltip, value_axis, view
 from sweep.page.charts.wording import axis_title, part_heading
+from sweep.statistics.smooth import Smooth
 from sweep.statistics.uncertainty import Interval
 
 HEIGHT = 300
@@ -61,7 +62,7 @@ def _domain(curve: RatioCurve, dots: Sequence[RatioDot]) -> Interval:
     return value_domain(shown, wanted, least=10.0 ** (1 - curve.digits))
 
 
-def _optimum(smooth: SmoothCurve | None) -> list[Spec]:
+def _optimum(smooth: Smooth | None) -> list[Spec]:
     if smooth is None:
         return []
     low, high = smooth.optimum_interval
@@ -74,7 +75,7 @@ def _optimum(smooth: SmoothCurve | None) -> list[Spec]:
     ]
 
 
-def _smooth(smooth: SmoothCurve | None, y: Spec) -> list[Spec]:
+def _smooth(smooth: Smooth | None, y: Spec) -> list[Spec]:
     if smooth is None:
         return []
     grid = zip(smooth.ratios, smooth.mean, smooth.low, smooth.high, strict=True)
