@@ -2,7 +2,7 @@
 
 import os
 
-from sweep.settings import LauncherSettings
+from sweep.settings import LauncherSettings, LocalWorkers
 
 
 def with_workers(settings: LauncherSettings, devices: tuple[str, ...], trials: int) -> LauncherSettings:
@@ -13,7 +13,7 @@ def with_workers(settings: LauncherSettings, devices: tuple[str, ...], trials: i
     is at least one, and never more than there are `trials`. The number of threads does not depend on that of the
     trials, since it decides about the last bits of a result.
     """
-    if settings.workers != "auto":
+    if not isinstance(settings, LocalWorkers) or settings.workers != "auto":
         return settings
     cores, ranks = available_cores(), settings.processes
     if devices:

@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from sweep.errors import InputError
-from sweep.settings import LauncherSettings
+from sweep.settings import LocalWorkers
 
 DEVICE_KINDS = tuple(map(re.compile, (r"\d+", r"GPU-\S+", r"MIG-\S+")))
 GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")  # in /dev, of NVIDIA, AMD, and Windows' subsystem
@@ -38,7 +38,7 @@ def _valid_devices(named: str) -> tuple[str, ...]:
     return valid if len(set(valid)) == len(valid) else ()
 
 
-def devices_of_workers(settings: LauncherSettings, devices: tuple[str, ...]) -> list[tuple[str, ...]]:
+def devices_of_workers(settings: LocalWorkers, devices: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The devices of every worker, one a process; empty on a machine without a GPU.
 
     Raises InputError if there are too few, unless workers may share them.

@@ -24,7 +24,7 @@ from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher, WorkerHandle
 from sweep.launch.rank import STOP, RankPlan, run_rank
 from sweep.launch.rendezvous import Rendezvous
-from sweep.settings import LauncherSettings
+from sweep.settings import LauncherSettings, LocalWorkers
 
 ENDING_S = 3.0  # how long the ranks of a group may take to end by themselves after one of them failed
 KILLED_S = 5.0  # how long the kernel may take to end a process that was killed
@@ -38,6 +38,7 @@ class Processes(Launcher):
     """A launcher of groups of processes."""
 
     def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None:
+        assert isinstance(settings, LocalWorkers)
         self._settings = settings
         self._folder = folder
         self._entry = entry

@@ -17,7 +17,7 @@ from sweep.launch.devices import devices_of_workers, visible_devices
 from sweep.records.folder import RESULT, StudyFolder, TrialFolder
 from sweep.records.lines import append_lines, cut_torn_line
 from sweep.run.devices_in_use import GpuReader
-from sweep.settings import Settings
+from sweep.settings import LocalWorkers, Settings
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -144,7 +144,7 @@ class SystemSampler:
 
 def sampler_of(settings: Settings, folder: StudyFolder, say: Callable[[str], None]) -> SystemSampler:
     """One for the workers of a study; it does nothing unless the settings want it."""
-    if not settings.tracking.system_metrics:
+    if not settings.tracking.system_metrics or not isinstance(settings.launcher, LocalWorkers):
         return SystemSampler(folder, (), say, every_s=math.inf)
     return SystemSampler(folder, devices_of_workers(settings.launcher, visible_devices()), say)
 

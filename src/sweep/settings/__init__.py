@@ -42,7 +42,16 @@ from sweep.settings.evaluation import (
 from sweep.settings.goals import Constraint, Objective
 from sweep.settings.inspection import DetectionSettings, ExportSettings, InspectSettings
 from sweep.settings.kinds import EvaluationSettings
-from sweep.settings.launcher import LauncherSettings, LocalLauncher, SpawnLauncher
+from sweep.settings.launcher import (
+    ClusterWorkers,
+    JoinLauncher,
+    LauncherSettings,
+    LocalLauncher,
+    LocalWorkers,
+    RayLauncher,
+    SlurmLauncher,
+    SpawnLauncher,
+)
 from sweep.settings.loss import InfoNceSettings, LossSettings
 from sweep.settings.mining import Draw, Mining, MiningSearch, NegativeLanguage
 from sweep.settings.mix import DataSettings, MixData
@@ -88,6 +97,7 @@ __all__ = [
     "CldrEvaluation",
     "CldrRecords",
     "CldrShape",
+    "ClusterWorkers",
     "Confirmation",
     "Constraint",
     "Corpus",
@@ -111,6 +121,7 @@ __all__ = [
     "HubRepository",
     "InfoNceSettings",
     "InspectSettings",
+    "JoinLauncher",
     "JsonLinesTracking",
     "JudgedData",
     "JudgedEvaluation",
@@ -119,6 +130,7 @@ __all__ = [
     "LauncherSettings",
     "LinesEvaluation",
     "LocalLauncher",
+    "LocalWorkers",
     "LoraSettings",
     "LossSettings",
     "MineSettings",
@@ -139,12 +151,14 @@ __all__ = [
     "Protocol",
     "PrunerSettings",
     "RatioSettings",
+    "RayLauncher",
     "ReportSettings",
     "RowsColumns",
     "RowsData",
     "SearchSettings",
     "Section",
     "Settings",
+    "SlurmLauncher",
     "SourceSettings",
     "SpawnLauncher",
     "SquadData",

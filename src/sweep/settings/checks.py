@@ -94,6 +94,15 @@ def _exported_removal_is_measured(settings: Settings) -> str | None:
     )
 
 
+def _samples_of_this_machine(settings: Settings) -> str | None:
+    if settings.tracking.system_metrics and not settings.launcher.is_local:
+        return (
+            f"tracking.system_metrics samples this machine, and launcher={settings.launcher.kind} has its workers "
+            "elsewhere: set tracking.system_metrics=false"
+        )
+    return None
+
+
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     zero_shot_problem,
     _translations_are_cross_lingual,
@@ -104,4 +113,5 @@ STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _warmup_fits,
     _pruning_needs_validations,
     _exported_removal_is_measured,
+    _samples_of_this_machine,
 )

@@ -1,6 +1,6 @@
 """How many workers there are, what each of them gets of the machine, and how they are started."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
@@ -28,6 +28,8 @@ class LocalWorkers(Section):
     them.
     """
 
+    is_local: ClassVar[bool] = True  # whether workers are processes of this machine
+
     workers: Workers
     processes: Positive
     threads: Positive | None
@@ -52,4 +54,58 @@ class SpawnLauncher(LocalWorkers):
     kind: Literal["spawn"]
 
 
-LauncherSettings = Annotated[LocalLauncher | SpawnLauncher, Field(discriminator="kind")]
+class JoinLauncher(LocalWorkers):
+    """Workers on this machine for a study that another command runs: they help, and own nothing of it."""
+
+    kind: Literal["join"]
+
+
+class ClusterWorkers(Section):
+    """`workers` workers on a cluster, each of `processes` ranks with `threads` CPUs and `gpus_per_process` GPUs."""
+
+    is_local: ClassVar[bool] = False
+
+    workers: Positive
+    processes: Positive
+    threads: Positive
+    gpus_per_process: Annotated[int, Field(ge=0)]
+
+    @property
+    def slots(self) -> int:
+        """How many workers there are."""
+        return self.workers
+
+
+class RayLauncher(ClusterWorkers):
+    """An actor a rank, in a placement group a worker.
+
+    `address` is that of a cluster (`auto`: the one that this machine belongs to); null starts one on this
+    machine. `placement`: whether a worker's ranks have to be on one node (STRICT_PACK), should be (PACK), should not
+    (SPREAD) or must not (STRICT_SPREAD).
+    """
+
+    kind: Literal["ray"]
+    address: str | None
+    placement: Literal["STRICT_PACK", "PACK", "SPREAD", "STRICT_SPREAD"]
+
+
+class SlurmLauncher(ClusterWorkers):
+    """A job a worker, with a task a rank on `nodes` nodes; several workers are one array.
+
+    `minutes`: the jobs' time limit; a job that reaches it, or is preempted, saves its trial and is queued again.
+    `options`: further options of sbatch, such as `{account: lab}`. `cluster: local` runs the jobs as processes of
+    this machine, to try it out. `dry_run`: print the script that would be submitted, and submit nothing.
+    """
+
+    kind: Literal["slurm"]
+    cluster: Literal["slurm", "local"]
+    partition: str | None
+    nodes: Positive
+    minutes: Positive
+    options: dict[str, str | int | bool]
+    dry_run: bool
+
+
+LauncherSettings = Annotated[
+    LocalLauncher | SpawnLauncher | JoinLauncher | RayLauncher | SlurmLauncher, Field(discriminator="kind")
+]
