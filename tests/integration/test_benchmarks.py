@@ -1,11 +1,13 @@
 """The benchmarks run, on small pools: they check themselves that all sides measured the same thing."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.postgres import running_server, why_not
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from sweep.model.tokenizer import unigram_tokenizer
@@ -69,3 +71,13 @@ def test_a_large_corpus_is_read_and_trained_from() -> None:
 
 def test_near_copies_are_compared_with_those_of_min_hash() -> None:
     assert "ratio" in run("near_copies.py", "--texts", "2000", "--reference", "500")
+
+
+def test_what_a_trial_costs_the_server_is_counted() -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    with running_server() as server:
+        printed = run("capacity.py", "--storage", server.url(), "--trials", "3")
+    measured = json.loads(printed.splitlines()[-1])
+    assert measured["checkpoint_bytes"] > 12 * measured["parameters"]  # the weights, and Adam's two moments
+    assert min(measured["per_trial"][side][0] for side in ("this tool", "study.optimize")) > 1
