@@ -1,4 +1,8 @@
-"""Whether a worker lives: it holds a file lock, which the kernel frees when the process ends, however it ends."""
+"""Whether a worker lives: it holds a file lock, which the kernel frees when the process ends, however it ends.
+
+A worker's id is `w-PROCESS-RANDOM-PLACE@HOST`: the process that started it, the folder that its lock is in, and its
+machine. Of workers with another folder or machine no lock here says anything.
+"""
 
 import json
 import os
@@ -13,6 +17,9 @@ from filelock import FileLock, Timeout
 from sweep.records.files import write_atomically
 
 PROBE_S = 5.0
+OWN, JOINED = "w", "j"  # what a worker's id begins with
+PARTS = 4  # of an id, before its machine
+PLACE = ".place"  # ends the name of the file that names a folder
 
 
 def this_host() -> str:
@@ -20,9 +27,35 @@ def this_host() -> str:
     return "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())
 
 
-def new_worker() -> str:
-    """An id for a worker that this process starts, with its machine: locks of another machine say nothing here."""
-    return f"w-{os.getpid()}-{uuid.uuid4().hex[:8]}@{this_host()}"
+def new_worker(workers: Path, joins: bool = False) -> str:
+    """An id for a worker that this process starts, whose lock will be in the folder `workers`. One that `joins` a
+    study outlives the command that owns it."""
+    letter = JOINED if joins else OWN
+    return f"{letter}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{place_of(workers)}@{this_host()}"
+
+
+def is_joined(worker: str) -> bool:
+    """Whether it was started to help with a study that another command owns."""
+    return worker.startswith(f"{JOINED}-")
+
+
+def place_of(workers: Path) -> str:
+    """A name that this folder has and no other, whichever machine or container looks at it, wherever it is moved.
+
+    It is the name of an empty file. Two processes that give one at the same time give two, and both are names of it.
+    """
+    workers.mkdir(parents=True, exist_ok=True)
+    given = min((file.stem for file in workers.glob(f"*{PLACE}")), default=None)
+    if given is None:
+        given = uuid.uuid4().hex[:8]
+        (workers / f"{given}{PLACE}").touch()
+    return given
+
+
+def _is_elsewhere(workers: Path, worker: str) -> bool:
+    """Whether a worker has its lock in another folder. Earlier versions did not say where."""
+    parts = worker.partition("@")[0].split("-")
+    return len(parts) == PARTS and not (workers / f"{parts[-1]}{PLACE}").exists()
 
 
 def host_of(worker: str) -> str:
@@ -70,10 +103,10 @@ class LockFiles:
 
 
 def alive_in(workers: Path) -> Callable[[str], bool]:
-    """A test for the workers of one study."""
+    """A test for the workers of one study. One whose lock is in another folder passes: its signs of life tell."""
 
     def alive(worker: str) -> bool:
-        return bool(worker) and held(workers / f"{worker}.lock")
+        return bool(worker) and (_is_elsewhere(workers, worker) or held(workers / f"{worker}.lock"))
 
     return alive
 

@@ -220,7 +220,7 @@ class StudyRun:
 
     def _order(self) -> WorkOrder:
         return WorkOrder(
-            worker=new_worker(),
+            worker=new_worker(self.folder.workers),
             study_folder=str(self.folder.path),
             overrides=self.composer.overrides,
             config_dir=self.composer.config_dir,

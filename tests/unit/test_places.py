@@ -1,0 +1,57 @@
+"""Workers of several folders on one machine: whoever looks at the locks of one takes no worker of another for dead."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep.launch.liveness import alive_in, hold, is_joined, new_worker, place_of
+from sweep.records.folder import StudyFolder
+from sweep.run.orphans import await_orphans
+
+
+def test_locks_of_one_folder_say_nothing_of_the_workers_of_another(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    own, other = new_worker(here), new_worker(there)
+    alive = alive_in(here)
+    assert not alive(own)  # its lock would be here, and nobody holds it
+    assert alive(other)
+    lock = hold(here, own)
+    assert alive(own)
+    lock.release()
+    assert not alive(own)
+    assert not alive("")
+
+
+def test_a_folder_keeps_its_name_when_it_is_moved(tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    worker = new_worker(before)
+    assert place_of(before) == worker.partition("@")[0].split("-")[-1]
+    before.rename(tmp_path / "after")
+    assert not alive_in(tmp_path / "after")(worker)
+    assert alive_in(before)(worker)  # a new folder of the same path
+
+
+def test_two_names_that_were_given_at_once_both_name_the_folder(tmp_path: Path) -> None:
+    worker = new_worker(tmp_path)
+    (tmp_path / "00000000.place").touch()
+    assert place_of(tmp_path) == "00000000"
+    assert not alive_in(tmp_path)(worker)
+
+
+def test_ids_of_earlier_versions_are_judged_by_the_locks_that_are_there(tmp_path: Path) -> None:
+    assert not alive_in(tmp_path)("w-12-abcdef12@host")
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_only_workers_that_the_owner_started_are_waited_for(tmp_path: Path, joins: bool) -> None:
+    folder = StudyFolder(tmp_path)
+    worker = new_worker(folder.workers, joins)
+    assert is_joined(worker) is joins
+    lock = hold(folder.workers, worker)
+    if joins:
+        await_orphans(folder, 0.0)
+        assert (folder.workers / f"{worker}.lock").exists()
+    else:
+        with pytest.raises(Exception, match="still works on this study"):
+            await_orphans(folder, 0.0)
+    lock.release()
