@@ -75,11 +75,20 @@ def test_numbers_of_workers_and_threads_that_are_given_stay(monkeypatch: pytest.
 def test_workers_are_a_number_or_auto() -> None:
     assert load_settings(Composer("sweep", [])).launcher.workers == "auto"
     assert load_settings(Composer("sweep", ["launcher.workers=7"])).launcher.slots == 7
-    for wrong in ("0", "-1", "1.5", "true", "many", "null"):
+    for wrong in ("-1", "1.5", "true", "many", "null"):
         with pytest.raises(
-            InputError, match=r"^launcher\.workers: must be auto, or a whole number of at least 1, not "
+            InputError, match=r"^launcher\.workers: must be auto, or a whole number of at least 0, not "
         ):
             load_settings(Composer("sweep", [f"launcher.workers={wrong}"]))
+
+
+def test_a_study_may_be_left_to_others_where_others_reach_it() -> None:
+    server = "study.storage=postgresql+psycopg://host/database"
+    assert load_settings(Composer("sweep", ["launcher.workers=0", server])).launcher.slots == 0
+    with pytest.raises(InputError, match=r"launcher\.workers=0 leaves the study to commands .* needs PostgreSQL"):
+        load_settings(Composer("sweep", ["launcher.workers=0"]))
+    with pytest.raises(InputError, match=r"launcher\.workers=0: with launcher=join there have to be workers"):
+        load_settings(Composer("sweep", ["launcher.workers=0", "launcher=join", server]))
 
 
 def test_every_rank_has_a_gpu_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Workers of several folders on one machine: whoever looks at the locks of one takes no worker of another for dead."""
+"""Workers of several folders on one machine: the locks of one folder make no worker of another look dead."""
 
 from pathlib import Path
 

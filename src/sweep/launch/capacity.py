@@ -25,6 +25,16 @@ def with_workers(settings: LauncherSettings, devices: tuple[str, ...], trials: i
     return settings.model_copy(update={"workers": min(room, max(1, trials)), "threads": threads})
 
 
+def crowded(settings: LauncherSettings) -> str | None:
+    """A line on workers of this machine that share its cores; None if there are cores enough."""
+    if not isinstance(settings, LocalWorkers):
+        return None
+    ranks, cores = settings.slots * settings.processes, os.cpu_count() or 1
+    if ranks <= cores:
+        return None
+    return f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores"
+
+
 def available_cores() -> int:
     """The cores that this process may run on, which may be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):

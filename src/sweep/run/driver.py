@@ -1,6 +1,7 @@
 """Runs or resumes a study: checks its inputs, runs it, and prints the result."""
 
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -22,16 +23,19 @@ from sweep.run.displays import Shown
 from sweep.run.ending import End, print_end
 from sweep.run.inputs import checked_inputs
 from sweep.run.models import checked_models, models_of
+from sweep.run.notes import StudyNotes
 from sweep.run.report_files import ReportFiles
 from sweep.run.report_writer import ReportWriter
 from sweep.run.resuming import left_by, tell_what_is_there
 from sweep.run.supervision import StudyRun
-from sweep.run.sync import report_command, sync_command
+from sweep.run.sync import join_command, report_command, sync_command
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
 from sweep.settings.secrets import redact
+from sweep.study.ownership import Ownership, owning
+from sweep.study.recipe import leave_recipe
 from sweep.study.store import StorageError, StudyStore
 from sweep.study.wanted import planned_trials
 from sweep.study.warm_start import warm_start
@@ -81,8 +85,10 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
     checked_models(models_of(settings, composer))
     notes = checked_inputs(settings, folder)
     _refuse_folder(settings, make_folder(folder.path))
-    with only_driver(folder):
+    with only_driver(folder), ExitStack() as held:
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
+        joining = join_command(settings, composer)
+        ownership = held.enter_context(owning(store.storage, settings.study, folder, joining))
         begun, composer = _as_begun(store, settings, composer, console)
         notes = notes if begun == settings else checked_inputs(begun, folder)
         settings, is_new = begun, store.remembered is None
@@ -94,11 +100,7 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
         notes.write(folder)
         for line in (*checked_models(models_of(settings, composer)), *notes.lines):
             _say(console, line)
-        adopted = warm_start(store, settings, lambda point: resolved(load_settings(composer, point)), notes.data)
-        store.enqueue()
-        if adopted:
-            kind = "trials" if settings.study.is_grid else "points"
-            _say(console, f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
+        _enqueue(store, settings, composer, ownership, notes, console)
         tell_what_is_there(left_by(store.view), settings, folder, shown)
         mirror = BackgroundMirror(
             Mirror(folder, place, store.uid), partial(_say, console), sync_command(settings, composer)
@@ -109,7 +111,8 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
         staffed = _staffed(settings)
         launcher = make_launcher(staffed.launcher, folder.workers, WORKER)
         wanted = reporter if settings.report.files else None
-        complete = StudyRun(staffed, composer, folder, store, launcher, mirror, wanted, console, display).run(command)
+        run = StudyRun(staffed, composer, folder, store, launcher, ownership, mirror, wanted, console, display)
+        complete = run.run(command)
         records, compared = store.view.records(), store.view.compared()
         refuse_damaged(records, command)
         counts = store.view.finished(), store.view.target
@@ -117,6 +120,28 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
     elapsed_s = time.monotonic() - started
     print_end(settings, folder, shown, End(command, counts, records, compared, elapsed_s, complete, files.systems))
     return 0 if complete else 1
+
+
+def _enqueue(
+    store: StudyStore,
+    settings: Settings,
+    composer: Composer,
+    ownership: Ownership,
+    notes: StudyNotes,
+    console: Console,
+) -> None:
+    """Let there be trials to claim, after whatever those who join the study need to know of them."""
+    if ownership.has_helpers:
+        leave_recipe(store, settings, composer, notes.data)
+    adopted = warm_start(store, settings, lambda point: resolved(load_settings(composer, point)), notes.data)
+    ownership.assure(store.storage, at_once=True)
+    store.enqueue()
+    if adopted:
+        kind = "trials" if settings.study.is_grid else "points"
+        _say(console, f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")
+    if not settings.launcher.workers:
+        joining = join_command(settings, composer)
+        _say(console, f"No workers here (launcher.workers=0): the trials wait for commands that join:\n  {joining}")
 
 
 def _refuse_folder(settings: Settings, problem: str | None) -> None:

@@ -77,6 +77,15 @@ def saved_text(saved: dict[str, int]) -> str:
     return ", ".join(named) + (f" and {len(saved) - MOST_NAMED} more" if len(saved) > MOST_NAMED else "")
 
 
+def saved_so_far(folder: StudyFolder, records: Sequence[TrialRecord], done: int, target: int) -> str:
+    """What a resumed study begins with, as the end of a sentence; nothing if no `target` is known."""
+    if not target:
+        return ""
+    saved = saved_steps(folder, records)
+    more = f", and {saved_text(saved)}" if saved else ""
+    return f": {done} of {target} trials are done and saved{more}"
+
+
 def _saved_step(checkpoints: Path) -> int | None:
     """The last step that a checkpoint has of a training; None if there is none."""
     steps = [folder.name.removeprefix("step-").partition(".")[0] for folder in checkpoints.glob("step-*.*")]

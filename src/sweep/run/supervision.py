@@ -1,6 +1,5 @@
 """One run of a study: keeps its workers at work, shows progress, and stops them when it is asked to."""
 
-import os
 import time
 from contextlib import suppress
 
@@ -8,6 +7,7 @@ from rich.console import Console
 
 from sweep.answer.contents import StudyState
 from sweep.errors import DatabaseUnusable, Interrupted, SweepError
+from sweep.launch.capacity import crowded
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles, new_worker
@@ -21,15 +21,17 @@ from sweep.records.trial_record import TrialRecord
 from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
 from sweep.run.orphans import await_orphans
+from sweep.run.others import Others
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
 from sweep.run.report_writer import PATIENCE_S as REPORT_PATIENCE_S
 from sweep.run.report_writer import ReportWriter
-from sweep.run.resuming import saved_steps, saved_text
+from sweep.run.resuming import saved_so_far
 from sweep.run.sampling import sampler_of
 from sweep.run.silence import Silence
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
+from sweep.study.ownership import Ownership
 from sweep.study.store import StudyStore
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.protocol import Status
@@ -51,6 +53,7 @@ class StudyRun:
         folder: StudyFolder,
         store: StudyStore,
         launcher: Launcher,
+        ownership: Ownership,
         mirror: BackgroundMirror,
         reporter: ReportWriter | None,
         console: Console,
@@ -60,6 +63,7 @@ class StudyRun:
         self.composer = composer
         self.folder = folder
         self.store = store
+        self.ownership = ownership
         self.mirror = mirror
         self.reporter = reporter
         self.console = console
@@ -72,6 +76,7 @@ class StudyRun:
         self._silence = Silence(settings.study.grace_s)
         self._silent: set[str] = set()
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
+        self._others = Others(store.view, ownership.has_helpers, only=not settings.launcher.slots)
         self._deaths = Deaths(folder, store, self._say)
         self._locks = LockFiles()
         self._overview = Overview(store.view)
@@ -84,7 +89,8 @@ class StudyRun:
         with Interruption() as interruption:
             try:
                 self.store.storage.attend(lambda: self._attend_while_away(interruption))
-                self._note_shared_cores()
+                if note := crowded(self.settings.launcher):
+                    self._say(note)
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 write_command(self.folder, command)
@@ -96,7 +102,8 @@ class StudyRun:
             except KeyboardInterrupt:
                 self._count_if_there(AT_ONCE_S)
                 if not self._is_complete:
-                    raise Interrupted(f"Interrupted{self._saved()}. The same command resumes:\n  {command}") from None
+                    saved = saved_so_far(self.folder, self._records, self._counts[0], self._target)
+                    raise Interrupted(f"Interrupted{saved}. The same command resumes:\n  {command}") from None
                 status = "FINISHED"
             finally:
                 interruption.in_order = False
@@ -124,25 +131,12 @@ class StudyRun:
         """Whether the last count reached the target."""
         return self._counts[0] >= self._target
 
-    def _saved(self) -> str:
-        """What a resumed study begins with, as the end of a sentence; nothing if that is not known."""
-        if not self._target:
-            return ""
-        saved = saved_steps(self.folder, self._records)
-        more = f", and {saved_text(saved)}" if saved else ""
-        return f": {self._counts[0]} of {self._target} trials are done and saved{more}"
-
     def _count_if_there(self, patience_s: float) -> None:
         """Count once more; without the database the last count stands."""
         self.store.storage.attend(lambda: None)  # to nothing else any more
         self.store.storage.hurry(patience_s)
         with suppress(DatabaseUnusable):
             self._count()
-
-    def _note_shared_cores(self) -> None:
-        ranks, cores = self.settings.launcher.slots * self.settings.launcher.processes, os.cpu_count() or 1
-        if ranks > cores:
-            self._say(f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores")
 
     def _work(self, interruption: Interruption) -> None:
         """Keep workers going, a new one for each that dies, until nothing is left to do or the user wants to stop."""
@@ -156,6 +150,8 @@ class StudyRun:
                 remaining = self._count()
                 if ended:  # what a dead worker leaves is somebody's to take
                     self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
+                if self._others.gave_back():
+                    self._nothing_to_claim = None
                 self._hear(interruption)
                 looks = time.monotonic() - self._looked_at > self.settings.study.grace_s / 4
                 if looks:
@@ -165,8 +161,9 @@ class StudyRun:
                 if not interruption.asked:
                     self._staff(remaining, looks)
                 self._show(shown)
-                if not self._crew.members:
+                if not self._crew.members and (interruption.asked or not self._others.have_work(remaining)):
                     return
+                self.ownership.assure(self.store.storage)
                 self._check_locks()
                 self._rest((time.monotonic() - began) / COUNTING_SHARE, interruption)
 
@@ -215,7 +212,7 @@ class StudyRun:
         if self._counts != self._nothing_to_claim:
             self._crew.staff(remaining, self._order)
         # A worker that found nothing to claim has gone; what a silent one had since then is somebody's to take.
-        if looks and self._crew.has_room:
+        if looks and (self._crew.has_room or self._others.have_work(remaining)):
             self._crew.staff(len(self._crew.members) + self.store.abandoned(), self._order)
 
     def _order(self) -> WorkOrder:

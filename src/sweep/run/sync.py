@@ -1,4 +1,4 @@
-"""Commands that make up for what a run could not do, as the user would type them."""
+"""Commands that help a run, or make up for what it could not do, as the user would type them."""
 
 import shlex
 
@@ -29,3 +29,11 @@ def report_command(settings: Settings, composer: Composer) -> str:
     if settings.study.storage is not None:
         words += ["--storage", composer.as_given("study.storage")]
     return f"{this_python()} -m sweep.report {shlex.join(words)}"
+
+
+def join_command(settings: Settings, composer: Composer) -> str:
+    """What helps with a study on PostgreSQL from another machine, or another folder."""
+    words = ["launcher=join", f"study.name={settings.study.name}"]
+    if settings.study.storage is not None:
+        words.append(f"study.storage={composer.as_given('study.storage')}")
+    return f"{this_python()} -m sweep {shlex.join(words)}"

@@ -103,6 +103,16 @@ def _samples_of_this_machine(settings: Settings) -> str | None:
     return None
 
 
+def _somebody_works(settings: Settings) -> str | None:
+    if settings.launcher.workers != 0:
+        return None
+    if settings.launcher.kind == "join":
+        return "launcher.workers=0: with launcher=join there have to be workers that help"
+    if settings.study.storage is None:
+        return "launcher.workers=0 leaves the study to commands that join it: that needs PostgreSQL as study.storage"
+    return None
+
+
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     zero_shot_problem,
     _translations_are_cross_lingual,
@@ -114,4 +124,5 @@ STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _pruning_needs_validations,
     _exported_removal_is_measured,
     _samples_of_this_machine,
+    _somebody_works,
 )

@@ -11,9 +11,9 @@ from sweep.settings.wording import written
 def _workers(value: Any) -> int | Literal["auto"]:
     if value == "auto":
         return "auto"
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ValueError(f"must be auto, or a whole number of at least 1, not {written(value)}")
+    raise ValueError(f"must be auto, or a whole number of at least 0, not {written(value)}")
 
 
 Workers = Annotated[int | Literal["auto"], PlainValidator(_workers)]  # a union would tell of both its halves
@@ -23,9 +23,9 @@ class LocalWorkers(Section):
     """`workers` workers on this machine, each of `processes` accelerate ranks that train one trial together.
 
     `workers: auto` is as many as the machine has room for, and never more than there are trials
-    (`sweep.launch.capacity`). `threads`: CPU threads of a rank; null is one with `workers: auto` on a CPU, else it
-    shares the cores among all ranks. Every rank has a GPU of its own where there are GPUs, unless workers may share
-    them.
+    (`sweep.launch.capacity`); 0 leaves a study on PostgreSQL to other commands, which join it. `threads`: CPU threads
+    of a rank; null is one with `workers: auto` on a CPU, else it shares the cores among all ranks. Every rank has a
+    GPU of its own where there are GPUs, unless workers may share them.
     """
 
     is_local: ClassVar[bool] = True  # whether workers are processes of this machine

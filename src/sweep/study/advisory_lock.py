@@ -17,6 +17,11 @@ class LockLost(Exception):
     """The connection that held the lock is gone: nothing may be written as its holder."""
 
 
+def key_of(name: str) -> int:
+    """The number by which the server knows a lock of this name."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+
+
 class AdvisoryLock:
     """A session-level advisory lock, held by the only connection of `engine`'s pool.
 
@@ -26,7 +31,7 @@ class AdvisoryLock:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
-        self._key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+        self._key = key_of(name)
         self._held_on: Any = None
         self._holder: int | None = None
         event.listen(engine, "begin", self._refuse_others)

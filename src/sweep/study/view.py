@@ -1,7 +1,7 @@
 """What there is of a study: its trials, how far it is, and which are the best. Changes nothing."""
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
@@ -43,6 +43,10 @@ class StudyView:
     def trials(self) -> Mapping[str, StoredTrial]:
         """The latest trial of every key, in order of their numbers; the same object while nothing has changed."""
         return self._reader.trials()
+
+    def attributes(self) -> Mapping[str, Any]:
+        """The study's own attributes."""
+        return self._reader.attributes()
 
     @property
     def uid(self) -> str:
