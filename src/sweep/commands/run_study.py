@@ -1,13 +1,16 @@
 """`python -m sweep`: compose the configuration, check it, run or resume the study."""
 
+import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.commands.command_line import Output, arguments, config_dir_of, console, options_text, run
+from sweep.errors import InputError
 from sweep.report.text import this_python
 from sweep.settings.compose import Composer
+from sweep.settings.joined import joins, machine_settings
 from sweep.settings.load import load_settings
 from sweep.settings.search import check_space
 from sweep.settings.tree import config_folder, group_options
@@ -50,29 +53,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     how.add_argument("--quiet", action="store_true", help="print the answer at the end, and errors, and nothing else")
     options = parser.parse_intermixed_args(given)
 
-    def command() -> int:
-        composer = Composer("sweep", options.overrides, options.config_dir)
-        if options.cfg:
-            print(composer.yaml(), end="")
-            return 0
+    return run(lambda: _run(options, given), options.traceback)
+
+
+def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
+    """Run a study, or join one."""
+    composer = Composer("sweep", options.overrides, options.config_dir)
+    if options.cfg:
+        print(composer.yaml(), end="")
+        return 0
+    joining = joins(composer.overrides)
+    if joining:
+        settings = machine_settings(composer)
+    else:
         settings = load_settings(composer)
         check_space(composer, settings)
-        # The heavy parts come after the configuration is known to be right, and a worker's beside the driver's.
-        from sweep.launch.registry import warm_up
+        if settings.launcher.kind == "join":
+            raise InputError("launcher=join has to stand on the command line, and in no file")
+    # The heavy parts come after the configuration is known to be right, and a worker's beside the driver's.
+    from sweep.launch.registry import warm_up
 
-        warm_up(settings.launcher)
-        from sweep.run.displays import Shown
-        from sweep.run.driver import run_study
+    warm_up(settings.launcher)
+    from sweep.run.displays import Shown
+    from sweep.run.driver import run_study
+    from sweep.run.joining import join_study
 
-        events = console(works=True) if options.progress == "json" else None
-        shown = Shown(
-            console(works=True) if events is None else Output(works=True, stderr=True),
-            "quiet" if options.quiet else options.progress,
-            events,
-        )
-        return run_study(settings, composer, shown, f"{this_python()} -m sweep {shlex.join(given)}")
-
-    return run(command, options.traceback)
+    events = console(works=True) if options.progress == "json" else None
+    shown = Shown(
+        console(works=True) if events is None else Output(works=True, stderr=True),
+        "quiet" if options.quiet else options.progress,
+        events,
+    )
+    work = join_study if joining else run_study
+    return work(settings, composer, shown, f"{this_python()} -m sweep {shlex.join(given)}")
 
 
 def _purpose(experiment: str, config_dir: str | None) -> str:

@@ -5,11 +5,12 @@ from pathlib import Path
 from sweep.launch.local import LocalProcesses
 from sweep.launch.protocol import Launcher
 from sweep.launch.spawn import SpawnedProcesses
-from sweep.settings import LauncherSettings, LocalLauncher, SpawnLauncher
+from sweep.settings import JoinLauncher, LauncherSettings, LocalLauncher, SpawnLauncher
 
 LAUNCHERS: dict[type, type[Launcher]] = {
     LocalLauncher: LocalProcesses,
     SpawnLauncher: SpawnedProcesses,
+    JoinLauncher: LocalProcesses,  # whose study another command owns makes no difference to a worker
 }
 
 
@@ -29,4 +30,5 @@ def make_launcher(settings: LauncherSettings, folder: Path, entry: str) -> Launc
 
 def warm_up(settings: LauncherSettings) -> None:
     """Let the chosen launcher begin with what takes long, before anything else of the study is looked at."""
-    LAUNCHERS[type(settings)].warm_up()
+    if settings.workers:
+        LAUNCHERS[type(settings)].warm_up()

@@ -1,0 +1,139 @@
+"""Two commands on one study through PostgreSQL, each in a folder of its own: one owns it, the other one helps."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from tests.conftest import Sweep
+from tests.integration.commands import TINY, rows, wait_for
+from tests.postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
+from tests.stores import VARIABLE
+from tests.waiting import until
+
+from sweep.launch.liveness import this_host
+from sweep.records.folder import StudyFolder
+from sweep.settings import Settings, StudySettings
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_settings
+from sweep.study.storage import StudyMissing
+from sweep.study.trials import StoredTrial, worker_of
+from sweep.study.view import StudyView
+
+pytestmark = pytest.mark.slow
+
+NAME = "joined"
+GRID = (*TINY, VARIABLE, f"study.name={NAME}", "study.seeds=[0,1,2]", "study.grace_s=8", "tracking=json_lines",
+        "train.steps=20", "study.baselines=[]", "study.export=none", "study.near_copies=null")  # fmt: skip
+JOIN = ("launcher=join", "launcher.workers=1", "launcher.threads=1", f"study.name={NAME}", VARIABLE)
+TRIALS = 6
+
+
+class Machines:
+    """Folders that stand for machines: they share the server, and a place for what trials leave."""
+
+    def __init__(self, home: Path, cache_folder: Path) -> None:
+        self.home = home
+        self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder)}
+        self.has_artifacts = "artifacts" in StudySettings.model_fields
+        self.of_owner = (f"study.artifacts=file://{home}/artifacts",) if self.has_artifacts else ()
+
+    def start(self, folder: str, *overrides: str) -> subprocess.Popen[str]:
+        (self.home / folder).mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweep", *overrides],
+            cwd=self.home / folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def own(self, folder: str = "owner", *more: str) -> subprocess.Popen[str]:
+        return self.start(folder, *GRID, *self.of_owner, *more)
+
+    def join(self, folder: str = "joiner") -> subprocess.Popen[str]:
+        shared = () if self.has_artifacts else (f"paths.sweeps={self.home}/owner/sweeps",)
+        return self.start(folder, *JOIN, *shared)
+
+
+@lru_cache
+def composed() -> Settings:
+    """The owner's settings; there is one server in a session of tests."""
+    return load_settings(Composer("sweep", GRID))
+
+
+def trials_now() -> list[StoredTrial]:
+    """What the database has; nothing before there is a study."""
+    try:
+        view = StudyView.open(StudyFolder(Path("nowhere")), composed().study)
+    except StudyMissing:
+        return []
+    try:
+        return list(view.trials().values())
+    finally:
+        view.close()
+
+
+def await_trial(process: subprocess.Popen[str], letter: str) -> None:
+    """Wait until a worker of an owner (w) or of a joiner (j) has a trial, and stop all of that command there."""
+
+    def has_one() -> bool:
+        return any(trial.state == "RUNNING" and trial.holder.startswith(f"{letter}-") for trial in trials_now())
+
+    wait_for(has_one, process)
+    os.killpg(process.pid, signal.SIGSTOP)
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=seconds)
+    return process.returncode, output
+
+
+def test_two_commands_finish_the_grid_once_whoever_is_killed(
+    tmp_path: Path, cache: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, sweep: Sweep
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    machines = Machines(tmp_path, cache)
+    joiner = machines.join()  # before there is a study
+    owner = machines.own()
+    await_trial(owner, "w")
+    await_trial(joiner, "j")
+    second = sweep(*GRID, *machines.of_owner, "paths.sweeps=elsewhere")
+    assert second.returncode == 1, second.stdout + second.stderr
+    who = rf"study '{NAME}' is run by process {owner.pid} on {this_host()} \(folder .*owner/sweeps/{NAME}, since"
+    assert re.search(who, second.stderr), second.stderr
+    assert f"launcher=join study.name={NAME} 'study.storage=${{oc.env:SWEEP_STORAGE}}'" in second.stderr
+    for process in (joiner, owner):
+        os.killpg(process.pid, signal.SIGKILL)
+    dead = ended(joiner)[1] + ended(owner)[1]
+    assert f"Waiting for study '{NAME}' to begin" in dead
+
+    helper = machines.join()
+    await_trial(helper, "j")
+    again = machines.own()  # which takes over what has no sign of life for the grace
+    wait_for(lambda: any(trial.holder.startswith("w-") for trial in trials_now() if trial.state == "RUNNING"), again)
+    os.killpg(helper.pid, signal.SIGCONT)
+    (helped, of_helper), (status, of_owner) = ended(helper), ended(again)
+    assert status == 0, of_owner
+    assert helped == 0, of_helper
+
+    listed = trials_now()
+    assert Counter(trial.state for trial in listed) == {"COMPLETE": TRIALS}
+    keys = [row["key"] for row in rows(tmp_path / "owner" / "sweeps" / NAME)]
+    assert sorted(keys) == sorted({trial.key for trial in listed})
+    by = Counter(worker_of(trial.holder)[0] for trial in listed)
+    assert min(by["w"], by["j"]) > 0
+    here = re.search(r"Trials finished here: (\d+)", of_helper)
+    assert here is not None, of_helper
+    assert 0 < int(here[1]) <= by["j"]
+    shown = dead + second.stderr + of_helper + of_owner
+    assert PASSWORD not in shown
+    assert QUOTED_PASSWORD not in shown
+    until(lambda: not list((tmp_path / "owner" / "sweeps" / NAME / "workers").glob("j-*.json")))
