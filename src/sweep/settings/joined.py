@@ -39,8 +39,8 @@ def machine_settings(composer: Composer) -> Settings:
     if settings.study.storage is None:
         raise InputError(
             "launcher=join needs a study on a PostgreSQL server, which other machines reach: give its "
-            "study.storage='${oc.env:SWEEP_STORAGE}'. Without one a study is an SQLite file in its owner's folder, for "
-            "the workers of that one command"
+            "study.storage='${oc.env:SWEEP_STORAGE}'. Without one a study is an SQLite file in its owner's folder, "
+            "for the workers of that one command"
         )
     return settings
 
