@@ -15,7 +15,7 @@ import sweep.study.recipe as recipes
 from sweep.data.described import data_records
 from sweep.data.load import load_benchmarks, load_training_set
 from sweep.errors import InputError
-from sweep.launch.liveness import alive_in
+from sweep.launch.liveness import alive_in, place_of
 from sweep.records.data_record import DataRecord, write_records
 from sweep.records.folder import StudyFolder
 from sweep.run.displays import Shown
@@ -119,7 +119,7 @@ def test_a_recipe_is_read_as_it_was_left(owned: Owned) -> None:
     recipe = recipe_of(store.storage.attributes())
     assert recipe is not None
     assert recipe.data == data
-    assert recipe.uid == folder.read_uid()
+    assert recipe.place == place_of(folder.workers)
     assert "study.storage=${oc.env:SWEEP_STORAGE}" in " ".join(recipe.overrides).replace("'", "")
     assert "storage" not in recipe.study
     settings = load_settings(Composer("sweep", recipe.overrides))

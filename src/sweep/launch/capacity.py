@@ -25,12 +25,10 @@ def with_workers(settings: LauncherSettings, devices: tuple[str, ...], trials: i
     return settings.model_copy(update={"workers": min(room, max(1, trials)), "threads": threads})
 
 
-def crowded(settings: LauncherSettings) -> str | None:
-    """A line on workers of this machine that share its cores; None if there are cores enough."""
-    if not isinstance(settings, LocalWorkers):
-        return None
+def shared_cores(settings: LauncherSettings) -> str | None:
+    """That the ranks of this machine are more than its cores; None if they are not, or are on a cluster."""
     ranks, cores = settings.slots * settings.processes, os.cpu_count() or 1
-    if ranks <= cores:
+    if not settings.is_local or ranks <= cores:
         return None
     return f"Note: launcher.workers x launcher.processes = {ranks} processes share {cores} cores"
 

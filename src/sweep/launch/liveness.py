@@ -52,10 +52,15 @@ def place_of(workers: Path) -> str:
     return given
 
 
+def is_place(workers: Path, name: str) -> bool:
+    """Whether a folder has this name, so that whoever gave it the name looks at the same folder."""
+    return (workers / f"{name}{PLACE}").exists()
+
+
 def _is_elsewhere(workers: Path, worker: str) -> bool:
     """Whether a worker has its lock in another folder. Earlier versions did not say where."""
     parts = worker.partition("@")[0].split("-")
-    return len(parts) == PARTS and not (workers / f"{parts[-1]}{PLACE}").exists()
+    return len(parts) == PARTS and not is_place(workers, parts[-1])
 
 
 def host_of(worker: str) -> str:

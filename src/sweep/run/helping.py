@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from sweep.errors import Interrupted, SweepError
-from sweep.launch.capacity import crowded
+from sweep.launch.capacity import shared_cores
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles, new_worker
@@ -111,7 +111,7 @@ class HelpingRun:
         with Interruption() as interruption:
             try:
                 self._store.storage.attend(lambda: self._attend_while_away(interruption))
-                if note := crowded(self._settings.launcher):
+                if note := shared_cores(self._settings.launcher):
                     self._say(note)
                 self._work(interruption)
                 if interruption.asked:

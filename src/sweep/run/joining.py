@@ -17,7 +17,7 @@ from sweep.data.load import load_benchmarks, load_training_set
 from sweep.errors import InputError, SweepError, shortened
 from sweep.launch.capacity import with_workers
 from sweep.launch.devices import visible_devices
-from sweep.launch.liveness import alive_in
+from sweep.launch.liveness import alive_in, is_place
 from sweep.launch.registry import make_launcher
 from sweep.model.resolution import resolved
 from sweep.records.caching import usable_cache
@@ -169,7 +169,7 @@ def _advice(recipe: Recipe) -> str:
 
 def _check_files(recipe: Recipe, settings: Settings, folder: StudyFolder) -> None:
     """Raise InputError if the data are not the owner's, or if nobody would see what trials leave in this folder."""
-    is_shared = folder.read_uid() == recipe.uid
+    is_shared = is_place(folder.workers, recipe.place)
     if recipe.study.get("artifacts") is None and not is_shared:
         raise InputError(
             f"{folder.path} is not the folder of the study's owner, and the study has no place that both reach: let "

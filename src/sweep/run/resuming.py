@@ -77,8 +77,8 @@ def saved_text(saved: dict[str, int]) -> str:
     return ", ".join(named) + (f" and {len(saved) - MOST_NAMED} more" if len(saved) > MOST_NAMED else "")
 
 
-def saved_so_far(folder: StudyFolder, records: Sequence[TrialRecord], done: int, target: int) -> str:
-    """What a resumed study begins with, as the end of a sentence; nothing if no `target` is known."""
+def saved_sentence(done: int, target: int, folder: StudyFolder, records: Sequence[TrialRecord]) -> str:
+    """What a resumed study begins with, as the end of a sentence; nothing if that is not known."""
     if not target:
         return ""
     saved = saved_steps(folder, records)

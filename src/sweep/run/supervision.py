@@ -7,7 +7,7 @@ from rich.console import Console
 
 from sweep.answer.contents import StudyState
 from sweep.errors import DatabaseUnusable, Interrupted, SweepError
-from sweep.launch.capacity import crowded
+from sweep.launch.capacity import shared_cores
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles, new_worker
@@ -26,7 +26,7 @@ from sweep.run.overview import Overview
 from sweep.run.progress import Display
 from sweep.run.report_writer import PATIENCE_S as REPORT_PATIENCE_S
 from sweep.run.report_writer import ReportWriter
-from sweep.run.resuming import saved_so_far
+from sweep.run.resuming import saved_sentence
 from sweep.run.sampling import sampler_of
 from sweep.run.silence import Silence
 from sweep.settings import Settings
@@ -89,7 +89,7 @@ class StudyRun:
         with Interruption() as interruption:
             try:
                 self.store.storage.attend(lambda: self._attend_while_away(interruption))
-                if note := crowded(self.settings.launcher):
+                if note := shared_cores(self.settings.launcher):
                     self._say(note)
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
@@ -102,7 +102,7 @@ class StudyRun:
             except KeyboardInterrupt:
                 self._count_if_there(AT_ONCE_S)
                 if not self._is_complete:
-                    saved = saved_so_far(self.folder, self._records, self._counts[0], self._target)
+                    saved = saved_sentence(self._counts[0], self._target, self.folder, self._records)
                     raise Interrupted(f"Interrupted{saved}. The same command resumes:\n  {command}") from None
                 status = "FINISHED"
             finally:

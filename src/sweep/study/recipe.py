@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sweep import __version__
+from sweep.launch.liveness import place_of
 from sweep.records.data_record import DataRecord
 from sweep.settings import Settings
 from sweep.settings.base import flattened
@@ -20,7 +21,7 @@ OF_A_MACHINE = ("storage", "patience_s")  # settings of a study that say nothing
 class Recipe:
     """Attributes of a study that tell another machine how to work on it.
 
-    `version`: the package's. `uid`: the study's, which its folder has, too.
+    `version`: the package's. `place`: a name of the owner's folder (`sweep.launch.liveness`).
     `overrides`: as the owner composed them. No password is among them, since none may stand on a command line; what
     refers to the environment is no value of the owner's, but a reference. `config_dir`: the folder of groups of its
     own, on its machine. `study`: the section of the settings, for a target that is the same. `data`: what the data
@@ -28,7 +29,7 @@ class Recipe:
     """
 
     version: str
-    uid: str
+    place: str
     overrides: tuple[str, ...]
     config_dir: str | None
     study: Mapping[str, Any]
@@ -44,7 +45,7 @@ def leave_recipe(store: StudyStore, settings: Settings, composer: Composer, data
     """Leave a study's recipe in its database, before the first trial that it is about."""
     recipe = {
         "version": __version__,
-        "uid": store.uid,
+        "place": place_of(store.folder.workers),
         "overrides": list(composer.overrides),
         "config_dir": composer.config_dir,
         "study": _study(settings),
@@ -65,7 +66,7 @@ def recipe_of(attributes: Mapping[str, Any]) -> Recipe | None:
         return None
     return Recipe(
         version=left["version"],
-        uid=left["uid"],
+        place=left["place"],
         overrides=tuple(left["overrides"]),
         config_dir=left["config_dir"],
         study=left["study"],
