@@ -7,6 +7,7 @@ is what each of them has to do.
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from sweep.launch.liveness import this_host
 from sweep.launch.order import WorkOrder
 from sweep.settings import LauncherSettings
 
@@ -22,6 +23,11 @@ class WorkerHandle(ABC):
     def pids(self) -> tuple[int, ...]:
         """The processes of its ranks, if they are on this machine and have been started."""
         return ()
+
+    @property
+    def waits_for(self) -> str | None:
+        """What it waits for before it can start, as the cluster names it; None if it does not wait."""
+        return None
 
     @abstractmethod
     def ask_to_stop(self) -> None:
@@ -46,6 +52,16 @@ class Launcher(ABC):
 
     @abstractmethod
     def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None: ...
+
+    @property
+    def host(self) -> str:
+        """What ids of its workers end in: this machine, whose locks tell whether they live, or a cluster's name."""
+        return this_host()
+
+    @property
+    def preview(self) -> str | None:
+        """What would be started, as a text, if the settings ask for that alone."""
+        return None
 
     @classmethod
     @abstractmethod
