@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.launch.liveness import read_status
+from sweep.launch.liveness import new_worker, read_status
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher, WorkerHandle
 
@@ -45,6 +45,16 @@ class Crew:
     def has_room(self) -> bool:
         """Whether some are at work, and more could be."""
         return 0 < len(self._members) < self._size
+
+    def new_worker(self, workers: Path, joins: bool = False) -> str:
+        """An id for a worker that its launcher starts; `new_worker` has the arguments."""
+        return new_worker(workers, self._launcher.host, joins)
+
+    def release(self, wanted: int) -> None:
+        """End workers that still wait for room, as far as there are more than `wanted`."""
+        waiting = [member for member in reversed(self.members) if member.worker.waits_for is not None]
+        for member in waiting[: max(0, len(self._members) - wanted)]:
+            self.dismiss(member)
 
     def staff(self, wanted: int, new_order: Callable[[], WorkOrder]) -> None:
         """Start workers until `wanted` are at work (or all that there may be)."""

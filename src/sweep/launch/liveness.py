@@ -27,11 +27,11 @@ def this_host() -> str:
     return "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())
 
 
-def new_worker(workers: Path, joins: bool = False) -> str:
+def new_worker(workers: Path, host: str | None = None, joins: bool = False) -> str:
     """An id for a worker that this process starts, whose lock will be in the folder `workers`. One that `joins` a
-    study outlives the command that owns it."""
+    study outlives the command that owns it. `host`: what stands for the machine of one that a cluster runs."""
     letter = JOINED if joins else OWN
-    return f"{letter}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{place_of(workers)}@{this_host()}"
+    return f"{letter}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{place_of(workers)}@{host or this_host()}"
 
 
 def is_joined(worker: str) -> bool:
@@ -69,10 +69,12 @@ def host_of(worker: str) -> str:
 
 
 def hold(workers: Path, worker: str) -> FileLock:
-    """Take the lock that says this worker lives; kept until the process ends."""
+    """Take the lock that says this worker lives; kept until the process ends. A worker on a cluster takes none: it
+    gives signs of life, and a folder that nodes share may know no locks."""
     workers.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workers / f"{worker}.lock")
-    lock.acquire(timeout=PROBE_S)  # whoever asks whether it lives holds it for an instant
+    if host_of(worker) == this_host():
+        lock.acquire(timeout=PROBE_S)  # whoever asks whether it lives holds it for an instant
     return lock
 
 

@@ -6,8 +6,8 @@ is what each of them has to do.
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
-from sweep.launch.liveness import this_host
 from sweep.launch.order import WorkOrder
 from sweep.settings import LauncherSettings
 
@@ -26,7 +26,12 @@ class WorkerHandle(ABC):
 
     @property
     def waits_for(self) -> str | None:
-        """What it waits for before it can start, as the cluster names it; None if it does not wait."""
+        """What a worker needs that there is no room for yet, in words; None once it starts."""
+        return None
+
+    @property
+    def loss(self) -> str | None:
+        """Why a worker's status is LOST, if that is known."""
         return None
 
     @abstractmethod
@@ -48,15 +53,15 @@ class WorkerHandle(ABC):
 
 
 class Launcher(ABC):
-    """Starts workers and nothing else. Made by `sweep.launch.registry.make_launcher`, which says what it gets."""
+    """Starts workers and nothing else. Made by `sweep.launch.registry.make_launcher`, which says what it gets.
+
+    `host`: where its workers are, as the end of their ids (`sweep.launch.liveness`); None: on this machine.
+    """
+
+    host: ClassVar[str | None] = None
 
     @abstractmethod
     def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None: ...
-
-    @property
-    def host(self) -> str:
-        """What ids of its workers end in: this machine, whose locks tell whether they live, or a cluster's name."""
-        return this_host()
 
     @property
     def preview(self) -> str | None:

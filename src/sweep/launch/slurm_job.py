@@ -35,6 +35,7 @@ class SlurmJob(WorkerHandle):
         self._failed_at: float | None = None
         self._looked_at = float("-inf")
         self._note: str | None = None
+        self._loss: str | None = None
         self._lock = threading.Lock()
 
     @property
@@ -48,7 +49,12 @@ class SlurmJob(WorkerHandle):
         state = self._state
         if self.is_over or state is None:
             return self._note
-        return f"job {self.job_id} is {state.name} ({state.reason})" if state.name in WAITING else None
+        return f"Slurm: job {self.job_id} is {state.name} ({state.reason})" if state.name in WAITING else None
+
+    @property
+    def loss(self) -> str | None:
+        """See WorkerHandle."""
+        return self._loss
 
     def take(self) -> bool:
         """Whether it is still to be submitted, which its taker does now."""
@@ -125,7 +131,8 @@ class SlurmJob(WorkerHandle):
             return 0  # it had not begun, or had no time to say so
         again = ", and was not queued again" if was_requeued else ""
         where = self._board.folder / SUBMITIT / f"{self.job_id}_0_log.err"
-        self._write(f"job {self.job_id} ended as {state.name}{again}; submitit's log: {where}")
+        self._loss = f"job {self.job_id} is over: {state.name}{again}"
+        self._write(f"{self._loss}; submitit's log: {where}")
         return state.status
 
     def end(self, patience_s: float = 10.0) -> None:

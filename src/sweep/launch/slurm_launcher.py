@@ -38,10 +38,7 @@ AWAY = (
 class SlurmJobs(Launcher):
     """`launcher=slurm`: needs a folder that this machine and the nodes share."""
 
-    @property
-    def host(self) -> str:
-        """See Launcher: nodes are many, and their locks may not be seen here."""
-        return "slurm"
+    host = "slurm"
 
     def __init__(self, settings: LauncherSettings, folder: Path, entry: str) -> None:
         assert isinstance(settings, SlurmLauncher)
@@ -135,7 +132,7 @@ class SlurmJobs(Launcher):
             reason = " ".join(str(error).split())
             if any(text.lower() in reason.lower() for text in AWAY):
                 for one in batch:
-                    one.put_back(f"Slurm does not answer, and is asked again: {reason}")
+                    one.put_back(f"Slurm, which does not answer: {reason}")
                 time.sleep(RETRY_S)
                 with self._lock:
                     self._waiting = [*batch, *self._waiting]

@@ -49,7 +49,8 @@ class Deaths:
         else:
             if not status:
                 self._check_stillborn(exit_status, log, stopping)
-            killed = " (killed: out of memory?)" if exit_status in KILLED else ""
+            loss = member.worker.loss
+            killed = f" ({loss})" if loss else " (killed: out of memory?)" if exit_status in KILLED else ""
             self._say(f"a worker died (status {exit_status}){killed}{'' if stopping else '; another one goes on'}")
             self._store.worker_died(worker, exit_status)
 

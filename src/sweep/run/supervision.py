@@ -10,7 +10,7 @@ from sweep.errors import DatabaseUnusable, Interrupted, SweepError
 from sweep.launch.capacity import shared_cores
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
-from sweep.launch.liveness import LockFiles, new_worker
+from sweep.launch.liveness import LockFiles
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
@@ -29,6 +29,7 @@ from sweep.run.report_writer import ReportWriter
 from sweep.run.resuming import saved_sentence
 from sweep.run.sampling import sampler_of
 from sweep.run.silence import Silence
+from sweep.run.waiting import WaitingWorkers
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.study.ownership import Ownership
@@ -78,6 +79,7 @@ class StudyRun:
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
         self._others = Others(store.view, ownership.has_helpers, only=not settings.launcher.slots)
         self._deaths = Deaths(folder, store, self._say)
+        self._waiting = WaitingWorkers(self._say)
         self._locks = LockFiles()
         self._overview = Overview(store.view)
         self._sampler = sampler_of(settings, folder, self._say)
@@ -209,6 +211,7 @@ class StudyRun:
 
     def _staff(self, remaining: int, looks: bool) -> None:
         """Have a worker for each trial that one could claim, as far as there are slots."""
+        self._crew.release(remaining)
         if self._counts != self._nothing_to_claim:
             self._crew.staff(remaining, self._order)
         # A worker that found nothing to claim has gone; what a silent one had since then is somebody's to take.
@@ -217,7 +220,7 @@ class StudyRun:
 
     def _order(self) -> WorkOrder:
         return WorkOrder(
-            worker=new_worker(self.folder.workers),
+            worker=self._crew.new_worker(self.folder.workers),
             study_folder=str(self.folder.path),
             overrides=self.composer.overrides,
             config_dir=self.composer.config_dir,
@@ -240,6 +243,7 @@ class StudyRun:
 
     def _show(self, shown: Display) -> None:
         statuses = [member.status(self.folder.workers) for member in self._crew.members]
+        self._waiting.look(self._crew.members)
         self._sampler.look(self._crew.members, statuses)
         shown.update(self._overview.look([{} if "error" in status else status for status in statuses]))
 
