@@ -81,7 +81,10 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)
-    make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
+    launcher = make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether it can work here
+    if launcher.preview is not None:
+        print(launcher.preview, end="")
+        return 0
     checked_models(models_of(settings, composer))
     notes = checked_inputs(settings, folder)
     _refuse_folder(settings, make_folder(folder.path))

@@ -14,7 +14,14 @@ from sweep.settings.wording import excerpt, listed, suggestion
 
 # What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
 _TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
-MAPS = ("study.space", "ratio.language_weights", "ratio.pair_weights", "ratio.source_weights")  # keys are the user's
+# Maps whose keys are the user's.
+MAPS = (
+    "study.space",
+    "ratio.language_weights",
+    "ratio.pair_weights",
+    "ratio.source_weights",
+    "launcher.options",
+)
 _REFERENCE = re.compile(r"\$\{[\w.:]+\}")  # without a default, which is a literal
 
 
