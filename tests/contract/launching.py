@@ -4,32 +4,32 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from tests.contract.ranks import order
 
 from sweep.launch.registry import make_launcher
 from sweep.settings import LauncherSettings, LocalLauncher, SlurmLauncher, SpawnLauncher
 
-KINDS: dict[str, type[LocalLauncher] | type[SpawnLauncher]] = {"local": LocalLauncher, "spawn": SpawnLauncher}
-CLUSTERS = ("slurm",)
+KINDS: dict[str, type] = {"local": LocalLauncher, "spawn": SpawnLauncher, "slurm": SlurmLauncher}
+CLUSTERS: dict[str, dict[str, object]] = {
+    "slurm": {
+        "cluster": "local",
+        "gpus_per_process": 0,
+        "nodes": 1,
+        "partition": None,
+        "minutes": 10,
+        "options": {},
+        "dry_run": False,
+    },
+}
 
 
 def launcher_settings(
     kind: str, workers: int = 1, processes: int = 1, threads: int | None = 1, share: bool = False
 ) -> LauncherSettings:
-    if kind == "slurm":
-        return slurm_settings(workers=workers, processes=processes, threads=threads)
-    return KINDS[kind](kind=kind, workers=workers, processes=processes, threads=threads, share_devices=share)  # type: ignore[arg-type]
-
-
-def slurm_settings(**changes: Any) -> SlurmLauncher:
-    """Jobs of submitit's local executor, unless the changes say otherwise."""
-    values: dict[str, Any] = {
-        "kind": "slurm", "cluster": "local", "workers": 1, "processes": 1, "threads": 1, "gpus_per_process": 0,
-        "nodes": 1, "partition": None, "minutes": 10, "options": {}, "dry_run": False,
-    }  # fmt: skip
-    return SlurmLauncher(**{**values, **changes})
+    more = CLUSTERS.get(kind, {"share_devices": share})
+    settings: LauncherSettings = KINDS[kind](kind=kind, workers=workers, processes=processes, threads=threads, **more)
+    return settings
 
 
 if __name__ == "__main__":

@@ -61,19 +61,18 @@ def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-# What launchers of a cluster do not promise, and why.
+# What a launcher does not promise, or only as another one does; and why.
 EXCLUDED = {
     "slurm": {
         "test_the_processes_of_its_ranks_are_known": "they are on the cluster's nodes",
-        "test_it_gets_its_surroundings": "devices are Slurm's affair; the rest: tests/contract/test_slurm_jobs.py",
-        "test_a_library_that_crashes_at_the_end_of_an_interpreter_changes_no_status": "the same rank as spawn's",
-        "test_an_exception_ends_it_with_status_1_and_its_traceback": "the same rank as spawn's",
-        "test_it_uses_the_threads_it_is_given": "the same rank as spawn's",
+        "test_a_library_that_crashes_at_the_end_of_an_interpreter_changes_no_status": "a rank like spawn's",
+        "test_an_exception_ends_it_with_status_1_and_its_traceback": "a rank like spawn's",
+        "test_it_uses_the_threads_it_is_given": "a rank like spawn's",
     },
 }
 
 
-@pytest.fixture(params=sorted([*KINDS, *CLUSTERS]))
+@pytest.fixture(params=sorted(KINDS))
 def kind(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if reason := EXCLUDED.get(name, {}).get(request.node.originalname):
@@ -125,9 +124,8 @@ class TestLaunchers:
         assert "ValueError: this is the reason" in worker.log.read_text()
 
     def test_it_gets_its_surroundings(self, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Output to its log, an empty standard input, the environment and the folder of this moment, its devices."""
+        """Output to its log, an empty standard input, the environment and the folder of this moment."""
         monkeypatch.setenv("SWEEP_MARK", str(tmp_path))
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
         monkeypatch.chdir(tmp_path)
         worker = start(order(tmp_path, "end", "0"), slot=1, workers=2)
         assert status_of(worker) == 0
@@ -135,9 +133,17 @@ class TestLaunchers:
         assert seen["stdin"] == ""
         assert seen["folder"] == str(tmp_path)
         assert seen["environment"]["SWEEP_MARK"] == str(tmp_path)
-        assert seen["environment"]["CUDA_VISIBLE_DEVICES"] == "7"
         assert worker.log.name == "worker-2.log"
         assert {"rank 0 prints", "rank 0 complains"} <= set(worker.log.read_text().splitlines())
+
+    def test_its_slot_decides_about_its_devices(
+        self, kind: str, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if kind in CLUSTERS:
+            pytest.skip("the cluster decides about them")
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+        assert status_of(start(order(tmp_path, "end", "0"), slot=1, workers=2)) == 0
+        assert report(tmp_path)["environment"]["CUDA_VISIBLE_DEVICES"] == "7"
 
     def test_it_uses_the_threads_it_is_given(self, start: Start, tmp_path: Path) -> None:
         assert status_of(start(order(tmp_path, "measure"), threads=2)) == 0
