@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.contract.ranks import order
 
 from sweep.launch.registry import make_launcher
-from sweep.settings import LauncherSettings, LocalLauncher, SlurmLauncher, SpawnLauncher
+from sweep.settings import LauncherSettings, LocalLauncher, RayLauncher, SlurmLauncher, SpawnLauncher
 
-KINDS: dict[str, type] = {"local": LocalLauncher, "spawn": SpawnLauncher, "slurm": SlurmLauncher}
+KINDS: dict[str, type] = {"local": LocalLauncher, "spawn": SpawnLauncher, "ray": RayLauncher, "slurm": SlurmLauncher}
 CLUSTERS: dict[str, dict[str, object]] = {
+    "ray": {"address": None, "gpus_per_process": 0, "placement": "STRICT_PACK", "may_grow": False},
     "slurm": {
         "cluster": "local",
         "gpus_per_process": 0,

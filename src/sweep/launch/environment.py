@@ -1,11 +1,11 @@
 """What a rank finds in its environment, and its share of the cores."""
 
 import os
-import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from sweep.launch.rendezvous import LOOPBACK
 from sweep.settings import LauncherSettings
-
-LOOPBACK = ("lo", "lo0")  # its interface on Linux, and elsewhere
 
 
 def threads_of_rank(settings: LauncherSettings) -> int:
@@ -13,35 +13,56 @@ def threads_of_rank(settings: LauncherSettings) -> int:
     return settings.threads or max(1, (os.cpu_count() or 1) // (settings.slots * settings.processes))
 
 
-def rank_environment(rank: int, settings: LauncherSettings, devices: tuple[str, ...] = ()) -> dict[str, str]:
-    """What tells a rank its place in its group, its worker's GPUs and its threads."""
-    threads = str(threads_of_rank(settings))
+@dataclass(frozen=True)
+class Seat:
+    """A rank's place in its group of `ranks`, and among the `local_ranks` of its node; where rank 0 awaits them."""
+
+    rank: int
+    ranks: int
+    local_rank: int
+    local_ranks: int
+    host: str
+    port: int
+
+
+def rank_environment(
+    threads: int, devices: tuple[str, ...], seat: Seat | None, given: Mapping[str, str]
+) -> dict[str, str]:
+    """What tells a rank its threads, its worker's GPUs on its node, and its seat, if it is not alone.
+
+    `given`: the environment that it is added to, where a user may have chosen how threads wait.
+    """
     environment = {
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),  # waiting threads leave the cores to others
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": given.get("OMP_WAIT_POLICY", "PASSIVE"),  # waiting threads leave the cores to others
         "TOKENIZERS_PARALLELISM": "false",
     }
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-    if settings.processes > 1:
+    if seat is not None:
         environment |= {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(settings.processes),
-            "LOCAL_WORLD_SIZE": str(settings.processes),
-            **_on_loopback(),
+            "RANK": str(seat.rank),
+            "LOCAL_RANK": str(seat.local_rank),
+            "WORLD_SIZE": str(seat.ranks),
+            "LOCAL_WORLD_SIZE": str(seat.local_ranks),
+            "MASTER_ADDR": seat.host,
+            "MASTER_PORT": str(seat.port),
+            **(sockets_on(LOOPBACK, given) if seat.host == LOOPBACK else {}),
         }
     return environment
 
 
-def _on_loopback() -> dict[str, str]:
-    """What keeps a group's sockets on this machine: Gloo would listen where the machine's name leads to, and NCCL on
-    the first network interface."""
-    loopback = next((name for _, name in socket.if_nameindex() if name in LOOPBACK), None)
-    if loopback is None:
+def sockets_on(address: str, given: Mapping[str, str]) -> dict[str, str]:
+    """What keeps a group's sockets on the network interface of this machine that has this address: Gloo would listen
+    where the machine's name leads to, and NCCL on the first interface. Empty if none has it; `given` comes first."""
+    import psutil
+
+    interfaces = psutil.net_if_addrs().items()
+    name = next((name for name, has in interfaces if address in (one.address for one in has)), None)
+    if name is None:
         return {}
-    return {name: os.environ.get(name, loopback) for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
+    return {variable: given.get(variable, name) for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
 
 
 def use_threads(threads: int) -> None:

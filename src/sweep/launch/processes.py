@@ -18,15 +18,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from sweep.launch.devices import devices_of_workers, visible_devices
-from sweep.launch.environment import rank_environment, threads_of_rank
+from sweep.launch.environment import Seat, rank_environment, threads_of_rank
 from sweep.launch.interruption import SIGNALS
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher, WorkerHandle
 from sweep.launch.rank import STOP, RankPlan, run_rank
-from sweep.launch.rendezvous import Rendezvous
+from sweep.launch.rendezvous import LOOPBACK, Rendezvous
+from sweep.launch.verdict import Verdict
 from sweep.settings import LauncherSettings, LocalWorkers
 
-ENDING_S = 3.0  # how long the ranks of a group may take to end by themselves after one of them failed
 KILLED_S = 5.0  # how long the kernel may take to end a process that was killed
 SERVER_GONE = 255  # multiprocessing's exit code for a process whose fork server died
 
@@ -55,7 +55,7 @@ class Processes(Launcher):
         log = self._folder / f"worker-{slot + 1}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         ranks = self._settings.processes
-        rendezvous = Rendezvous.open() if ranks > 1 else None
+        rendezvous = Rendezvous.open(LOOPBACK) if ranks > 1 else None
         group = [self._rank(rank, order, log, self._devices[slot], rendezvous) for rank in range(ranks)]
         return ProcessGroup(group, log, rendezvous)
 
@@ -64,11 +64,13 @@ class Processes(Launcher):
     ) -> "Rank":
         orders, to_rank = self._context.Pipe(duplex=False)
         life, of_rank = self._context.Pipe(duplex=False)
+        ranks, threads = self._settings.processes, threads_of_rank(self._settings)
+        seat = None if rendezvous is None else Seat(rank, ranks, rank, ranks, rendezvous.host, rendezvous.port)
         plan = RankPlan(
             rank=rank,
-            ranks=self._settings.processes,
-            threads=threads_of_rank(self._settings),
-            environment={**os.environ, **rank_environment(rank, self._settings, devices)},
+            ranks=ranks,
+            threads=threads,
+            environment={**os.environ, **rank_environment(threads, devices, seat, os.environ)},
             log=log,
             entry=self._entry,
             orders=orders,
@@ -102,7 +104,8 @@ class Rank:
     def close_its_ends(self) -> None:
         """Close what only the rank itself needs: the last one to close an end is to be the rank."""
         self._plan.orders.close()
-        self._plan.life.close()
+        if self._plan.life is not None:
+            self._plan.life.close()
 
     def send(self, message: str) -> None:
         """Tell the rank something, if it still lives."""
@@ -139,7 +142,7 @@ class ProcessGroup(WorkerHandle):
         self._ranks = ranks
         self._rendezvous = rendezvous
         self._status: int | None = None
-        self._failed_at: float | None = None
+        self._verdict = Verdict()
         self._ending = False
         self._lost = False
         self._starter = threading.Thread(target=self._start, daemon=True)
@@ -192,14 +195,10 @@ class ProcessGroup(WorkerHandle):
             statuses = [rank.poll() for rank in self._ranks]
         finally:
             _starting.release()
-        failed = [status for status in statuses if status]
-        if not failed:
-            return None if None in statuses else 0
-        self._failed_at = self._failed_at or time.monotonic()
-        if None in statuses and LOST not in failed and time.monotonic() < self._failed_at + ENDING_S:
-            return None
-        self.end()
-        return min(failed) if min(failed) < 0 else failed[0]
+        verdict = self._verdict.of(statuses, final=self._verdict.overdue_s > 0)
+        if verdict:
+            self.end()
+        return verdict
 
     def end(self, patience_s: float = 10.0) -> None:
         """See WorkerHandle."""

@@ -30,16 +30,21 @@ Entry = Callable[[WorkOrder, Callable[[], bool]], int]
 
 @dataclass(frozen=True)
 class RankPlan:
-    """What a rank's process needs to know. `orders` and `life`: its ends of the pipes to its launcher."""
+    """What a rank's process needs to know.
+
+    `threads`: None if it is a fresh interpreter, whose environment told its libraries in time. `log`: None leaves its
+    output where it goes. `orders` and `life`: its ends of the pipes to whoever started it, who needs no `life` if it
+    is the parent and waits for the status.
+    """
 
     rank: int
     ranks: int
-    threads: int
+    threads: int | None
     environment: dict[str, str]
-    log: Path
+    log: Path | None
     entry: str
     orders: Connection
-    life: Connection
+    life: Connection | None
     rendezvous: Rendezvous | None
 
 
@@ -71,7 +76,8 @@ def _work(plan: RankPlan) -> int:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    orders, _life = _above_standard(plan.orders), _above_standard(plan.life)  # the pipes are open as long as these
+    orders = _above_standard(plan.orders)  # the pipes are open as long as these
+    _life = None if plan.life is None else _above_standard(plan.life)
     _read_nothing()
     _write_to(plan.log)
     os.environ.clear()
@@ -81,7 +87,8 @@ def _work(plan: RankPlan) -> int:
         print(failure, file=sys.stderr)
         return 1
     entry = _load(plan.entry)
-    use_threads(plan.threads)
+    if plan.threads is not None:
+        use_threads(plan.threads)
     if plan.rendezvous is not None:
         join_group(plan.rendezvous, plan.rank, plan.ranks)
     return entry(inbox.order(), inbox.stop_asked.is_set)
@@ -104,12 +111,13 @@ def _read_nothing() -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
 
 
-def _write_to(log: Path) -> None:
+def _write_to(log: Path | None) -> None:
     """Send the output of this process to its log; a crash leaves the place where it happened there."""
-    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    for output in (1, 2):
-        os.dup2(opened, output)
-    os.close(opened)
+    if log is not None:
+        opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for output in (1, 2):
+            os.dup2(opened, output)
+        os.close(opened)
     # Line by line, since a killed process flushes nothing. They stay open to its end.
     sys.stdout = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115

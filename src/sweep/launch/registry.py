@@ -4,14 +4,16 @@ from pathlib import Path
 
 from sweep.launch.local import LocalProcesses
 from sweep.launch.protocol import Launcher
+from sweep.launch.ray_launcher import RayActors
 from sweep.launch.slurm_launcher import SlurmJobs
 from sweep.launch.spawn import SpawnedProcesses
-from sweep.settings import JoinLauncher, LauncherSettings, LocalLauncher, SlurmLauncher, SpawnLauncher
+from sweep.settings import JoinLauncher, LauncherSettings, LocalLauncher, RayLauncher, SlurmLauncher, SpawnLauncher
 
 LAUNCHERS: dict[type, type[Launcher]] = {
     LocalLauncher: LocalProcesses,
     SpawnLauncher: SpawnedProcesses,
     JoinLauncher: LocalProcesses,  # whose study another command owns makes no difference to a worker
+    RayLauncher: RayActors,
     SlurmLauncher: SlurmJobs,
 }
 

@@ -1,33 +1,36 @@
 """How the ranks of a group find each other: over a socket that is bound before any of them starts.
 
-The launcher binds it and hands it to rank 0, so that no other process can take the port meanwhile.
+Whoever starts rank 0 binds it and hands it over, so that no other process can take the port meanwhile. Ranks on one
+machine meet on its loopback interface, where nobody else can reach them; those on several, at an address of rank 0's.
 """
 
+import os
 import socket
 from dataclasses import dataclass
 from typing import Self
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Where the ranks meet. `listener` is rank 0's; the others know the port alone."""
+    """Where the ranks meet. `listener` is rank 0's; the others know host and port alone."""
 
+    host: str
     port: int
     listener: socket.socket | None
 
     @classmethod
-    def open(cls) -> Self:
-        """Bind a free port of this machine."""
-        listener = socket.socket()
-        listener.bind((HOST, 0))
+    def open(cls, host: str) -> Self:
+        """Bind a free port at an address of this machine."""
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener.bind((host, 0))
         listener.listen()
-        return cls(listener.getsockname()[1], listener)
+        return cls(host, listener.getsockname()[1], listener)
 
     def of(self, rank: int) -> "Rendezvous":
         """What a rank gets of it."""
-        return self if rank == 0 else Rendezvous(self.port, None)
+        return self if rank == 0 else Rendezvous(self.host, self.port, None)
 
     def close(self) -> None:
         """Close the launcher's copy of the socket."""
@@ -42,10 +45,10 @@ def join_group(rendezvous: Rendezvous, rank: int, ranks: int) -> None:
 
     gpus = torch.cuda.is_available()
     if gpus:
-        torch.cuda.set_device(rank % torch.cuda.device_count())
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", rank)) % torch.cuda.device_count())
     listener = rendezvous.listener
     store = TCPStore(
-        HOST,
+        rendezvous.host,
         rendezvous.port,
         ranks,
         listener is not None,

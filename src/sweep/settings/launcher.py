@@ -81,12 +81,14 @@ class RayLauncher(ClusterWorkers):
 
     `address` is that of a cluster (`auto`: the one that this machine belongs to); null starts one on this
     machine. `placement`: whether a worker's ranks have to be on one node (STRICT_PACK), should be (PACK), should not
-    (SPREAD) or must not (STRICT_SPREAD).
+    (SPREAD) or must not (STRICT_SPREAD). `may_grow`: whether nodes may be added, so that
+    a worker that none has room for is no mistake.
     """
 
     kind: Literal["ray"]
     address: str | None
     placement: Literal["STRICT_PACK", "PACK", "SPREAD", "STRICT_SPREAD"]
+    may_grow: bool
 
 
 class SlurmLauncher(ClusterWorkers):

@@ -1,0 +1,125 @@
+"""The Ray cluster of this process: one that is there, or one on this machine that ends with this process."""
+
+import importlib
+import logging
+import os
+import signal
+import socket
+import threading
+from typing import Any
+
+from sweep.errors import InputError
+from sweep.launch.capacity import available_cores
+from sweep.launch.fresh_rank import carried
+from sweep.launch.interruption import SIGNALS
+from sweep.settings import RayLauncher
+
+OBJECT_STORE_BYTES = 80 * 2**20  # next to the least that Ray takes: ranks talk to each other without it
+ANSWER_S = 5.0  # for a cluster's port to open
+PORT = 6379  # of a cluster's head, where an address names none
+
+_lock = threading.Lock()
+_connections: dict[str | None, "Connection"] = {}
+
+
+def imported_ray() -> Any:
+    """Ray, with nothing to say. Raises InputError if it is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise InputError("launcher=ray needs Ray: pip install 'multilingual-ratio-sweep[ray]'") from None
+
+
+def connected(settings: RayLauncher) -> "Connection":
+    """This process's connection, made in the background at the first call; one process has one."""
+    with _lock:
+        if settings.address not in _connections:
+            for other in _connections.values():
+                other.close()
+            _connections.clear()
+            _connections[settings.address] = Connection(settings.address)
+        return _connections[settings.address]
+
+
+class Connection:
+    """A connection that is being made, or made. `address`: as in the settings."""
+
+    def __init__(self, address: str | None) -> None:
+        self.ray = imported_ray()
+        self._address = address
+        self._made = threading.Event()
+        self._problem: str | None = None
+        self._closing = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="ray", daemon=True)
+        self._keeper.start()
+
+    def wait(self) -> Any:
+        """Ray, connected. Raises InputError if it cannot be."""
+        self._made.wait()
+        if self._problem is not None:
+            raise InputError(self._problem)
+        return self.ray
+
+    def close(self) -> None:
+        """End the connection, and the cluster if it is this process's own."""
+        self._made.wait()
+        self.ray.shutdown()
+        self._closing.set()
+
+    def _keep(self) -> None:
+        """Connect, in a thread that lives as long as this process: the kernel kills what Ray starts when the thread
+        that started it ends. Those processes inherit which signals the thread blocks: Ctrl-C and SIGTERM reach the
+        whole process group, and what happens then is the driver's decision."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            self._problem = self._connect()
+        except BaseException as error:
+            self._problem = f"launcher.address={self._address}: {type(error).__name__}: {error}"
+            raise
+        finally:
+            self._made.set()
+        self._closing.wait()
+
+    def _connect(self) -> str | None:
+        """Connect; what is wrong, or None."""
+        if problem := self._unanswered():
+            return problem
+        of_workers = {"env_vars": {"PYTHONPATH": carried(os.environ)["PYTHONPATH"]}}
+        own: dict[str, Any] = {}
+        if self._address is None:
+            own = {
+                "num_cpus": available_cores(),
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "include_dashboard": False,
+            }
+        try:
+            self.ray.init(
+                address=self._address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=of_workers,
+                **own,
+            )
+        except Exception as error:  # of many kinds: no cluster, other versions of Ray or Python, no token
+            reason = str(error).strip().splitlines()[0]
+            if self._address is None:
+                return f"launcher=ray: Ray could not be started on this machine: {reason}"
+            return f"launcher.address={self._address}: {reason}"
+        return None
+
+    def _unanswered(self) -> str | None:
+        """That nobody listens at the address. Ray itself would wait for a minute, and then end this process."""
+        if self._address in (None, "auto"):
+            return None
+        host, _, port = self._address.removeprefix("ray://").rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+        except ValueError:
+            return f"launcher.address={self._address}: must be auto, HOST:{PORT} or ray://HOST:10001"
+        except OSError as error:
+            return f"launcher.address={self._address}: no Ray cluster answers there ({error.strerror or error})"
+        return None
