@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import IntFlag
 from typing import Any
@@ -18,6 +19,7 @@ from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
 from sweep.training.checkpoint import Checkpoints
 from sweep.training.exposure import NOTHING, Exposure
+from sweep.training.gradients import GradientSum
 from sweep.training.parameters import parameter_groups
 from sweep.training.plan import BatchPlan
 from sweep.training.progress import Progress
@@ -78,12 +80,19 @@ class Training:
         self._validate = validate
         self._optimizer = torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate)
         self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
+        self._gradients = GradientSum(encoder.parameters(), accelerator.num_processes)
 
     def run(self, watch: Watch) -> Trained:
         """Train to the last step, or until the settings end it.
 
         Raises TrialFailed (a loss or an embedding is not finite), Paused or Pruned (as `watch` decides), and Fenced.
         """
+        try:
+            return self._run(watch)
+        finally:
+            self._gradients.close()
+
+    def _run(self, watch: Watch) -> Trained:
         progress = self._resume(watch)
         self._encoder.train()
         started, before = time.monotonic(), progress.seconds
@@ -200,28 +209,20 @@ class Training:
         """Forward, backward and update; the batches' mean loss, and the exposure with these batches."""
         parts = self._settings.accumulate_batches
         batches = [self._plan.batch((done - 1) * parts + part) for part in range(parts)]
-        losses = [float(self._step(batch, share=1 / parts).mean()) for batch in batches]
+        losses = []
+        for batch in batches:
+            last_pass = self._gradients.last_pass if batch is batches[-1] else nullcontext
+            losses.append(float(self._step(batch, 1 / parts, last_pass).mean()))
         loss = sum(losses) / parts
+        self._gradients.finish()  # whatever the loss is: what is on its way would meet the ranks' next messages
         if not math.isfinite(loss):
             raise TrialFailed(
                 f"the loss became {loss} in step {done} of {self._settings.steps}; try a smaller "
                 f"train.learning_rate (it is {self._settings.learning_rate:g})"
             )
-        self._add_up_gradients()
         torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), self._settings.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
         for batch, of_batch in zip(batches, losses, strict=True):
             exposure = exposure.after(batch, self._settings.batch_size, of_batch, self._step.tokens(batch))
         return loss, exposure
-
-    def _add_up_gradients(self) -> None:
-        """Sum over the ranks, all parameters in one message."""
-        if self._accelerator.num_processes == 1:
-            return
-        gradients = [parameter.grad for parameter in self._encoder.parameters() if parameter.grad is not None]
-        flat = torch.cat([gradient.ravel() for gradient in gradients])
-        torch.distributed.all_reduce(flat)
-        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))

@@ -6,7 +6,8 @@ Shapes: b = rows of the global batch, n = sequences of this rank (its questions,
 hard negatives), h = hidden size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -56,14 +57,20 @@ class ContrastiveStep:
         self._accelerator = accelerator
         self._loss = loss
 
-    def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
+    def __call__(
+        self,
+        batch: Batch,
+        share: float = 1.0,
+        last_pass: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Tensor:
         """Loss of every row of the global batch, float32 (b), detached; gradients are those of `share` x the mean of
-        the losses, each times the weight of its row."""
+        the losses, each times the weight of its row. `last_pass` is around the last backward pass."""
         subs = self._sub_batches(batch)
         if not self._settings.gradient_cache:
             embedding_nh = self._joined([self._embed(sub) for sub in subs], subs)
             loss_b = self._loss_of(embedding_nh, batch)
-            (share * self._weighted(loss_b, batch).mean()).backward()  # type: ignore[no-untyped-call]
+            with last_pass():
+                (share * self._weighted(loss_b, batch).mean()).backward()  # type: ignore[no-untyped-call]
             return loss_b.detach()
         states, parts = [], []
         with torch.no_grad():
@@ -76,7 +83,9 @@ class ContrastiveStep:
         assert embedding_nh.grad is not None
         for sub, state in zip(subs, states, strict=True):
             state.restore(self._accelerator.device)
-            self._embed(sub).backward(embedding_nh.grad[sub.places])  # type: ignore[no-untyped-call]
+            embedding_bh = self._embed(sub)
+            with last_pass() if sub is subs[-1] else nullcontext():
+                embedding_bh.backward(embedding_nh.grad[sub.places])  # type: ignore[no-untyped-call]
         return loss_b.detach()
 
     def tokens(self, batch: Batch) -> int | None:
