@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 
 from sweep.data.texts import Texts
@@ -51,7 +52,7 @@ def encode(
     progress: Progress = lambda done, size: None,
     tokens: TokenCache | None = None,
 ) -> Encoded:
-    """L2-normalised float32 embeddings, on every process.
+    """L2-normalised float32 embeddings, on every process; with a folder, on rank 0 alone (others have none: (0, h)).
 
     Every process encodes every n-th batch; batches are the same for any number of processes, so the embeddings are
     too. They are computed in `model.precision` on every device. With `tokens`, token ids are kept for other trials.
@@ -130,7 +131,8 @@ class _InMemory:
 
 
 class _OnDisk:
-    """Embeddings in a memory-mapped file, with a mark for every finished shard. Rank 0 alone writes."""
+    """Embeddings in a memory-mapped file, with a mark for every finished shard. The file is rank 0's, which tells the
+    others what is in it: they may be on nodes that do not see its folder, or have another of the same name."""
 
     def __init__(self, folder: Path, shape: tuple[int, int], digest: str, accelerator: Accelerator) -> None:
         self._file, self._marks = folder / "embeddings.npy", folder / "shards.json"
@@ -138,6 +140,7 @@ class _OnDisk:
         self._identity = {"digest": digest, "shape": list(shape), "texts_per_shard": TEXTS_PER_SHARD}
         self._truncated: dict[str, int] = {}  # shard -> texts that were cut
         self._digests: dict[str, str] = {}  # shard -> SHA-256 (hex) of its embeddings
+        self.embedding_uh: NDArray[np.float32] = np.zeros((0, shape[1]), np.float32)
         if accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             if not self._read_marks() or not self._drop_damaged(shape):
@@ -145,10 +148,11 @@ class _OnDisk:
                 np.lib.format.open_memmap(self._file, "w+", np.float32, shape).flush()
                 _reserve(self._file)
                 self._write_marks()
-        accelerator.wait_for_everyone()
-        self._read_marks()
-        self._map_uh = np.load(self._file, mmap_mode="r+" if accelerator.is_main_process else "r")
-        self.embedding_uh: NDArray[np.float32] = self._map_uh
+            self.embedding_uh = np.load(self._file, mmap_mode="r+")
+        if accelerator.num_processes > 1:
+            box = [self._truncated]
+            broadcast_object_list(box, from_process=0)
+            self._truncated = box[0]
 
     @property
     def truncated(self) -> int:
@@ -194,12 +198,12 @@ class _OnDisk:
     def put(self, shard: int, rows: slice, part_bh: NDArray[np.float32], truncated: int) -> None:
         """Mark a shard as finished, once its rows are on the disk."""
         self._truncated[str(shard)] = truncated
-        self._digests[str(shard)] = _digest(part_bh)
         if self._accelerator.is_main_process:
-            self._map_uh[rows] = part_bh
-            self._map_uh.flush()
+            self._digests[str(shard)] = _digest(part_bh)
+            assert isinstance(self.embedding_uh, np.memmap)
+            self.embedding_uh[rows] = part_bh
+            self.embedding_uh.flush()
             self._write_marks()
-        self._accelerator.wait_for_everyone()
 
 
 def _rows(shard: str) -> slice:
