@@ -1,4 +1,5 @@
-"""A training that goes on with another number of ranks: 1, then 2, then 1 again."""
+"""A training that goes on with another number of ranks: 1, then 2, then 1 again. Every rank is on a node of its own:
+they share neither a cache nor the folder of the checkpoints."""
 
 import json
 import os
@@ -23,11 +24,12 @@ def one_rank(rank: int, ranks: int, port: int, cache: Path, folder: Path, stop: 
     """Train until the step `stop`; rank 0 leaves what it noted, the steps it logged, and in the end its weights."""
     if ranks > 1:
         os.environ.update(
-            ACCELERATE_USE_CPU="true", RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(ranks),
-            LOCAL_WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
+            ACCELERATE_USE_CPU="true", RANK=str(rank), LOCAL_RANK="0", WORLD_SIZE=str(ranks), LOCAL_WORLD_SIZE="1",
+            MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
         )  # fmt: skip
     torch.set_num_threads(1)
-    training, retriever, _ = prepared(cache, *OVERRIDES, f"model.dropout={dropout}", folder=folder / "checkpoint")
+    own = folder / f"node-{rank}/checkpoint"
+    training, retriever, _ = prepared(cache / str(rank), *OVERRIDES, f"model.dropout={dropout}", folder=own)
     notes: list[str] = []
     steps: list[int] = []
     watch = Watch(lambda point: steps.append(point.step), notes.append, should_pause=lambda: steps[-1] == stop)
@@ -38,6 +40,7 @@ def one_rank(rank: int, ranks: int, port: int, cache: Path, folder: Path, stop: 
                 {name: t.contiguous() for name, t in retriever.encoder.state_dict().items()}, folder / "weights"
             )
             (folder / "notes.json").write_text(json.dumps(trained.notes))
+    assert own.exists() == (rank == 0)
     if rank == 0:
         (folder / f"until-{stop}.json").write_text(json.dumps([steps, notes]))
 

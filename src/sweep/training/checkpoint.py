@@ -18,10 +18,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from sweep.errors import Fenced
-from sweep.records.files import draft_of, replacing_folder
+from sweep.model.distributed_tensors import in_parts_of, whole
+from sweep.records.files import replacing_folder
+from sweep.training.first_rank import kept_by_first, read_by_first, tensors_of_first
 from sweep.training.optimizer_state import optimizer_parts, optimizer_state, without_functions
 from sweep.training.progress import Progress
 from sweep.training.random_state import RandomState, seed_rank
@@ -35,11 +37,11 @@ class Checkpoints:
     """A trial's checkpoints. `identity` names the training that they belong to, `earlier` are names that earlier
     versions gave it; others' are not used.
 
-    Weights, optimizer and schedule are the same on every rank, so a training goes on with any number of ranks: a rank
-    that has no random state in the checkpoint gets one made of `seed`, rank and step. Rank 0 writes what all ranks
-    share; every rank writes its own random state. An attempt reads what it and earlier attempts wrote, and writes
-    under names of its own, so that one that wakes from a long pause overwrites nothing of its successor; `still_mine`
-    is asked before each commit.
+    A training goes on with any number of ranks, whether weights lie in parts on them or not: a rank that has no
+    random state in the checkpoint gets one made of `seed`, rank and step. Rank 0 alone writes and reads, and sends
+    the others what they need: they may be on nodes that do not see its folder. An attempt reads what it and earlier
+    attempts wrote, and writes under names of its own, so that one that wakes from a long pause overwrites nothing of
+    its successor; `still_mine` is asked before each commit.
     """
 
     def __init__(
@@ -63,22 +65,20 @@ class Checkpoints:
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, progress: Progress) -> None:
         """Commit a checkpoint; called by all ranks together. Raises Fenced on rank 0 if the trial is another's."""
         final = self._folder / f"step-{progress.step:08d}.{self._attempt}"
-        if self._accelerator.is_main_process:
+        keeps = self._accelerator.is_main_process
+        weights, moments, numbers = _trained(model, keeps), *optimizer_parts(optimizer, keeps)
+        randoms = kept_by_first(RandomState.now(self._accelerator.device).tensors(), self._accelerator)
+        if keeps:
             with replacing_folder(final) as draft:
-                _write_shared(draft, model, optimizer, schedule, progress)
-                self._accelerator.wait_for_everyone()  # the draft is there
-                self._write_own(draft)
-                self._accelerator.wait_for_everyone()  # all ranks' files are there
+                save_file(weights, draft / "model.safetensors")
+                save_file(moments, draft / "optimizer.safetensors")
+                state = {"progress": progress.to_json(), "optimizer": numbers, "schedule": schedule.state_dict()}
+                (draft / "state.json").write_text(json.dumps(without_functions(state)))
+                for rank, tensors in enumerate(randoms):
+                    save_file(tensors, draft / _random_file(rank))
                 self._seal(draft)
             self._remove_old(progress)
-        else:
-            self._accelerator.wait_for_everyone()
-            self._write_own(draft_of(final))
-            self._accelerator.wait_for_everyone()
         self._accelerator.wait_for_everyone()
-
-    def _write_own(self, draft: Path) -> None:
-        save_file(RandomState.now(self._accelerator.device).tensors(), draft / self._random_file())
 
     def _seal(self, draft: Path) -> None:
         if not self._still_mine():
@@ -92,9 +92,6 @@ class Checkpoints:
             if progress.best is None or _step_of(old) != progress.best[0]:
                 shutil.rmtree(old, ignore_errors=True)  # a fenced attempt may be at it, too
 
-    def _random_file(self) -> str:
-        return f"random-{self._accelerator.process_index}.safetensors"
-
     def _committed(self) -> list[Path]:
         """Those of this attempt and of earlier ones, by step and then by attempt."""
         named = [folder for folder in self._folder.glob("step-*") if CHECKPOINT.fullmatch(folder.name)]
@@ -103,7 +100,10 @@ class Checkpoints:
 
     def newest(self, step: int | None = None) -> tuple[Path | None, list[str]]:
         """The newest sound checkpoint of this training (after this step, if one is given), and what is wrong with
-        newer ones."""
+        newer ones, as rank 0 sees it; called by all ranks together."""
+        return read_by_first(lambda: self._newest(step), self._accelerator)
+
+    def _newest(self, step: int | None) -> tuple[Path | None, list[str]]:
         problems: list[str] = []
         for folder in reversed(self._committed()):
             if step is not None and _step_of(folder) != step:
@@ -128,33 +128,41 @@ class Checkpoints:
         return None
 
     def restore(self, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any) -> Progress:
-        """Set everything to what it was when the checkpoint was saved."""
+        """Set everything to what it was when the checkpoint was saved; called by all ranks together."""
         self.restore_weights(folder, model)
-        state = json.loads((folder / "state.json").read_text())
-        optimizer.load_state_dict(optimizer_state(load_file(folder / "optimizer.safetensors"), state["optimizer"]))
+        state, before = (
+            self._read_json(folder / "state.json"),
+            self._read_json(folder / MANIFEST)["identity"]["ranks"],
+        )
+        tensors = tensors_of_first(folder / "optimizer.safetensors", self._accelerator)
+        optimizer.load_state_dict(optimizer_state(optimizer, tensors, state["optimizer"]))
         schedule.load_state_dict(state["schedule"])
         progress = Progress.from_json(state["progress"])
-        random = folder / self._random_file()
-        if random.exists():
-            RandomState.of_tensors(load_file(random)).restore(self._accelerator.device)
+        randoms = read_by_first(lambda: _randoms(folder, self._accelerator.num_processes), self._accelerator)
+        random = randoms.get(self._accelerator.process_index)
+        if random is not None:
+            RandomState.of_tensors(random).restore(self._accelerator.device)
         else:
             seed_rank(self._seed, self._accelerator.process_index, progress.step)
-        return self._with_note(folder, progress)
-
-    def _with_note(self, folder: Path, progress: Progress) -> Progress:
-        """Note that the number of ranks is another than the one the checkpoint was saved with."""
-        before = json.loads((folder / MANIFEST).read_text())["identity"]["ranks"]
         now = self._accelerator.num_processes
         if before == now:
             return progress
         note = f"{now} processes instead of {before} after step {progress.step}: dropout draws differ from here on"
         return replace(progress, notes=(*progress.notes, note))
 
+    def _read_json(self, file: Path) -> Any:
+        return read_by_first(lambda: json.loads(file.read_text()), self._accelerator)
+
     def restore_weights(self, folder: Path, model: nn.Module) -> None:
-        """Set the weights alone; those that are not trained stay as they are."""
+        """Set the weights alone; those that are not trained stay as they are. Called by all ranks together."""
         weights = model.state_dict()
-        frozen = {key: weights[key] for key in _frozen(model)}
-        model.load_state_dict(frozen | load_file(folder / "model.safetensors"))
+        missing = weights.keys() - _frozen(model)
+        with torch.no_grad():
+            for name, tensor in tensors_of_first(folder / "model.safetensors", self._accelerator):
+                weights[name].copy_(in_parts_of(tensor, weights[name]))
+                missing.discard(name)
+        if missing:
+            raise RuntimeError(f"{folder}: the checkpoint lacks {min(missing)}")
 
     def remove(self) -> None:
         """Delete all of them."""
@@ -162,17 +170,25 @@ class Checkpoints:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _write_shared(
-    draft: Path, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, progress: Progress
-) -> None:
-    """What is the same on every rank."""
-    frozen = _frozen(model)
-    trained = {key: tensor.contiguous() for key, tensor in model.state_dict().items() if key not in frozen}
-    save_file(trained, draft / "model.safetensors")
-    tensors, rest = optimizer_parts(optimizer)
-    save_file(tensors, draft / "optimizer.safetensors")
-    state = {"progress": progress.to_json(), "optimizer": rest, "schedule": schedule.state_dict()}
-    (draft / "state.json").write_text(json.dumps(without_functions(state)))
+def _trained(model: nn.Module, keeps: bool) -> dict[str, Tensor]:
+    """The whole tensors of what is trained, on a rank that keeps them."""
+    frozen, trained = _frozen(model), {}
+    for name, tensor in model.state_dict().items():
+        if name not in frozen:
+            full = whole(tensor).contiguous()
+            if keeps:
+                trained[name] = full
+    return trained
+
+
+def _random_file(rank: int) -> str:
+    return f"random-{rank}.safetensors"
+
+
+def _randoms(folder: Path, ranks: int) -> dict[int, dict[str, Tensor]]:
+    """The random states that a checkpoint has for so many ranks, by rank."""
+    files = {rank: folder / _random_file(rank) for rank in range(ranks)}
+    return {rank: load_file(file) for rank, file in files.items() if file.exists()}
 
 
 def _step_of(folder: Path) -> int:
