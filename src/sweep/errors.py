@@ -44,6 +44,10 @@ class DatabaseRefuses(DatabaseUnusable):
     exit_status = 2
 
 
+class ArtifactsUnusable(SweepError):
+    """The place of a study's artifacts is away for too long, or what is there cannot be used; no fault of a trial."""
+
+
 QUOTED = 80  # characters of what a message quotes
 
 

@@ -29,6 +29,7 @@ SINCE: dict[str, Any] = {
         "confirm": None,
         "export_debias": None,
         "rerun_damaged": False,
+        "artifacts": None,
     },
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr

@@ -27,7 +27,8 @@ def load_settings(composer: Composer, point: dict[str, Any] | None = None) -> Se
 @dataclass(frozen=True)
 class SavedSettings:
     """Settings of a study as its folder has them. `storage`: the server that its database is on, as it is written
-    there, which is no reason to ask it anything; None for a file in the folder. That of `settings` is always None."""
+    there, which is no reason to ask it anything; None for a file in the folder. `settings` have neither it nor the
+    place of the artifacts."""
 
     settings: Settings
     storage: str | None
@@ -39,8 +40,9 @@ def saved_settings(file: Path) -> SavedSettings:
     plain = completed(read_yaml(file))
     study = plain["study"] if isinstance(plain["study"], dict) else {}
     storage = study.get("storage")
-    if storage is not None:
-        plain["study"] = study | {"storage": None}
+    elsewhere = {name: None for name in ("storage", "artifacts") if study.get(name) is not None}
+    if elsewhere:
+        plain["study"] = study | elsewhere
     try:
         return SavedSettings(validated_plain(plain, Settings), None if storage is None else str(storage))
     except InputError as error:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from sweep.settings.artifacts import ArtifactsUrl
 from sweep.settings.base import (
     Positive,
     Section,
@@ -70,7 +71,9 @@ class StudySettings(Section):
     `seed_policy: stop_when_worse` runs a point's seeds one after another, and none after it is shown to be
     worse than the best point; an equal one is given up in at most `worse_p` of cases, and none after one seed.
     `storage: null` is SQLite in the study's folder. A worker is given up if it gave no sign of life for `grace_s`
-    seconds; a database may be away for `patience_s` seconds.
+    seconds; a database, or the place of the `artifacts`, may be away for `patience_s` seconds.
+    `artifacts` is a place that all machines reach: checkpoints, results, models and baselines are copied there, and
+    taken from there by a machine that lacks them; null: all machines share the sweeps folder.
     `baselines`: what needs no training and stands beside the trained points, as far as the model and the benchmark
     have it (a model from scratch has nothing before its training).
     `export_debias`: what an exported model carries that removes the language from its embeddings.
@@ -101,6 +104,7 @@ class StudySettings(Section):
     export_debias: Literal["center", "lir"] | None
     near_copies: Annotated[float, Field(ge=0.5, le=1)] | None
     storage: StorageUrl | None
+    artifacts: ArtifactsUrl | None
     grace_s: Positive
     patience_s: Annotated[float, Field(ge=0)]
 
