@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import ArtifactsUnusable, InputError
-from sweep.records.artifact_store import ArtifactStore
 from sweep.records.archive import pack, unpack
+from sweep.records.artifact_store import ArtifactStore
 from sweep.settings.artifacts import ArtifactsUrl
 
 KINDS = ("file", "s3")
@@ -183,7 +183,7 @@ def test_patience_ends(place: Place, store: ArtifactStore, tmp_path: Path) -> No
 
 def test_somebody_who_gives_up_waits_no_longer(place: Place, store: ArtifactStore) -> None:
     given_up = threading.Event()
-    store.hurry(given_up.is_set)
+    store = store.until(given_up.is_set)
     place.go()
     threading.Timer(0.5, given_up.set).start()
     began = time.monotonic()

@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sweep.errors import ArtifactsUnusable, InputError, SweepError
-from sweep.records.files import FULL
 from sweep.records.archive import pack, unpack
+from sweep.records.files import FULL
 from sweep.settings.artifacts import PACKAGES, ArtifactsUrl
 from sweep.settings.secrets import redact
 
@@ -35,19 +35,25 @@ class ArtifactStore:
     """
 
     def __init__(
-        self, url: ArtifactsUrl, prefix: str, patience_s: float, say: Callable[[str], None] = log.warning
+        self,
+        url: ArtifactsUrl,
+        prefix: str,
+        patience_s: float,
+        say: Callable[[str], None] = log.warning,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = str(url)
-        self._kind, self._path = url.kind, url.path
+        self._url = url
+        self._path = url.path
         self._prefix = prefix
         self._patience_s = patience_s
         self._say = say
-        self._opened: Any = None
-        self._given_up: Callable[[], bool] = lambda: False
-
-    def hurry(self, given_up: Callable[[], bool]) -> None:
-        """From now on wait no longer once this is true."""
         self._given_up = given_up
+        self._opened: Any = None
+
+    def until(self, given_up: Callable[[], bool]) -> Self:
+        """The same place, for somebody who waits no longer once this is true."""
+        return type(self)(self._url, self._prefix, self._patience_s, self._say, given_up)
 
     def check(self) -> None:
         """Write, read, list and delete something. Raises InputError if the place cannot be used as it is given, and
@@ -117,7 +123,7 @@ class ArtifactStore:
 
     @property
     def _is_folder(self) -> bool:
-        return self._kind == "file"
+        return self._url.kind == "file"
 
     def _at(self, name: str) -> str:
         return f"{self._path}/{self._prefix}/{name}"
@@ -131,7 +137,7 @@ class ArtifactStore:
             options: dict[str, Any] = {"skip_instance_cache": True}
             if not self._is_folder:
                 options["use_listings_cache"] = False
-            self._opened = fsspec.filesystem(self._kind, **options)
+            self._opened = fsspec.filesystem(self._url.kind, **options)
         self._miss_no_folder()
         return self._opened
 
@@ -226,7 +232,7 @@ class ArtifactStore:
             time.sleep(min(left_s, ATTENTION_S))
 
     def _refused(self, error: Exception) -> InputError:
-        package = PACKAGES[self._kind]
+        package = PACKAGES[self._url.kind]
         if isinstance(error, ImportError) and package is not None:
             return InputError(
                 f"study.artifacts={self.name}: needs a package that is not installed: pip install {package}"

@@ -3,17 +3,17 @@
 A checkpoint is a folder `step-<number>` that is written under another name, synchronised to the disk, and renamed: it
 is there as a whole or not at all. Tensors are safetensors and the rest is JSON, so that nothing in it is executed; a
 manifest has the SHA-256 of every file. The last two are kept: if the newest is damaged, the one before is used. That
-of the best validation is kept, too, where it is needed in the end.
+of the best validation is kept, too, where it is needed in the end. Where machines share no folder there are copies of
+them at a place that all of them reach.
 """
 
 import hashlib
 import json
-import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -27,10 +27,22 @@ from sweep.training.first_rank import kept_by_first, read_by_first, tensors_of_f
 from sweep.training.optimizer_state import optimizer_parts, optimizer_state, without_functions
 from sweep.training.progress import Progress
 from sweep.training.random_state import RandomState, seed_rank
+from sweep.training.saved_names import in_order, order_of, step_of, superseded
 
-KEPT = 2
 MANIFEST = "manifest.json"
-CHECKPOINT = re.compile(r"step-[0-9]+\.[0-9]+")  # step and attempt; what else somebody puts there is none
+
+
+class Copies(Protocol):
+    """Copies of a trial's checkpoints, by the names of their folders, at a place that other machines reach."""
+
+    def leave(self, checkpoint: Path, best_step: int | None) -> None:
+        """Copy a committed checkpoint soon, in the place of older ones but that of `best_step`; rank 0's."""
+
+    def names(self) -> Sequence[str]:
+        """The names of those that are there."""
+
+    def take(self, checkpoint: Path) -> bool:
+        """Put a copy in the place of a checkpoint's folder; False if it is gone."""
 
 
 class Checkpoints:
@@ -39,9 +51,9 @@ class Checkpoints:
 
     A training goes on with any number of ranks, whether weights lie in parts on them or not: a rank that has no
     random state in the checkpoint gets one made of `seed`, rank and step. Rank 0 alone writes and reads, and sends
-    the others what they need: they may be on nodes that do not see its folder. An attempt reads what it and earlier
-    attempts wrote, and writes under names of its own, so that one that wakes from a long pause overwrites nothing of
-    its successor; `still_mine` is asked before each commit.
+    the others what they need: they may be on nodes that do not see its folder. With `copies` it goes on from the newest of those and its own
+    folder's. An attempt reads what it and earlier attempts wrote, and writes under names of its own, so that one that
+    wakes from a long pause overwrites nothing of its successor; `still_mine` is asked before each commit.
     """
 
     def __init__(
@@ -53,6 +65,7 @@ class Checkpoints:
         still_mine: Callable[[], bool] = lambda: True,
         earlier: Collection[str] = (),
         seed: int = 0,
+        copies: Copies | None = None,
     ) -> None:
         self._folder = folder
         self._identity = {"training": identity, "ranks": accelerator.num_processes, "device": accelerator.device.type}
@@ -61,6 +74,7 @@ class Checkpoints:
         self._accelerator = accelerator
         self._attempt = attempt
         self._still_mine = still_mine
+        self._copies = copies
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, progress: Progress) -> None:
         """Commit a checkpoint; called by all ranks together. Raises Fenced on rank 0 if the trial is another's."""
@@ -78,6 +92,8 @@ class Checkpoints:
                     save_file(tensors, draft / _random_file(rank))
                 self._seal(draft)
             self._remove_old(progress)
+            if self._copies is not None:
+                self._copies.leave(final, None if progress.best is None else progress.best[0])
         self._accelerator.wait_for_everyone()
 
     def _seal(self, draft: Path) -> None:
@@ -88,15 +104,14 @@ class Checkpoints:
 
     def _remove_old(self, progress: Progress) -> None:
         """Keep the last ones, and that of the best validation."""
-        for old in self._committed()[:-KEPT]:
-            if progress.best is None or _step_of(old) != progress.best[0]:
-                shutil.rmtree(old, ignore_errors=True)  # a fenced attempt may be at it, too
+        names = [folder.name for folder in self._committed()]
+        for old in superseded(names, self._attempt, None if progress.best is None else progress.best[0]):
+            shutil.rmtree(self._folder / old, ignore_errors=True)  # a fenced attempt may be at it, too
 
     def _committed(self) -> list[Path]:
         """Those of this attempt and of earlier ones, by step and then by attempt."""
-        named = [folder for folder in self._folder.glob("step-*") if CHECKPOINT.fullmatch(folder.name)]
-        folders = [folder for folder in named if _attempt_of(folder) <= self._attempt]
-        return sorted(folders, key=lambda folder: (_step_of(folder), _attempt_of(folder)))
+        names = [folder.name for folder in self._folder.glob("step-*")]
+        return [self._folder / name for name in in_order(names, self._attempt)]
 
     def newest(self, step: int | None = None) -> tuple[Path | None, list[str]]:
         """The newest sound checkpoint of this training (after this step, if one is given), and what is wrong with
@@ -104,15 +119,32 @@ class Checkpoints:
         return read_by_first(lambda: self._newest(step), self._accelerator)
 
     def _newest(self, step: int | None) -> tuple[Path | None, list[str]]:
+        return self._newest_here(step) if self._copies is None else self._newest_of_all(self._copies, step)
+
+    def _newest_here(self, step: int | None) -> tuple[Path | None, list[str]]:
         problems: list[str] = []
         for folder in reversed(self._committed()):
-            if step is not None and _step_of(folder) != step:
+            if step is not None and step_of(folder.name) != step:
                 continue
             problem = self._problem(folder)
             if problem is None:
                 return folder, problems
             problems.append(f"{folder.name}: {problem}")
         return None, problems
+
+    def _newest_of_all(self, copies: Copies, step: int | None) -> tuple[Path | None, list[str]]:
+        """The newest of those here and the copies, which is here then."""
+        here, problems = self._newest_here(step)
+        for name in reversed(in_order(copies.names(), self._attempt)):
+            if here is not None and order_of(name) <= order_of(here.name):
+                break
+            folder = self._folder / name
+            if (step is None or step_of(name) == step) and copies.take(folder):
+                problem = self._problem(folder)
+                if problem is None:
+                    return folder, problems
+                problems.append(f"{name}: {problem}")
+        return here, problems
 
     def _problem(self, folder: Path) -> str | None:
         try:
@@ -189,14 +221,6 @@ def _randoms(folder: Path, ranks: int) -> dict[int, dict[str, Tensor]]:
     """The random states that a checkpoint has for so many ranks, by rank."""
     files = {rank: folder / _random_file(rank) for rank in range(ranks)}
     return {rank: load_file(file) for rank, file in files.items() if file.exists()}
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-").split(".")[0])
-
-
-def _attempt_of(folder: Path) -> int:
-    return int(folder.name.split(".")[1])
 
 
 def _frozen(model: nn.Module) -> set[str]:

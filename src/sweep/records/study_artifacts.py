@@ -1,0 +1,144 @@
+"""What a study leaves at a place that all of its machines reach, and how it is taken from there:
+
+checkpoints/<key>/step-<step>.<attempt>.tar   results/<key>.<attempt>.tar   models/<key>.<attempt>.tar
+baselines/<name>-<digest>.tar                 workers/<worker>.tar
+
+all below <study>-<id>/. The study's database has the attempt that a finished trial's result is of: two attempts never
+mix, and what a killed one left there is nobody's result.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from sweep.records.artifact_store import ArtifactStore
+from sweep.records.folder import RESULT, ResultFolder, StudyFolder, TrialFolder
+from sweep.settings import StudySettings
+
+OWN_OBJECTS = ("checkpoint", "embeddings", "model")  # of a trial's folder: in no result
+UID_DIGITS = 12
+
+Recorded = Mapping[str, Any]  # of a finished trial in the database: {"attempt": int, "model": bool}
+
+
+def has_arrived(folder: TrialFolder, recorded: Recorded | None, is_complete: bool) -> bool:
+    """Whether a trial's folder here is that of the attempt that the database has; one that was not left at a place is
+    here, or nowhere."""
+    if recorded is None:
+        return True
+    try:
+        attempt = json.loads(folder.attempt.read_text())["attempt"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(attempt == recorded["attempt"]) and (not is_complete or (folder.path / RESULT).exists())
+
+
+@dataclass(frozen=True, eq=False)
+class StudyArtifacts:
+    """The artifacts of one study, and its folder on this machine."""
+
+    store: ArtifactStore
+    folder: StudyFolder
+
+    @classmethod
+    def of(
+        cls, settings: StudySettings, folder: StudyFolder, uid: str, say: Callable[[str], None] | None = None
+    ) -> Self | None:
+        """Those of a study with this id; None if its machines share the sweeps folder."""
+        if settings.artifacts is None:
+            return None
+        prefix = f"{settings.name}-{uid[:UID_DIGITS]}"
+        more = () if say is None else (say,)
+        return cls(ArtifactStore(settings.artifacts, prefix, settings.patience_s, *more), folder)
+
+    def until(self, given_up: Callable[[], bool]) -> "StudyArtifacts":
+        """The same, for somebody who waits no longer once this is true."""
+        return StudyArtifacts(self.store.until(given_up), self.folder)
+
+    # Results --------------------------------------------------------------------------------------------------
+
+    def leave_result(self, key: str, attempt: int) -> Recorded:
+        """Leave a trial's folder, and its model if it has one; what the database is to have of it."""
+        trial = self.folder.trial(key)
+        has_model = trial.model.is_dir()
+        if has_model:
+            self.store.put_folder(f"models/{key}.{attempt}.tar", trial.model)
+        self.store.put_folder(f"results/{key}.{attempt}.tar", trial.path, OWN_OBJECTS)
+        return {"attempt": attempt, "model": has_model}
+
+    def take_result(self, key: str, recorded: Recorded) -> bool:
+        """Put a trial's folder in its place here; False if there is no such result."""
+        return self.store.get_folder(f"results/{key}.{recorded['attempt']}.tar", self.folder.trial(key).path)
+
+    def take_model(self, key: str, recorded: Recorded) -> bool:
+        """Put a trial's model in its place here; False if there is none."""
+        return self.store.get_folder(f"models/{key}.{recorded['attempt']}.tar", self.folder.trial(key).model)
+
+    # Baselines ------------------------------------------------------------------------------------------------
+
+    def leave_baseline(self, baseline: ResultFolder) -> None:
+        """Leave what needs no training."""
+        self.store.put_folder(f"baselines/{baseline.path.name}.tar", baseline.path)
+
+    def take_baseline(self, baseline: ResultFolder) -> bool:
+        """Put it in its place here; False if nobody has left it."""
+        return self.store.get_folder(f"baselines/{baseline.path.name}.tar", baseline.path)
+
+    def take_baselines(self) -> None:
+        """Take all that are not here."""
+        for name in self.store.names("baselines/"):
+            baseline = ResultFolder(self.folder.path / "baselines" / Path(name).stem)
+            if not baseline.metrics.exists():
+                self.take_baseline(baseline)
+
+    # Checkpoints ----------------------------------------------------------------------------------------------
+
+    def checkpoints(self, key: str) -> list[str]:
+        """The names of the folders of a trial's checkpoints."""
+        return [Path(name).stem for name in self.store.names(f"checkpoints/{key}/")]
+
+    def leave_checkpoint(self, key: str, checkpoint: Path) -> None:
+        """Leave a committed checkpoint. Raises FileNotFoundError if it is deleted meanwhile."""
+        self.store.put_folder(_checkpoint(key, checkpoint.name), checkpoint)
+
+    def take_checkpoint(self, key: str, checkpoint: Path) -> bool:
+        """Put a checkpoint in its place here; False if it is no longer there."""
+        return self.store.get_folder(_checkpoint(key, checkpoint.name), checkpoint)
+
+    def delete_checkpoints(self, key: str, names: Iterable[str]) -> None:
+        """Delete some of them."""
+        self.store.delete(_checkpoint(key, name) for name in names)
+
+    # What is no longer needed ---------------------------------------------------------------------------------
+
+    def tidy(self, ended: Mapping[str, Recorded | None], kept_models: Iterable[str]) -> None:
+        """Delete what no machine will need: of ended trials (by key, with what the database has of them) all but
+        their results and the models that are kept."""
+        kept = {f"results/{key}.{recorded['attempt']}.tar" for key, recorded in ended.items() if recorded}
+        kept |= {
+            f"models/{key}.{recorded['attempt']}.tar"
+            for key in kept_models
+            if (recorded := ended.get(key)) is not None
+        }
+        stale = [name for name in self.store.names("checkpoints/") if name.split("/")[1] in ended]
+        for folder in ("results", "models"):
+            names = self.store.names(f"{folder}/")
+            keys = {name: name.removeprefix(f"{folder}/").rsplit(".", 2)[0] for name in names}
+            stale += [name for name, key in keys.items() if key in ended and name not in kept]
+        self.store.delete(stale)
+
+
+def _checkpoint(key: str, name: str) -> str:
+    return f"checkpoints/{key}/{name}.tar"
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed processes left of archives and folders on their way here; nobody else may be at it."""
+    for leftover in (*folder.glob(".*.draft"), *folder.glob("trials/.*.draft"), *folder.glob("trials/*/.*.draft")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
