@@ -36,7 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 for member in tar:
                     _extract(tar, member, draft)
         except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
-            raise ArtifactsUnusable(f"{archive.name} is damaged ({error})") from error
+            raise ArtifactsUnusable(f"{archive.name} is damaged ({error})") from None
         for path in (*draft.rglob("*"), draft):
             synchronise(path)
         replace_folder(folder, draft)

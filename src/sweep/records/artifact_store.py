@@ -62,7 +62,7 @@ class ArtifactStore:
             try:
                 Path(self._path).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise self._refused(error) from error
+                raise self._refused(error) from None
         name = f"probe-{uuid.uuid4().hex}"
 
         def probe() -> bool:
@@ -71,10 +71,10 @@ class ArtifactStore:
                 is_there = self._read(name) == PROBE and name in self._list("probe-")
                 self._remove(name)
             except (PermissionError, FileNotFoundError, ImportError, ValueError) as error:
-                raise self._refused(error) from error
+                raise self._refused(error) from None
             except Exception as error:
                 if "credentials" in type(error).__name__.lower() or "credentials" in str(error).lower():
-                    raise self._refused(error) from error
+                    raise self._refused(error) from None
                 raise
             return is_there
 
@@ -99,7 +99,7 @@ class ArtifactStore:
             try:
                 unpack(archive, folder)
             except ArtifactsUnusable as error:
-                raise ArtifactsUnusable(f"{self.name}: {name}: {error}") from error
+                raise ArtifactsUnusable(f"{self.name}: {name}: {error}") from None
             return True
 
     def put(self, name: str, content: bytes) -> None:
@@ -215,7 +215,7 @@ class ArtifactStore:
                     raise ArtifactsUnusable(
                         f"the study's artifacts at {self.name} have been away for {away_s:.0f} s ({_reason(error)}); "
                         "repeat the command when they are back: nothing is lost"
-                    ) from error
+                    ) from None
                 if away_s >= NOTICE_S and not noticed:
                     noticed = True
                     self._say(f"the study's artifacts at {self.name} are away ({_reason(error)}); trying again")

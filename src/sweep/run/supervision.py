@@ -20,6 +20,7 @@ from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
 from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
+from sweep.run.fetching import Fetching, refuse_missing
 from sweep.run.orphans import await_orphans
 from sweep.run.others import Others
 from sweep.run.overview import Overview
@@ -69,9 +70,10 @@ class StudyRun:
         self.reporter = reporter
         self.console = console
         self.display = display
+        self.fetching = Fetching.of(settings, store, self._say)
         self._crew = Crew(launcher, settings.launcher.slots)
         self._table = TrialsTable(folder.trials_csv)
-        self._counts, self._target = (-1, -1), 0  # finished and FAILED trials; how many are wanted
+        self._counts, self._target, self._missing = (-1, -1), 0, 0  # finished and FAILED; wanted; not here yet
         self._records: list[TrialRecord] = []  # as they were counted last
         self._asked_workers = False
         self._silence = Silence(settings.study.grace_s)
@@ -115,12 +117,16 @@ class StudyRun:
                         self._count_if_there(AT_ONCE_S)
                 finally:
                     self._finish(status, interruption)
+        refuse_missing(self.store.view, self.settings)
         return self._is_complete
 
     def _finish(self, status: Status, interruption: Interruption) -> None:
         """Write the last report, and then send it to the tracker with all that is missing there."""
         self.console.quiet = False
         patience_s = self.settings.tracking.patience_s
+        self.fetching.finish(self.store.view, status)
+        if self._missing and status != "KILLED":
+            self._count()
         try:
             if self.reporter is not None:
                 waits_s = 0.0 if interruption.at_once else REPORT_PATIENCE_S if status == "KILLED" else None
@@ -229,16 +235,17 @@ class StudyRun:
     def _count(self) -> int:
         """Count trials, and write the rows of those that are finished now; how many are left to do."""
         failed = list(self.store.view.states().values()).count("FAILED")
-        counts = self.store.view.finished(), failed
+        counts, missing = (self.store.view.finished(), failed), self.store.view.missing()
         self._target = self.store.view.target
-        if counts != self._counts:
-            self._counts = counts
+        self.fetching.update(missing)
+        if counts != self._counts or len(missing) != self._missing:
+            self._counts, self._missing = counts, len(missing)
             self._deaths.forget()
             self._table.update(self.store.view.records())
         self._records = self.store.view.records()
         self.mirror.update(self._records)
         if self.reporter is not None:
-            self.reporter.update((*self._counts, self._target))
+            self.reporter.update((*self._counts, self._target, self._missing))
         return self.store.view.remaining()
 
     def _show(self, shown: Display) -> None:

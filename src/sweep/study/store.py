@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sweep import __version__
 from sweep.errors import Fenced, InputError
 from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import Recorded
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import Settings, StudySettings
@@ -197,18 +198,19 @@ class StudyStore:
 
     # What became of it ----------------------------------------------------------------------------------------
 
-    def finish(self, claim: Claim, result: TrialResult) -> None:
-        """Record a trial's objective values. Raises SweepError if the result lacks a metric, and Fenced."""
+    def finish(self, claim: Claim, result: TrialResult, artifacts: Recorded | None = None) -> None:
+        """Record a trial's objective values, and which of its artifacts others are to take. Raises SweepError if the
+        result lacks a metric, and Fenced."""
         values, measured = self.view.goals.objectives(result), self.view.goals.bounded(result)
-        self._end(claim, "COMPLETE", values, duration_s=result.duration_s, measured=measured)
+        self._end(claim, "COMPLETE", values, duration_s=result.duration_s, measured=measured, artifacts=artifacts)
 
-    def fail(self, claim: Claim, reason: str) -> None:
+    def fail(self, claim: Claim, reason: str, artifacts: Recorded | None = None) -> None:
         """Record that a trial cannot give a result. Raises Fenced."""
-        self._end(claim, "FAILED", reason=reason)
+        self._end(claim, "FAILED", reason=reason, artifacts=artifacts)
 
-    def prune(self, claim: Claim, reason: str) -> None:
+    def prune(self, claim: Claim, reason: str, artifacts: Recorded | None = None) -> None:
         """Record that a trial was given up early; it counts as finished. Raises Fenced."""
-        self._end(claim, "PRUNED", reason=reason)
+        self._end(claim, "PRUNED", reason=reason, artifacts=artifacts)
 
     def release(self, claim: Claim) -> None:
         """Give a trial back that is to go on later; whoever claims next may take it. Raises Fenced."""

@@ -2,7 +2,7 @@
 
 Attributes of a trial: `key` and `point` say which it is, `claims` who took it on (the last one has it), `attempts`
 how often it was taken on before it failed and was enqueued anew, `deaths` whose workers died with it, `measured` the
-metrics that constraints ask for, `duration_s`, `reason`.
+metrics that constraints ask for, `duration_s`, `reason`, `artifacts` of which attempt others are to take.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import Recorded
 from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State
 from sweep.study.point import Point
@@ -52,6 +53,11 @@ class StoredTrial:
     def deaths(self) -> dict[str, int]:
         """Exit status of each worker that died with it."""
         return dict(self.attributes.get("deaths", {}))
+
+    @property
+    def artifacts(self) -> Recorded | None:
+        """What of it was left for other machines; None if nothing was."""
+        return self.attributes.get("artifacts")
 
     @property
     def holder(self) -> str:

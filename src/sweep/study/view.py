@@ -1,6 +1,7 @@
 """What there is of a study: its trials, how far it is, and which are the best. Changes nothing."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from sweep.records.folder import StudyFolder
@@ -8,6 +9,7 @@ from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import StudySettings
 from sweep.statistics.dominance import dominates, front
+from sweep.study.arrivals import Arrivals
 from sweep.study.confirmation import whole_points
 from sweep.study.goals import Goals
 from sweep.study.point import Point
@@ -26,7 +28,8 @@ class StudyView:
         self.goals = Goals(folder, settings)
         self.wanted = WantedTrials(settings, self.goals)
         self._reader = reader
-        self._recorded: tuple[Mapping[str, StoredTrial], list[TrialRecord]] = {}, []
+        self._arrivals = Arrivals(folder)
+        self._recorded: tuple[Mapping[str, StoredTrial], set[str], list[TrialRecord]] = {}, set(), []
 
     @classmethod
     def open(cls, folder: StudyFolder, settings: StudySettings) -> Self:
@@ -58,19 +61,26 @@ class StudyView:
         """How many trials (points times seeds) are to be finished."""
         return self.wanted.count(self.trials())
 
+    def missing(self) -> list[StoredTrial]:
+        """Ended trials that another machine ran, and whose files are not here yet."""
+        return self._arrivals.missing(self.trials().values())
+
     def records(self) -> list[TrialRecord]:
-        """The current trial of every key, in order of their numbers, without reading their results."""
-        known = self.trials()
-        if known is not self._recorded[0]:
+        """The current trial of every key, in order of their numbers, without reading their results. One whose files
+        are not here yet counts as running: for whoever looks at this folder it has not ended."""
+        known, missing = self.trials(), {trial.key for trial in self.missing()}
+        if known is not self._recorded[0] or missing != self._recorded[1]:
             breaking = self.goals.violations(known)
-            self._recorded = (
-                known,
-                [
-                    record_of(trial, self.folder, breaking.get(trial.point.without_seed, 0.0))
-                    for trial in known.values()
-                ],
-            )
-        return self._recorded[1]
+            records = [
+                record_of(
+                    replace(trial, state="RUNNING", values=()) if trial.key in missing else trial,
+                    self.folder,
+                    breaking.get(trial.point.without_seed, 0.0),
+                )
+                for trial in known.values()
+            ]
+            self._recorded = known, missing, records
+        return self._recorded[2]
 
     def compared(self) -> list[TrialRecord]:
         """The records of the points that are compared: without those of values that were removed from a grid."""

@@ -51,9 +51,10 @@ class Checkpoints:
 
     A training goes on with any number of ranks, whether weights lie in parts on them or not: a rank that has no
     random state in the checkpoint gets one made of `seed`, rank and step. Rank 0 alone writes and reads, and sends
-    the others what they need: they may be on nodes that do not see its folder. With `copies` it goes on from the newest of those and its own
-    folder's. An attempt reads what it and earlier attempts wrote, and writes under names of its own, so that one that
-    wakes from a long pause overwrites nothing of its successor; `still_mine` is asked before each commit.
+    the others what they need: they may be on nodes that do not see its folder. With `copies` it goes on from the
+    newest of those and its own folder's. An attempt reads what it and earlier attempts wrote, and writes under names
+    of its own, so that one that wakes from a long pause overwrites nothing of its successor; `still_mine` is asked
+    before each commit.
     """
 
     def __init__(

@@ -11,28 +11,29 @@ import yaml
 from accelerate import Accelerator
 
 from sweep.data.holdout import validation_key
-from sweep.errors import OUT_OF_MEMORY, DatabaseUnusable, Fenced, SweepError, TrialFailed, is_out_of_memory
+from sweep.errors import ArtifactsUnusable, DatabaseUnusable, Fenced, SweepError, TrialFailed
 from sweep.evaluation.validation import Validation
 from sweep.launch.failures import GROUP_BROKEN, write_failure
 from sweep.launch.liveness import write_status
 from sweep.launch.order import WorkOrder
-from sweep.model.export import export
-from sweep.records.data_record import read_records
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder, TrialFolder
-from sweep.records.provenance import git_commit
+from sweep.records.study_artifacts import Recorded
 from sweep.records.surroundings import fault_of_surroundings
 from sweep.records.values import TrialResult
-from sweep.report.card import model_card
 from sweep.settings import Settings
 from sweep.settings.identity import has_fingerprint
-from sweep.settings.secrets import WithoutSecrets, redact
+from sweep.settings.secrets import WithoutSecrets
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
+from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.curves import Curves
 from sweep.trial.exposure import exposure_table
-from sweep.trial.pipeline import Trial, TrialData, TrialOutcome, run_trial
+from sweep.trial.kept_models import drop_beaten_models, is_to_be_kept, keep_model
+from sweep.trial.pipeline import Trial, TrialData, run_trial
+from sweep.trial.reasons import reason_of
+from sweep.trial.shared_results import SharedResults
 
 STATUS_S = 0.3  # how often the status file is renewed
 
@@ -52,6 +53,7 @@ class TrialRun:
         claim: Claim,
         heartbeat: Heartbeat,
         should_pause: Callable[[], bool] = lambda: False,
+        shared: SharedResults | None = None,
     ) -> None:
         self.should_pause = should_pause
         self.order = order
@@ -63,6 +65,8 @@ class TrialRun:
         self.key = claim.point.key
         self.folder: TrialFolder = folder.trial(self.key)
         self.settings = settings
+        self.shared = shared
+        self.copies = None if shared is None else CheckpointCopies(shared.artifacts, self.key, claim.attempt)
         self.committed = self._committed_result()
         self._status_at = 0.0
 
@@ -90,7 +94,7 @@ class TrialRun:
             result = self.committed or self._result(data, curves)
             if result is not None:
                 curves.finish(result.steps or self.settings.train.steps)
-                self.store.finish(self.claim, result)
+                self.store.finish(self.claim, result, self._leave_result())
                 self._tidy()
                 log.info("COMPLETE in %.1f s", result.duration_s)
         except Fenced as error:
@@ -101,6 +105,8 @@ class TrialRun:
                 raise
             self._drop(error)
         finally:
+            if self.copies is not None:
+                self.copies.end()
             log.removeHandler(handler)
             handler.close()
 
@@ -122,6 +128,8 @@ class TrialRun:
             self.study_folder,
             self.claim.attempt,
             lambda: self.store.still_mine(self.claim),
+            None if self.shared is None else self.shared.artifacts,
+            self.copies,
         )
         try:
             outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
@@ -133,17 +141,19 @@ class TrialRun:
                 log.info("%s", remark)
             self.store.view.goals.objectives(result)  # raise if one is missing, before the result is committed
             self.store.view.goals.bounded(result)
-            if self._is_wanted(result):
-                self._export(outcome)
+            if is_to_be_kept(settings, self.store.view, self.claim.point, result):
+                keep_model(settings, self.folder, self.key, outcome)
             self.store.commit_result(self.claim, lambda: self.folder.write_result(result))
         except Pruned as pruned:
             self._prune(pruned.step, curves)
             return None
         except Paused as paused:
             log.info("paused after step %d", paused.step)
+            if self.copies is not None:
+                self.copies.finish()
             self.store.release(self.claim)
             return None
-        except (DatabaseUnusable, Fenced):
+        except (DatabaseUnusable, ArtifactsUnusable, Fenced):
             raise
         except Exception as error:
             if fault_of_surroundings(error) is not None:  # a full disk, say: no fault of the trial
@@ -152,18 +162,13 @@ class TrialRun:
             return None
         return result
 
-    def _export(self, outcome: TrialOutcome) -> None:
-        """Keep the model, with what removes the language from its embeddings if that is asked for."""
-        evaluated, maps = outcome.measured.evaluated, {}
-        if (method := self.settings.study.export_debias) is not None:
-            evaluation = outcome.measured.evaluations[self.settings.evaluation.name]
-            debiased = evaluation.debiased[method]
-            # Further benchmarks were evaluated with removals of their own, which are not those that are exported.
-            evaluated = debiased.evaluation.evaluated
-            maps = debiased.removal.maps(evaluation.ranking.languages)
-        data = read_records(self.folder.path)
-        card = model_card(self.settings, self.key, evaluated, git_commit(), tuple(maps), data)
-        export(outcome.retriever, self.folder.model, card, maps)
+    def _leave_result(self) -> Recorded | None:
+        """Leave what the trial came to for other machines, before anybody hears that it has ended; what the study is
+        to know of that."""
+        if self.shared is None or self.copies is None:
+            return None
+        self.copies.end()
+        return self.shared.artifacts.leave_result(self.key, self.claim.attempt)
 
     def _watch(self, curves: Curves) -> Watch:
         """What this process does while the trial trains."""
@@ -182,6 +187,8 @@ class TrialRun:
             curves.add_validation(validation)
             if self.settings.study.pruner.kind == "none":
                 return False
+            if self.shared is not None and self.settings.study.pruner.kind == "wilcoxon":
+                self.shared.bring()
             key = validation_key(self.settings.study.objectives[0].metric)
             return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_g(key))
 
@@ -192,14 +199,7 @@ class TrialRun:
         reason = f"pruned after step {step} of {self.settings.train.steps}"
         curves.finish(step)
         log.info("PRUNED: %s", reason)
-        self.store.prune(self.claim, reason)
-
-    def _is_wanted(self, result: TrialResult) -> bool:
-        """Whether the trial's model is to be kept: always, never, or if its point may be the best one."""
-        study = self.settings.study
-        if study.export != "best":
-            return study.export == "all"
-        return self.store.view.would_be_kept(self.claim.point, result)
+        self.store.prune(self.claim, reason, self._leave_result())
 
     def _drop_if_lost(self) -> None:
         """Raise Fenced if another attempt has taken the trial over, as far as is known here."""
@@ -210,12 +210,12 @@ class TrialRun:
         """Remove what a finished trial does not need, and models of points that can no longer be the best."""
         for folder in (self.folder.embeddings, self.folder.checkpoint):
             shutil.rmtree(folder, ignore_errors=True)
-        if self.settings.study.export == "best" and any(self.study_folder.path.glob("trials/*/model")):
-            models = list(self.study_folder.path.glob("trials/*/model"))
-            best = self.store.view.first_of_best(model.parent.name for model in models)
-            for other in models:
-                if other.parent.name not in best:
-                    shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too
+        if self.settings.study.export == "best":
+            drop_beaten_models(self.study_folder, self.store.view)
+        if self.copies is not None:
+            self.copies.delete()
+        if self.order.scratch is not None:  # the driver takes models from where they were left
+            shutil.rmtree(self.folder.model, ignore_errors=True)
 
     def _fail(self, error: Exception) -> None:
         """Record a trial that cannot give a result; errors that are not meant for users keep their traceback."""
@@ -229,7 +229,7 @@ class TrialRun:
         log.info("FAILED: %s", reason)
         if not self.store.still_mine(self.claim):
             raise Fenced(f"{self.key}: another attempt has taken this trial over") from error
-        self.store.fail(self.claim, reason)
+        self.store.fail(self.claim, reason, self._leave_result())
 
     def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
         now = time.time()
@@ -238,10 +238,3 @@ class TrialRun:
         self._status_at = now
         status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
         write_status(self.study_folder.workers, self.order.worker, status)
-
-
-def reason_of(error: Exception) -> str:
-    """An exception as a trial's reason: what is meant for users as it is, anything else with its type."""
-    if not isinstance(error, SweepError) and is_out_of_memory(error):
-        return f"{OUT_OF_MEMORY} ({type(error).__name__})"
-    return redact(str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}")

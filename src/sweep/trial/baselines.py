@@ -19,6 +19,7 @@ from sweep.model.encoder import Retriever
 from sweep.model.token_cache import TokenCache
 from sweep.records.files import write_atomically
 from sweep.records.folder import ResultFolder, StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.settings import OF_A_MODEL, REMOVALS, UNTOUCHED, WITHOUT_MODEL, Baseline, Settings
 from sweep.settings.cache import cache_folder
 
@@ -26,11 +27,13 @@ from sweep.settings.cache import cache_folder
 @dataclass(frozen=True, eq=False)
 class Baselines:
     """Those of a study, as far as its model and one of its benchmarks have them. What the study has already is left
-    alone, and one worker computes what it lacks for all others."""
+    alone, and one worker computes what it lacks for all others that share its folder; on another machine another one
+    may compute the same."""
 
     settings: Settings
     study: StudyFolder
     measures: Measures
+    artifacts: StudyArtifacts | None = None
 
     def of_model(
         self, retriever: Retriever, training: TrainingSet, accelerator: Accelerator, tokens: TokenCache
@@ -60,6 +63,7 @@ class Baselines:
                 expected = [expected_by_chance(one.benchmark, one.tiers) for one in self.measures]
                 metrics = {key: value for figures in expected for key, value in figures.items()}
                 write_atomically(folder.metrics, json.dumps(metrics, indent=1))
+                self._leave(folder)
             if "n-grams" in wanted:
                 self._match_ngrams(on_note)
         finally:
@@ -122,7 +126,10 @@ class Baselines:
             lock.acquire(timeout=0)
         except Timeout:
             return ()
-        return self._missing(names)
+        missing = self._missing(names)
+        if self.artifacts is None:
+            return missing
+        return tuple(name for name in missing if not self.artifacts.take_baseline(self._folder(name)))
 
     def _missing(self, names: Sequence[Baseline]) -> tuple[Baseline, ...]:
         asked = [name for name in self.settings.study.baselines if name in names and self._exists(name)]
@@ -144,6 +151,12 @@ class Baselines:
         if evaluations:
             folder = self._folder(name)
             Outcome(self.measures[0].name, evaluations).write(folder.metrics, folder.details, folder.ranks)
+            self._leave(folder)
+
+    def _leave(self, baseline: ResultFolder) -> None:
+        """Let other machines have it."""
+        if self.artifacts is not None:
+            self.artifacts.leave_baseline(baseline)
 
 
 def _has(measure: Measure, name: Baseline) -> bool:

@@ -64,6 +64,7 @@ def _checkpoints(trial: Trial, accelerator: Accelerator) -> Checkpoints:
         trial.still_mine,
         earlier_fingerprints(settings),
         settings.seed,
+        trial.copies,
     )
 
 

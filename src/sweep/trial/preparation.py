@@ -15,10 +15,12 @@ from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary
 from sweep.records.data_record import DataRecord, changed_data, read_records, write_records
 from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.settings import Settings
 from sweep.settings.cache import cache_folder
 from sweep.training.tokens import training_tokens
 from sweep.trial.baselines import Baselines
+from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.inputs import TrialData, TrialTexts
 
 
@@ -33,6 +35,8 @@ class Trial:
     study: StudyFolder
     attempt: int = 1
     still_mine: Callable[[], bool] = lambda: True  # whether no later attempt has taken the trial over
+    artifacts: StudyArtifacts | None = None  # where the study's machines share no folder
+    copies: CheckpointCopies | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     retriever = build_retriever(settings.model, texts.training.texts, cache, settings.seed)
     tokens = TokenCache(retriever, cache / "tokens", on_note)
     measures = measures_of(settings, texts.benchmarks, settings.languages.train)
-    baselines = Baselines(settings, trial.study, measures)
+    baselines = Baselines(settings, trial.study, measures, trial.artifacts)
     baselines.of_model(retriever, texts.training, accelerator, tokens)
     return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, measures, baselines)
 

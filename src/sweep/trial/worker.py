@@ -8,18 +8,17 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from sweep.errors import DatabaseUnusable, Fenced, InputError, TrialFailed
+from sweep.errors import ArtifactsUnusable, DatabaseUnusable, Fenced, InputError, TrialFailed
 from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, write_failure
 from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.launch.order import WorkOrder
 from sweep.model.resolution import resolved
-from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.records.surroundings import fault_of_surroundings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -28,8 +27,11 @@ from sweep.study.heartbeat import Heartbeat
 from sweep.study.point import Point, check_point
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Stopped, Watch
-from sweep.trial.attempt import TrialRun, reason_of
+from sweep.trial.attempt import TrialRun
+from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.pipeline import Trial, TrialData, make_accelerator, run_trial
+from sweep.trial.reasons import reason_of
+from sweep.trial.shared_results import SharedResults
 
 log = logging.getLogger("sweep")
 
@@ -60,12 +62,13 @@ def _quieten() -> None:
 
 def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_asked: Callable[[], bool]) -> None:
     """Rank 0: claim, tell the others, run, record."""
-    folder = StudyFolder(Path(order.study_folder))
+    folder = order.folder
     lock = hold(folder.workers, order.worker)
     store = StudyStore(folder, load_settings(composer).study, alive_in(folder.workers))
-    data = TrialData()
+    data, shared = TrialData(), None
     try:
-        while not stop_asked() and (claim := store.claim(order.worker)) is not None:
+        shared = SharedResults.of(store)
+        while not stop_asked() and (claim := _next_claim(order, store, shared)) is not None:
             try:
                 check_point(claim.point, store.settings)
                 settings = resolved(load_settings(composer, claim.point.assignments))
@@ -74,9 +77,9 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
                     store.fail(claim, reason_of(error))
                 continue
             with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
-                trial = TrialRun(order, settings, accelerator, folder, store, claim, heartbeat, stop_asked)
+                trial = TrialRun(order, settings, accelerator, folder, store, claim, heartbeat, stop_asked, shared)
                 if trial.committed is None:  # else nothing is left that takes all ranks
-                    _broadcast(accelerator, claim)
+                    _broadcast(accelerator, claim, store.view.uid)
                 trial.run(data)
     except Exception as error:
         # Not the trial's fault: the database or the disk. The driver tells the user and stops.
@@ -92,16 +95,26 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     lock.release()
 
 
+def _next_claim(order: WorkOrder, store: StudyStore, shared: SharedResults | None) -> Claim | None:
+    """Claim a trial; where others' results decide whether one is worth it, with these at hand."""
+    if shared is not None and store.settings.seed_policy == "stop_when_worse":
+        shared.bring()
+    return store.claim(order.worker)
+
+
 def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> None:
     """Other ranks: train and evaluate what rank 0 claimed; a failure they share with it is rank 0's to record."""
-    data, folder = TrialData(), StudyFolder(Path(order.study_folder))
+    data, folder = TrialData(), order.folder
     while (task := _broadcast(accelerator, None)) is not None:
-        point, attempt = task
+        point, attempt, uid = task
         try:
             settings = resolved(load_settings(composer, point.assignments))
             trial = folder.trial(point.key)
             paths = trial.embeddings, trial.checkpoint, folder
-            run_trial(Trial(settings, point.key, *paths, attempt), data, accelerator, Watch())
+            artifacts = StudyArtifacts.of(settings.study, folder, uid)
+            copies = None if artifacts is None else CheckpointCopies(artifacts, point.key, attempt)
+            followed = Trial(settings, point.key, *paths, attempt, artifacts=artifacts, copies=copies)
+            run_trial(followed, data, accelerator, Watch())
         except Stopped:
             continue
         except TrialFailed as error:  # from a gathered loss or embedding: the same on every rank
@@ -109,7 +122,7 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
         except Exception as error:
             log.exception("%s", point.key)
             fault = fault_of_surroundings(error)
-            of_trial = fault is None and not isinstance(error, DatabaseUnusable)
+            of_trial = fault is None and not isinstance(error, (DatabaseUnusable, ArtifactsUnusable))
             try:
                 reason = fault or reason_of(error)
                 write_failure(folder.workers, order.worker, accelerator.process_index, reason, of_trial)
@@ -118,11 +131,11 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
             sys.exit(GROUP_BROKEN)
 
 
-def _broadcast(accelerator: Accelerator, claim: Claim | None) -> tuple[Point, int] | None:
-    """Point and attempt of rank 0's claim, on every rank."""
-    task = None if claim is None else (claim.point.to_json(), claim.attempt)
+def _broadcast(accelerator: Accelerator, claim: Claim | None, uid: str = "") -> tuple[Point, int, str] | None:
+    """Point and attempt of rank 0's claim, and the study's id, on every rank."""
+    task = None if claim is None else (claim.point.to_json(), claim.attempt, uid)
     if accelerator.num_processes > 1:
         box: list[Any] = [task]
         broadcast_object_list(box, from_process=0)
         task = box[0]
-    return None if task is None else (Point.from_json(task[0]), task[1])
+    return None if task is None else (Point.from_json(task[0]), *task[1:])
