@@ -121,7 +121,7 @@ def test_the_study_has_a_curve_by_ratio_and_its_answer(folder: StudyFolder) -> N
     assert known["sweep.best"] == "α=0.5: 0.5500, chosen among 2"
     assert known["sweep.progress"] == "4 of 4"
     assert {line["file"] for line in lines(folder, "study") if "file" in line} == {
-        "report.html", "answer.md", "charts/curve.png",
+        "config.yaml", "report.html", "answer.md", "charts/curve.png",
     }  # fmt: skip
     (given,) = (line["parameters"] for line in lines(folder, "study") if line.get("parameters"))
     assert json.loads(given[f"space.{RATIO}"]) == {"grid": [0.0, 0.5]}
@@ -173,7 +173,7 @@ def test_points_are_put_above_the_trials_of_an_earlier_version(folder: StudyFold
     told = [line for line in folder.runs.read_text().splitlines(keepends=True) if f"uid/{POINT}" not in line]
     folder.runs.write_text("".join(told).replace('"sweep.kind": "trial", ', ""))
     send(folder, records, "FINISHED")
-    assert rows(folder, POINT, "cldr/pooled/map") == [(2, 0.5)]
+    assert rows(folder, POINT, "cldr/pooled/map") == [(1, 0.5), (2, 0.5)]
     for record in records:
         assert parent(folder, record.key) == f"uid/{POINT}"
         assert rows(folder, record.key, "cldr/pooled/map") == [(3, 0.5)]

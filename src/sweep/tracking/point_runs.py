@@ -51,7 +51,7 @@ class PointRuns:
         if status == "RUNNING" and sent.status != "RUNNING":
             tracker.reopen(sent.run)
         tags = {"sweep.seeds": str(len(figures)), "sweep.attempt": str(len(figures)), "sweep.state": status}
-        tracker.log(sent.run, _rows(figures), tags=tags)
+        tracker.log(sent.run, _rows(figures, sent.attempt or 0), tags=tags)
         if status != "RUNNING":
             tracker.end(sent.run, status, max((one.finished_ms for one in figures), default=None))
         self._cursor.put(key, Sent(sent.run, status, attempt=len(figures), ended=self._points.contents[key]))
@@ -85,12 +85,15 @@ class PointRuns:
         return begun
 
 
-def _rows(figures: Sequence[Figures]) -> list[Row]:
-    """Means, and standard deviations of several seeds."""
-    at, step = max((one.finished_ms for one in figures), default=0), len(figures)
+def _rows(figures: Sequence[Figures], sent: int) -> list[Row]:
+    """Means, and standard deviations of several seeds, each time that a seed after the first `sent` ones has ended:
+    the same rows whether they are sent one by one, or together by a tracker that was away."""
+    ended = sorted(figures, key=lambda one: one.finished_ms)
     rows = []
-    for metric, (mean, deviation) in spreads(figures).items():
-        rows.append(Row(metric, mean, at, step))
-        if deviation is not None:
-            rows.append(Row(f"{metric}.sd", deviation, at, step))
+    for step in range(sent + 1, len(ended) + 1):
+        at = ended[step - 1].finished_ms
+        for metric, (mean, deviation) in spreads(ended[:step]).items():
+            rows.append(Row(metric, mean, at, step))
+            if deviation is not None:
+                rows.append(Row(f"{metric}.sd", deviation, at, step))
     return rows
