@@ -1,6 +1,7 @@
 """Passwords: settings that never show theirs, and what takes them out of any text that leaves a process."""
 
 import logging
+import os
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ _OPTION = re.compile(
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")
 _SHORTEST = 6  # of a password that is looked for by itself: a shorter one may be a word like any other
 _KNOWN: set[str] = set()  # passwords that this process has been given
+_VARIABLES = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")  # of the environment, which have others
 
 
 def redacted(url: str) -> str:
@@ -27,10 +29,18 @@ def redacted(url: str) -> str:
 
 
 def redact(text: str) -> str:
-    """A message with stars for its passwords: those of URLs, and those that the settings of this process have."""
-    for password in sorted(_KNOWN, key=len, reverse=True):
+    """A message with stars for its passwords: those of URLs, and those that the settings and the environment of this
+    process have."""
+    given = {os.environ.get(name, "") for name in _VARIABLES}
+    for password in sorted(_KNOWN | {one for one in given if len(one) >= _SHORTEST}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", "***", text)
     return without_passwords(text)
+
+
+def hide(password: str) -> None:
+    """Let messages of this process have stars for a password."""
+    if len(password) >= _SHORTEST:
+        _KNOWN.add(password)
 
 
 def without_passwords(text: str) -> str:
@@ -56,7 +66,8 @@ class SecretUrl:
     def __init__(self, secret_value: str) -> None:
         super().__init__(secret_value)  # type: ignore[call-arg]
         password = secret_value.partition("://")[2].rpartition("@")[0].partition(":")[2]
-        _KNOWN.update(one for one in (password, unquote(password)) if len(one) >= _SHORTEST)
+        hide(password)
+        hide(unquote(password))
 
     def _display(self) -> str:
         return redacted(self.get_secret_value())  # type: ignore[attr-defined]
