@@ -1,20 +1,16 @@
 """Studies whose MLflow server is away, dies, or is slow: real servers, real commands, real kills."""
 
-import http.client
 import os
 import re
 import signal
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, lines, rows, start, wait_for
-from tests.integration.mlflow_server import Server
+from tests.integration.mlflow_server import Proxy, Server
 
 from sweep.records.folder import StudyFolder
 
@@ -111,8 +107,8 @@ def test_a_server_that_dies_and_comes_back_and_a_command_that_is_killed(
 def test_a_slow_server_holds_no_trial_up(sweep: Sweep, tmp_path: Path, server: Server) -> None:
     """The study has ended while most of its rows had still to be sent."""
     server.start()
-    with slow_proxy(server.port, delay_s=3) as uri:
-        study = (*TINY, "study.name=slow", f"tracking.uri={uri}", "tracking.patience_s=0")
+    with Proxy(server.port, delay_s=3) as proxy:
+        study = (*TINY, "study.name=slow", f"tracking.uri={proxy.uri}", "tracking.patience_s=0")
         done = sweep(*study)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search("[12] of 2 trials are missing in MLflow", done.stdout)
@@ -123,42 +119,6 @@ def test_a_slow_server_holds_no_trial_up(sweep: Sweep, tmp_path: Path, server: S
     assert again.returncode == 0
     assert "missing in MLflow" not in again.stdout
     check_everything_is_there_once(server.uri, "slow", folder)
-
-
-class slow_proxy:  # noqa: N801
-    """A server that passes every request on, after a while."""
-
-    def __init__(self, port: int, delay_s: float) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_any(self) -> None:
-                time.sleep(delay_s)
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                connection = http.client.HTTPConnection("127.0.0.1", port)
-                kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-                connection.request(self.command, self.path, body, kept)
-                answer = connection.getresponse()
-                content = answer.read()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.getheader("Content-Type") or "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-
-    def __enter__(self) -> str:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def test_a_uri_that_no_mlflow_knows_is_refused_before_any_trial(sweep: Sweep, tmp_path: Path) -> None:
