@@ -8,6 +8,7 @@ from pathlib import Path
 # MLflow's own patience (7 repetitions, 120 s each) is not needed by somebody who comes back later.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "false")  # which may name hours, slept in one piece
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # at the end of every run, into our tables
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # likewise, of a model that is sent
 
@@ -18,7 +19,10 @@ from requests import RequestException
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from sweep.records.database_file import replacing_database, sqlite_uri
+from sweep.tracking.mlflow_access import NOT_ACCEPTED
 from sweep.tracking.mlflow_database import is_empty
+
+UNAUTHORIZED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")  # codes of MLflow
 
 
 def connected(uri: str, file: Path | None) -> MlflowClient:
@@ -54,11 +58,8 @@ def refusal_of(uri: str) -> str | None:
     try:
         MlflowClient(uri).search_experiments(max_results=1)
     except MlflowException as error:
-        if error.error_code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-            return (
-                f"the server does not accept our credentials ({error.error_code}): set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            )
+        if error.error_code in UNAUTHORIZED:
+            return f"{NOT_ACCEPTED} ({error.error_code})"
     except RequestException:
         pass  # it is away
     return None

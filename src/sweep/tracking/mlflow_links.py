@@ -6,10 +6,11 @@ from pathlib import Path
 
 import requests
 
+from sweep.tracking.mlflow_access import ANSWER_S, answer_of
+
 TABLE_KEY = "sweep-table"
 CHARTS_KEY = "sweep-charts"
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` is, unless it is given another port
-ANSWER_S = 3.0
 
 
 def pages_of(experiment: str, server: str = LOCAL) -> dict[str, str]:
@@ -37,11 +38,7 @@ def experiment_in(file: Path, name: str) -> str | None:
 def experiment_at(server: str, name: str) -> str | None:
     """The same of a server; None if it does not say."""
     try:
-        answer = requests.get(
-            f"{server.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name",
-            params={"experiment_name": name},
-            timeout=ANSWER_S,
-        )
+        answer = answer_of(server, "experiments/get-by-name", {"experiment_name": name})
         return str(answer.json()["experiment"]["experiment_id"]) if answer.ok else None
-    except (requests.RequestException, ValueError, KeyError, TypeError):
+    except (requests.RequestException, OSError, ValueError, KeyError, TypeError):
         return None

@@ -15,11 +15,11 @@ from sweep.records.database_file import sqlite_uri
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
 from sweep.settings.secrets import redacted
+from sweep.tracking.mlflow_access import NOT_ACCEPTED, OTHER_CREDENTIALS, UNTRUSTED, answer_of
 from sweep.tracking.mlflow_database import has_run, move_artifacts, schema_problem
 from sweep.tracking.mlflow_links import experiment_at, experiment_in, pages_of
 from sweep.tracking.protocol import Place, Tracker, TrackerAway
 
-ANSWER_S = 3.0  # that a server is given before any trial
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 OTHERS = ("http", "https", "file", "", "databricks", "databricks-uc", "uc")  # MLflow's own
 
@@ -115,15 +115,20 @@ def _listed(pages: Mapping[str, str]) -> str:
 
 
 def _server_problem(uri: str) -> str | None:
-    """Why a server does not accept our credentials; None if it does, wants none, or does not answer."""
-    question = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search"
+    """Why a server does not accept our credentials, or we its certificate; None if all is accepted, or if it does not
+    answer."""
     try:
-        answer = requests.get(question, params={"max_results": 1}, timeout=ANSWER_S)
-    except (requests.RequestException, ValueError):
+        answer = answer_of(uri, "experiments/search", {"max_results": 1})
+    except requests.exceptions.SSLError as error:
+        return UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else None
+    except requests.RequestException:
         return None
+    except (OSError, ValueError) as error:  # a file of certificates that is not there, an impossible address
+        return str(error)
     if answer.status_code not in (401, 403):
         return None
-    # It wants credentials. MLflow knows where ours may be; importing it takes seconds.
+    if not any(map(os.environ.get, OTHER_CREDENTIALS)):
+        return NOT_ACCEPTED
     from sweep.tracking.mlflow_client import refusal_of
 
     return refusal_of(uri)
