@@ -102,8 +102,10 @@ class Agent:
             rank.wait(time.monotonic() + KILLED_S)
         if status is None:
             return 0
-        if status == 0 and self._place.global_rank == 0 and self._is_to_be_queued_again:
-            self._queue_again()
+        if status == 0 and self._place.global_rank == 0 and self._warned_by is not None and self._word == "work":
+            if self._may_requeue:
+                self._queue_again()
+            status = -signal.SIGTERM  # it has ended in order, but not because there was nothing left to do
         write_end(self._folder, self._worker, self._run, self._place.global_rank, status)
         return status
 
@@ -116,6 +118,8 @@ class Agent:
             if not self._stop_sent and (self._word == "stop" or self._warned_by is not None):
                 self._stop_sent = True
                 rank.send(STOP)
+                if self._warned_by == signal.SIGTERM and self._word == "work":
+                    self._may_requeue = self._goes_on_running()
             time.sleep(POLL_S)
         self._look(at_once=True)
         return status
@@ -127,8 +131,6 @@ class Agent:
             return
         self._looked_at = now
         self._word = self._board.look()
-        if self._warned_by == signal.SIGTERM and self._may_requeue and not self._stop_sent:
-            self._may_requeue = self._goes_on_running()
         if self._place.num_tasks > 1 and any(ends_of_peers(self._folder, self._worker, self._run).values()):
             self._peer_failed_at = self._peer_failed_at or now
 
@@ -148,10 +150,6 @@ class Agent:
         except (OSError, subprocess.TimeoutExpired):  # nobody knows: the driver submits a new job in its place
             return False
         return answer.returncode == 0 and answer.stdout.strip() == "RUNNING"
-
-    @property
-    def _is_to_be_queued_again(self) -> bool:
-        return self._warned_by is not None and self._word == "work" and self._may_requeue
 
     def _queue_again(self) -> NoReturn:
         write_requeued(self._folder, self._worker, self._run)

@@ -53,6 +53,8 @@ class Board:
             self._workers.discard(worker)
             self.jobs.pop(worker, None)
             self._words.pop(worker, None)
+            if not self._workers:
+                self.file.unlink(missing_ok=True)
 
     def submitted(self, worker: str, job_id: str) -> None:
         """Write down which job is a worker's: whoever runs the study next cancels it."""
@@ -74,7 +76,6 @@ class Board:
         while True:
             with self._lock:
                 if not self._workers:
-                    self.file.unlink(missing_ok=True)
                     self._thread = None
                     return
                 try:

@@ -8,7 +8,7 @@ from sweep.launch.processes import ENDING_S
 from sweep.launch.protocol import WorkerHandle
 from sweep.launch.slurm_board import Board, Word, read_traces, remove_traces
 from sweep.launch.slurm_ending import SUBMITIT, cancel, wait_for_end
-from sweep.launch.slurm_states import WAITING, JobState, JobStates
+from sweep.launch.slurm_states import STATUSES, WAITING, JobState, JobStates
 from sweep.settings import SlurmLauncher
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class SlurmJob(WorkerHandle):
             self._failed_at = self._failed_at or time.monotonic()
             if state.status is not None or time.monotonic() > self._failed_at + 2 * ENDING_S:
                 self._end_job(0.0)
+                self._loss = f"job {self.job_id} is over: {state.name}" if state.name in STATUSES else None
                 self._finish(min(failed) if min(failed) < 0 else failed[0])
         elif len(traces.ends) == self._settings.processes and not traces.was_requeued:
             if state.status is not None or self._settings.cluster == "slurm":
