@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,12 +25,13 @@ from typing import NoReturn
 from submitit import JobEnvironment
 from submitit.helpers import DelayedSubmission
 
-from sweep.launch.environment import rank_environment
+from sweep.launch.environment import Seat, rank_environment, sockets_on
 from sweep.launch.order import WorkOrder
-from sweep.launch.processes import ENDING_S, Rank
+from sweep.launch.processes import Rank
 from sweep.launch.rank import STOP, RankPlan, run_rank
-from sweep.launch.rendezvous import Rendezvous
+from sweep.launch.rendezvous import LOOPBACK, Rendezvous
 from sweep.launch.slurm_board import GONE_S, BoardReader, Word, ends_of_peers, write_end, write_requeued
+from sweep.launch.verdict import ENDING_S
 from sweep.records.files import write_atomically
 from sweep.settings import SlurmLauncher
 
@@ -163,28 +165,36 @@ class Agent:
             return None
         file = self._folder / f"{self._worker}.{self._run}.meet"
         if self._place.global_rank == 0:
-            rendezvous = Rendezvous.open()
-            write_atomically(file, json.dumps({"host": self._place.hostnames[0], "port": rendezvous.port}))
+            alone = self._place.num_nodes == 1
+            rendezvous = Rendezvous.open(LOOPBACK if alone else own_address(self._place.hostnames[1]))
+            write_atomically(file, json.dumps({"host": rendezvous.host, "port": rendezvous.port}))
             return rendezvous
         while not file.exists():
             self._look()
             if self._word == "end" or self._is_broken:
                 sys.exit(0)
             time.sleep(POLL_S)
-        return Rendezvous(json.loads(file.read_text())["port"], None)
+        return Rendezvous(**json.loads(file.read_text()), listener=None)
+
+    def _environment(self, rendezvous: Rendezvous | None) -> dict[str, str]:
+        place, threads = self._place, self._task.settings.threads
+        if rendezvous is None:
+            return rank_environment(threads, (), None, os.environ)
+        host, local_ranks = rendezvous.host, place.num_tasks // place.num_nodes
+        seat = Seat(place.global_rank, place.num_tasks, place.local_rank, local_ranks, host, rendezvous.port)
+        here = host if place.node == 0 else own_address(host)
+        return {**rank_environment(threads, (), seat, os.environ), **sockets_on(here, os.environ)}
 
     def _start(self, rendezvous: Rendezvous | None) -> Rank:
         place, task = self._place, self._task
         context = multiprocessing.get_context("spawn")
         orders, to_rank = context.Pipe(duplex=False)
         life, of_rank = context.Pipe(duplex=False)
-        ranks = {"LOCAL_RANK": str(place.local_rank), "LOCAL_WORLD_SIZE": str(place.num_tasks // place.num_nodes)}
-        of_group = {**rank_environment(place.global_rank, task.settings), **ranks} if place.num_tasks > 1 else {}
         plan = RankPlan(
             rank=place.global_rank,
             ranks=place.num_tasks,
             threads=task.settings.threads,
-            environment={**os.environ, **rank_environment(place.global_rank, task.settings), **of_group},
+            environment={**os.environ, **self._environment(rendezvous)},
             log=task.log if place.node == 0 else task.log.with_suffix(f".node-{place.node}.log"),
             entry=task.entry,
             orders=orders,
@@ -199,6 +209,14 @@ class Agent:
         if rendezvous is not None:
             rendezvous.close()
         return rank
+
+
+def own_address(peer: str) -> str:
+    """The address of this machine that another one is reached from. Sends nothing."""
+    family, _, _, _, address = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(address)
+        return str(probe.getsockname()[0])
 
 
 @contextmanager

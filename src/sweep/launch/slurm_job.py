@@ -4,11 +4,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from sweep.launch.processes import ENDING_S
 from sweep.launch.protocol import WorkerHandle
 from sweep.launch.slurm_board import Board, Word, read_traces, remove_traces
 from sweep.launch.slurm_ending import SUBMITIT, cancel, wait_for_end
 from sweep.launch.slurm_states import STATUSES, WAITING, JobState, JobStates
+from sweep.launch.verdict import ENDING_S
 from sweep.settings import SlurmLauncher
 
 if TYPE_CHECKING:

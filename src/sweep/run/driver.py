@@ -29,7 +29,7 @@ from sweep.run.report_writer import ReportWriter
 from sweep.run.resuming import left_by, tell_what_is_there
 from sweep.run.supervision import StudyRun
 from sweep.run.sync import join_command, report_command, sync_command
-from sweep.settings import Settings
+from sweep.settings import Settings, SlurmLauncher
 from sweep.settings.compose import Composer
 from sweep.settings.earlier import overrides_of
 from sweep.settings.load import load_settings
@@ -51,6 +51,9 @@ def run_study(settings: Settings, composer: Composer, shown: Shown, command: str
 
     Raises InputError (bad input, other settings than before), Interrupted, or SweepError (another run is at work).
     """
+    if isinstance(settings.launcher, SlurmLauncher) and settings.launcher.dry_run:
+        print(make_launcher(settings.launcher, _folder_of(settings).workers, WORKER).preview, end="")
+        return 0
     shown.begin()
     try:
         return _run_study(settings, composer, shown, command)
@@ -75,16 +78,13 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
     started, console = time.monotonic(), shown.console
     display = shown.display(settings.study.name)
     settings = resolved(settings)
-    folder = StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
+    folder = _folder_of(settings)
     _refuse_folder(settings, unwritable(folder.path))
     usable_cache(settings.paths)
     place = place_of(settings.tracking, folder)
     if problem := place.problem():
         raise InputError(problem)
-    launcher = make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether it can work here
-    if launcher.preview is not None:
-        print(launcher.preview, end="")
-        return 0
+    make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
     checked_models(models_of(settings, composer))
     notes = checked_inputs(settings, folder)
     _refuse_folder(settings, make_folder(folder.path))
@@ -145,6 +145,10 @@ def _enqueue(
     if not settings.launcher.workers:
         joining = join_command(settings, composer)
         _say(console, f"No workers here (launcher.workers=0): the trials wait for commands that join:\n  {joining}")
+
+
+def _folder_of(settings: Settings) -> StudyFolder:
+    return StudyFolder((Path(settings.paths.sweeps) / settings.study.name).resolve())
 
 
 def _refuse_folder(settings: Settings, problem: str | None) -> None:
