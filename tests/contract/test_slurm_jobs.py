@@ -147,27 +147,28 @@ def test_the_next_driver_ends_the_jobs_of_one_that_is_gone(slurm: Path, tmp_path
     assert [job.get("state") for job in named(slurm, "1000")] == ["COMPLETED"]  # in order: nobody had to cancel it
 
 
-@pytest.mark.parametrize(
-    ("state", "code", "status"),
-    [
-        ("COMPLETED", "0:0", 0), ("FAILED", "5:0", 5), ("FAILED", "137:0", -9), ("FAILED", "0:11", -11),
-        ("TIMEOUT", "0:0", -15), ("CANCELLED by 1000", "0:15", -15), ("NODE_FAIL", "1:0", -9),
-        ("OUT_OF_MEMORY", "0:125", -9), ("PREEMPTED", "0:0", -15),
-    ],
+STATES = (
+    ("COMPLETED", "0:0", 0), ("FAILED", "5:0", 5), ("FAILED", "137:0", -9), ("FAILED", "0:11", -11),
+    ("TIMEOUT", "0:0", -15), ("CANCELLED by 1000", "0:15", -15), ("NODE_FAIL", "1:0", -9),
+    ("OUT_OF_MEMORY", "0:125", -9), ("PREEMPTED", "0:0", -15),
 )  # fmt: skip
-def test_slurms_states_become_statuses(slurm: Path, state: str, code: str, status: int) -> None:
+
+
+def test_slurms_states_become_statuses(slurm: Path) -> None:
     (slurm / "unaccounted").touch()
-    job = Job(slurm, "7")
-    job.folder.mkdir()
-    job.set(state=state, code=code)
+    names = [str(number) for number in range(1, len(STATES) + 1)]
+    for name, (state, code, _) in zip(names, STATES, strict=True):
+        job = Job(slurm, name)
+        job.folder.mkdir()
+        job.set(state=state, code=code)
     states = SlurmStates()
-    states.refresh(["7"])
-    assert states.of("7").status is None  # sacct is waited for
+    states.refresh(names)
+    assert [states.of(name).status for name in names] == [None] * len(names)  # sacct is waited for
     (slurm / "unaccounted").unlink()
     time.sleep(0.25)
-    states.refresh(["7"])
-    assert states.of("7").status == status
-    assert states.of("7").name == state.partition(" ")[0]
+    states.refresh(names)
+    assert [states.of(name).status for name in names] == [status for _, _, status in STATES]
+    assert [states.of(name).name for name in names] == [state.partition(" ")[0] for state, _, _ in STATES]
 
 
 def test_what_no_job_can_be_made_of_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
