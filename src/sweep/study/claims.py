@@ -90,9 +90,9 @@ class Claims:
         return {worker_of(trial.holder) for trial in self._view.trials().values() if trial.id in silent}
 
     def _is_dead(self, trial: StoredTrial, silent: set[int]) -> bool:
-        """Whether a trial's worker is gone: never written down, its lock free, or silent for too long."""
+        """Whether a trial's worker is gone: never known, seen to die, its lock free, or silent for too long."""
         worker = worker_of(trial.holder)
-        if not worker or (host_of(worker) == this_host() and not self._alive(worker)):
+        if not worker or worker in trial.deaths or (host_of(worker) == this_host() and not self._alive(worker)):
             return True
         return trial.id in silent and not self._storage.just_recovered
 
