@@ -98,7 +98,7 @@ class StudyRun:
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 write_command(self.folder, command)
-                await_orphans(self.folder)
+                await_orphans(self.folder, self.store)
                 self._work(interruption)
                 if interruption.asked and not self._is_complete:
                     raise KeyboardInterrupt
