@@ -15,7 +15,13 @@ from sweep.launch.interruption import SIGNALS
 from sweep.settings import RayLauncher
 
 OBJECT_STORE_BYTES = 80 * 2**20  # next to the least that Ray takes: ranks talk to each other without it
+HEAD_S = 10  # how long the helpers of a cluster of this process outlive it, in case its head comes back
 ANSWER_S = 5.0  # for a cluster's port to open
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # pages of a raylet's log when a node is lost: the driver has a line for that
+}
 PORT = 6379  # of a cluster's head, where an address names none
 
 _lock = threading.Lock()
@@ -24,7 +30,8 @@ _connections: dict[str | None, "Connection"] = {}
 
 def imported_ray() -> Any:
     """Ray, with nothing to say. Raises InputError if it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in QUIET.items():  # read when it is imported
+        os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         return importlib.import_module("ray")
@@ -91,6 +98,7 @@ class Connection:
         of_workers = {"env_vars": {"PYTHONPATH": carried(os.environ)["PYTHONPATH"]}}
         own: dict[str, Any] = {}
         if self._address is None:
+            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_S))
             own = {
                 "num_cpus": available_cores(),
                 "object_store_memory": OBJECT_STORE_BYTES,

@@ -14,6 +14,7 @@ from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, WorkerHandle
 from sweep.launch.ray_actor import Place, RankActor
 from sweep.launch.ray_cluster import Connection
+from sweep.launch.ray_rank import RemoteRank, is_loss
 from sweep.launch.ray_room import bundle_of, free_text, wanted_text
 from sweep.launch.rendezvous import LOOPBACK
 from sweep.launch.verdict import Verdict
@@ -22,7 +23,6 @@ from sweep.settings import RayLauncher
 LOOK_S = 1  # between looks at whether there is room; Ray counts whole seconds
 NODE_S = 60.0  # how long Ray may take to notice that a node is gone
 ENDED_S = 5.0  # for an actor to say that its rank has ended, longer than the rank may take
-RELEASED_S = 1.0  # for a rank to end whose group is broken
 CALLS = 4  # at the same time to one actor: one waits for the rank
 
 
@@ -40,7 +40,7 @@ class RayWorker(WorkerHandle):
         self._settings = settings
         self._connection = connection
         self._group: Any = None
-        self._ranks: list[_Rank] = []
+        self._ranks: list[RemoteRank] = []
         self._status: int | None = None
         self._verdict = Verdict()
         self._waits_for: str | None = None
@@ -91,7 +91,7 @@ class RayWorker(WorkerHandle):
                 max_restarts=0,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, rank),
             ).remote()
-            self._ranks.append(_Rank(self._ray, actor))
+            self._ranks.append(RemoteRank(self._ray, actor))
 
     def _begin(self, places: Sequence[Place]) -> None:
         """Start the ranks where their actors are."""
@@ -198,63 +198,6 @@ class RayWorker(WorkerHandle):
             rank.kill()
         if group is not None:
             self._ray.util.remove_placement_group(group)
-
-
-class _Rank:
-    """An actor, and what is known of its rank."""
-
-    def __init__(self, ray: Any, actor: Any) -> None:
-        self.actor = actor
-        self.pid: int | None = None  # its process, if that is on this machine
-        self.loss: str | None = None  # why its status is not known
-        self._ray = ray
-        self._outcome: Any = None
-        self._status: int | None = None
-        self._released = False
-
-    def has_begun(self, pid: int | None) -> None:
-        """Its actor has started it."""
-        self.pid = pid
-        self._outcome = self.actor.wait.remote()
-
-    def ask_to_stop(self) -> None:
-        """Pass on the request, once the rank has begun."""
-        if self._outcome is not None:
-            self.actor.ask_to_stop.remote()
-
-    def poll(self) -> int | None:
-        """Its exit status, or None. One that ended because it was released has no failure of its own."""
-        if self._status is None and self._outcome is not None:
-            ready, _ = self._ray.wait([self._outcome], timeout=0)
-            if ready:
-                try:
-                    status: int = self._ray.get(self._outcome)
-                    self._status = 0 if self._released else status
-                except Exception as error:
-                    self._status = LOST if is_loss(error) else 1
-                    self.loss = " ".join(str(error).split())
-        return self._status
-
-    def release(self) -> None:
-        """Have it ended, if it still is at work."""
-        if not self._released:
-            self._released = True
-            self.end(RELEASED_S)
-
-    def end(self, patience_s: float) -> Any:
-        """Have it ended, by force after some seconds; what tells that it has."""
-        return self.actor.end.remote(patience_s)
-
-    def kill(self) -> None:
-        """End the actor."""
-        self._ray.kill(self.actor)
-
-
-def is_loss(error: Exception) -> bool:
-    """Whether an actor or its node is gone, which need not happen to the next one."""
-    from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError
-
-    return isinstance(error, (RayActorError, ActorUnavailableError, NodeDiedError))
 
 
 def shared_devices(of_neighbours: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
