@@ -4,7 +4,6 @@ import csv
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,10 @@ from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
 
-STUDY = (*TINY, "launcher.processes=2", "train.steps=300", "train.checkpoint_steps=5", "tracking=json_lines")
+STUDY = (
+    *TINY, "launcher.processes=2", "train.steps=200", "train.checkpoint_steps=5", "tracking=json_lines",
+    "study.grace_s=900",  # longer than the test may take: nobody waits for a worker to be silent
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -110,10 +112,8 @@ def test_a_lost_node_and_a_killed_driver_change_no_bit(
     left = [rank for other, pid in raylets.items() if other is not node for rank in ranks_below(pid)]
     until(lambda: all(map(has_ended, left)))
 
-    began = time.monotonic()
     command = Command(tmp_path, cache, *on_ray, "launcher.placement=STRICT_SPREAD")
-    assert command.process.wait(timeout=240) == 0, command.output
-    assert time.monotonic() - began < 100  # and not the grace of workers that nobody saw die
+    assert command.process.wait(timeout=300) == 0, command.output
     assert "raylet" not in command.output, command.output
     found = {row["key"]: row for row in rows(folder.path)}
     assert len(found) == len(rows(folder.path)) == 2

@@ -57,10 +57,12 @@ class RemoteRank:
 
 
 def is_loss(error: Exception) -> bool:
-    """Whether an actor or its node is gone, which need not happen to the next one."""
+    """Whether an actor or its node is gone, which need not happen to the next one; not one that cannot begin at all,
+    since this package is not there, say."""
     from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError
 
-    return isinstance(error, (RayActorError, ActorUnavailableError, NodeDiedError))
+    lost = isinstance(error, (RayActorError, ActorUnavailableError, NodeDiedError))
+    return lost and "creation task" not in str(error)
 
 
 def reason_of(error: Exception) -> str:

@@ -14,7 +14,7 @@ from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, WorkerHandle
 from sweep.launch.ray_actor import Place, RankActor
 from sweep.launch.ray_cluster import Connection
-from sweep.launch.ray_rank import RemoteRank, is_loss
+from sweep.launch.ray_rank import RELEASED_S, RemoteRank, is_loss, reason_of
 from sweep.launch.ray_room import bundle_of, free_text, wanted_text
 from sweep.launch.rendezvous import LOOPBACK
 from sweep.launch.verdict import Verdict
@@ -44,6 +44,7 @@ class RayWorker(WorkerHandle):
         self._status: int | None = None
         self._verdict = Verdict()
         self._waits_for: str | None = None
+        self._loss: str | None = None  # before its ranks began
         self._stop_asked = self._ending = False
         self._lock = threading.Lock()  # between the threads that start it and that ask it to stop or end
         self._plan = (entry, order, os.getcwd(), carried(os.environ))  # as they are now
@@ -62,7 +63,9 @@ class RayWorker(WorkerHandle):
         except InputError as error:
             self._settle(1, str(error))
         except Exception as error:
-            status = LOST if is_loss(error) else 1  # the next one would fare no better
+            status = 1  # the next one would fare no better
+            if is_loss(error):
+                status, self._loss = LOST, reason_of(error)
             self._settle(status, f"a worker could not be started: {type(error).__name__}: {error}")
         finally:
             if self._ending:
@@ -124,7 +127,7 @@ class RayWorker(WorkerHandle):
         if reason is not None:
             self._note(reason)
         self._dissolve()
-        self._status = status
+        self._waits_for, self._status = None, status
 
     def _note(self, line: str) -> None:
         with self.log.open("a") as log:
@@ -171,14 +174,14 @@ class RayWorker(WorkerHandle):
         if status:
             for reason in filter(None, (rank.loss for rank in self._ranks)):
                 self._note(reason)
-            self.end()
+            self.end(RELEASED_S)
         self._dissolve()
         self._status = status
 
     @property
     def loss(self) -> str | None:
         """See WorkerHandle."""
-        return next((rank.loss for rank in self._ranks if rank.loss), None)
+        return next((rank.loss for rank in self._ranks if rank.loss), self._loss)
 
     def end(self, patience_s: float = 10.0) -> None:
         """See WorkerHandle."""
