@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
@@ -46,10 +46,6 @@ class StudyView:
     def trials(self) -> Mapping[str, StoredTrial]:
         """The latest trial of every key, in order of their numbers; the same object while nothing has changed."""
         return self._reader.trials()
-
-    def attributes(self) -> Mapping[str, Any]:
-        """The study's own attributes."""
-        return self._reader.attributes()
 
     @property
     def uid(self) -> str:
