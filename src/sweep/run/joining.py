@@ -33,10 +33,10 @@ from sweep.settings.compose import Composer
 from sweep.settings.joined import joined_overrides
 from sweep.settings.load import load_settings
 from sweep.settings.secrets import redact
+from sweep.study.readonly import RelationalReader
 from sweep.study.recipe import Recipe, recipe_of
 from sweep.study.storage import StudyMissing
 from sweep.study.store import StorageError, StudyStore
-from sweep.study.view import StudyView
 from sweep.study.wanted import planned_trials
 
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
@@ -115,14 +115,14 @@ def _await_recipe(machine: Settings, folder: StudyFolder, console: Console) -> R
     while True:
         problem = f"no command has left there what study '{study.name}' is made of"
         try:
-            view = StudyView.open(folder, study)
+            reader = RelationalReader(folder.database, study)
         except StudyMissing as missing:
             problem = str(missing)
         else:
             try:
-                recipe = recipe_of(view.attributes())
+                recipe = recipe_of(reader.attributes())
             finally:
-                view.close()
+                reader.close()
             if recipe is not None:
                 return recipe
         if time.monotonic() > deadline:
