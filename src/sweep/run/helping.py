@@ -6,6 +6,7 @@ in between at what its own workers say.
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -145,7 +146,8 @@ class HelpingRun:
                 if looks and not ending:
                     self._staff()
                 statuses = [member.status(self._folder.workers) for member in self._crew.members]
-                shown.update(self._overview.look([{} if "error" in status else status for status in statuses]))
+                progress = self._overview.look([{} if "error" in status else status for status in statuses])
+                shown.update(replace(progress, best=None))  # which is the best is the owner's to say
                 if not self._crew.members and (ending or not self._view.remaining()):
                     return
                 self._check_locks()
