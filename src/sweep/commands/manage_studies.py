@@ -180,6 +180,8 @@ def _sync(study: Study, tracking: str | None) -> None:
         say(remark)
     for problem in mirror.lacking:
         say(f"{place.name}: {problem}")
+    if lacking := mirror.lacking_files(snapshot):
+        raise SweepError(f"{place.name} takes no files ({mirror.files_problem}); {len(lacking)} runs lack theirs")
     if mirror.refused:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in mirror.refused.items())
         raise SweepError(f"{place.name} does not take {reasons}")

@@ -30,6 +30,7 @@ class BackgroundMirror:
         self._wake = threading.Event()  # out of a pause, to the last attempt
         self._given_up = threading.Event()
         self._is_away = False
+        self._lacks_files = False  # it takes no files
         self._follows = False  # whether the tracker knows where the study's folder is
 
     def update(self, records: Sequence[TrialRecord]) -> None:
@@ -64,9 +65,13 @@ class BackgroundMirror:
             self._say(remark)
         for problem in self._mirror.lacking:
             self._say(f"{self._mirror.place.name}: {problem}")
-        if missing or self._mirror.has_work(snapshot):
-            count = f"{len(missing)} of {len(snapshot.records)} trials are" if missing else "the study's end is"
-            self._say(f"{count} missing in {self._mirror.place.name}. This sends what is missing:\n  {self._sync}")
+        lacking = self._mirror.lacking_files(snapshot)
+        if missing or lacking or self._mirror.has_work(snapshot):
+            trials = len(snapshot.records)
+            what = f"{len(missing)} of {trials} trials are" if missing else "the study's end is"
+            if lacking and not missing:
+                what = f"files of {len(lacking)} run{'s' if len(lacking) > 1 else ''} are"
+            self._say(f"{what} missing in {self._mirror.place.name}. This sends what is missing:\n  {self._sync}")
 
     def _run(self) -> None:
         pause = EVERY_S
@@ -89,12 +94,21 @@ class BackgroundMirror:
                 if self._is_away:
                     self._say(f"{self._mirror.place.name} is back")
                 self._is_away = False
+                self._say_whether_it_takes_files()
         except Exception as error:  # whatever it is, it is no fault of the study
             if not self._is_away and not self._given_up.is_set():
                 self._say(f"{self._mirror.place.name} is away ({_reason(error)}); the study goes on without it")
             self._is_away = True
             return False
         return True
+
+    def _say_whether_it_takes_files(self) -> None:
+        name, problem = self._mirror.place.name, self._mirror.files_problem
+        if problem is not None and not self._lacks_files and not self._given_up.is_set():
+            self._say(f"{name} takes no files ({redact(problem)}); it gets everything else, and the files later")
+        if problem is None and self._lacks_files:
+            self._say(f"{name} takes files again")
+        self._lacks_files = problem is not None
 
     def _must_stop(self, snapshot: Snapshot) -> Callable[[], bool]:
         """Whether to leave the rest: patience has ended, or there is a later, last state to send."""

@@ -34,13 +34,16 @@ class Position:
 @dataclass(frozen=True)
 class Sent:
     """What a tracker has of one trial. `curves`: how far, by the file's name; `ended`: number and state of the trial
-    that is there with all it has, "" while it is not. `attempt` is None if nothing was logged yet."""
+    that is there with all it has, "" while it is not. `attempt` is None if nothing was logged yet; `owes_files`: all
+    is there but its files; `digests`: of what it shows, by what that is."""
 
     run: str
     status: Status
     attempt: int | None = None
     curves: dict[str, Position] | None = None
     ended: str = ""
+    owes_files: bool = False
+    digests: dict[str, str] | None = None
 
     def past(self, curve: str, position: Position | None) -> "Sent":
         """The same, with more of a curve."""
@@ -87,6 +90,10 @@ class Cursor:
     def get(self, key: str) -> Sent | None:
         """What was sent of a trial, or None."""
         return self._trials.get(key)
+
+    def runs(self) -> dict[str, str]:
+        """The ids of the runs that something was sent to, by key."""
+        return {key: sent.run for key, sent in self._trials.items()}
 
     def put(self, key: str, sent: Sent) -> None:
         """Remember what was sent of a trial."""

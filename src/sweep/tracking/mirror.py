@@ -11,9 +11,10 @@ from sweep.records.folder import StudyFolder
 from sweep.tracking.baseline_runs import BaselineRuns
 from sweep.tracking.cursor import Cursor
 from sweep.tracking.figures import TrialFigures
+from sweep.tracking.file_store import FileStore
 from sweep.tracking.point_intervals import PointIntervals
 from sweep.tracking.point_runs import PointRuns
-from sweep.tracking.protocol import Place, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
+from sweep.tracking.protocol import STUDY_KEY, Place, Status, TrackedStudy, Tracker, TrackerAway, TrackerRefuses
 from sweep.tracking.ratio_curve import RatioCurves
 from sweep.tracking.registration import Registration
 from sweep.tracking.snapshot import Snapshot, is_begun
@@ -36,12 +37,13 @@ class Mirror:
         self._points = points = StudyPoints()
         known, shown = self._known, place.metrics
         figures = TrialFigures(known, shown)
-        self._baselines = BaselineRuns(folder, cursor, known, shown)
+        self._store = store = FileStore()
+        self._baselines = BaselineRuns(folder, cursor, known, shown, store)
         self._point_runs = PointRuns(cursor, known, points, figures)
         self._intervals = PointIntervals(folder, cursor, known, points, figures)
         self._curves = RatioCurves(cursor, known, points, figures)
-        self._trials = TrialRuns(cursor, self._point_runs, figures, shown)
-        self._page = StudyPage(folder, cursor, known, self._curves)
+        self._trials = TrialRuns(cursor, self._point_runs, figures, shown, store)
+        self._page = StudyPage(folder, cursor, known, self._curves, store)
         self._registration = Registration(folder, cursor, known, place, uid)
         self._tracker: Tracker | None = None
 
@@ -68,9 +70,21 @@ class Mirror:
             if (lost and is_begun(record)) or self._trials.is_behind(record, snapshot)
         ]
 
+    def lacking_files(self, snapshot: Snapshot) -> list[str]:
+        """Keys of the runs of which all is there but files, which have no place now."""
+        trials = [record.key for record in snapshot.records if self._trials.owes_files(record)]
+        return [*trials, *self._baselines.owing_files(), *([STUDY_KEY] if self._page.owes_files else [])]
+
+    @property
+    def files_problem(self) -> str | None:
+        """Why the tracker takes no files, None if it takes them."""
+        return self._store.problem
+
     def has_work(self, snapshot: Snapshot) -> bool:
         """Whether there is something to send; asks nobody."""
         self._points.look_at(snapshot)
+        if self._store.is_due and self.lacking_files(snapshot):
+            return True
         if self._baselines.missing() or any(self._trials.is_behind(record, snapshot) for record in snapshot.records):
             return True
         if snapshot.ended is not None and self._cursor.store is not None and self._cursor.status != snapshot.ended:
@@ -98,8 +112,12 @@ class Mirror:
                     return sent
                 if self._trials.is_behind(record, snapshot):
                     sent += self._trials.send(tracker, record, snapshot.ended is not None)
-            if self._send_points(tracker, snapshot, stop) and snapshot.ended is not None:
+            whole = self._send_points(tracker, snapshot, stop)
+            if whole and snapshot.ended is not None:
                 self._close(tracker, snapshot, snapshot.ended)
+                self._store.ask_at_once()
+            self._send_files(tracker, snapshot, stop)
+            if whole and self._store.problem is None:
                 self._registration.send(tracker, snapshot)
             return sent
         except TrackerAway:
@@ -129,6 +147,17 @@ class Mirror:
             self._page.send(tracker, snapshot)
         return True
 
+    def _send_files(self, tracker: Tracker, snapshot: Snapshot, stop: Callable[[], bool]) -> None:
+        """Send files for which there was no place before, after everything else."""
+        for record in snapshot.records:
+            if stop() or not self._store.is_due:
+                return
+            if self._trials.owes_files(record):
+                self._trials.send_files(tracker, record)
+        self._baselines.send_files(tracker)
+        if self._page.owes_files and self._store.is_due:
+            self._page.send_files(tracker)
+
     def _send_point(self, tracker: Tracker, key: str, snapshot: Snapshot) -> None:
         """A run that a user deleted is made anew."""
         try:
@@ -141,6 +170,7 @@ class Mirror:
         """End the study's run, and those of unfinished trials."""
         for record in snapshot.records:
             self._trials.stop(tracker, record)
+        tracker.keep_once(self._cursor.runs())
         tracker.close(status)
         assert self._cursor.store is not None
         self._cursor.point_to(self._cursor.store, status)

@@ -28,9 +28,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sweep.records.data_record import DataRecord
 from sweep.records.provenance import git_commit
 from sweep.settings.secrets import redact, redacted
+from sweep.tracking.file_store import FILES_TAG, MISSING
 from sweep.tracking.kept_model import KeptModel
+from sweep.tracking.mlflow_access import NOT_ACCEPTED
 from sweep.tracking.mlflow_artifacts import Artifacts
-from sweep.tracking.mlflow_client import connected, quieten
+from sweep.tracking.mlflow_client import UNAUTHORIZED, connected, quieten
 from sweep.tracking.mlflow_inputs import dataset_of
 from sweep.tracking.mlflow_pages import METRICS_TABLE, SHARED_STATE, TABLES, metric_name, metrics_table, shared_states
 from sweep.tracking.protocol import (
@@ -46,6 +48,7 @@ from sweep.tracking.protocol import (
 )
 
 MAX_TEXT_LENGTH = 6000
+PAGE = 1000  # runs that are asked for at once
 FOR_GOOD = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
 KEY_TAG, STUDY_TAG, REASON_TAG, ATTEMPT_TAG = "sweep.key", "sweep.study", "sweep.reason", "sweep.attempt"
 
@@ -75,13 +78,11 @@ class MlflowTracker(Tracker):
             self._is_new = parent is None
             self._created.add(STUDY_KEY)
             if parent is None:
-                tags = {**self._common_tags, KEY_TAG: STUDY_KEY}
-                parent = self.client.create_run(self._experiment, run_name=study.name, tags=tags)
+                parent = self._made(STUDY_KEY, study.name, None, {})
             else:
                 self.client.update_run(parent.info.run_id, status="RUNNING")
             self._parent: str = parent.info.run_id
             self._artifacts.know(parent)
-            self._artifacts.add(self._parent, study.config)
         return str(self._parent)
 
     def _experiment_of(self, name: str) -> str:
@@ -100,6 +101,11 @@ class MlflowTracker(Tracker):
         runs = self.client.search_runs([self._experiment], query, max_results=1)
         return runs[0] if runs else None
 
+    def _made(self, key: str, name: str, started_ms: int | None, tags: Mapping[str, str]) -> entities.Run:
+        all_tags = {**self._common_tags, **tags, KEY_TAG: key}
+        self._created.add(key)
+        return self.client.create_run(self._experiment, started_ms, all_tags, run_name=name)
+
     @property
     def study_run(self) -> str:
         """The parent run."""
@@ -110,16 +116,17 @@ class MlflowTracker(Tracker):
         with self._answers():
             run = None if self._is_new and key not in self._created else self._find(key)
             if run is None:
-                tags = {
-                    **self._common_tags,
-                    MLFLOW_PARENT_RUN_ID: parent or self._parent,
-                    MLFLOW_RUN_NAME: name or key,
-                    KEY_TAG: key,
-                }
-                self._created.add(key)
-                run = self.client.create_run(self._experiment, started_ms, tags, run_name=name or key)
+                tags = {MLFLOW_PARENT_RUN_ID: parent or self._parent, MLFLOW_RUN_NAME: name or key}
+                run = self._made(key, name or key, started_ms, tags)
             self._artifacts.know(run)
-        return Run(run.info.run_id, run.info.status, run.data.tags.get(ATTEMPT_TAG), frozenset(run.data.params))
+        there = run.data.tags
+        return Run(
+            run.info.run_id,
+            run.info.status,
+            there.get(ATTEMPT_TAG),
+            frozenset(run.data.params),
+            there.get(FILES_TAG) == MISSING,
+        )
 
     def place(self, run_id: str, parent: str) -> None:
         """A tag says below which."""
@@ -193,6 +200,19 @@ class MlflowTracker(Tracker):
         with self._answers():
             self.client.delete_run(run_id)
 
+    def keep_once(self, runs: Mapping[str, str]) -> None:
+        """Delete the others. MLflow can be asked to make a run, and not to make it once: of a request without an
+        answer nobody knows what the server makes of it, and when."""
+        if not self.uri.startswith(("http://", "https://")):
+            return  # a database, whose transactions end with their call
+        known = {**runs, STUDY_KEY: self._parent}
+        # All others have ended; to ask for those as well would bring the metrics of all trials.
+        query = f"tags.`{STUDY_TAG}` = '{self._uid}' and attributes.status = 'RUNNING'"
+        with self._answers():
+            for run in self.client.search_runs([self._experiment], query, max_results=PAGE):
+                if known.get(run.data.tags[KEY_TAG], run.info.run_id) != run.info.run_id:
+                    self.client.delete_run(run.info.run_id)
+
     def close(self, status: Status) -> None:
         """End the parent run."""
         with self._answers():
@@ -203,10 +223,12 @@ class MlflowTracker(Tracker):
         """Errors of MLflow and of what is below it, as ours."""
         try:
             yield
+        except TrackerAway:  # of a store of files
+            raise
         except MlflowException as error:
             # A server that is away is an exception of this type, too, without such a code.
             kind = TrackerRefuses if error.error_code in FOR_GOOD else TrackerAway
-            raise kind(self._reason(error)) from error
+            raise kind(NOT_ACCEPTED if error.error_code in UNAUTHORIZED else self._reason(error)) from error
         except (SQLAlchemyError, sqlite3.Error, CommandError, RequestException, OSError) as error:
             raise TrackerAway(self._reason(error)) from error
 

@@ -24,6 +24,10 @@ class TrackerRefuses(TrackerAway):
     """The tracker does not take this, today or later: a run that a user deleted, say."""
 
 
+class FilesAway(TrackerAway):
+    """Where the tracker keeps files it takes none now. Everything else of it may answer."""
+
+
 class Row(NamedTuple):
     """One value of a metric. `timestamp_ms`: unix milliseconds; `step`: training steps done."""
 
@@ -44,12 +48,14 @@ class TrackedStudy:
 
 @dataclass(frozen=True)
 class Run:
-    """A trial's run as the tracker has it. `attempt` and `parameters` (their names) are what was logged to it."""
+    """A trial's run as the tracker has it. `attempt` and `parameters` (their names) are what was logged to it;
+    `lacks_files`: it ended while there was no place for its files."""
 
     id: str
     status: Status
     attempt: str | None = None
     parameters: frozenset[str] = frozenset()
+    lacks_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Tracker(ABC):
 
     A study is one run for the whole, one run a point and one run a trial, found again by their keys. Whatever is sent
     may be sent again after a kill: rows with the same metric, value, timestamp and step are kept once. Every method
-    raises TrackerAway, and those on runs TrackerRefuses.
+    raises TrackerAway, those on runs TrackerRefuses, and those that keep files FilesAway.
     """
 
     @abstractmethod
@@ -134,6 +140,10 @@ class Tracker(ABC):
     @abstractmethod
     def discard(self, run_id: str) -> None:
         """Remove a run that shows what is no longer true; its trial gets a new one."""
+
+    def keep_once(self, runs: Mapping[str, str]) -> None:  # noqa: B027
+        """Remove what is beside these runs (ids by key) and has their keys, where requests without an answer may
+        leave such runs."""
 
     @abstractmethod
     def close(self, status: Status) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sweep.answer.points import best_of, points_of
@@ -12,6 +13,7 @@ from sweep.records.folder import StudyFolder
 from sweep.settings.secrets import redacted_leaves
 from sweep.tracking.chosen import chosen_among
 from sweep.tracking.cursor import Cursor, Sent
+from sweep.tracking.file_store import FileStore
 from sweep.tracking.point_intervals import HIGH, LOW
 from sweep.tracking.protocol import STUDY_KEY, Tracker, View
 from sweep.tracking.ratio_curve import RatioCurves
@@ -34,11 +36,14 @@ CHARTS = {
 class StudyPage:
     """Sends it when it has changed: now and then, and at the end."""
 
-    def __init__(self, folder: StudyFolder, cursor: Cursor, study: KnownStudy, curves: RatioCurves) -> None:
+    def __init__(
+        self, folder: StudyFolder, cursor: Cursor, study: KnownStudy, curves: RatioCurves, store: FileStore
+    ) -> None:
         self._folder = folder
         self._cursor = cursor
         self._study = study
         self._curves = curves
+        self._store = store
         self._sent_at: float | None = None
 
     def is_behind(self, snapshot: Snapshot) -> bool:
@@ -49,8 +54,14 @@ class StudyPage:
         sent = self._cursor.get(KEY)
         return due and (sent is None or sent.ended != self._content(snapshot))
 
+    @property
+    def owes_files(self) -> bool:
+        """Whether all of it is there but files."""
+        sent = self._cursor.get(KEY)
+        return sent is not None and sent.owes_files
+
     def send(self, tracker: Tracker, snapshot: Snapshot) -> None:
-        """Send all of it. Raises TrackerAway."""
+        """Send what is new of it. Raises TrackerAway."""
         content = self._content(snapshot)
         run, facts = tracker.study_run, self._study.facts
         known = self._cursor.get(KEY)
@@ -73,13 +84,40 @@ class StudyPage:
         if (best := self._best(snapshot)) is not None:
             tags["sweep.best"] = best
         tracker.log(run, (), parameters, tags)
-        tracker.describe(run, self._description(snapshot))
-        files = [file for file in (self._folder.report, self._folder.answer) if file.exists()]
-        tracker.attach(run, files)
-        tracker.attach(run, self._charts(), "charts")
-        tracker.arrange(self._view())
-        self._cursor.put(KEY, Sent(run, "RUNNING", ended=content))
+        description, view = self._description(snapshot), self._view()
+        shown = {"description": _digest(description.encode()), "view": _digest(repr(view).encode())}
+        before = (known.digests if known else None) or {}
+        if before.get("description") != shown["description"]:
+            tracker.describe(run, description)
+        if before.get("view") != shown["view"]:
+            tracker.arrange(view)
+        sent = Sent(run, "RUNNING", ended=content, owes_files=True, digests={**before, **shown})
+        self._cursor.put(KEY, sent)
+        self.send_files(tracker)
         self._sent_at = time.monotonic()
+
+    def send_files(self, tracker: Tracker) -> None:
+        """Send the files that have changed, if the store takes them now. Raises TrackerAway."""
+        sent = self._cursor.get(KEY)
+        assert sent is not None
+        digests = self._store.keep(lambda: self._keep_files(tracker, sent))
+        if digests is not None:
+            self._cursor.put(KEY, replace(sent, owes_files=False, digests={**(sent.digests or {}), **digests}))
+
+    def _keep_files(self, tracker: Tracker, sent: Sent) -> dict[str, str]:
+        """The digests of what is there now. Charts are drawn anew with every report, most of them as they were."""
+        before, digests = sent.digests or {}, {}
+        for below, files in (("", self._files()), ("charts", self._charts())):
+            now = {f"file {below}/{file.name}": (file, _digest(file.read_bytes())) for file in files}
+            changed = [file for name, (file, digest) in now.items() if before.get(name) != digest]
+            if changed:
+                tracker.attach(sent.run, changed, below)
+            digests |= {name: digest for name, (_, digest) in now.items()}
+        return digests
+
+    def _files(self) -> list[Path]:
+        files = (self._folder.config, self._folder.report, self._folder.answer)
+        return [file for file in files if file.exists()]
 
     def _charts(self) -> list[Path]:
         return sorted(self._folder.charts.glob("*.png")) if self._folder.charts.is_dir() else []
@@ -89,13 +127,12 @@ class StudyPage:
         ended = sum(record.state in ENDED for record in snapshot.records)
         parts = [str(ended), str(len(snapshot.records)), *(str(part) for part in self._states())]
         parts += [str(self._study.facts.space), str(self._study.facts.target)]
-        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+        return _digest(" ".join(parts).encode())
 
     def _states(self) -> Iterator[tuple[str, int, int]]:
-        for file in (self._folder.report, self._folder.answer, *self._charts()):
-            if file.exists():
-                state = file.stat()
-                yield file.name, state.st_size, state.st_mtime_ns
+        for file in (*self._files(), *self._charts()):
+            state = file.stat()
+            yield file.name, state.st_size, state.st_mtime_ns
 
     def _description(self, snapshot: Snapshot) -> str:
         """What the study says so far, and what to know of runs that are sorted by a metric."""
@@ -127,3 +164,7 @@ class StudyPage:
         shown = {sort: sort.partition("/")[2]} | {key: title for title, key in zip(CHARTS, keys, strict=True)}
         charts = {title: names for key, title in shown.items() if (names := self._curves.names(key))}
         return View(tuple(facts.space), tuple(metrics), ("sweep.kind", "sweep.seed"), sort, facts.ascending, charts)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

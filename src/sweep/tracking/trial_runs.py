@@ -18,6 +18,7 @@ from sweep.settings.secrets import redacted_leaves
 from sweep.settings.tracking import Shown
 from sweep.tracking.cursor import Cursor, Rewritten, Sent, has_more, rows_after
 from sweep.tracking.figures import TrialFigures
+from sweep.tracking.file_store import FILES_TAG, MISSING, THERE, FileStore
 from sweep.tracking.point_runs import PointRuns
 from sweep.tracking.protocol import Row, Run, Tracker, TrackerRefuses
 from sweep.tracking.shown import parameters, point_name, tier_tags, trial_name
@@ -29,12 +30,15 @@ LOSSES_EVERY_S = 5.0  # of a running trial; a call costs the same whatever it ho
 class TrialRuns:
     """Sends what is in trials' folders and not yet in their runs, which lie below those of their points."""
 
-    def __init__(self, cursor: Cursor, points: PointRuns, figures: TrialFigures, shown: Shown) -> None:
+    def __init__(
+        self, cursor: Cursor, points: PointRuns, figures: TrialFigures, shown: Shown, store: FileStore
+    ) -> None:
         self.refused: dict[str, str] = {}  # trials that the tracker does not take, and why
         self._cursor = cursor
         self._points = points
         self._figures = figures
         self._shown = shown
+        self._store = store
         self._losses_at: dict[str, float] = {}
 
     def is_behind(self, record: TrialRecord, snapshot: Snapshot) -> bool:
@@ -63,6 +67,28 @@ class TrialRuns:
                     self.refused[record.key] = str(error)
         return False
 
+    def owes_files(self, record: TrialRecord) -> bool:
+        """Whether all of a trial is there but its files."""
+        sent = self._cursor.get(record.key)
+        return sent is not None and sent.owes_files and sent.ended == identity_of(record)
+
+    def send_files(self, tracker: Tracker, record: TrialRecord) -> bool:
+        """Whether the files of a trial that owes them were sent. Raises TrackerAway."""
+        sent, folder = self._cursor.get(record.key), folder_of(record)
+        result = folder.read_result()
+        assert sent is not None
+        assert result is not None  # it is COMPLETE
+        try:
+            tags = self._store.keep(lambda: self._keep_files(tracker, sent.run, folder, result))
+            if tags is None:
+                return False
+            tracker.log(sent.run, (), tags={**tags, FILES_TAG: THERE})
+        except TrackerRefuses:  # a user deleted the run: the trial gets a new one
+            self._cursor.forget(record.key)
+            return False
+        self._cursor.put(record.key, replace(sent, owes_files=False))
+        return True
+
     def stop(self, tracker: Tracker, record: TrialRecord) -> None:
         """End the run of an unfinished trial as KILLED; it is opened again when the trial goes on."""
         sent = self._cursor.get(record.key)
@@ -88,7 +114,7 @@ class TrialRuns:
             run = tracker.run(key, _started_ms(folder), trial_name(record), parent)
             if parent is not None and run.attempt is not None:  # it was there, below whichever run
                 tracker.place(run.id, parent)
-            sent = Sent(run.id, run.status)
+            sent = Sent(run.id, run.status, owes_files=run.lacks_files)
             if _has_all(run, record):
                 self._cursor.put(key, replace(sent, attempt=record.attempts, ended=identity_of(record)))
                 return False
@@ -120,8 +146,9 @@ class TrialRuns:
         if result is not None:
             step, figures = int(config.get("train.steps", result.steps or 0)), self._figures.take(record, result)
             rows += [Row(metric, value, figures.finished_ms, step) for metric, value in figures.metrics.items()]
+            of_files, sent = self._files_with_tags(tracker, folder, sent, result)
             tags |= {f"version.{name}": version for name, version in result.versions.items()}
-            tags |= {**tier_tags(result.metrics), **self._keep_files(tracker, sent.run, folder, result)}
+            tags |= tier_tags(result.metrics) | of_files
         if state in ENDED:
             tags["sweep.state"] = state
         if rows or asked or tags:
@@ -145,6 +172,15 @@ class TrialRuns:
             sent = sent.past(file.name, position)
         return rows, sent
 
+    def _files_with_tags(
+        self, tracker: Tracker, folder: TrialFolder, sent: Sent, result: TrialResult
+    ) -> tuple[dict[str, str], Sent]:
+        """Send the files if the store takes them now; what goes into the run's tags, and whether files are owed."""
+        kept = self._store.keep(lambda: self._keep_files(tracker, sent.run, folder, result))
+        if kept is None:
+            return {FILES_TAG: MISSING}, replace(sent, owes_files=True)
+        return dict(kept) | ({FILES_TAG: THERE} if sent.owes_files else {}), replace(sent, owes_files=False)
+
     def _keep_files(self, tracker: Tracker, run: str, folder: TrialFolder, result: TrialResult) -> Mapping[str, str]:
         """Tags that go with them."""
         files = (folder.config, *folder.measured, folder.losses, folder.validations, folder.exposure, folder.log)
@@ -160,7 +196,8 @@ class TrialRuns:
 
 
 def _has_all(run: Run, record: TrialRecord) -> bool:
-    return record.state in ENDED and run.status == ENDED[record.state] and run.attempt == str(record.attempts)
+    ended = record.state in ENDED and run.status == ENDED[record.state]
+    return ended and run.attempt == str(record.attempts) and not run.lacks_files
 
 
 def _curves(folder: TrialFolder) -> Iterator[tuple[Any, str]]:
