@@ -221,8 +221,8 @@ def main() -> None:
             (few, one), (many, other) = sorted(counts.items())
             slopes = [(after - before) / (many - few) for before, after in zip(one, other, strict=True)]
             print(
-                f"  a trial costs {slopes[0]:.1f} requests, {slopes[1] / 1e3:.0f} kB and {slopes[2]:.2f} s of answers;"
-                f" a study {one[0] - few * slopes[0]:.0f} requests more"
+                f"  a trial costs {slopes[0]:.1f} requests, {slopes[1] / 1e3:.0f} kB, {slopes[2]:.2f} s of answers; "
+                f"a study {one[0] - few * slopes[0]:.0f} requests more"
             )
             peer = log_by_hand(proxy, home / "sweeps" / f"{metrics}{options.sizes[1]}", metrics)
             printed(f"by hand, metrics={metrics}", peer, many)
