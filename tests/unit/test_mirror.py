@@ -16,6 +16,7 @@ from sweep.records.trial_record import TrialRecord
 from sweep.records.values import State, TrialResult
 from sweep.settings import JsonLinesTracking
 from sweep.settings.compose import Composer
+from sweep.tracking import trial_runs
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.json_lines import JsonLinesPlace, JsonLinesTracker
 from sweep.tracking.mirror import Mirror, Snapshot
@@ -151,6 +152,19 @@ def test_rows_follow_while_a_trial_runs_and_its_run_ends_with_the_command(folder
     assert mirrored.missing(Snapshot([record], "KILLED")) == []
     mirror(folder).send(Snapshot([trial(folder, steps=3)]))
     assert (status(folder), losses(folder)) == ("RUNNING", CURVE)
+
+
+def test_losses_of_many_running_trials_are_sent_more_rarely(
+    folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 40 trials 20 s after those before: 2 calls a second."""
+    clock = [1000.0]
+    monkeypatch.setattr(trial_runs.time, "monotonic", lambda: clock[0])
+    made, keys = mirror(folder), [f"t{number}" for number in range(40)]
+    for steps, after_s, shown in ((1, 0, 1), (2, 6, 1), (3, 21, 3)):
+        clock[0] = 1000.0 + after_s
+        made.send(Snapshot([trial(folder, key, steps) for key in keys]))
+        assert {len(losses(folder, key)) for key in keys} == {shown}
 
 
 def test_a_kill_between_a_row_and_the_cursor_doubles_nothing(folder: StudyFolder) -> None:

@@ -103,6 +103,7 @@ class Mirror:
         Raises TrackerAway; what was sent until then is remembered.
         """
         self._points.look_at(snapshot)
+        self._trials.look_at(snapshot)
         try:
             tracker = self._connected()
             self._baselines.send(tracker)

@@ -25,6 +25,7 @@ from sweep.tracking.shown import parameters, point_name, tier_tags, trial_name
 from sweep.tracking.snapshot import ENDED, Snapshot, folder_of, identity_of, is_begun
 
 LOSSES_EVERY_S = 5.0  # of a running trial; a call costs the same whatever it holds
+LOSSES_A_SECOND = 2.0  # calls, however many trials run: a tracker has other studies, and this one its results
 
 
 class TrialRuns:
@@ -40,6 +41,12 @@ class TrialRuns:
         self._shown = shown
         self._store = store
         self._losses_at: dict[str, float] = {}
+        self._losses_every_s = LOSSES_EVERY_S
+
+    def look_at(self, snapshot: Snapshot) -> None:
+        """Send losses the more rarely the more trials run."""
+        running = sum(record.state == "RUNNING" for record in snapshot.records)
+        self._losses_every_s = max(LOSSES_EVERY_S, running / LOSSES_A_SECOND)
 
     def is_behind(self, record: TrialRecord, snapshot: Snapshot) -> bool:
         """Whether a trial has something that was not sent. Of one that is finished and sent no file is looked at."""
@@ -164,7 +171,7 @@ class TrialRuns:
         now = time.monotonic()
         for file, prefix in _curves(folder):
             if file == folder.losses:
-                if not everything and now - self._losses_at.get(folder.path.name, 0.0) < LOSSES_EVERY_S:
+                if not everything and now - self._losses_at.get(folder.path.name, 0.0) < self._losses_every_s:
                     continue
                 self._losses_at[folder.path.name] = now
             new, position = rows_after(file, (sent.curves or {}).get(file.name), prefix)
