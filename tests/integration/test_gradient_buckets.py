@@ -62,7 +62,7 @@ def steps_of(rank: int, ranks: int, first: int) -> list[dict[str, Tensor]]:
     gradients = GradientSum(model.parameters(), ranks, BYTES)
     on_its_way = []
     model.layers[0].bias.register_post_accumulate_grad_hook(lambda _: on_its_way.append(gradients.sent))
-    found = []
+    sums = []
     for step in range(first, STEPS):
         model.zero_grad()
         backward(model, rank, step, None)
@@ -84,10 +84,10 @@ def steps_of(rank: int, ranks: int, first: int) -> list[dict[str, Tensor]]:
         for name, gradient in reached.items():
             torch.testing.assert_close(gradient, expected[name], atol=1e-7, rtol=1e-5)
             assert gradient.shape == expected[name].shape
-        found.append({name: gradient.clone() for name, gradient in reached.items()})
+        sums.append({name: gradient.clone() for name, gradient in reached.items()})
     gradients.close()
     assert not model.layers[0].weight._post_accumulate_grad_hooks
-    return found
+    return sums
 
 
 def refuse_late_gradients(ranks: int) -> None:

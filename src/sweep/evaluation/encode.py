@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sweep.data.texts import Texts
 from sweep.errors import TrialFailed
 from sweep.model.batching import length_sorted_batches
+from sweep.model.distributed_tensors import is_sharded
 from sweep.model.encoder import Retriever, Role, Tokenized
 from sweep.model.token_cache import TokenCache, TokenIds
 from sweep.records.files import write_atomically
@@ -84,7 +85,7 @@ def _report(progress: Progress, before: int, size: int, done: int) -> None:
     progress(before + done, size)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what FSDP puts together here, it uses in training, too
 def _encode_shard(
     retriever: Retriever,
     texts: Sequence[str],
@@ -99,11 +100,15 @@ def _encode_shard(
         [len(sequence) for sequence in ids], TOKENS_PER_BATCH, padded=not retriever.encoder.packs
     )
     done = 0
-    for index in batches[accelerator.process_index :: accelerator.num_processes]:
+    own = batches[accelerator.process_index :: accelerator.num_processes]
+    for index in own:
         embedding_bh = retriever.encoder(retriever.collate([ids[row] for row in index], accelerator.device))
         part_bh[torch.from_numpy(index)] = embedding_bh.float().cpu()
         done += len(index) * accelerator.num_processes
         progress(min(done, len(texts)))
+    if is_sharded(retriever.encoder) and len(own) < -(-len(batches) // accelerator.num_processes):
+        # Ranks that have a batch more wait for this one's parts of the weights.
+        retriever.encoder(retriever.collate([ids[batches[0][0]]], accelerator.device))
     if accelerator.num_processes > 1:
         # Each row is zero everywhere but on one process, so the sum is exact.
         part_bh = accelerator.reduce(part_bh.to(accelerator.device), reduction="sum").cpu()

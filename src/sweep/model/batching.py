@@ -22,3 +22,14 @@ def length_sorted_batches(lengths: Sequence[int], budget: int, padded: bool) -> 
     if len(order):
         batches.append(order[start:])
     return batches
+
+
+def split_into(batches: Sequence[NDArray[np.int64]], number: int) -> list[NDArray[np.int64]]:
+    """So many batches, in the same order, of at least as many sequences: the one with the most is halved, again and
+    again."""
+    split = list(batches)
+    while len(split) < number:
+        largest = max(range(len(split)), key=lambda place: len(split[place]))
+        half = len(split[largest]) // 2
+        split[largest : largest + 1] = [split[largest][:half], split[largest][half:]]
+    return split

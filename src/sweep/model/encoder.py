@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sweep.model.distributed_tensors import whole
 from sweep.model.head import Head
 from sweep.model.packing import PACKED, PackedBatch, by_sequence, can_pack, pack, packed_states
 from sweep.model.pooling import pool
@@ -197,7 +198,7 @@ class Retriever:
             digest.update(self.vocabulary.kept.tobytes())
         for name, weight in sorted(self.encoder.state_dict().items()):
             digest.update(name.encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+            digest.update(whole(weight).cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def collate(

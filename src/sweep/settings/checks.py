@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import permutations
 
 from sweep.settings import Settings
+from sweep.settings.accelerate_config import accelerate_problem
 from sweep.settings.wording import listed, written
 from sweep.settings.zero_shot import zero_shot_problem
 
@@ -125,4 +126,5 @@ STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _exported_removal_is_measured,
     _samples_of_this_machine,
     _somebody_works,
+    accelerate_problem,
 )

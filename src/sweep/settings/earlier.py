@@ -16,6 +16,7 @@ SINCE: dict[str, Any] = {
     "report": DEFAULT_REPORT.model_dump(mode="json"),
     "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
     "benchmarks": {},
+    "launcher": {"accelerate_config": None},
     "ratio": {
         "draw": "independent",
         "language_weights": {},

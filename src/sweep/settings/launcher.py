@@ -25,7 +25,8 @@ class LocalWorkers(Section):
     `workers: auto` is as many as the machine has room for, and never more than there are trials
     (`sweep.launch.capacity`); 0 leaves a study on PostgreSQL to other commands, which join it. `threads`: CPU threads
     of a rank; null is one with `workers: auto` on a CPU, else it shares the cores among all ranks. Every rank has a
-    GPU of its own where there are GPUs, unless workers may share them.
+    GPU of its own where there are GPUs, unless workers may share them. `accelerate_config`: a file of `accelerate
+    config` (`sweep.settings.accelerate_config`).
     """
 
     is_local: ClassVar[bool] = True  # whether workers are processes of this machine
@@ -34,6 +35,7 @@ class LocalWorkers(Section):
     processes: Positive
     threads: Positive | None
     share_devices: bool
+    accelerate_config: str | None
 
     @property
     def slots(self) -> int:
@@ -61,7 +63,8 @@ class JoinLauncher(LocalWorkers):
 
 
 class ClusterWorkers(Section):
-    """`workers` workers on a cluster, each of `processes` ranks with `threads` CPUs and `gpus_per_process` GPUs."""
+    """`workers` workers on a cluster, each of `processes` ranks with `threads` CPUs and `gpus_per_process` GPUs.
+    `accelerate_config`: a file of `accelerate config`, which every node must see."""
 
     is_local: ClassVar[bool] = False
 
@@ -69,6 +72,7 @@ class ClusterWorkers(Section):
     processes: Positive
     threads: Positive
     gpus_per_process: Annotated[int, Field(ge=0)]
+    accelerate_config: str | None
 
     @property
     def slots(self) -> int:

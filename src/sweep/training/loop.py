@@ -15,6 +15,7 @@ from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_wi
 
 from sweep.errors import TrialFailed
 from sweep.evaluation.validation import Validation
+from sweep.model.distributed_tensors import is_sharded
 from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
 from sweep.training.checkpoint import Checkpoints
@@ -58,7 +59,8 @@ class Trained:
 class Training:
     """A training that can be cut off at any moment and goes on from its last checkpoint, on a CPU with the same bits.
 
-    Every rank has the whole encoder and computes the same global batches; gradients are added up over the ranks.
+    Every rank has the whole encoder, or one part of all its weights, and computes the same global batches; gradients
+    are added up over the ranks.
     """
 
     def __init__(
@@ -80,7 +82,8 @@ class Training:
         self._validate = validate
         self._optimizer = torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate)
         self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
-        self._gradients = GradientSum(encoder.parameters(), accelerator.num_processes)
+        adds_up = 1 if is_sharded(encoder) else accelerator.num_processes  # sharded weights add up by themselves
+        self._gradients = GradientSum(encoder.parameters(), adds_up)
 
     def run(self, watch: Watch) -> Trained:
         """Train to the last step, or until the settings end it.

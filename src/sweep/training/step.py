@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweep.model.batching import length_sorted_batches
+from sweep.model.batching import length_sorted_batches, split_into
+from sweep.model.distributed_tensors import is_sharded
 from sweep.model.encoder import Retriever, TokenBatch
 from sweep.model.packing import PackedBatch
 from sweep.settings import TrainSettings
@@ -108,6 +110,8 @@ class ContrastiveStep:
         parts = length_sorted_batches(
             [len(sequence) for sequence in ids], self._settings.tokens_per_pass, padded=not self._encoder.packs
         )
+        if is_sharded(self._encoder):
+            parts = split_into(parts, self._most(len(parts)))
         device = self._accelerator.device
         return [
             _SubBatch(
@@ -118,6 +122,12 @@ class ContrastiveStep:
 
     def _own(self, size: int) -> NDArray[np.int64]:
         return rank_slice(size, self._accelerator.process_index, self._accelerator.num_processes)
+
+    def _most(self, number: int) -> int:
+        """The highest of the ranks' numbers: with sharded weights all of them call the encoder equally often."""
+        box = torch.tensor([number], device=self._accelerator.device)
+        torch.distributed.all_reduce(box, torch.distributed.ReduceOp.MAX)
+        return int(box.item())
 
     def _embed(self, sub: _SubBatch) -> Tensor:
         embedding_h: Tensor = self._encoder(sub.tokens)

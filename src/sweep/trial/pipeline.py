@@ -1,7 +1,7 @@
 """One trial: prepare, train, evaluate. Knows neither Optuna nor the tracker."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import accelerate
 import faiss
@@ -17,6 +17,7 @@ from sweep.evaluation.outcome import Evaluation, Outcome
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
 from sweep.model.encoder import Retriever
 from sweep.model.registry import untrained_word_embeddings
+from sweep.model.sharding import join_shards
 from sweep.model.vocabulary import with_full_vocabulary
 from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
@@ -61,14 +62,17 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     times.append(time.perf_counter())
     evaluated = {one.name: _evaluate(trial, prepared, one, accelerator) for one in prepared.measures}
     times.append(time.perf_counter())
+    retriever = prepared.retriever
+    if prepared.empty is not None:
+        encoder = join_shards(retriever.encoder, prepared.empty, accelerator.is_main_process)
+        retriever = replace(retriever, encoder=encoder)
     evaluations = {name: one for name, one in evaluated.items() if one is not None}
     if not evaluations:
         return None
     prepared.baselines.without_model(watch.on_note)
     measured = Outcome(prepared.measures[0].name, evaluations)
     result = _result(trial, trained, measured, times)
-    retriever = _whole(prepared.retriever, trial)
-    return TrialOutcome(result, retriever, measured, trained)
+    return TrialOutcome(result, _whole(retriever, trial), measured, trained)
 
 
 def _evaluate(trial: Trial, prepared: Prepared, measure: Measure, accelerator: Accelerator) -> Evaluation | None:

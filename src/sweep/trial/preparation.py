@@ -9,14 +9,16 @@ from accelerate import Accelerator
 from sweep.errors import InputError
 from sweep.evaluation.measures import Measures, measures_of
 from sweep.evaluation.scoring import passage_texts, question_texts
-from sweep.model.encoder import ROLES, Retriever
+from sweep.model.encoder import ROLES, Encoder, Retriever
 from sweep.model.registry import build_retriever
+from sweep.model.sharding import shard, without_weights
 from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary
 from sweep.records.data_record import DataRecord, changed_data, read_records, write_records
 from sweep.records.folder import StudyFolder
 from sweep.records.study_artifacts import StudyArtifacts
 from sweep.settings import Settings
+from sweep.settings.accelerate_config import accelerate_config
 from sweep.settings.cache import cache_folder
 from sweep.training.tokens import training_tokens
 from sweep.trial.baselines import Baselines
@@ -41,13 +43,15 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What training and evaluation need. `retriever` is trained in place."""
+    """What training and evaluation need. `retriever` is trained in place. If its weights lie in parts on the ranks,
+    `empty` is what they can be put together in."""
 
     texts: TrialTexts
     retriever: Retriever
     tokens: TokenCache
     measures: Measures
     baselines: Baselines
+    empty: Encoder | None = None
 
 
 def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Callable[[str], None]) -> Prepared:
@@ -60,8 +64,20 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
     tokens = TokenCache(retriever, cache / "tokens", on_note)
     measures = measures_of(settings, texts.benchmarks, settings.languages.train)
     baselines = Baselines(settings, trial.study, measures, trial.artifacts)
+    asked, empty = accelerate_config(settings), None
+    if asked.use_cpu and accelerator.device.type != "cpu":
+        raise InputError(
+            "launcher.accelerate_config: use_cpu, but there are GPUs; hide them (CUDA_VISIBLE_DEVICES='')"
+        )
+    if asked.sharding is not None:  # before anything of the encoder is on a GPU, which may have no room for all of it
+        retriever = _restrict(retriever, texts, settings, tokens, on_note)
+        empty = without_weights(retriever.encoder)
+        shard(retriever.encoder, asked.sharding, accelerator.device, accelerator.num_processes)
+        on_note(f"the encoder's weights are in parts on {accelerator.num_processes} ranks")
     baselines.of_model(retriever, texts.training, accelerator, tokens)
-    return Prepared(texts, _restrict(retriever, texts, settings, tokens, on_note), tokens, measures, baselines)
+    if asked.sharding is None:
+        retriever = _restrict(retriever, texts, settings, tokens, on_note)
+    return Prepared(texts, retriever, tokens, measures, baselines, empty)
 
 
 def _record_data(trial: Trial, records: tuple[DataRecord, ...], accelerator: Accelerator) -> None:
