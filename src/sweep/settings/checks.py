@@ -114,6 +114,17 @@ def _somebody_works(settings: Settings) -> str | None:
     return None
 
 
+def _scratch_needs_common_places(settings: Settings) -> str | None:
+    study = settings.study
+    if settings.launcher.scratch is None or (study.storage is not None and study.artifacts is not None):
+        return None
+    lacking = "study.storage (PostgreSQL)" if study.storage is None else "study.artifacts"
+    return (
+        f"launcher.scratch={settings.launcher.scratch}: workers that do not share the sweeps folder need {lacking}, "
+        "which they and this command reach"
+    )
+
+
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     zero_shot_problem,
     _translations_are_cross_lingual,
@@ -127,4 +138,5 @@ STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _samples_of_this_machine,
     _somebody_works,
     accelerate_problem,
+    _scratch_needs_common_places,
 )

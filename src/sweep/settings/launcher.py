@@ -30,6 +30,7 @@ class LocalWorkers(Section):
     """
 
     is_local: ClassVar[bool] = True  # whether workers are processes of this machine
+    scratch: ClassVar[None] = None  # they share the sweeps folder
 
     workers: Workers
     processes: Positive
@@ -64,7 +65,11 @@ class JoinLauncher(LocalWorkers):
 
 class ClusterWorkers(Section):
     """`workers` workers on a cluster, each of `processes` ranks with `threads` CPUs and `gpus_per_process` GPUs.
-    `accelerate_config`: a file of `accelerate config`, which every node must see."""
+
+    `scratch`: a folder on the cluster's machines where workers keep their files, if these machines do not share the
+    sweeps folder with this one; it needs `study.storage` and `study.artifacts`. `accelerate_config`: a file of
+    `accelerate config`, which every node must see.
+    """
 
     is_local: ClassVar[bool] = False
 
@@ -73,6 +78,7 @@ class ClusterWorkers(Section):
     threads: Positive
     gpus_per_process: Annotated[int, Field(ge=0)]
     accelerate_config: str | None
+    scratch: str | None = None
 
     @property
     def slots(self) -> int:
