@@ -95,6 +95,7 @@ def some_folder(path: Path, text: str = "first") -> Path:
     (path / "inner").mkdir(parents=True)
     (path / "a.txt").write_text(text)
     (path / "inner" / "b.bin").write_bytes(os.urandom(300_000))
+    (path / "empty").mkdir()  # a part of a model that has no weights
     (path / "checkpoint").mkdir()
     (path / "checkpoint" / "large").write_text("not needed")
     return path
@@ -111,6 +112,7 @@ def test_a_folder_comes_back_as_it_was(store: ArtifactStore, tmp_path: Path) -> 
     assert store.get_folder("results/a.1.tar", tmp_path / "copy" / "trial")
     wanted = {name: content for name, content in contents(folder).items() if not name.startswith("checkpoint")}
     assert contents(tmp_path / "copy" / "trial") == wanted
+    assert (tmp_path / "copy" / "trial" / "empty").is_dir()
     assert (tmp_path / "copy" / "trial" / "a.txt").stat().st_mtime == 1_000_000_000
     assert [path.name for path in (tmp_path / "copy").iterdir()] == ["trial"]  # no drafts
 

@@ -13,12 +13,13 @@ from sweep.records.files import synchronise
 
 
 def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
-    """Write all files of a folder to an archive, but those below the names in `without` and drafts (`.*`). Raises
-    FileNotFoundError if one of them is deleted meanwhile."""
+    """Write all files and empty folders of a folder to an archive, but those below the names in `without` and drafts
+    (`.*`). Raises FileNotFoundError if one of them is deleted meanwhile."""
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(folder.rglob("*")):
             inner = path.relative_to(folder)
-            if path.is_file() and inner.parts[0] not in without and not path.name.startswith("."):
+            is_kept = path.is_file() or (path.is_dir() and not any(path.iterdir()))
+            if is_kept and inner.parts[0] not in without and not path.name.startswith("."):
                 tar.add(path, inner.as_posix(), recursive=False)
 
 
@@ -62,11 +63,19 @@ def replace_folder(folder: Path, new: Path) -> None:
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, draft: Path) -> None:
-    """Write one file of an archive, with its time and nothing else that the archive claims of it."""
+    """Write one file or folder of an archive, with a file's time and nothing else that the archive claims of it."""
     inner = PurePosixPath(member.name)
-    if not member.isfile() or inner.is_absolute() or not inner.parts or {"..", ""} & set(inner.parts):
+    if (
+        not (member.isfile() or member.isdir())
+        or inner.is_absolute()
+        or not inner.parts
+        or {"..", ""} & set(inner.parts)
+    ):
         raise ArtifactsUnusable(f"the archive has {member.name!r}, which is no file within its folder")
     file = draft.joinpath(*inner.parts)
+    if member.isdir():
+        file.mkdir(parents=True, exist_ok=True)
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     content = tar.extractfile(member)
     assert content is not None  # it is a file

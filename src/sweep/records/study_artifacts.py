@@ -1,20 +1,24 @@
 """What a study leaves at a place that all of its machines reach, and how it is taken from there:
 
 checkpoints/<key>/step-<step>.<attempt>.tar   results/<key>.<attempt>.tar   models/<key>.<attempt>.tar
-baselines/<name>-<digest>.tar                 workers/<worker>.tar
+trails/<key>/<attempt>.tar                    baselines/<name>-<digest>.tar   workers/<worker>/*   data.json
 
 all below <study>-<id>/. The study's database has the attempt that a finished trial's result is of: two attempts never
 mix, and what a killed one left there is nobody's result.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from sweep.records.artifact_store import ArtifactStore
+from sweep.records.data_record import DATA
+from sweep.records.files import write_atomically
 from sweep.records.folder import RESULT, ResultFolder, StudyFolder, TrialFolder
 from sweep.settings import StudySettings
 
@@ -29,11 +33,16 @@ def has_arrived(folder: TrialFolder, recorded: Recorded | None, is_complete: boo
     here, or nowhere."""
     if recorded is None:
         return True
+    is_here = _attempt_of(folder) == recorded["attempt"]
+    return is_here and (not is_complete or (folder.path / RESULT).exists())
+
+
+def _attempt_of(folder: TrialFolder) -> int | None:
+    """The last attempt that has written to a trial's folder; None if there is none."""
     try:
-        attempt = json.loads(folder.attempt.read_text())["attempt"]
+        return int(json.loads(folder.attempt.read_text())["attempt"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return bool(attempt == recorded["attempt"]) and (not is_complete or (folder.path / RESULT).exists())
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +117,54 @@ class StudyArtifacts:
         """Put a checkpoint in its place here; False if it is no longer there."""
         return self.store.get_folder(_checkpoint(key, checkpoint.name), checkpoint)
 
+    def leave_trail(self, key: str, attempt: int) -> None:
+        """Leave what an attempt has written down so far, such as its curves: they go on with its checkpoint."""
+        self.store.put_folder(f"trails/{key}/{attempt}.tar", self.folder.trial(key).path, (*OWN_OBJECTS, RESULT))
+
+    def take_trail(self, key: str, attempt: int) -> None:
+        """Put what the last attempt before this one wrote down in its place here, if that is not here."""
+        trial = self.folder.trial(key)
+        earlier = [int(Path(name).stem) for name in self.store.names(f"trails/{key}/")]
+        last = max((number for number in earlier if number < attempt), default=0)
+        if last <= (_attempt_of(trial) or 0):
+            return
+        trial.path.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=trial.path, prefix=".", suffix=".draft") as draft:
+            if self.store.get_folder(f"trails/{key}/{last}.tar", Path(draft) / "trail"):
+                for path in (Path(draft) / "trail").iterdir():
+                    if path.is_dir():
+                        shutil.rmtree(trial.path / path.name, ignore_errors=True)
+                    os.replace(path, trial.path / path.name)
+
     def delete_checkpoints(self, key: str, names: Iterable[str]) -> None:
         """Delete some of them."""
         self.store.delete(_checkpoint(key, name) for name in names)
+
+    # Words ----------------------------------------------------------------------------------------------------
+
+    def leave_words(self, worker: str) -> None:
+        """Leave what a worker or its ranks wrote down of why they end, if the driver does not share their folder."""
+        for file in self.folder.workers.glob(f"{worker}.*"):
+            if file.suffix in (".json", ".failure"):
+                self.store.put(f"workers/{worker}/{file.name}", file.read_bytes())
+
+    def take_words(self, worker: str) -> None:
+        """Put these files in their place here."""
+        for name in self.store.names(f"workers/{worker}/"):
+            content, file = self.store.get(name), self.folder.workers / Path(name).name
+            if content is not None:
+                write_atomically(file, content.decode(errors="replace"))
+
+    def leave_data_record(self) -> None:
+        """Leave which data the study was begun with: other machines must have the same."""
+        if (self.folder.path / DATA).exists():
+            self.store.put(DATA, (self.folder.path / DATA).read_bytes())
+
+    def take_data_record(self) -> None:
+        """Put it in its place here."""
+        content = self.store.get(DATA)
+        if content is not None:
+            write_atomically(self.folder.path / DATA, content.decode(errors="replace"))
 
     # What is no longer needed ---------------------------------------------------------------------------------
 
@@ -123,7 +177,8 @@ class StudyArtifacts:
             for key in kept_models
             if (recorded := ended.get(key)) is not None
         }
-        stale = [name for name in self.store.names("checkpoints/") if name.split("/")[1] in ended]
+        saved = (*self.store.names("checkpoints/"), *self.store.names("trails/"))
+        stale = [name for name in saved if name.split("/")[1] in ended]
         for folder in ("results", "models"):
             names = self.store.names(f"{folder}/")
             keys = {name: name.removeprefix(f"{folder}/").rsplit(".", 2)[0] for name in names}

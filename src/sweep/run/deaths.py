@@ -8,8 +8,10 @@ from sweep.errors import OUT_OF_MEMORY, SweepError
 from sweep.launch.crew import Member
 from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, first_reason, take_failures
 from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.study.outcomes import KILLED
 from sweep.study.store import StudyStore
+from sweep.study.trials import last_taken_by
 
 MOST_STILLBORN = 10  # workers in a row that are killed before they have a trial
 
@@ -31,6 +33,8 @@ class Deaths:
         """Charge a death to the worker's trial. Raises SweepError if the next worker would fare no better."""
         if exit_status == 0:
             return
+        if member.order.scratch is not None:
+            self._take_words(member.order.worker)
         worker, log, status = member.order.worker, member.worker.log, member.status(self._folder.workers)
         failures = take_failures(self._folder.workers, worker)
         if "error" in status:
@@ -47,12 +51,22 @@ class Deaths:
             self._say(f"a worker ended: {reason}{'' if stopping else '; another one goes on'}")
             self._store.worker_failed(worker, reason)
         else:
-            if not status:
+            if not status and not (member.order.scratch is not None and self._has_trial(worker)):
                 self._check_stillborn(exit_status, log, stopping)
             loss = member.worker.loss
             killed = f" ({loss})" if loss else " (killed: out of memory?)" if exit_status in KILLED else ""
             self._say(f"a worker died (status {exit_status}){killed}{'' if stopping else '; another one goes on'}")
             self._store.worker_died(worker, exit_status)
+
+    def _has_trial(self, worker: str) -> bool:
+        """Whether a worker that can show no status here had a trial."""
+        return last_taken_by(worker, self._store.view.trials().values()) is not None
+
+    def _take_words(self, worker: str) -> None:
+        """Fetch what a worker that has another folder wrote down of its end."""
+        artifacts = StudyArtifacts.of(self._store.settings, self._folder, self._store.uid, self._say)
+        assert artifacts is not None  # else it could not have another folder
+        artifacts.take_words(worker)
 
     def _check_stillborn(self, exit_status: int, log: Path, stopping: bool) -> None:
         """Raise SweepError if workers that end before their first trial are no coincidence."""

@@ -46,6 +46,7 @@ class Fetching:
             refuse_missing(store.view, settings)
         else:
             artifacts.store.check()
+            artifacts.leave_data_record()
             remove_drafts(store.folder.path)
         return cls(artifacts, say, settings.study.patience_s)
 

@@ -225,12 +225,9 @@ class StudyRun:
             self._crew.staff(len(self._crew.members) + self.store.abandoned(), self._order)
 
     def _order(self) -> WorkOrder:
-        return WorkOrder(
-            worker=self._crew.new_worker(self.folder.workers),
-            study_folder=str(self.folder.path),
-            overrides=self.composer.overrides,
-            config_dir=self.composer.config_dir,
-        )
+        composer, scratch = self.composer, self.settings.launcher.scratch
+        worker = self._crew.new_worker(self.folder.workers)
+        return WorkOrder(worker, str(self.folder.path), composer.overrides, composer.config_dir, scratch)
 
     def _count(self) -> int:
         """Count trials, and write the rows of those that are finished now; how many are left to do."""

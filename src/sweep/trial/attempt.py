@@ -82,6 +82,8 @@ class TrialRun:
         self._say(phase="preparing", step=0, steps=0, loss=None)
         resolved = self.settings.model_dump(mode="json")
         self.folder.path.mkdir(parents=True, exist_ok=True)
+        if self.shared is not None:
+            self.shared.artifacts.take_trail(self.key, self.claim.attempt)
         handler = logging.FileHandler(self.folder.log)
         handler.setFormatter(WithoutSecrets("%(asctime)s %(message)s"))
         log.addHandler(handler)
@@ -225,6 +227,8 @@ class TrialRun:
         if self.accelerator.num_processes > 1 and not isinstance(error, TrialFailed):
             # Another rank may have failed first, or been killed: the driver sees all of them, and records the reason.
             write_failure(self.study_folder.workers, self.order.worker, 0, reason, of_trial=True)
+            if self.shared is not None and self.order.scratch is not None:
+                self.shared.artifacts.leave_words(self.order.worker)
             sys.exit(GROUP_BROKEN)
         log.info("FAILED: %s", reason)
         if not self.store.still_mine(self.claim):

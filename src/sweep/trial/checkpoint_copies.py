@@ -42,6 +42,7 @@ class CheckpointCopies:
     def _copy(self, checkpoint: Path) -> None:
         """Copy a checkpoint now, if it is not there. Raises ArtifactsUnusable."""
         if self._left != checkpoint.name and checkpoint.name not in self.names():
+            self._artifacts.leave_trail(self._key, self._attempt)
             self._artifacts.leave_checkpoint(self._key, checkpoint)
             self._left = checkpoint.name
 
@@ -85,6 +86,7 @@ class CheckpointCopies:
                 continue
             checkpoint, best_step = self._next
             try:
+                artifacts.leave_trail(self._key, self._attempt)
                 artifacts.leave_checkpoint(self._key, checkpoint)
                 self._left = checkpoint.name
                 old = superseded(artifacts.checkpoints(self._key), self._attempt, best_step)

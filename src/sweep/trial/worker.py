@@ -68,6 +68,8 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     data, shared = TrialData(), None
     try:
         shared = SharedResults.of(store)
+        if shared is not None and order.scratch is not None:
+            shared.artifacts.take_data_record()
         while not stop_asked() and (claim := _next_claim(order, store, shared)) is not None:
             try:
                 check_point(claim.point, store.settings)
@@ -89,6 +91,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
         with suppress(OSError):  # of a full disk the exit status tells
             status = {**read_status(folder.workers, order.worker), "error": reason}
             write_status(folder.workers, order.worker, status)
+        _leave_words(order, None if shared is None else shared.artifacts)
         sys.exit(1 if fault is None else CANNOT_WRITE)
     _broadcast(accelerator, None)
     forget_status(folder.workers, order.worker)
@@ -107,6 +110,7 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
     data, folder = TrialData(), order.folder
     while (task := _broadcast(accelerator, None)) is not None:
         point, attempt, uid = task
+        artifacts = None
         try:
             settings = resolved(load_settings(composer, point.assignments))
             trial = folder.trial(point.key)
@@ -126,9 +130,20 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
             try:
                 reason = fault or reason_of(error)
                 write_failure(folder.workers, order.worker, accelerator.process_index, reason, of_trial)
+                _leave_words(order, artifacts)
             except OSError:
                 sys.exit(CANNOT_WRITE)
             sys.exit(GROUP_BROKEN)
+
+
+def _leave_words(order: WorkOrder, artifacts: StudyArtifacts | None) -> None:
+    """Let a driver that does not share this worker's folder know why it ends."""
+    if order.scratch is None or artifacts is None:
+        return
+    try:
+        artifacts.leave_words(order.worker)
+    except (ArtifactsUnusable, OSError) as error:
+        log.error("the driver will not know why this worker ended: %s", error)
 
 
 def _broadcast(accelerator: Accelerator, claim: Claim | None, uid: str = "") -> tuple[Point, int, str] | None:

@@ -1,0 +1,191 @@
+"""Results that go from one machine's folder to another's through a place of artifacts."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.test_study import result, settings_of, store_of
+
+from sweep.errors import Fenced, InputError, SweepError
+from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
+from sweep.records.table import TrialsTable
+from sweep.run.fetching import Fetching, refuse_missing
+from sweep.settings import Settings
+from sweep.settings.checks import STUDY_CHECKS
+from sweep.study.store import Claim, StudyStore
+from sweep.study.view import StudyView
+
+GRID = "study.space={ratio.monolingual: {grid: [0.5]}}"
+KEY = "ratio.monolingual=0.5,seed=0"
+
+
+class Machine:
+    """A folder of the study, and what is done there; the database is the same for all."""
+
+    def __init__(self, tmp_path: Path, name: str, store: StudyStore, patience_s: float = 20) -> None:
+        self.settings = settings_with(tmp_path, f"study.patience_s={patience_s}")
+        self.store = store
+        self.folder = StudyFolder(tmp_path / name / "tiny")
+        artifacts = StudyArtifacts.of(self.settings.study, self.folder, store.uid)
+        assert artifacts is not None
+        self.artifacts = artifacts
+        self.artifacts.store.check()
+        self.view = StudyView(self.folder, self.settings.study, store.storage)
+        self.lines: list[str] = []
+
+    def run(self, claim: Claim, value: float) -> None:
+        """What an attempt does before it leaves its result."""
+        trial = self.folder.trial(claim.point.key)
+        trial.path.mkdir(parents=True, exist_ok=True)
+        trial.begin_attempt(claim.attempt, 0)
+        trial.log.write_text(f"attempt {claim.attempt}")
+        trial.model.mkdir(exist_ok=True)
+        (trial.model / "weights").write_text(f"of attempt {claim.attempt}")
+        trial.write_result(result(claim.point.key, value))
+
+    def fetching(self) -> Fetching:
+        return Fetching(self.artifacts, self.lines.append, self.settings.study.patience_s)
+
+
+def settings_with(tmp_path: Path, *overrides: str) -> Settings:
+    return settings_of(GRID, f"study.artifacts=file://{tmp_path}/place", *overrides)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StudyStore:
+    return store_of(tmp_path / "database", GRID, alive=lambda worker: worker != "slept")
+
+
+def two_attempts(tmp_path: Path, store: StudyStore) -> tuple[Machine, Machine, Claim, Claim]:
+    first, second = Machine(tmp_path, "first", store), Machine(tmp_path, "second", store)
+    slept = store.claim("slept")
+    assert slept is not None
+    first.run(slept, 0.1)
+    awake = store.claim("awake")
+    assert awake is not None
+    assert awake.attempt == 2
+    second.run(awake, 0.2)
+    return first, second, slept, awake
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_two_attempts_do_not_mix(tmp_path: Path, store: StudyStore, late: bool) -> None:
+    """The first was killed after it had left its result and before it could say so, or it slept and says so too
+    late: the study has what the second one measured, wherever the first one's files are."""
+    first, second, slept, awake = two_attempts(tmp_path, store)
+    if not late:
+        first.artifacts.leave_result(KEY, slept.attempt)
+    store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
+    if late:
+        recorded = first.artifacts.leave_result(KEY, slept.attempt)
+        with pytest.raises(Fenced):
+            store.finish(slept, result(KEY, 0.1), recorded)
+    driver = Machine(tmp_path, "driver", store)
+    shutil.copytree(first.folder.path, driver.folder.path)  # it shared its folder with the first one
+    assert [record.state for record in driver.view.records()] == ["RUNNING"]
+    fetching = driver.fetching()
+    fetching.update(driver.view.missing())
+    fetching.finish(driver.view, "FINISHED")
+    (record,) = driver.view.records()
+    assert record.state == "COMPLETE"
+    assert record.metrics == {"cldr/pooled/alignment_consistency/low": 0.2}
+    assert record.folder is not None
+    assert record.folder.damage() is None
+    assert record.folder.log.read_text() == "attempt 2"
+    assert (record.folder.model / "weights").read_text() == "of attempt 2"
+    left = driver.artifacts.store.names("results/") + driver.artifacts.store.names("models/")
+    assert left == [f"results/{KEY}.2.tar", f"models/{KEY}.2.tar"]  # the first one's are nobody's
+
+
+def test_what_has_not_arrived_is_not_damaged_and_has_no_row_yet(tmp_path: Path, store: StudyStore) -> None:
+    _, second, _, awake = two_attempts(tmp_path, store)
+    store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
+    driver = Machine(tmp_path, "driver", store)
+    table = TrialsTable(driver.folder.trials_csv)
+    assert table.update(driver.view.records()) == 0
+    with pytest.raises(SweepError, match="could not be fetched"):
+        refuse_missing(driver.view, driver.settings)
+    with pytest.raises(InputError, match=r"give the study\.artifacts=URL"):
+        refuse_missing(driver.view, settings_of(GRID))
+    driver.artifacts.take_result(KEY, {"attempt": 2})
+    assert table.update(driver.view.records()) == 1
+    refuse_missing(driver.view, driver.settings)
+
+
+def test_a_place_that_is_away_holds_the_driver_up_only_at_its_end(tmp_path: Path, store: StudyStore) -> None:
+    _, second, _, awake = two_attempts(tmp_path, store)
+    store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
+    driver = Machine(tmp_path, "driver", store)
+    (tmp_path / "place").rename(tmp_path / "away")
+    fetching = driver.fetching()
+    began = time.monotonic()
+    fetching.update(driver.view.missing())
+    assert time.monotonic() - began < 1
+    threading.Timer(2, lambda: (tmp_path / "away").rename(tmp_path / "place")).start()
+    fetching.finish(driver.view, "FINISHED")
+    assert [record.state for record in driver.view.records()] == ["COMPLETE"]
+
+
+def test_patience_with_a_place_ends_and_nothing_is_deleted(tmp_path: Path, store: StudyStore) -> None:
+    _, second, _, awake = two_attempts(tmp_path, store)
+    store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
+    driver = Machine(tmp_path, "driver", store, patience_s=1)
+    (tmp_path / "place").rename(tmp_path / "away")
+    fetching = driver.fetching()
+    fetching.finish(driver.view, "FINISHED")
+    assert any("1 ended trials could not be fetched" in line for line in driver.lines)
+    assert sorted(path.name for path in (tmp_path / "away").rglob("*.tar")) == [f"{KEY}.2.tar"] * 2
+
+
+def test_curves_go_on_with_the_checkpoint(tmp_path: Path, store: StudyStore) -> None:
+    first, second = Machine(tmp_path, "first", store), Machine(tmp_path, "second", store)
+    trial = first.folder.trial(KEY)
+    trial.path.mkdir(parents=True)
+    trial.begin_attempt(1, 1234)
+    trial.losses.write_text("step,loss\n1,0.5\n")
+    (trial.validation).mkdir()
+    (trial.validation / "3.npy").write_bytes(b"3")
+    first.artifacts.leave_trail(KEY, 1)
+    second.artifacts.take_trail(KEY, 2)
+    other = second.folder.trial(KEY)
+    assert other.losses.read_text() == "step,loss\n1,0.5\n"
+    assert (other.validation / "3.npy").read_bytes() == b"3"
+    assert other.started_ms() == 1234
+    other.losses.write_text("longer")
+    other.begin_attempt(2, 9999)
+    second.artifacts.take_trail(KEY, 3)  # what is here is newer
+    assert other.losses.read_text() == "longer"
+    assert not list(other.path.glob(".*"))
+
+
+def test_a_worker_with_a_folder_of_its_own_says_why_it_ended(tmp_path: Path, store: StudyStore) -> None:
+    worker, driver = Machine(tmp_path, "worker", store), Machine(tmp_path, "driver", store)
+    worker.folder.workers.mkdir(parents=True)
+    (worker.folder.workers / "w@ray.json").write_text(json.dumps({"error": "the disk is full"}))
+    (worker.folder.workers / "w@ray.rank1.failure").write_text("{}")
+    (worker.folder.workers / "w@ray.lock").touch()
+    worker.artifacts.leave_words("w@ray")
+    driver.artifacts.take_words("w@ray")
+    assert sorted(file.name for file in driver.folder.workers.iterdir()) == ["w@ray.json", "w@ray.rank1.failure"]
+    assert json.loads((driver.folder.workers / "w@ray.json").read_text()) == {"error": "the disk is full"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "lacking"),
+    [
+        (("study.artifacts=file:///place",), "study.storage"),
+        (("study.storage=postgresql+psycopg://me@host/db",), "study.artifacts"),
+        (("study.storage=postgresql+psycopg://me@host/db", "study.artifacts=file:///place"), None),
+    ],
+)
+def test_a_folder_of_workers_needs_what_all_machines_reach(overrides: tuple[str, ...], lacking: str | None) -> None:
+    given = (GRID, "launcher=ray", "launcher.scratch=/scratch", *overrides)
+    if lacking is None:
+        assert not [problem for check in STUDY_CHECKS if (problem := check(settings_of(*given)))]
+    else:
+        with pytest.raises(InputError, match=f"launcher.scratch=/scratch: .* need {lacking}"):
+            settings_of(*given)
