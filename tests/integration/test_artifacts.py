@@ -1,51 +1,87 @@
-"""Studies whose machines share a database and a place of artifacts, and no folder.
+"""A study whose machines share a database and a place of artifacts, and no folder: each has a sweeps folder here."""
 
-A machine is a folder here, with a sweeps folder and a cache of its own.
-"""
-
-import json
 import os
-import re
 import shutil
 import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from sweep.records.folder import StudyFolder
+from tests.conftest import Sweep
 from tests.integration.commands import TINY, rows, start, wait_for
 from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
 
-STUDY = (*TINY, "tracking=json_lines", "train.steps=40", "train.checkpoint_steps=4", "study.grace_s=5")
-POINT = "study.space={ratio.monolingual: {grid: [0.5]}}"
-KEY = "ratio.monolingual=0.5,seed=0"
-CUT_SHORT = (*STUDY, "train.steps=4000", "train.warmup_steps=3")
+STEPS = ("train.steps=300", "train.checkpoint_steps=10", "train.log_every=10", "tracking=json_lines")
+FIRST, LAST = "ratio.monolingual=0.5,seed=0", "ratio.monolingual=1,seed=0"
+OF_CLOCKS = ("duration_s", "attempts", "number")
 
 
-@pytest.fixture
-def database(postgres: PostgresServer, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = "artifacts_" + re.sub(r"\W", "_", request.node.name)[:40].lower()
-    postgres.create_database(name)
-    yield postgres.url(name)
+def table(folder: Path) -> list[dict[str, str]]:
+    """The rows of trials.csv, without what depends on clocks and on who ran a trial."""
+    return [{name: text for name, text in row.items() if name not in OF_CLOCKS} for row in rows(folder)]
 
 
-def machine(tmp_path: Path, name: str) -> Path:
-    folder = tmp_path / name
-    folder.mkdir()
-    return folder
+def without_times(file: Path) -> list[str]:
+    return [line.rpartition(",")[0] for line in file.read_text().splitlines()]
 
 
-def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 150) -> str:
-    output = process.communicate(timeout=seconds)[0]
-    assert process.returncode == status, output
-    return output
+def test_a_study_goes_on_on_another_machine_and_ends_with_the_same_bits(
+    tmp_path: Path, cache: Path, postgres: PostgresServer, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first machine is lost with all that it had in the middle of a training. The place is away for a while when
+    the second one trains. The third one comes when all is done."""
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    name, place = f"artifacts-{time.time_ns()}", tmp_path / "place"
+    command = (
+        *TINY, *STEPS, f"study.name={name}", "study.storage=${oc.env:SWEEP_STORAGE}", f"study.artifacts=file://{place}",
+    )  # fmt: skip
+    first = start(tmp_path, cache, *command, "paths.sweeps=first")
+    try:
+        wait_for(lambda: any(place.glob(f"*/checkpoints/{FIRST}/*.tar")), first, 300)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate(timeout=60)
+    shutil.rmtree(tmp_path / "first")
+    saved = max(file.stem for file in place.glob(f"*/checkpoints/{FIRST}/*.tar"))
 
+    log = tmp_path / "second" / name / "trials" / FIRST / "log.txt"
+    absence: list[str] = []
 
-def result(folder: Path, key: str = KEY) -> dict[str, object]:
-    return json.loads((folder / "sweeps" / "tiny" / "trials" / key / "metrics.json").read_text())
+    def be_away() -> None:
+        while not (log.exists() and "going on from checkpoint" in log.read_text()):
+            time.sleep(0.02)
+        place.rename(tmp_path / "away")
+        time.sleep(3)
+        (tmp_path / "away").rename(place)
+        absence.append("over")
+
+    threading.Thread(target=be_away, daemon=True).start()
+    second = sweep(*command, "paths.sweeps=second")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert absence == ["over"]
+    text = log.read_text()
+    assert "attempt 1 of" in text  # the log of the lost machine goes on
+    assert f"going on from checkpoint {saved}" in text
+    assert text.count("step 10: loss") == 1  # the second one did not begin anew
+    left = sorted(str(file.relative_to(place).parent.name) for file in place.rglob("*.tar"))
+    assert left == ["baselines", "baselines", "models", "results", "results"]
+
+    whole = sweep(*TINY, *STEPS, f"study.name={name}", "paths.sweeps=whole")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert table(tmp_path / "second" / name) == table(tmp_path / "whole" / name)
+    for key in (FIRST, LAST):
+        for file in ("losses.csv", "exposure.csv"):
+            own, other = (tmp_path / machine / name / "trials" / key / file for machine in ("second", "whole"))
+            assert without_times(own) == without_times(other), file
+
+    third = sweep(*command, "paths.sweeps=third")
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert table(tmp_path / "third" / name) == table(tmp_path / "second" / name)
+    for file in ("ranks.parquet", "result.json", "SHA256SUMS", "metrics.json"):
+        own, other = (tmp_path / machine / name / "trials" / FIRST / file for machine in ("third", "second"))
+        assert own.read_bytes() == other.read_bytes()
+    (model,) = (tmp_path / "third" / name).glob("trials/*/model")
+    assert (model / "2_Normalize").is_dir()

@@ -56,8 +56,9 @@ class StoredTrial:
 
     @property
     def artifacts(self) -> Recorded | None:
-        """What of it was left for other machines; None if nothing was."""
-        return self.attributes.get("artifacts")
+        """What of it was left for other machines; None if nothing was, or if somebody else wrote something else."""
+        recorded = self.attributes.get("artifacts")
+        return recorded if isinstance(recorded, dict) and isinstance(recorded.get("attempt"), int) else None
 
     @property
     def holder(self) -> str:
