@@ -64,7 +64,7 @@ def test_nothing_is_written_under_a_lock_that_was_lost(
                     text("SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE locktype = 'advisory' AND granted")
                 )
             # Optuna would repeat this five times, on a new connection: without the lock.
-        store.storage.add(Point({}, 100 + len(attempts)))
+        store.storage.add([(Point({}, 100 + len(attempts)), 0)])
         return "done"
 
     assert store.storage.change(change) == "done"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyMissing
 from sweep.study.store import Claim, StudyStore
-from sweep.study.trials import StoredTrial
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -53,9 +52,9 @@ class TestTrialStorage:
 
         def change() -> int:
             storage.set_attribute("note", {"a": [1, None]})
-            storage.add(point, earlier_attempts=2)
+            storage.add([(point, 2)])
             trial = storage.trials()[point.key]
-            storage.set_trial_attribute(trial.id, "reason", "ünsaid 'x' %")
+            storage.set_trial_attributes(trial.id, {"reason": "ünsaid 'x' %"})
             storage.set_validated(trial.id, 10, 0.25)
             storage.set_validated(trial.id, 20, float("inf"))
             storage.set_validated(trial.id, 10, 0.5)
@@ -72,24 +71,23 @@ class TestTrialStorage:
         assert storage.attributes()["note"] == reader_of(store).attributes()["note"] == {"a": [1, None]}
         assert storage.change_trial(trial_id, lambda: "answer") == "answer"
 
-    def test_the_first_candidate_is_taken_and_no_other_asked_for(self, tmp_path: Path, where: list[str]) -> None:
+    def test_trials_are_taken_in_order_and_those_kept_back_are_not(self, tmp_path: Path, where: list[str]) -> None:
         store = store_at(tmp_path, *where, "study.seeds=[0,1,2]")
-        asked: list[str] = []
-
-        def candidates() -> Iterator[StoredTrial]:
-            for trial in store.storage.trials().values():
-                asked.append(trial.key)
-                yield trial
-
-        claim = store.storage.change(lambda: store.storage.take(candidates(), "w#1"))
+        storage = store.storage
+        first, second, third = storage.trials().values()
+        storage.keep_back([first.id])
+        claim = storage.take_next("w#1")
         assert claim is not None
-        assert (asked, claim.point.key, claim.attempt) == ([claim.point.key], claim.point.key, 1)
-        taken = store.storage.trial(claim.trial_id)
+        assert (claim.trial_id, claim.number, claim.point.key, claim.attempt) == (second.id, 1, second.key, 1)
+        taken = storage.trial(claim.trial_id)
         assert (taken.state, taken.claims, taken.is_held_by("w#1")) == ("RUNNING", ["w#1"], True)
-        again = store.storage.change(lambda: store.storage.take([taken], "v#2"))
-        assert again is not None
-        assert (again.attempt, store.storage.trial(claim.trial_id).claims) == (2, ["w#1", "v#2"])
-        assert store.storage.change(lambda: store.storage.take([], "v#3")) is None
+        assert storage.held_under("w#1") == claim
+        assert storage.held_under("w#") is storage.held_under("w#2") is None
+        storage.change_trial(second.id, lambda: storage.set_state(second.id, "WAITING"))
+        storage.keep_back([third.id])
+        claims = [storage.take_next(f"v#{number}") for number in range(3)]
+        assert [one and (one.trial_id, one.attempt) for one in claims] == [(first.id, 1), (second.id, 2), None]
+        assert storage.trial(second.id).claims == ["w#1", "v#1"]
 
     def test_who_only_looks_creates_and_changes_nothing(self, tmp_path: Path, where: list[str]) -> None:
         settings = settings_of(*where).study
@@ -251,20 +249,21 @@ class TestTrialStorage:
         self, tmp_path: Path, where: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = store_at(tmp_path, *where, "study.seeds=[0,1]")
-        take, calls = store.storage.take, []
+        take_next, calls = store.storage.take_next, []
 
-        def lost(*arguments: Any) -> Any:
-            claim = take(*arguments)
+        def lost(entry: str) -> Claim | None:
+            claim = take_next(entry)
             calls.append(claim)
             if len(calls) == 1:
                 raise OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
             return claim
 
-        monkeypatch.setattr(store.storage, "take", lost)
+        monkeypatch.setattr(store.storage, "take_next", lost)
         claim = store.claim("w")
         assert claim is not None
-        assert (claim.trial_id, claim.entry, claim.attempt) == (calls[0].trial_id, calls[0].entry, 1)
+        assert claim == calls[0]
         assert len(calls) == 1
+        assert list(store.view.states().values()) == ["RUNNING", "WAITING"]
 
     def test_the_lock_of_a_killed_process_is_free(self, tmp_path: Path, where: list[str]) -> None:
         store = store_at(tmp_path, *where)
@@ -279,12 +278,11 @@ class TestTrialStorage:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         claims: list[Any] = []
-        waiting = threading.Thread(target=lambda: claims.append(store.claim("w")))
+        waiting = threading.Thread(target=lambda: claims.append(store.storage.change(lambda: "changed")))
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
         holder.kill()
         holder.communicate()
         waiting.join(30)
-        assert len(claims) == 1
-        assert claims[0] is not None
+        assert claims == ["changed"]

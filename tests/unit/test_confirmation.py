@@ -64,7 +64,7 @@ def test_what_is_confirmed_and_drawn_does_not_depend_on_interruptions(tmp_path: 
         assert done == whole
 
 
-@pytest.mark.parametrize("moment", ["relational.waiting_trial", "wanted.points_to_confirm"])
+@pytest.mark.parametrize("moment", ["relational.insert_trials", "wanted.points_to_confirm"])
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
 def test_a_kill_while_points_are_confirmed_loses_and_repeats_nothing(
     moment: str, nth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -206,12 +206,13 @@ def test_a_heartbeat_goes_on_after_errors_of_the_database(tmp_path: Path, monkey
     assert claim is not None
     beat, answers = store.storage.beat, []
 
-    def away(trial_id: int) -> None:
+    def away(trial_id: int, entry: str) -> bool:
         answers.append(trial_id)
         if len(answers) < 4:
             raise StorageError("away")
-        beat(trial_id)
+        kept = beat(trial_id, entry)
         answers.append(-1)
+        return kept
 
     monkeypatch.setattr(store.storage, "beat", away)
     with Heartbeat(store, claim, 0.05):

@@ -173,7 +173,7 @@ def test_a_kill_while_a_point_is_asked_for_loses_and_repeats_nothing(
     moments: list[tuple[str, str, Callable[..., Any]]] = [
         ("asking", "suggest", killed),
         ("asking", "suggest", killed_after_the_first),
-        ("relational", "waiting_trial", killed),
+        ("relational", "insert_trials", killed),
         ("asking", "Point.to_json", killed),
     ]
     done: list[str] = []

@@ -1,7 +1,6 @@
 """A lock that a PostgreSQL server keeps for one connection, and frees when that connection ends."""
 
 import threading
-import time
 from hashlib import sha256
 from types import TracebackType
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-POLL_S = 0.02
+from sweep.study.connections import KEPT
 
 
 class LockLost(Exception):
@@ -23,7 +22,7 @@ def key_of(name: str) -> int:
 
 
 class AdvisoryLock:
-    """A session-level advisory lock, held by the only connection of `engine`'s pool.
+    """A session-level advisory lock, held by the connection that the holding thread uses.
 
     While it is held, a transaction of the holding thread on any other connection raises LockLost: libraries that
     reconnect and try again on their own would go on without the lock.
@@ -41,18 +40,11 @@ class AdvisoryLock:
             raise LockLost("the connection that held the study's lock is gone")
 
     def __enter__(self) -> None:
-        # Asking again and again instead of waiting in the server leaves the connection to the thread that beats.
-        while not self._taken():
-            time.sleep(POLL_S)
-
-    def _taken(self) -> bool:
         with self._engine.connect() as connection:
-            taken = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key})
-            held_on = connection.connection.dbapi_connection
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": self._key})
             connection.commit()
-        if taken:
-            self._held_on, self._holder = held_on, threading.get_ident()
-        return bool(taken)
+            connection.info[KEPT] = True
+            self._held_on, self._holder = connection.connection.dbapi_connection, threading.get_ident()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,6 +53,7 @@ class AdvisoryLock:
         try:
             with self._engine.connect() as connection:
                 if connection.connection.dbapi_connection is held_on:
+                    connection.info.pop(KEPT, None)
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
                     connection.commit()
         except SQLAlchemyError:

@@ -1,6 +1,15 @@
-"""Which trial a worker takes on next."""
+"""Which trial a worker takes on next.
 
-from collections.abc import Callable, Iterator, Mapping
+There are two ways. Where every enqueued trial is to be run, a worker takes the first one that waits, and looks at no
+other (`_next`). Where it takes a look at what there is, at a search that has nothing waiting or seeds that may not be
+worth running, it has the study's lock meanwhile (`_chosen`). On either way a trial changes hands under its own lock,
+after a second look at it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import count
 
 from sweep.launch.liveness import host_of, this_host
 from sweep.study.outcomes import end_trial, give_up
@@ -8,15 +17,14 @@ from sweep.study.queue import TrialQueue
 from sweep.study.search import PointSearch
 from sweep.study.seeds import judge
 from sweep.study.storage import TrialStorage
-from sweep.study.trials import Claim, StoredTrial, worker_of
+from sweep.study.trials import KEPT_BACK, Claim, StoredTrial, worker_of
 from sweep.study.view import StudyView
+
+SHORTEST_REST_S = 1.0  # between two looks at a server for trials without a worker; else an eighth of the grace
 
 
 class Claims:
-    """Hands out the trials of a study, abandoned ones first. `alive` tells whether a worker of this machine lives.
-
-    Everything here happens inside a change of the storage.
-    """
+    """Hands out the trials of a study, abandoned ones first. `alive` tells whether a worker of this machine lives."""
 
     def __init__(
         self,
@@ -32,55 +40,92 @@ class Claims:
         self._search = search
         self._queue = queue
         self._alive = alive
+        self._looked_at = -float("inf")  # when nothing was abandoned
+        # A server may have thousands of workers, and each that looks costs all of them something.
+        on_server = self._settings.storage is not None
+        self._rest_s = max(SHORTEST_REST_S, self._settings.grace_s / 8) if on_server else 0.0
+        self._takes_any = self._settings.seed_policy == "all" and not self._settings.further_seeds
 
     def claim(self, entry: str) -> Claim | None:
-        """Take on the next trial under this entry, or None if nothing is left to do."""
-        known = self._view.trials()  # one look: of a large study it is what a claim costs
-        for trial in known.values():
-            if trial.is_held_by(entry):  # the database went away before it could say that the trial is ours
-                return Claim(trial.id, trial.number, trial.point, trial.attempts, entry)
+        """Take on the next trial under this entry, patiently; None if nothing is left to do."""
+        attempts = count()
+
+        def attempt() -> Claim | None:
+            if next(attempts) and (claim := self._storage.held_under(entry)) is not None:
+                return claim  # the database went away before it could say that the trial is ours
+            claim = self._next(entry) if self._takes_any else None
+            if claim is None and not (self._takes_any and self._search is None):
+                claim = self._storage.change(lambda: self._chosen(entry))
+            return claim
+
+        return self._storage.patiently(attempt)
+
+    def _next(self, entry: str) -> Claim | None:
+        """An abandoned trial, if it is time to look for one, or the first that waits."""
+        looks = time.monotonic() - self._looked_at >= self._rest_s
+        claim = self._take_abandoned(entry) if looks else None
+        claim = claim or self._storage.take_next(entry)
+        return claim or (None if looks else self._take_abandoned(entry))
+
+    def _chosen(self, entry: str) -> Claim | None:
+        """An abandoned trial, or the first that waits and is worth running, or one of a new point of a search."""
+        claim = self._take_abandoned(entry)
+        if claim is not None:
+            return claim
+        known = self._view.trials()
         if self._search is not None:
             self._search.settle(known)
             self._queue.add_seeds(self._search, known)
             known = self._view.trials()
-        claim = self._storage.take(self._candidates(known), entry)
+        claim = self._take_waiting(known, entry)
         if claim is None and self._search is not None:
             known = self._view.trials()
             self._search.settle(known)  # points whose last seeds have just been stopped
             if len(self._search.begun()) < (self._settings.points or 0):
                 self._search.ask()
             self._queue.add_seeds(self._search, known)
-            claim = self._storage.take(self._waiting(self._view.trials()), entry)
+            claim = self._take_waiting(self._view.trials(), entry)
         return claim
 
-    def _candidates(self, known: Mapping[str, StoredTrial]) -> Iterator[StoredTrial]:
-        yield from self._abandoned(known)
-        yield from self._waiting(known)
+    # Trials whose workers are gone ----------------------------------------------------------------------------
 
-    def _abandoned(self, known: Mapping[str, StoredTrial]) -> Iterator[StoredTrial]:
-        """RUNNING trials whose workers are dead."""
-        running = [trial for trial in known.values() if trial.state == "RUNNING"]
-        if not running:
-            return
-        wanted, silent = self._view.wanted.among(known), self._storage.silent()
-        for trial in running:
-            if not self._is_dead(trial, silent):
-                continue
-            if len(trial.deaths) >= self._settings.max_attempts:
-                give_up(self._storage, trial)
-            elif trial.key not in wanted:  # its value was removed from the grid
-                self._storage.set_state(trial.id, "WAITING")
-            else:
-                yield trial
+    def _take_abandoned(self, entry: str) -> Claim | None:
+        for trial in self._storage.doubtful(this_host()):
+            claim = self._storage.change_trial(trial.id, partial(self._take_over, trial.id, entry))
+            if claim is not None:
+                return claim
+        self._looked_at = time.monotonic()
+        return None
+
+    def _take_over(self, trial_id: int, entry: str) -> Claim | None:
+        """Within the trial's change: take it on if its worker is gone, and it is still to be run."""
+        trial = self._storage.outline(trial_id)
+        if not self._is_dead(trial):
+            return None
+        if len(trial.deaths) >= self._settings.max_attempts:
+            give_up(self._storage, trial)
+        elif not self._is_wanted(trial):  # its value was removed from the grid
+            self._storage.set_state(trial.id, "WAITING")
+        else:
+            return self._storage.hold(trial, entry)
+        return None
+
+    def _is_dead(self, trial: StoredTrial) -> bool:
+        """Whether a trial runs and its worker is gone: never written down, seen dying, its lock free, or silent for
+        too long."""
+        if trial.state != "RUNNING":
+            return False
+        worker = worker_of(trial.holder)
+        if not worker or worker in trial.deaths or (host_of(worker) == this_host() and not self._alive(worker)):
+            return True
+        return self._storage.is_silent(trial.id) and not self._storage.just_recovered
+
+    def _is_wanted(self, trial: StoredTrial) -> bool:
+        return KEPT_BACK not in trial.attributes
 
     def abandoned(self) -> int:
         """How many RUNNING trials of the target a worker could take over now. Changes nothing."""
-        known = self._view.trials()
-        running = [trial for trial in known.values() if trial.state == "RUNNING"]
-        if not running:
-            return 0
-        wanted, silent = self._view.wanted.among(known), self._storage.silent()
-        return sum(trial.key in wanted and self._is_dead(trial, silent) for trial in running)
+        return sum(self._is_wanted(trial) and self._is_dead(trial) for trial in self._storage.doubtful(this_host()))
 
     def silent_workers(self) -> set[str]:
         """Workers that gave no sign of life for the study's grace, although they have a trial."""
@@ -89,15 +134,10 @@ class Claims:
             return set()
         return {worker_of(trial.holder) for trial in self._view.trials().values() if trial.id in silent}
 
-    def _is_dead(self, trial: StoredTrial, silent: set[int]) -> bool:
-        """Whether a trial's worker is gone: never known, seen to die, its lock free, or silent for too long."""
-        worker = worker_of(trial.holder)
-        if not worker or worker in trial.deaths or (host_of(worker) == this_host() and not self._alive(worker)):
-            return True
-        return trial.id in silent and not self._storage.just_recovered
+    # Trials that wait -----------------------------------------------------------------------------------------
 
-    def _waiting(self, known: Mapping[str, StoredTrial]) -> Iterator[StoredTrial]:
-        """The enqueued trials that are wanted and worth running, in order of their numbers."""
+    def _take_waiting(self, known: Mapping[str, StoredTrial], entry: str) -> Claim | None:
+        """The first of the enqueued trials that are wanted and worth running, in order of their numbers."""
         wanted = self._view.wanted.among(known)
         waiting = [trial for trial in known.values() if trial.state == "WAITING"]
         stopped: set[str] = set()
@@ -105,13 +145,30 @@ class Claims:
             if trial.key not in wanted or trial.point.without_seed in stopped:
                 continue
             if self._settings.seed_policy == "all" or trial.point.seed in self._settings.further_seeds:
-                yield trial
-                continue
-            verdict = judge(self._settings, trial.point, known, self._view.goals.feasible(known), self._view.folder)
-            if verdict.go:
-                yield trial
-            elif verdict.reason:
+                go, reason = True, None
+            else:
+                feasible = self._view.goals.feasible(known)
+                verdict = judge(self._settings, trial.point, known, feasible, self._view.folder)
+                go, reason = verdict.go, verdict.reason
+            if go and (claim := self._take(trial, entry)) is not None:
+                return claim
+            if reason:
                 stopped.add(trial.point.without_seed)  # its trials end together
                 for other in waiting:
                     if other.point.without_seed == trial.point.without_seed:
-                        end_trial(self._storage, other.id, "PRUNED", reason=verdict.reason)
+                        self._stop(other, reason)
+        return None
+
+    def _take(self, trial: StoredTrial, entry: str) -> Claim | None:
+        def change() -> Claim | None:
+            now = self._storage.outline(trial.id)
+            return self._storage.hold(now, entry) if now.state == "WAITING" else None
+
+        return self._storage.change_trial(trial.id, change)
+
+    def _stop(self, trial: StoredTrial, reason: str) -> None:
+        def change() -> None:
+            if self._storage.outline(trial.id).state == "WAITING":
+                end_trial(self._storage, trial.id, "PRUNED", reason=reason)
+
+        self._storage.change_trial(trial.id, change)

@@ -16,11 +16,8 @@ class Database(ABC):
         self.secret = secret
 
     @abstractmethod
-    def open(self, grace_s: int) -> RDBStorage:
-        """Open it to change studies; what is missing of it is created.
-
-        A trial is silent if it gave no sign of life for `grace_s` seconds.
-        """
+    def open(self) -> RDBStorage:
+        """Open it to change studies; what is missing of it is created."""
 
     @abstractmethod
     def lock_of(self, study: str, engine: Engine) -> AbstractContextManager[object]:
@@ -30,6 +27,10 @@ class Database(ABC):
     def only_reading(self) -> Iterator[None]:
         """Transactions of this thread only read, and wait for no writer."""
         yield
+
+    def for_single_statements(self, engine: Engine) -> Engine:
+        """The same connections for what is one statement, or need not be one transaction."""
+        return engine
 
     @abstractmethod
     def looking(self) -> AbstractContextManager[Connection]:

@@ -32,14 +32,20 @@ class PointStudy(SearchedPoints):
         self._optuna = kept
         self._name = f"{settings.name}.points"
         directions = [objective.direction for objective in settings.objectives]
-        storage.change(
-            lambda: optuna.create_study(
-                study_name=self._name, storage=kept, directions=directions, load_if_exists=True
-            )
-        )
-        self._study_id = storage.patiently(lambda: kept.get_study_id_from_name(self._name))
+
+        def begin() -> int:
+            optuna.create_study(study_name=self._name, storage=kept, directions=directions, load_if_exists=True)
+            return kept.get_study_id_from_name(self._name)
+
+        self._study_id = storage.patiently(self._find) or storage.change(begin)
         # Read under the lock in this change of it, and not changed since.
         self._known: tuple[object | None, Sequence[FrozenTrial]] = None, []
+
+    def _find(self) -> int | None:
+        try:
+            return self._optuna.get_study_id_from_name(self._name)
+        except KeyError:
+            return None
 
     def trials(self) -> Sequence[FrozenTrial]:
         """All of them; read once in a change, and again after `study` gave them away to be changed."""

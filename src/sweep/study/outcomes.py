@@ -1,6 +1,6 @@
-"""How a trial ends, and what the deaths of its workers come to. Everything here happens inside a change."""
+"""How a trial ends, and what the deaths of its workers come to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sweep.records.values import State
 from sweep.study.storage import TrialStorage
@@ -12,15 +12,14 @@ KILLED = (-9, 137)  # exit status of a process that the system killed
 def end_trial(
     storage: TrialStorage, trial_id: int, state: State, values: Sequence[float] = (), **attributes: object
 ) -> None:
-    """End a trial. Its attributes are written first: a trial that has ended is never read again."""
-    for name, value in attributes.items():
-        if value not in (None, {}):
-            storage.set_trial_attribute(trial_id, name, value)
+    """End a trial, within its change."""
+    kept = {name: value for name, value in attributes.items() if value not in (None, {})}
+    storage.set_trial_attributes(trial_id, kept)
     storage.set_state(trial_id, state, values)
 
 
 def give_up(storage: TrialStorage, trial: StoredTrial) -> None:
-    """Record a trial as FAILED whose workers died too often."""
+    """Record a trial as FAILED whose workers died too often, within its change."""
     status = list(trial.deaths.values())[-1]
     killed = " (killed: out of memory?)" if status in KILLED else ""
     reason = f"its worker died {len(trial.deaths)} times, last with status {status}{killed}"
@@ -32,21 +31,38 @@ def charge_death(storage: TrialStorage, worker: str, status: int, max_attempts: 
 
     Another worker may have the trial by now; then that one is left to try.
     """
-    trial = last_taken_by(worker, storage.trials().values())
-    if trial is None:
-        return None
-    deaths = {**trial.deaths, worker: status}
-    storage.set_trial_attribute(trial.id, "deaths", deaths)
-    if len(deaths) < max_attempts or worker_of(trial.holder) != worker:
-        return None
-    give_up(storage, storage.trial(trial.id))
-    return storage.trial(trial.id)
+
+    def charge(trial: StoredTrial) -> bool:
+        deaths = {**trial.deaths, worker: status}
+        storage.set_trial_attributes(trial.id, {"deaths": deaths})
+        if len(deaths) < max_attempts or worker_of(trial.holder) != worker:
+            return False
+        give_up(storage, storage.outline(trial.id))
+        return True
+
+    return _change_last_of(worker, storage, charge)
 
 
 def fail_last(storage: TrialStorage, worker: str, reason: str) -> StoredTrial | None:
     """Record the trial that a worker took on last as FAILED, if it still has it; that trial."""
-    trial = last_taken_by(worker, storage.trials().values())
-    if trial is None or trial.state != "RUNNING" or worker_of(trial.holder) != worker:
+
+    def fail(trial: StoredTrial) -> bool:
+        if trial.state != "RUNNING" or worker_of(trial.holder) != worker:
+            return False
+        end_trial(storage, trial.id, "FAILED", reason=reason)
+        return True
+
+    return _change_last_of(worker, storage, fail)
+
+
+def _change_last_of(worker: str, storage: TrialStorage, change: Callable[[StoredTrial], bool]) -> StoredTrial | None:
+    """Change the trial that a worker took on last, if it has not ended; the trial, if that ended it."""
+    last = last_taken_by(worker, storage.taken_by(worker))
+    if last is None:
         return None
-    end_trial(storage, trial.id, "FAILED", reason=reason)
-    return storage.trial(trial.id)
+
+    def attempt() -> bool:
+        trial = storage.outline(last.id)
+        return not trial.has_ended and change(trial)
+
+    return storage.trial(last.id) if storage.change_trial(last.id, attempt) else None

@@ -6,14 +6,16 @@ from functools import cached_property
 from typing import Any
 
 from optuna.storages import RDBStorage
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
 from sweep.errors import InputError
 from sweep.settings.storage import StorageUrl
 from sweep.study.advisory_lock import AdvisoryLock
+from sweep.study.connections import BriefConnections
 from sweep.study.database import Database
+from sweep.study.internals import INDEXES, is_indexed, is_laid_out
 
 OPENING = "sweep: create tables"  # the lock of the one process at a time that makes them
 CONNECTION: dict[str, Any] = {
@@ -35,26 +37,27 @@ class PostgresqlDatabase(Database):
         self._url = url.get_secret_value()
         super().__init__(str(url), self._url.partition("://")[2].rpartition("@")[0].partition(":")[2])
 
-    def open(self, grace_s: int) -> RDBStorage:
-        """Open it; its tables are created if they are not there."""
-        # One connection: the lock belongs to it, so whatever is written under a lock is written by its holder.
-        options: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "connect_args": CONNECTION}
-        opening = self._engine(options)
+    def open(self) -> RDBStorage:
+        """Open it; its tables are created if they are not there. Where they are, nobody waits for anybody."""
+        options: dict[str, Any] = {"poolclass": BriefConnections, "connect_args": CONNECTION}
         template = self._url.replace("{", "{{").replace("}", "}}")  # Optuna fills in braces
+        opening = self._engine(options)
         try:
-            with AdvisoryLock(opening, OPENING):
-                # Creating tables takes two connections at a time.
-                RDBStorage(template, {"poolclass": NullPool, "connect_args": CONNECTION})
-                return RDBStorage(
-                    template,
-                    options,
-                    skip_compatibility_check=True,
-                    skip_table_creation=True,
-                    heartbeat_interval=1,
-                    grace_period=grace_s,
-                )
+            with opening.connect() as connection:
+                laid_out = is_laid_out(connection) and is_indexed(connection)
+            if not laid_out:
+                self._lay_out(opening, template)
         finally:
             opening.dispose()
+        return RDBStorage(template, options, skip_table_creation=True)
+
+    def _lay_out(self, opening: Engine, template: str) -> None:
+        with AdvisoryLock(opening, OPENING):
+            # Creating tables takes two connections at a time.
+            RDBStorage(template, {"poolclass": NullPool, "connect_args": CONNECTION})
+            with opening.begin() as connection:
+                for index in INDEXES:
+                    connection.execute(text(index))
 
     def _engine(self, options: dict[str, Any]) -> Engine:
         try:
@@ -69,6 +72,10 @@ class PostgresqlDatabase(Database):
         """A lock that the server keeps for the engine's connection."""
         return AdvisoryLock(engine, f"sweep: {study}")
 
+    def for_single_statements(self, engine: Engine) -> Engine:
+        """Every statement by itself: beginning and ending a transaction would cost as much again, twice."""
+        return engine.execution_options(isolation_level="AUTOCOMMIT")
+
     @contextmanager
     def looking(self) -> Iterator[Connection]:
         """A connection whose transactions the server lets only read."""
@@ -77,7 +84,7 @@ class PostgresqlDatabase(Database):
 
     @cached_property
     def _read_engine(self) -> Engine:
-        return self._engine({"pool_size": 1, "max_overflow": 0, "connect_args": READ_ONLY})
+        return self._engine({"poolclass": BriefConnections, "connect_args": READ_ONLY})
 
     def close(self) -> None:
         """End the reading connection."""

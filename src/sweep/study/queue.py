@@ -25,27 +25,28 @@ class TrialQueue:
 
     def fill(self) -> None:
         """Enqueue what is known beforehand: grid points, new seeds of a search, FAILED trials to be retried, and
-        finished ones whose files are damaged, if those are to be run again."""
+        finished ones whose files are damaged, if those are to be run again. What is there and no longer wanted (a
+        value was removed from the grid) is kept back, until it comes back."""
         known = self._view.trials()
-        for key, point in self._view.wanted.among(known).items():
-            if key not in known:
-                self._storage.add(point)
+        wanted = self._view.wanted.among(known)
+        new = [(point, 0) for key, point in wanted.items() if key not in known]
         if self._view.settings.retry_failed:
-            for trial in known.values():
-                if trial.state == "FAILED":
-                    self._storage.add(trial.point, trial.attempts)
+            new += [(trial.point, trial.attempts) for trial in known.values() if trial.state == "FAILED"]
         if self._view.settings.rerun_damaged:
             for key in damaged_trials(self._view.records()):
                 shutil.rmtree(self._view.folder.trial(key).path, ignore_errors=True)
-                self._storage.add(known[key].point, known[key].attempts)
+                new.append((known[key].point, known[key].attempts))
+        self._storage.keep_back(
+            [trial.id for trial in known.values() if not trial.has_ended and trial.key not in wanted]
+        )
+        self._storage.add(new)
 
     def add_seeds(self, search: PointSearch, known: Mapping[str, StoredTrial]) -> None:
         """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed; and when the search
         is done, those that confirm its best points."""
         wanted = self._view.wanted
-        for key, point in (*wanted.with_seeds(search.begun()).items(), *wanted.confirming(known).items()):
-            if key not in known:
-                self._storage.add(point)
+        due = {**wanted.with_seeds(search.begun()), **wanted.confirming(known)}
+        self._storage.add([(point, 0) for key, point in due.items() if key not in known])
 
     def adopt(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
         """Add finished trials of one point that another study ran, once; how many trials or points were added."""
@@ -64,19 +65,23 @@ class TrialQueue:
 
     def _adopt_trials(self, trials: Sequence[tuple[Point, TrialResult]], origin: str) -> int:
         """To a grid as its own trials."""
-        added, known, goals = 0, self._view.trials(), self._view.goals
+        known = self._view.trials()
         wanted = self._view.wanted.among(known)
-        for point, result in trials:
-            trial = known.get(point.key)
-            if point.key in wanted and (trial is None or trial.state == "WAITING"):
-                if trial is None:
-                    self._storage.add(point)
-                    trial = self._view.trials()[point.key]
-                attributes = {
-                    "duration_s": result.duration_s,
-                    "warm_start": origin,
-                    "measured": goals.bounded(result),
-                }
-                end_trial(self._storage, trial.id, "COMPLETE", goals.objectives(result), **attributes)
-                added += 1
-        return added
+        self._storage.add([(point, 0) for point, _ in trials if point.key in wanted and point.key not in known])
+        known = self._view.trials()
+        return sum(
+            self._end_adopted(known[point.key], result, origin) for point, result in trials if point.key in wanted
+        )
+
+    def _end_adopted(self, trial: StoredTrial, result: TrialResult, origin: str) -> bool:
+        """End a trial as another study did; False if somebody has begun it here."""
+        goals = self._view.goals
+        attributes = {"duration_s": result.duration_s, "warm_start": origin, "measured": goals.bounded(result)}
+
+        def change() -> bool:
+            if self._storage.outline(trial.id).state != "WAITING":
+                return False
+            end_trial(self._storage, trial.id, "COMPLETE", goals.objectives(result), **attributes)
+            return True
+
+        return self._storage.change_trial(trial.id, change)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from sweep.settings import StudySettings
-from sweep.study.internals import StudyTables, find_study
+from sweep.study.internals import find_study
 from sweep.study.kinds import database_of
 from sweep.study.patience import Patience
 from sweep.study.storage import StudyMissing, StudyReader
+from sweep.study.tables import StudyTables
 from sweep.study.trials import StoredTrial
 
 

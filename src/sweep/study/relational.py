@@ -1,44 +1,36 @@
 """Studies in a relational database that Optuna lays out: SQLite or PostgreSQL."""
 
 import logging
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
-from sqlalchemy.engine import Connection
 
 from sweep.records.values import State
 from sweep.settings import StudySettings
+from sweep.study import rows
 from sweep.study.distributions import waiting_trial
+from sweep.study.enqueueing import insert_trials, keep_back
 from sweep.study.faults import other_schema
-from sweep.study.internals import (
-    STATES,
-    StudyTables,
-    engine_of,
-    silent_trials,
-    with_cache,
-)
+from sweep.study.internals import engine_of, find_study, with_cache
 from sweep.study.kinds import database_of
 from sweep.study.optuna_points import PointStudy
 from sweep.study.patience import Patience
-from sweep.study.point import Point
 from sweep.study.pruning import pruner_of
-from sweep.study.storage import SearchedPoints, TrialStorage
+from sweep.study.storage import NewTrial, SearchedPoints, TrialStorage
+from sweep.study.tables import StudyTables, outlines
+from sweep.study.transactions import Transactions
 from sweep.study.trials import Claim, StoredTrial
 
 Answer = TypeVar("Answer")
-TO_OPTUNA: dict[State, TrialState] = {state: theirs for theirs, state in STATES.items()}
 
 
 class RelationalStorage(TrialStorage):
-    """Changes a study; whatever is missing of it is created. One lock for the study, one holder at a time."""
+    """Changes a study; whatever is missing of it is created."""
 
     def __init__(self, file: Path, settings: StudySettings) -> None:
         _quieten()
@@ -46,35 +38,41 @@ class RelationalStorage(TrialStorage):
         self._database = database_of(file, settings)
         self.place = self._database.place
         self._patience = Patience(self.place, self._database.secret, settings.patience_s)
-        self._thread = threading.local()
         self._backend = self.patiently(self._opened)
         self._engine = engine_of(self._backend)
-        self._lock = self._database.lock_of(settings.name, self._engine)
+        lock = self._database.lock_of(settings.name, self._engine)
+        self._transactions = Transactions(self._database, self._engine, lock, self._patience)
         self._optuna = with_cache(self._backend)
-        self._study = self.change(self._begun)
-        self._study_id = self.patiently(lambda: self._optuna.get_study_id_from_name(settings.name))
-        self._tables = StudyTables(self._reading, self._study_id)
+        self._study_id = self.patiently(self._find) or self.change(self._begin)
+        self._study = self.patiently(self._loaded)
+        self._tables = StudyTables(self._transactions.reading, self._study_id)
 
     def _opened(self) -> RDBStorage:
         try:
-            return self._database.open(self._settings.grace_s)
+            return self._database.open()
         except RuntimeError as error:  # Optuna's, for tables of another of its versions
             raise other_schema(self.place, str(error)) from error
 
-    def _begun(self) -> optuna.Study:
-        return optuna.create_study(
+    def _find(self) -> int | None:
+        with self._transactions.reading() as connection:
+            return find_study(connection, self._settings.name)
+
+    def _begin(self) -> int:
+        optuna.create_study(
             study_name=self._settings.name,
             storage=self._optuna,
             directions=[objective.direction for objective in self._settings.objectives],
-            sampler=RandomSampler(seed=0),  # points come from the search's own study
-            pruner=pruner_of(self._settings),
             load_if_exists=True,
         )
+        return self._optuna.get_study_id_from_name(self._settings.name)
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._database.only_reading(), self._engine.connect() as connection:
-            yield connection
+    def _loaded(self) -> optuna.Study:
+        return optuna.load_study(
+            study_name=self._settings.name,
+            storage=self._optuna,
+            sampler=RandomSampler(seed=0),  # points come from the search's own study
+            pruner=pruner_of(self._settings),
+        )
 
     def close(self) -> None:
         """End its connections."""
@@ -95,20 +93,12 @@ class RelationalStorage(TrialStorage):
         self._patience.hurry(patience_s)
 
     def change(self, operation: Callable[[], Answer]) -> Answer:
-        """Do something under the study's lock; again as a whole, with a new lock, if the database was away."""
+        """Do something under the study's lock."""
+        return self._transactions.change(operation)
 
-        def attempt() -> Answer:
-            with self._lock:
-                self._thread.change = object()
-                try:
-                    return operation()
-                finally:
-                    self._thread.change = None
-
-        return self.patiently(attempt)
-
-    def _current_change(self) -> object | None:
-        return getattr(self._thread, "change", None)
+    def change_trial(self, trial_id: int, operation: Callable[[], Answer]) -> Answer:
+        """Do something in one transaction that has locked this trial."""
+        return self._transactions.change_trial(trial_id, operation)
 
     @property
     def just_recovered(self) -> bool:
@@ -131,7 +121,7 @@ class RelationalStorage(TrialStorage):
 
     def searched_points(self) -> SearchedPoints:
         """The study of points, begun if there is none."""
-        return PointStudy(self, self._settings, self._database, self._optuna, self._current_change)
+        return PointStudy(self, self._settings, self._database, self._optuna, self._transactions.current_change)
 
     # Trials ---------------------------------------------------------------------------------------------------
 
@@ -143,44 +133,84 @@ class RelationalStorage(TrialStorage):
         """A trial as it is now."""
         return self._tables.trial(trial_id)
 
-    def add(self, point: Point, earlier_attempts: int = 0) -> None:
-        """Add a WAITING trial of a point."""
-        self._study.add_trial(waiting_trial(self._settings, point, earlier_attempts))
+    def outline(self, trial_id: int) -> StoredTrial:
+        """A trial's state and attributes as they are now."""
+        with self._transactions.reading() as connection:
+            for trial in outlines(connection, [trial_id]):
+                return trial
+        raise KeyError(trial_id)
 
-    def take(self, candidates: Iterable[StoredTrial], entry: str) -> Claim | None:
-        """Take on the first candidate: under the study's lock nobody else takes it."""
-        for candidate in candidates:
-            trial = self.trial(candidate.id)  # with the claims of one that was taken on and given back
-            if trial.state == "WAITING":
-                self.set_state(trial.id, "RUNNING")
-            self.beat(trial.id)
-            self.set_trial_attribute(trial.id, "claims", [*trial.claims, entry])
-            return Claim(trial.id, trial.number, trial.point, trial.attempts + 1, entry)
-        return None
+    def hold(self, trial: StoredTrial, entry: str) -> Claim:
+        """Take a trial on that this thread is changing."""
+        with self._transactions.writing() as connection:
+            return rows.hold(connection, trial, entry)
 
     def set_state(self, trial_id: int, state: State, values: Sequence[float] = ()) -> None:
         """Change a trial's state."""
-        self._optuna.set_trial_state_values(trial_id, TO_OPTUNA[state], list(values) or None)
+        with self._transactions.writing() as connection:
+            rows.set_state(connection, trial_id, state, values)
 
-    def set_trial_attribute(self, trial_id: int, name: str, value: Any) -> None:
-        """Set an attribute of a trial."""
-        self._optuna.set_trial_user_attr(trial_id, name, value)
+    def set_trial_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of a trial."""
+        with self._transactions.writing() as connection:
+            rows.set_attributes(connection, trial_id, attributes)
 
     def set_validated(self, trial_id: int, step: int, value: float) -> None:
         """Keep the value of a validation."""
-        self._optuna.set_trial_intermediate_value(trial_id, step, value)
+        with self._transactions.writing() as connection:
+            rows.set_validated(connection, trial_id, step, value)
 
     def is_behind(self, trial_id: int) -> bool:
         """Whether Optuna's pruner would give the trial up."""
         return bool(self._study.pruner.prune(self._study, self._optuna.get_trial(trial_id)))
 
-    def beat(self, trial_id: int) -> None:
-        """Write down that the trial's worker lives now."""
-        self._backend.record_heartbeat(trial_id)
+    def beat(self, trial_id: int, entry: str) -> bool:
+        """Write down that the trial's worker lives now, if it still has the trial; whether it has."""
+        with self._transactions.writing_once() as connection:
+            return rows.beat_as_holder(connection, trial_id, entry)
+
+    def is_silent(self, trial_id: int) -> bool:
+        """Whether its worker gave no sign of life for the study's grace."""
+        with self._transactions.reading() as connection:
+            return bool(rows.silent(connection, self._study_id, self._settings.grace_s, trial_id))
+
+    # Many trials ----------------------------------------------------------------------------------------------
+
+    def add(self, trials: Sequence[NewTrial]) -> None:
+        """Add WAITING trials of points in one transaction."""
+        new = [waiting_trial(self._settings, point, earlier_attempts) for point, earlier_attempts in trials]
+        with self._transactions.writing() as connection:
+            insert_trials(connection, self._study_id, new)
+
+    def keep_back(self, trial_ids: Iterable[int]) -> None:
+        """From now on exactly these trials are not taken."""
+        with self._transactions.writing() as connection:
+            keep_back(connection, self._study_id, trial_ids)
+
+    def take_next(self, entry: str) -> Claim | None:
+        """Take on the first WAITING trial that nobody else is taking, in one transaction."""
+        with self._transactions.writing_once() as connection:
+            return rows.take_next(connection, self._study_id, entry)
+
+    def held_under(self, entry: str) -> Claim | None:
+        """The claim that this entry got, if it has the trial."""
+        with self._transactions.reading() as connection:
+            return rows.held_under(connection, self._study_id, entry)
+
+    def taken_by(self, worker: str) -> list[StoredTrial]:
+        """Outlines of the unfinished trials that this worker ever took on."""
+        with self._transactions.reading() as connection:
+            return rows.taken_by(connection, self._study_id, worker)
+
+    def doubtful(self, host: str) -> list[StoredTrial]:
+        """Outlines of the RUNNING trials whose workers may be gone."""
+        with self._transactions.reading() as connection:
+            return rows.doubtful(connection, self._study_id, self._settings.grace_s, host)
 
     def silent(self) -> set[int]:
         """Ids of trials whose workers gave no sign of life for the study's grace."""
-        return silent_trials(self._backend, self._study_id)
+        with self._transactions.reading() as connection:
+            return rows.silent(connection, self._study_id, self._settings.grace_s)
 
 
 def _quieten() -> None:

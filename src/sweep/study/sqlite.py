@@ -20,7 +20,7 @@ from sweep.errors import DatabaseUnusable
 from sweep.records.database_file import LOGS, replacing_database
 from sweep.study.database import Database
 from sweep.study.faults import ChangedWhileRead
-from sweep.study.internals import engine_of, is_laid_out
+from sweep.study.internals import INDEXES, engine_of, is_laid_out
 from sweep.study.storage import StudyMissing
 
 WAIT_S = 120.0  # for another writer's transaction
@@ -36,18 +36,13 @@ class SqliteDatabase(Database):
         self._lock = FileLock(file.with_name("claim.lock"))
         self._thread = threading.local()
 
-    def open(self, grace_s: int) -> RDBStorage:
+    def open(self) -> RDBStorage:
         """Open or create it."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:  # several processes that create it at once would disturb one another
             if not self._is_laid_out():
                 self._lay_out()
-            storage = RDBStorage(
-                ANY_FILE,
-                engine_kwargs={"creator": self._connect, "poolclass": QueuePool},
-                heartbeat_interval=1,
-                grace_period=grace_s,
-            )
+            storage = RDBStorage(ANY_FILE, engine_kwargs={"creator": self._connect, "poolclass": QueuePool})
         engine = engine_of(storage)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", self._begin)
@@ -74,6 +69,8 @@ class SqliteDatabase(Database):
         """Make all tables at once: in memory, and then the file of them, so that no kill leaves half of them."""
         memory = RDBStorage(ANY_FILE)
         connection: Any = engine_of(memory).raw_connection().driver_connection
+        for index in INDEXES:
+            connection.execute(index)
         with replacing_database(self._file) as draft:
             draft.write_bytes(connection.serialize())
 

@@ -1,8 +1,13 @@
 """The contract between a study and whatever keeps its trials.
 
 `StudyReader` is enough for looking at a study; `TrialStorage` is what changes one. `readonly` and `relational`
-implement them over a database that Optuna lays out. Another storage, or another way to hand out trials (row locks
-instead of one lock for the study, say), implements these classes and passes `tests/contract/test_storages.py`.
+implement them over a database that Optuna lays out. Another storage implements these classes and passes
+`tests/contract/test_storages.py`.
+
+There are two locks. `change` is the study's: whoever decides by what there is (what to enqueue, which point to ask
+for, whether a seed is worth running) holds it. `change_trial` is that of one trial: whoever writes to a trial that
+somebody may have holds it, and looks once more whether it is still as it was. Trials are handed out, kept and ended
+under the second alone, so that workers do not wait for one another.
 """
 
 from abc import ABC, abstractmethod
@@ -19,6 +24,7 @@ from sweep.study.point import Point
 from sweep.study.trials import Claim, StoredTrial
 
 Answer = TypeVar("Answer")
+NewTrial = tuple[Point, int]  # a point, and how often it was attempted before
 
 
 class StudyMissing(DatabaseUnusable):
@@ -50,9 +56,9 @@ class StudyReader(ABC):
 class TrialStorage(StudyReader):
     """Trials that change hands.
 
-    Changes are made inside `change` or `change_trial`. What they do may be done twice: when the database goes away in
-    the middle, the whole is repeated with a new lock. Methods that are not said to wait raise the storage's own error
-    at once while it is away.
+    What is done inside `change` or `change_trial` may be done twice: when the database goes away in the middle, the
+    whole is repeated with a new lock. Methods that are not said to wait raise the storage's own error at once while
+    it is away.
     """
 
     @abstractmethod
@@ -72,11 +78,12 @@ class TrialStorage(StudyReader):
 
     @abstractmethod
     def change(self, operation: Callable[[], Answer]) -> Answer:
-        """Do something that nobody else's change of this study comes between, patiently."""
+        """Do something that nobody else's `change` of this study comes between, patiently."""
 
+    @abstractmethod
     def change_trial(self, trial_id: int, operation: Callable[[], Answer]) -> Answer:
-        """The same for what changes this trial alone; a storage may then lock no other."""
-        return self.change(operation)
+        """Change this trial while nobody else does, patiently, and all or nothing of it. May be done inside of
+        `change`. The operation uses what this class has for one trial, and nothing else of the storage."""
 
     @property
     @abstractmethod
@@ -104,24 +111,20 @@ class TrialStorage(StudyReader):
         """A trial as it is now."""
 
     @abstractmethod
-    def add(self, point: Point, earlier_attempts: int = 0) -> None:
-        """Add a WAITING trial of a point."""
+    def outline(self, trial_id: int) -> StoredTrial:
+        """The same without its values and validated steps, which cost more. Raises KeyError."""
 
     @abstractmethod
-    def take(self, candidates: Iterable[StoredTrial], entry: str) -> Claim | None:
-        """Take on the first candidate that nobody else has taken meanwhile, with a first sign of life.
-
-        The next candidate is asked for only if the one before is gone. A kill in between leaves a trial RUNNING with
-        a dead worker, or with none.
-        """
+    def hold(self, trial: StoredTrial, entry: str) -> Claim:
+        """Take a trial on, with a first sign of life. Inside its `change_trial`, which has looked at it."""
 
     @abstractmethod
     def set_state(self, trial_id: int, state: State, values: Sequence[float] = ()) -> None:
-        """Change a trial's state; with its objective values when it is COMPLETE."""
+        """Change a trial's state; with its objectives when it is COMPLETE. Raises ValueError if it has ended."""
 
     @abstractmethod
-    def set_trial_attribute(self, trial_id: int, name: str, value: Any) -> None:
-        """Set an attribute of a trial."""
+    def set_trial_attributes(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of a trial."""
 
     @abstractmethod
     def set_validated(self, trial_id: int, step: int, value: float) -> None:
@@ -132,12 +135,45 @@ class TrialStorage(StudyReader):
         """Whether the study's pruner would give the trial up, by its last validated step and those of the others."""
 
     @abstractmethod
-    def beat(self, trial_id: int) -> None:
-        """Write down that the trial's worker lives now, by the storage's clock."""
+    def beat(self, trial_id: int, entry: str) -> bool:
+        """Write down, by the storage's clock, that the worker lives that has the trial under this entry; False if the
+        trial is no longer its own."""
+
+    @abstractmethod
+    def is_silent(self, trial_id: int) -> bool:
+        """Whether it is RUNNING, and its last sign of life older than the study's grace, by the storage's clock."""
+
+    # Many trials ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def add(self, trials: Sequence[NewTrial]) -> None:
+        """Add WAITING trials, all or none."""
+
+    @abstractmethod
+    def keep_back(self, trial_ids: Iterable[int]) -> None:
+        """From now on exactly these trials are not taken."""
+
+    @abstractmethod
+    def take_next(self, entry: str) -> Claim | None:
+        """Take on the first WAITING trial that is not kept back, for the same effort in a study of any size. Exactly
+        one of those who ask at the same time gets it."""
+
+    @abstractmethod
+    def held_under(self, entry: str) -> Claim | None:
+        """The claim that this entry got, if it has the trial: who asked may not have got the answer."""
+
+    @abstractmethod
+    def taken_by(self, worker: str) -> list[StoredTrial]:
+        """Outlines of the trials that this worker ever took on, and that have not ended."""
+
+    @abstractmethod
+    def doubtful(self, host: str) -> list[StoredTrial]:
+        """Outlines of the RUNNING trials whose workers may be gone: silent, charged with a death, or running on this
+        machine. Of the others, however many, none is read."""
 
     @abstractmethod
     def silent(self) -> set[int]:
-        """Ids of RUNNING trials whose last sign of life is older than the study's grace, by the storage's clock."""
+        """Ids of all that are silent."""
 
 
 class SearchedPoints(ABC):

@@ -2,8 +2,8 @@
 
 One key, one trial, however often its worker is killed: a trial whose worker is dead is taken over, not copied. Only
 a FAILED trial that is to be retried gets a successor, since a finished trial never changes. Every change happens
-under the storage's lock, and may be done twice: when the database goes away in the middle, the whole change is
-repeated with a new lock.
+under one of the storage's locks, and may be done twice: when the database goes away in the middle, the whole change
+is repeated with a new lock.
 """
 
 import time
@@ -123,8 +123,7 @@ class StudyStore:
 
     def claim(self, worker: str) -> Claim | None:
         """Take on the next trial, or None if nothing is left to do. Exactly one worker gets a trial."""
-        entry = f"{worker}#{time.time_ns()}"
-        return self.storage.change(lambda: self._claims.claim(entry))
+        return self._claims.claim(f"{worker}#{time.time_ns()}")
 
     def abandoned(self) -> int:
         """How many running trials a worker could take over now, since theirs is dead or gave no sign of life."""
@@ -136,22 +135,16 @@ class StudyStore:
 
     def still_mine(self, claim: Claim) -> bool:
         """Whether no other attempt has taken the trial over."""
-        return self.storage.patiently(lambda: self._is_held(claim))
+        return self.storage.patiently(lambda: self.storage.outline(claim.trial_id).is_held_by(claim.entry))
 
     def beat(self, claim: Claim) -> bool:
         """Say that the claim's worker lives; False if the trial is no longer its own. Raises StorageError at once
         while the database is away."""
-        if not self._is_held(claim):
-            return False
-        self.storage.beat(claim.trial_id)
-        return True
-
-    def _is_held(self, claim: Claim) -> bool:
-        return self.storage.trial(claim.trial_id).is_held_by(claim.entry)
+        return self.storage.beat(claim.trial_id, claim.entry)
 
     def _fenced(self, claim: Claim) -> StoredTrial:
         """The trial of a claim. Raises Fenced if it is no longer the claim's."""
-        trial = self.storage.trial(claim.trial_id)
+        trial = self.storage.outline(claim.trial_id)
         if not trial.is_held_by(claim.entry):
             raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
         return trial
@@ -166,16 +159,22 @@ class StudyStore:
         if values_g is not None:
             write_values(self.folder.trial(claim.point.key).validation, step, values_g)
 
-        def change() -> bool:
+        def keep() -> bool:
             if self._fenced(claim).attributes.get("hopeless_at") == step:
                 return True  # decided before, for an attempt that was killed before it could act
             self.storage.set_validated(claim.trial_id, step, value)
-            hopeless = self._is_hopeless(claim, step, values_g)
-            if hopeless:
-                self.storage.set_trial_attribute(claim.trial_id, "hopeless_at", step)
-            return hopeless
+            return False
 
-        return self.storage.change_trial(claim.trial_id, change)
+        def give_up() -> None:
+            self._fenced(claim)
+            self.storage.set_trial_attributes(claim.trial_id, {"hopeless_at": step})
+
+        if self.storage.change_trial(claim.trial_id, keep):
+            return True
+        hopeless = self.storage.patiently(lambda: self._is_hopeless(claim, step, values_g))  # a look at all others
+        if hopeless:
+            self.storage.change_trial(claim.trial_id, give_up)
+        return hopeless
 
     def _is_hopeless(self, claim: Claim, step: int, values_g: NDArray[np.float64] | None) -> bool:
         if (
@@ -218,7 +217,7 @@ class StudyStore:
 
     def _end(self, claim: Claim, state: State, values: Sequence[float] = (), **attributes: object) -> None:
         def change() -> None:
-            trial = self.storage.trial(claim.trial_id)
+            trial = self.storage.outline(claim.trial_id)
             if trial.state == state and trial.holder == claim.entry:
                 return  # done already: the database went away before it could say so
             self._fenced(claim)
@@ -235,7 +234,7 @@ class StudyStore:
         if status == Fenced.exit_status:
             return None
         attempts = self.settings.max_attempts
-        given_up = self.storage.change(lambda: charge_death(self.storage, worker, status, attempts))
+        given_up = self.storage.patiently(lambda: charge_death(self.storage, worker, status, attempts))
         return None if given_up is None else record_of(given_up, self.folder)
 
     def worker_failed(self, worker: str, reason: str) -> TrialRecord | None:
@@ -243,5 +242,5 @@ class StudyStore:
 
         Only a launcher that saw the worker end calls this.
         """
-        failed = self.storage.change(lambda: fail_last(self.storage, worker, reason))
+        failed = self.storage.patiently(lambda: fail_last(self.storage, worker, reason))
         return None if failed is None else record_of(failed, self.folder)

@@ -1,8 +1,9 @@
 """Trials as values: what a storage keeps of one, who has it, and what a reader outside of the study sees of it.
 
 Attributes of a trial: `key` and `point` say which it is, `claims` who took it on (the last one has it), `attempts`
-how often it was taken on before it failed and was enqueued anew, `deaths` whose workers died with it, `measured` the
-metrics that constraints ask for, `duration_s`, `reason`, `artifacts` of which attempt others are to take.
+how often it was taken on before it failed and was enqueued anew, `deaths` whose workers died with it, `kept_back`
+that it is not to be taken (its value was removed from the grid, and may come back), `measured` the metrics that
+constraints ask for, `duration_s`, `reason`, `artifacts` of which attempt others are to take.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from sweep.records.values import State
 from sweep.study.point import Point
 
 FINISHED: tuple[State, ...] = ("COMPLETE", "PRUNED")
+KEPT_BACK = "kept_back"
 UNFINISHED: tuple[State, ...] = ("WAITING", "RUNNING")
 
 

@@ -1,0 +1,120 @@
+"""Connections to a server that are kept only while they are used.
+
+A worker trains for minutes between two things that it has to say, and a server has few connections: PostgreSQL's
+default is 100 for everybody.
+"""
+
+import os
+import threading
+import time
+import weakref
+from typing import Any
+
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+IDLE_S = 0.25  # then a connection is closed: less than it takes to open 50 of them, more than between two statements
+KEPT = "sweep: kept"  # in the `info` of a connection that is not to be closed, such as one that holds a lock
+
+
+class BriefConnections(Pool):
+    """One connection for each thread that needs one, closed when it has been idle for a moment."""
+
+    def __init__(self, creator: Any, **options: Any) -> None:
+        super().__init__(creator, **options)
+        self._idle: dict[int, tuple[float, ConnectionPoolEntry]] = {}
+        self._guard = threading.Lock()
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        with self._guard:
+            kept = self._idle.pop(threading.get_ident(), None)
+        return self._create_connection() if kept is None else kept[1]
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        with self._guard:
+            former = self._idle.pop(threading.get_ident(), None)
+            self._idle[threading.get_ident()] = time.monotonic(), record
+        if former is not None:  # this thread used two at a time
+            former[1].close()
+        _closer.watch(self)
+
+    def close_idle(self, idle_s: float) -> None:
+        """Close what has been idle for so long."""
+        now = time.monotonic()
+        with self._guard:
+            idle = [
+                thread
+                for thread, (since, record) in self._idle.items()
+                if now - since >= idle_s and not record.info.get(KEPT)
+            ]
+            closed = [self._idle.pop(thread)[1] for thread in idle]
+        for record in closed:
+            record.close()
+
+    def dispose(self) -> None:
+        """Close all that nobody uses."""
+        with self._guard:
+            closed, self._idle = self._idle, {}
+        for _, record in closed.values():
+            record.close()
+
+    def recreate(self) -> "BriefConnections":
+        """A new one like this."""
+        return BriefConnections(
+            self._creator,
+            recycle=self._recycle,
+            echo=self.echo,
+            logging_name=self._orig_logging_name,
+            reset_on_return=self._reset_on_return,
+            pre_ping=self._pre_ping,
+            _dispatch=self.dispatch,
+            dialect=self._dialect,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no connection is idle."""
+        with self._guard:
+            return not self._idle
+
+    def status(self) -> str:
+        """How many are idle, for whoever debugs."""
+        return f"{len(self._idle)} idle connections"
+
+
+class _Closer:
+    """Closes idle connections from one thread for the whole process, which ends when there are none."""
+
+    def __init__(self) -> None:
+        self.reset()
+        os.register_at_fork(after_in_child=self.reset)
+
+    def reset(self) -> None:
+        """Begin anew: a forked process has neither the thread nor connections of its own."""
+        self._pools: weakref.WeakSet[BriefConnections] = weakref.WeakSet()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, pool: BriefConnections) -> None:
+        with self._guard:
+            self._pools.add(pool)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="idle connections", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(IDLE_S / 2)
+            with self._guard:
+                pools = list(self._pools)
+            for pool in pools:
+                pool.close_idle(IDLE_S)
+            with self._guard:
+                for pool in pools:
+                    if pool.is_empty:  # it is watched again when it gets a connection back
+                        self._pools.discard(pool)
+                if not self._pools:
+                    self._thread = None
+                    return
+
+
+_closer = _Closer()

@@ -1,0 +1,218 @@
+"""Changing single trials in Optuna's tables, which `internals` names.
+
+Everything here is done in a transaction that the caller has begun. Where it has locked the trial's row, nobody else
+changes that trial before the transaction ends, and everybody may change every other one. SQLite locks no rows: there
+a transaction that writes has the whole file to itself.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy
+from optuna.trial import TrialState
+from sqlalchemy import Table, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from sweep.records.values import State
+from sweep.study.internals import ATTRIBUTES, HEARTBEATS, STATES, STEPS, TRIALS, VALUES, of_step_value, of_value
+from sweep.study.tables import outlines
+from sweep.study.trials import KEPT_BACK, Claim, StoredTrial, worker_of
+
+TO_OPTUNA: dict[State, TrialState] = {state: theirs for theirs, state in STATES.items()}
+# Written out, since a database that does not know a parameter's value yet cannot tell that our indexes would help.
+WAITING, RUNNING = (TRIALS.c.state == literal_column(f"'{state}'") for state in ("WAITING", "RUNNING"))
+# All that taking a trial writes, in the one statement that locks it: each more would cost as much again. The list of
+# claims grows by what it is when it is written, which may be more than the rest of the statement sees.
+TAKE_NEXT = sqlalchemy.text(f"""
+WITH next AS MATERIALIZED (
+    SELECT trial_id, number FROM trials
+    WHERE study_id = :study AND state = 'WAITING'
+    AND EXISTS (SELECT FROM trial_user_attributes a WHERE a.trial_id = trials.trial_id AND a.key = 'point')
+    AND NOT EXISTS (
+        SELECT FROM trial_user_attributes a WHERE a.trial_id = trials.trial_id AND a.key = '{KEPT_BACK}'
+    )
+    ORDER BY number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+), running AS (
+    UPDATE trials SET state = 'RUNNING', datetime_start = CURRENT_TIMESTAMP
+    FROM next WHERE trials.trial_id = next.trial_id
+), beat AS (
+    INSERT INTO trial_heartbeats (trial_id, heartbeat) SELECT trial_id, CURRENT_TIMESTAMP FROM next
+    ON CONFLICT (trial_id) DO UPDATE SET heartbeat = excluded.heartbeat
+), claims AS (
+    INSERT INTO trial_user_attributes AS a (trial_id, key, value_json) SELECT trial_id, 'claims', :entry FROM next
+    ON CONFLICT (trial_id, key) DO UPDATE
+    SET value_json = (CAST(a.value_json AS jsonb) || CAST(excluded.value_json AS jsonb))::text
+    RETURNING trial_id, value_json
+)
+SELECT next.trial_id, next.number, claims.value_json AS claims, point.value_json AS point,
+    attempts.value_json AS attempts
+FROM next JOIN claims ON claims.trial_id = next.trial_id
+JOIN trial_user_attributes point ON point.trial_id = next.trial_id AND point.key = 'point'
+LEFT JOIN trial_user_attributes attempts ON attempts.trial_id = next.trial_id AND attempts.key = 'attempts'
+""")
+NOW = sqlalchemy.func.current_timestamp()
+
+
+def lock_trial(connection: Connection, trial_id: int) -> None:
+    """Wait until nobody else changes this trial, and let nobody change it before the transaction ends. Raises
+    KeyError if there is no such trial."""
+    row = select(TRIALS.c.trial_id).where(TRIALS.c.trial_id == trial_id).with_for_update(key_share=True)
+    if connection.execute(row).first() is None:
+        raise KeyError(trial_id)
+
+
+def _next_waiting(connection: Connection, study_id: int) -> int | None:
+    point, kept_back = ATTRIBUTES.alias("point"), ATTRIBUTES.alias("kept_back")
+    row = (
+        select(TRIALS.c.trial_id)
+        .where(TRIALS.c.study_id == study_id, WAITING)
+        .where(select(1).where(point.c.trial_id == TRIALS.c.trial_id, point.c.key == "point").exists())
+        .where(~select(1).where(kept_back.c.trial_id == TRIALS.c.trial_id, kept_back.c.key == KEPT_BACK).exists())
+        .order_by(TRIALS.c.number)
+        .limit(1)
+    )
+    return connection.scalar(row)
+
+
+def take_next(connection: Connection, study_id: int, entry: str) -> Claim | None:
+    """Take on the first WAITING trial that is wanted and that nobody else is taking."""
+    if connection.dialect.name == "postgresql":
+        taken = connection.execute(TAKE_NEXT, {"study": study_id, "entry": json.dumps([entry])}).first()
+        if taken is None:
+            return None
+        attributes = {"claims": taken.claims, "point": taken.point, "attempts": taken.attempts or "0"}
+        named = {name: json.loads(text) for name, text in attributes.items()}
+        trial = StoredTrial(taken.trial_id, taken.number, "RUNNING", attributes=named)
+        return Claim(trial.id, trial.number, trial.point, trial.attempts, entry)
+    trial_id = _next_waiting(connection, study_id)
+    return None if trial_id is None else hold(connection, outlines(connection, [trial_id])[0], entry)
+
+
+def hold(connection: Connection, trial: StoredTrial, entry: str) -> Claim:
+    """Take a locked trial on under this entry, with a first sign of life."""
+    if trial.state == "WAITING":
+        set_state(connection, trial.id, "RUNNING")
+    beat(connection, trial.id)
+    set_attributes(connection, trial.id, {"claims": [*trial.claims, entry]})
+    return Claim(trial.id, trial.number, trial.point, trial.attempts + 1, entry)
+
+
+def held_under(connection: Connection, study_id: int, entry: str) -> Claim | None:
+    """The claim of this entry, if it came to be."""
+    for trial in taken_by(connection, study_id, worker_of(entry)):
+        if trial.is_held_by(entry):
+            return Claim(trial.id, trial.number, trial.point, trial.attempts, entry)
+    return None
+
+
+def taken_by(connection: Connection, study_id: int, worker: str) -> list[StoredTrial]:
+    """The trials that a worker ever took on, and that have not ended."""
+    # As the start of an entry is written in the list, whose text this is.
+    named = ATTRIBUTES.c.value_json.contains(json.dumps(f"{worker}#").removesuffix('"'), autoescape=True)
+    rows = select(TRIALS.c.trial_id).join(ATTRIBUTES, ATTRIBUTES.c.trial_id == TRIALS.c.trial_id)
+    rows = rows.where(TRIALS.c.study_id == study_id, WAITING | RUNNING, ATTRIBUTES.c.key == "claims", named)
+    return outlines(connection, connection.scalars(rows.order_by(TRIALS.c.number)).all())
+
+
+def set_state(connection: Connection, trial_id: int, state: State, values: Sequence[float] = ()) -> None:
+    """Change a locked trial's state. Raises ValueError if it has ended: such a trial never changes."""
+    if values:
+        stored = (of_value(value) for value in values)
+        rows = [
+            {"trial_id": trial_id, "objective": number, "value": value, "value_type": kind}
+            for number, (value, kind) in enumerate(stored)
+        ]
+        _upsert(connection, VALUES, rows, ("trial_id", "objective"))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    started: dict[str, Any] = {"datetime_start": now} if state == "RUNNING" else {}
+    ended = {} if state in ("WAITING", "RUNNING") else {"datetime_complete": now}
+    update = TRIALS.update().where(TRIALS.c.trial_id == trial_id, WAITING | RUNNING)
+    if connection.execute(update.values(state=TO_OPTUNA[state], **started, **ended)).rowcount != 1:
+        raise ValueError(f"trial {trial_id} has ended, or there is none: it cannot become {state}")
+
+
+def set_attributes(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:
+    """Set attributes of a trial."""
+    rows = [
+        {"trial_id": trial_id, "key": name, "value_json": json.dumps(value)} for name, value in attributes.items()
+    ]
+    _upsert(connection, ATTRIBUTES, rows, ("trial_id", "key"))
+
+
+def set_validated(connection: Connection, trial_id: int, step: int, value: float) -> None:
+    """Keep the value of a validation."""
+    stored, kind = of_step_value(value)
+    row = {"trial_id": trial_id, "step": step, "intermediate_value": stored, "intermediate_value_type": kind}
+    _upsert(connection, STEPS, [row], ("trial_id", "step"))
+
+
+def beat(connection: Connection, trial_id: int) -> None:
+    """Write down that the trial's worker lives now, by the database's clock."""
+    statement = _insert(connection, HEARTBEATS).values(trial_id=trial_id, heartbeat=NOW)
+    connection.execute(statement.on_conflict_do_update(index_elements=["trial_id"], set_={"heartbeat": NOW}))
+
+
+def beat_as_holder(connection: Connection, trial_id: int, entry: str) -> bool:
+    """The same if the trial runs under this entry; whether it does."""
+    claims, trial = ATTRIBUTES.alias("claims"), TRIALS.c.trial_id == trial_id
+    last = claims.c.value_json.endswith(json.dumps([entry]).removeprefix("["), autoescape=True)
+    update = HEARTBEATS.update().where(
+        HEARTBEATS.c.trial_id == trial_id,
+        select(1).where(trial, RUNNING).exists(),
+        select(1).where(claims.c.trial_id == trial_id, claims.c.key == "claims", last).exists(),
+    )
+    return connection.execute(update.values(heartbeat=NOW)).rowcount == 1
+
+
+def silent(connection: Connection, study_id: int, grace_s: float, trial_id: int | None = None) -> set[int]:
+    """Ids of the RUNNING trials, or whether it is one of them, whose last sign of life is older than the grace."""
+    rows = select(TRIALS.c.trial_id).join(HEARTBEATS, HEARTBEATS.c.trial_id == TRIALS.c.trial_id)
+    rows = rows.where(TRIALS.c.study_id == study_id, RUNNING, HEARTBEATS.c.heartbeat < _ago(connection, grace_s))
+    return set(connection.scalars(rows if trial_id is None else rows.where(TRIALS.c.trial_id == trial_id)))
+
+
+def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -> list[StoredTrial]:
+    """RUNNING trials whose workers may be gone: silent, charged with a death, or to be judged on this machine.
+
+    Of those that run elsewhere and beat, however many, none is read.
+    """
+    claims, deaths = ATTRIBUTES.alias("claims"), ATTRIBUTES.alias("deaths")
+    holders = claims.c.value_json
+    rows = (
+        select(TRIALS.c.trial_id)
+        .outerjoin(HEARTBEATS, HEARTBEATS.c.trial_id == TRIALS.c.trial_id)
+        .outerjoin(claims, (claims.c.trial_id == TRIALS.c.trial_id) & (claims.c.key == "claims"))
+        .outerjoin(deaths, (deaths.c.trial_id == TRIALS.c.trial_id) & (deaths.c.key == "deaths"))
+        .where(TRIALS.c.study_id == study_id, RUNNING)
+        .where(
+            (HEARTBEATS.c.heartbeat < _ago(connection, grace_s))
+            | deaths.c.trial_id.is_not(None)
+            | holders.is_(None)
+            | holders.not_like("%@%")
+            | holders.contains(f"@{host}#", autoescape=True)
+        )
+        .order_by(TRIALS.c.number)
+    )
+    return outlines(connection, connection.scalars(rows).all())
+
+
+def _ago(connection: Connection, seconds: float) -> Any:
+    if connection.dialect.name == "sqlite":
+        return sqlalchemy.func.datetime("now", f"-{seconds} seconds")
+    return NOW - timedelta(seconds=seconds)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: tuple[str, str]) -> None:
+    """Insert rows, or replace what those with the same key have."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    replaced = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=replaced), rows)
