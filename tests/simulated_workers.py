@@ -8,6 +8,7 @@ import multiprocessing
 import threading
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Self
@@ -61,7 +62,7 @@ def work(folder: Path, settings: Settings, worker: str, trial_s: float, until: f
             if claim is None:
                 break
             seen.claim_s.append(time.perf_counter() - begun)
-            assert store.beat(claim)
+            assert store.storage.patiently(partial(store.beat, claim))  # a heartbeat goes on after faults, too
             if trial_s:
                 time.sleep(trial_s)
             begun = time.perf_counter()

@@ -1,6 +1,7 @@
 """Waiting for a database that is away."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ class Patience:
                 if pause_s >= CROWDED_S:
                     reason = reason_of(error, self._secret)
                     log.warning("the study's database is away (%s); trying again", reason)
-                self._rest(pause_s)
+                self._rest(pause_s * random.uniform(0.5, 1.0))  # many that were refused at once do not return at once
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 if away_since is not None:
