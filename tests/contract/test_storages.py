@@ -265,6 +265,89 @@ class TestTrialStorage:
         assert len(calls) == 1
         assert list(store.view.states().values()) == ["RUNNING", "WAITING"]
 
+    def test_claimers_at_once_get_different_trials(self, tmp_path: Path, where: list[str]) -> None:
+        store = store_at(tmp_path, *where, f"study.seeds={list(range(24))}")
+        claims: list[Claim | None] = []
+
+        def claim() -> None:
+            own = StudyStore(store.folder, store.settings, lambda _: True)
+            claims.extend(own.claim(f"w{threading.get_ident()}") for _ in range(4))
+            own.storage.close()
+
+        threads = [threading.Thread(target=claim) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(one.number for one in claims if one is not None) == list(range(24))
+        assert all(len(trial.claims) == 1 for trial in store.view.trials().values())
+
+    def test_a_value_that_is_removed_from_the_grid_waits_until_it_comes_back(
+        self, tmp_path: Path, where: list[str]
+    ) -> None:
+        whole, part = (f"study.space={{ratio.monolingual: {{grid: {grid}}}}}" for grid in ([0, 0.5, 1], [0.5, 1]))
+        store_at(tmp_path, whole, *where)
+        store = store_at(tmp_path, part, *where)
+        claims = [store.claim("w") for _ in range(3)]
+        assert [one and one.point.values["ratio.monolingual"] for one in claims] == [0.5, 1, None]
+        assert claims[0] is not None
+        store_at(tmp_path, "study.space={ratio.monolingual: {grid: [1]}}", *where).release(claims[0])
+        assert store.claim("w") is None  # the value is gone by now, although it was running when it went
+        back = store_at(tmp_path, whole, *where)
+        claims = [back.claim("w") for _ in range(3)]
+        assert [one and (one.number, one.attempt) for one in claims] == [(0, 1), (1, 2), None]
+
+    def test_a_trial_that_is_being_taken_over_is_not_ended_by_who_had_it(
+        self, tmp_path: Path, where: list[str]
+    ) -> None:
+        store = store_at(tmp_path, *where)
+        late = store.claim("a")
+        assert late is not None
+        other = StudyStore(store.folder, store.settings, lambda _: True).storage
+        looking = threading.Event()
+
+        def take_over() -> Claim:
+            trial = other.outline(late.trial_id)
+            looking.set()
+            time.sleep(0.5)  # the paused worker wakes up between the look and the taking
+            return other.hold(trial, "b#1")
+
+        taker = threading.Thread(target=lambda: other.change_trial(late.trial_id, take_over))
+        taker.start()
+        assert looking.wait(20)
+        with pytest.raises(Fenced):
+            store.finish(late, result(late.point.key))
+        taker.join()
+        kept = store.storage.trial(late.trial_id)
+        assert (kept.state, kept.claims, kept.values) == ("RUNNING", [late.entry, "b#1"], ())
+
+    def test_a_worker_that_was_seen_dying_loses_its_trial_at_once(self, tmp_path: Path, where: list[str]) -> None:
+        store = store_at(tmp_path, *where)
+        claim = store.claim("w@elsewhere")
+        assert claim is not None
+        assert store.claim("v") is None
+        store.worker_died("w@elsewhere", -9)
+        assert store.abandoned() == 1
+        again = store.claim("v")
+        assert again is not None
+        assert (again.trial_id, again.attempt) == (claim.trial_id, 2)
+
+    def test_optuna_reads_what_was_enqueued_as_its_own(self, tmp_path: Path, where: list[str]) -> None:
+        space = "study.space={ratio.monolingual: {grid: [0, 0.5]}, train.steps: {grid: [10, 20, 30]}}"
+        store = store_at(tmp_path, space, "study.seeds=[0,1]", *where)
+        url = os.environ["SWEEP_STORAGE"] if where else f"sqlite:///{store.folder.database}"
+        trials = optuna.load_study(study_name=store.settings.name, storage=url).get_trials()
+        assert [trial.number for trial in trials] == list(range(12))
+        assert [trial.params for trial in trials] == [
+            {"ratio.monolingual": ratio, "train.steps": steps}
+            for ratio in (0, 0.5)
+            for steps in (10, 20, 30)
+            for _ in (0, 1)
+        ]
+        assert {str(trial.distributions["train.steps"]) for trial in trials} == {
+            str(optuna.distributions.FloatDistribution(10, 30))
+        }
+
     def test_the_lock_of_a_killed_process_is_free(self, tmp_path: Path, where: list[str]) -> None:
         store = store_at(tmp_path, *where)
         code = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, text
@@ -15,7 +15,7 @@ from sweep.settings.storage import StorageUrl
 from sweep.study.advisory_lock import AdvisoryLock
 from sweep.study.connections import BriefConnections
 from sweep.study.database import Database
-from sweep.study.internals import INDEXES, is_indexed, is_laid_out
+from sweep.study.internals import INDEXES, schema_on_server
 
 OPENING = "sweep: create tables"  # the lock of the one process at a time that makes them
 CONNECTION: dict[str, Any] = {
@@ -33,6 +33,8 @@ READ_ONLY = {**CONNECTION, "options": f"{CONNECTION['options']} -c default_trans
 class PostgresqlDatabase(Database):
     """A database of a server. Raises InputError if the driver is not installed."""
 
+    _usable_schemas: ClassVar[set[str]] = set()  # that this process's Optuna was asked about: it takes a while
+
     def __init__(self, url: StorageUrl) -> None:
         self._url = url.get_secret_value()
         super().__init__(str(url), self._url.partition("://")[2].rpartition("@")[0].partition(":")[2])
@@ -44,12 +46,17 @@ class PostgresqlDatabase(Database):
         opening = self._engine(options)
         try:
             with opening.connect() as connection:
-                laid_out = is_laid_out(connection) and is_indexed(connection)
-            if not laid_out:
+                schema = schema_on_server(connection)
+            if schema is None:
                 self._lay_out(opening, template)
         finally:
             opening.dispose()
-        return RDBStorage(template, options, skip_table_creation=True)
+        storage = RDBStorage(
+            template, options, skip_table_creation=True, skip_compatibility_check=schema in self._usable_schemas
+        )
+        if schema is not None:
+            self._usable_schemas.add(schema)
+        return storage
 
     def _lay_out(self, opening: Engine, template: str) -> None:
         with AdvisoryLock(opening, OPENING):
