@@ -6,11 +6,10 @@ from contextlib import suppress
 from rich.console import Console
 
 from sweep.answer.contents import StudyState
-from sweep.errors import DatabaseUnusable, Interrupted, SweepError
+from sweep.errors import DatabaseUnusable, Interrupted
 from sweep.launch.capacity import shared_cores
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
-from sweep.launch.liveness import LockFiles
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
@@ -21,6 +20,7 @@ from sweep.records.trial_record import TrialRecord
 from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
 from sweep.run.fetching import Fetching, refuse_missing
+from sweep.run.locks import Locks
 from sweep.run.orphans import await_orphans
 from sweep.run.others import Others
 from sweep.run.overview import Overview
@@ -82,7 +82,7 @@ class StudyRun:
         self._others = Others(store.view, ownership.has_helpers, only=not settings.launcher.slots)
         self._deaths = Deaths(folder, store, self._say)
         self._waiting = WaitingWorkers(self._say)
-        self._locks = LockFiles()
+        self._locks = Locks(folder)
         self._overview = Overview(store.view)
         self._sampler = sampler_of(settings, folder, self._say)
         self._looked_at = time.monotonic()  # for abandoned trials
@@ -172,17 +172,8 @@ class StudyRun:
                 if not self._crew.members and (interruption.asked or not self._others.have_work(remaining)):
                     return
                 self.ownership.assure(self.store.storage)
-                self._check_locks()
+                self._locks.check(self._crew.members)
                 self._rest((time.monotonic() - began) / COUNTING_SHARE, interruption)
-
-    def _check_locks(self) -> None:
-        """Raise SweepError if the locks of this run or its workers are gone: else trials change hands for ever."""
-        workers = [self.folder.workers / f"{member.order.worker}.lock" for member in self._crew.members]
-        if deleted := self._locks.first_deleted([self.folder.driver_lock, *workers]):
-            raise SweepError(
-                f"{deleted} was deleted while the study ran, and only with it is a worker known to live; its workers "
-                "were ended, and the same command goes on with their trials"
-            )
 
     def _hear(self, interruption: Interruption) -> None:
         """Ask the workers, once, to stop if the user asks for it."""
