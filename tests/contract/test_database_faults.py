@@ -5,11 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
+from psycopg.errors import ConnectionTimeout
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from tests.postgres import PostgresServer, running_server, why_not
 from tests.stores import FORTY, VARIABLE, store_at, work
 
 from sweep.errors import DatabaseUnusable
+from sweep.study.faults import lasting_fault
 from sweep.study.point import Point
 
 
@@ -86,3 +89,8 @@ def test_a_wrong_password_and_a_server_that_is_down_are_said_without_the_passwor
     for shown in (str(refused.value), str(away.value), caplog.text):
         assert "wr0ngsecret" not in shown
     assert "u:***@127.0.0.1:9/db" in str(away.value)
+
+
+def test_a_server_that_is_too_busy_to_answer_is_waited_for() -> None:
+    late = OperationalError("SELECT 1", {}, ConnectionTimeout("connection timeout expired"))
+    assert lasting_fault(late, "there", "") is None

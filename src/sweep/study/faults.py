@@ -92,4 +92,5 @@ def _passes(error: Exception, state: str | None) -> bool:
         return any(word in str(cause.orig) for word in ("locked", "busy"))
     if state is not None:
         return state.startswith(PASSING_STATES)
-    return cause.connection_invalidated or type(cause.orig).__name__ in ("OperationalError", "InterfaceError")
+    kinds = {kind.__name__ for kind in type(cause.orig).__mro__}  # a connection that timed out has a kind of its own
+    return cause.connection_invalidated or bool(kinds & {"OperationalError", "InterfaceError"})
