@@ -42,9 +42,10 @@ def imported_ray() -> Any:
 
 
 def connected(settings: RayLauncher) -> "Connection":
-    """This process's connection, made in the background at the first call; one process has one."""
+    """This process's connection, made in the background at the first call, and anew if it failed; one process has
+    one."""
     with _lock:
-        if settings.address not in _connections:
+        if settings.address not in _connections or _connections[settings.address].has_failed:
             for other in _connections.values():
                 other.close()
             _connections.clear()
@@ -63,6 +64,11 @@ class Connection:
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="ray", daemon=True)
         self._keeper.start()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no connection, and will not be."""
+        return self._problem is not None
 
     def wait(self) -> Any:
         """Ray, connected. Raises InputError if it cannot be."""
