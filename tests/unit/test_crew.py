@@ -11,7 +11,7 @@ from sweep.errors import InputError
 from sweep.launch.capacity import with_workers
 from sweep.launch.crew import Crew
 from sweep.launch.devices import devices_of_workers, visible_devices
-from sweep.launch.environment import rank_environment, threads_of_rank
+from sweep.launch.environment import Seat, rank_environment, threads_of_rank
 from sweep.launch.failures import first_reason, take_failures, write_failure
 from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles
@@ -32,8 +32,8 @@ def test_all_ranks_of_all_workers_share_the_cores(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
     for workers, processes, threads in ((1, 1, 12), (3, 1, 4), (3, 2, 2), (12, 2, 1)):
         assert threads_of_rank(launcher(workers, processes)) == threads
-        assert rank_environment(0, launcher(workers, processes))["OMP_NUM_THREADS"] == str(threads)
-    assert rank_environment(0, launcher(3, threads=5))["OMP_NUM_THREADS"] == "5"
+    assert threads_of_rank(launcher(3, threads=5)) == 5
+    assert rank_environment(5, (), None, {})["OMP_NUM_THREADS"] == "5"
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,15 @@ def test_every_rank_has_a_gpu_of_its_own() -> None:
     assert devices_of_workers(launcher(2, 2), devices) == [("0", "2"), ("GPU-x", "MIG-y")]
     assert devices_of_workers(launcher(3, 1), devices) == [("0",), ("2",), ("GPU-x",)]
     assert devices_of_workers(launcher(3, 2), ()) == [(), (), ()]
-    assert rank_environment(1, launcher(2, 2), ("0", "2"))["CUDA_VISIBLE_DEVICES"] == "0,2"
-    assert "CUDA_VISIBLE_DEVICES" not in rank_environment(1, launcher(2, 2))
+    assert rank_environment(1, ("0", "2"), None, {})["CUDA_VISIBLE_DEVICES"] == "0,2"
+    assert "CUDA_VISIBLE_DEVICES" not in rank_environment(1, (), None, {})
+
+
+def test_a_rank_knows_its_place_on_its_node_apart_from_that_in_its_group() -> None:
+    environment = rank_environment(1, (), Seat(3, 4, 1, 2, "192.0.2.7", 29500), {})
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    assert [environment[name] for name in names] == ["3", "4", "1", "2", "192.0.2.7", "29500"]
+    assert "GLOO_SOCKET_IFNAME" not in environment  # that of its node, which only its node knows
 
 
 def test_too_few_gpus_are_refused_or_shared() -> None:
