@@ -27,18 +27,18 @@ from sweep.study.view import StudyView
 
 pytestmark = pytest.mark.slow
 
-NAME = "joined"
-GRID = (*TINY, VARIABLE, f"study.name={NAME}", "study.seeds=[0,1,2]", "study.grace_s=8", "tracking=json_lines",
+GRID = (*TINY, VARIABLE, "study.seeds=[0,1,2]", "study.grace_s=8", "tracking=json_lines",
         "train.steps=20", "study.baselines=[]", "study.export=none", "study.near_copies=null")  # fmt: skip
-JOIN = ("launcher=join", "launcher.workers=1", "launcher.threads=1", f"study.name={NAME}", VARIABLE)
+JOIN = ("launcher=join", "launcher.workers=1", "launcher.threads=1", VARIABLE)
 TRIALS = 6
 
 
 class Machines:
     """Folders that stand for machines: they share the server, and a place for what trials leave."""
 
-    def __init__(self, home: Path, cache_folder: Path) -> None:
+    def __init__(self, home: Path, cache_folder: Path, name: str) -> None:
         self.home = home
+        self.name = f"study.name={name}"
         self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder)}
         self.has_artifacts = "artifacts" in StudySettings.model_fields
         self.of_owner = (f"study.artifacts=file://{home}/artifacts",) if self.has_artifacts else ()
@@ -56,23 +56,23 @@ class Machines:
         )
 
     def own(self, folder: str = "owner", *more: str) -> subprocess.Popen[str]:
-        return self.start(folder, *GRID, *self.of_owner, *more)
+        return self.start(folder, *GRID, self.name, *self.of_owner, *more)
 
     def join(self, folder: str = "joiner") -> subprocess.Popen[str]:
         shared = () if self.has_artifacts else (f"paths.sweeps={self.home}/owner/sweeps",)
-        return self.start(folder, *JOIN, *shared)
+        return self.start(folder, *JOIN, self.name, *shared)
 
 
 @lru_cache
-def composed() -> Settings:
+def composed(name: str) -> Settings:
     """The owner's settings; there is one server in a session of tests."""
-    return load_settings(Composer("sweep", GRID))
+    return load_settings(Composer("sweep", [*GRID, name]))
 
 
-def trials_now() -> list[StoredTrial]:
+def trials_now(name: str) -> list[StoredTrial]:
     """What the database has; nothing before there is a study."""
     try:
-        view = StudyView.open(StudyFolder(Path("nowhere")), composed().study)
+        view = StudyView.open(StudyFolder(Path("nowhere")), composed(name).study)
     except StudyMissing:
         return []
     try:
@@ -81,13 +81,14 @@ def trials_now() -> list[StoredTrial]:
         view.close()
 
 
-def await_trial(process: subprocess.Popen[str], letter: str) -> None:
-    """Wait until a worker of an owner (w) or of a joiner (j) has a trial, and stop all of that command there."""
+def has_trial(name: str, letter: str) -> bool:
+    """Whether a worker of an owner (w) or of a joiner (j) has a trial now."""
+    return any(trial.state == "RUNNING" and trial.holder.startswith(f"{letter}-") for trial in trials_now(name))
 
-    def has_one() -> bool:
-        return any(trial.state == "RUNNING" and trial.holder.startswith(f"{letter}-") for trial in trials_now())
 
-    wait_for(has_one, process)
+def await_trial(process: subprocess.Popen[str], name: str, letter: str) -> None:
+    """Wait until a worker of this command has a trial, and stop all of the command there."""
+    wait_for(lambda: has_trial(name, letter), process)
     os.killpg(process.pid, signal.SIGSTOP)
 
 
@@ -100,33 +101,36 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     tmp_path: Path, cache: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, sweep: Sweep
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
-    machines = Machines(tmp_path, cache)
+    machines = Machines(tmp_path, cache, "two")
     joiner = machines.join()  # before there is a study
     owner = machines.own()
-    await_trial(owner, "w")
-    await_trial(joiner, "j")
-    second = sweep(*GRID, *machines.of_owner, "paths.sweeps=elsewhere")
+    await_trial(owner, machines.name, "w")
+    await_trial(joiner, machines.name, "j")
+    second = sweep(*GRID, machines.name, *machines.of_owner, "paths.sweeps=elsewhere")
     assert second.returncode == 1, second.stdout + second.stderr
-    who = rf"study '{NAME}' is run by process {owner.pid} on {this_host()} \(folder .*owner/sweeps/{NAME}, since"
+    who = rf"study 'two' is run by process {owner.pid} on {this_host()} \(folder .*owner/sweeps/two, since"
     assert re.search(who, second.stderr), second.stderr
-    assert f"launcher=join study.name={NAME} 'study.storage=${{oc.env:SWEEP_STORAGE}}'" in second.stderr
+    assert "launcher=join study.name=two 'study.storage=${oc.env:SWEEP_STORAGE}'" in second.stderr
     for process in (joiner, owner):
         os.killpg(process.pid, signal.SIGKILL)
     dead = ended(joiner)[1] + ended(owner)[1]
-    assert f"Waiting for study '{NAME}' to begin" in dead
+    assert "Waiting for study 'two' to begin" in dead
 
     helper = machines.join()
-    await_trial(helper, "j")
+    await_trial(helper, machines.name, "j")
     again = machines.own()  # which takes over what has no sign of life for the grace
-    wait_for(lambda: any(trial.holder.startswith("w-") for trial in trials_now() if trial.state == "RUNNING"), again)
+    wait_for(
+        lambda: any(trial.holder.startswith("w-") for trial in trials_now(machines.name) if trial.state == "RUNNING"),
+        again,
+    )
     os.killpg(helper.pid, signal.SIGCONT)
     (helped, of_helper), (status, of_owner) = ended(helper), ended(again)
     assert status == 0, of_owner
     assert helped == 0, of_helper
 
-    listed = trials_now()
+    listed = trials_now(machines.name)
     assert Counter(trial.state for trial in listed) == {"COMPLETE": TRIALS}
-    keys = [row["key"] for row in rows(tmp_path / "owner" / "sweeps" / NAME)]
+    keys = [row["key"] for row in rows(tmp_path / "owner" / "sweeps" / "two")]
     assert sorted(keys) == sorted({trial.key for trial in listed})
     by = Counter(worker_of(trial.holder)[0] for trial in listed)
     assert min(by["w"], by["j"]) > 0
@@ -136,4 +140,26 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     shown = dead + second.stderr + of_helper + of_owner
     assert PASSWORD not in shown
     assert QUOTED_PASSWORD not in shown
-    until(lambda: not list((tmp_path / "owner" / "sweeps" / NAME / "workers").glob("j-*.json")))
+    until(lambda: not list((tmp_path / "owner" / "sweeps" / "two" / "workers").glob("j-*.json")))
+
+
+def test_an_owner_without_workers_leaves_its_study_to_whoever_helps(
+    tmp_path: Path, cache: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    machines = Machines(tmp_path, cache, "helped")
+    owner, joiner = machines.own("owner", "launcher.workers=0", "study.seeds=[0]"), machines.join()
+    await_trial(joiner, machines.name, "j")
+    os.killpg(joiner.pid, signal.SIGCONT)
+    joiner.terminate()  # as Kubernetes ends a pod
+    status, output = ended(joiner)
+    assert status == 130, output
+    assert "Stopped helping" in output
+    assert not [trial for trial in trials_now(machines.name) if trial.state == "RUNNING"]
+    helper = machines.join()
+    (helped, of_helper), (owned, of_owner) = ended(helper), ended(owner)
+    assert (helped, owned) == (0, 0), of_helper + of_owner
+    assert "No workers here (launcher.workers=0): the trials wait for commands that join" in of_owner
+    listed = trials_now(machines.name)
+    assert Counter(trial.state for trial in listed) == {"COMPLETE": 2}
+    assert all(trial.holder.startswith("j-") for trial in listed)
