@@ -38,7 +38,7 @@ class Artifacts:
             if (folder := self._folder(uri)) is not None:
                 _place(folder / below / file.name, lambda draft: shutil.copy2(file, draft))
             else:
-                self._repository(uri).log_artifact(str(file), below or None)
+                self._send(uri, file, below or None)
 
     def write(self, run_id: str, name: str, text: str) -> None:
         """Make a file of a text. Raises FilesAway."""
@@ -50,20 +50,20 @@ class Artifacts:
             with tempfile.TemporaryDirectory() as drafts:
                 draft = Path(drafts) / name
                 draft.write_text(text, encoding="utf-8")
-                self._repository(uri).log_artifact(str(draft))
+                self._send(uri, draft, None)
 
     def _uri(self, run_id: str) -> str:
         if run_id not in self._uris:
             self.know(self._client.get_run(run_id))
         return self._uris[run_id]
 
-    def _repository(self, uri: str) -> ArtifactRepository:
-        """What MLflow's own call makes; that asks the server first where the run's artifacts are."""
+    def _send(self, uri: str, file: Path, below: str | None) -> None:
+        """As MLflow's own call, which asks the server first where the run's artifacts are."""
         if self._last is None or self._last[0] != uri:
             tracking = self._client.tracking_uri
-            whole = add_databricks_profile_info_to_artifact_uri(uri, tracking)
+            whole = add_databricks_profile_info_to_artifact_uri(uri, tracking)  # type: ignore[no-untyped-call]
             self._last = uri, get_artifact_repository(whole, tracking_uri=tracking)
-        return self._last[1]
+        self._last[1].log_artifact(str(file), below)  # type: ignore[no-untyped-call]
 
     def _folder(self, uri: str) -> Path | None:
         """The run's folder if it is one. Raises FilesAway for the folder of another machine."""

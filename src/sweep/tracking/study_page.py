@@ -106,7 +106,8 @@ class StudyPage:
 
     def _keep_files(self, tracker: Tracker, sent: Sent) -> dict[str, str]:
         """The digests of what is there now. Charts are drawn anew with every report, most of them as they were."""
-        before, digests = sent.digests or {}, {}
+        before = sent.digests or {}
+        digests: dict[str, str] = {}
         for below, files in (("", self._files()), ("charts", self._charts())):
             now = {f"file {below}/{file.name}": (file, _digest(file.read_bytes())) for file in files}
             changed = [file for name, (file, digest) in now.items() if before.get(name) != digest]

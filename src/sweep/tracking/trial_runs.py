@@ -151,11 +151,10 @@ class TrialRuns:
             asked = {path: value for path, value in shown.items() if path not in run.parameters}
         result = folder.read_result() if state == "COMPLETE" else None
         if result is not None:
-            step, figures = int(config.get("train.steps", result.steps or 0)), self._figures.take(record, result)
-            rows += [Row(metric, value, figures.finished_ms, step) for metric, value in figures.metrics.items()]
+            rows += self._result_rows(record, result, int(config.get("train.steps", result.steps or 0)))
             of_files, sent = self._files_with_tags(tracker, folder, sent, result)
-            tags |= {f"version.{name}": version for name, version in result.versions.items()}
-            tags |= tier_tags(result.metrics) | of_files
+            versions = {f"version.{name}": version for name, version in result.versions.items()}
+            tags |= versions | tier_tags(result.metrics) | of_files
         if state in ENDED:
             tags["sweep.state"] = state
         if rows or asked or tags:
@@ -178,6 +177,10 @@ class TrialRuns:
             rows += new
             sent = sent.past(file.name, position)
         return rows, sent
+
+    def _result_rows(self, record: TrialRecord, result: TrialResult, step: int) -> list[Row]:
+        figures = self._figures.take(record, result)
+        return [Row(metric, value, figures.finished_ms, step) for metric, value in figures.metrics.items()]
 
     def _files_with_tags(
         self, tracker: Tracker, folder: TrialFolder, sent: Sent, result: TrialResult
