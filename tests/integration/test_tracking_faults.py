@@ -151,7 +151,7 @@ def test_files_have_no_place_in_the_middle(
     sweep: Sweep, server: Server, tmp_path: Path, undisturbed: Content, place: str
 ) -> None:
     """Rows go on: of the second trial they are there before there is a place for files again."""
-    folder, files = StudyFolder(tmp_path / "sweeps" / "files"), tmp_path / "files"
+    folder, files = StudyFolder(tmp_path / "sweeps" / "files"), tmp_path / "share" / "files"
     if place == "of the server":
         with Proxy(server.port) as proxy:
             refused = {"PUT": 503}
@@ -164,11 +164,16 @@ def test_files_have_no_place_in_the_middle(
             posted = [request for request in proxy.requests if request.method == "POST"]
             assert len([one for one in posted if one.path.endswith("runs/create")]) == len(RUNS)  # none twice
     else:
+        files.parent.mkdir()
         own = Server(tmp_path, files=files)
         own.start()
         try:
             output = run_disturbed(
-                sweep, folder, own.uri, lambda: files.rename(tmp_path / "away"), lambda: _bring_back(files)
+                sweep,
+                folder,
+                own.uri,
+                lambda: files.parent.rename(tmp_path / "away"),
+                lambda: _bring_back(files.parent),
             )
             assert content_of(own.uri, folder) == undisturbed
         finally:

@@ -72,7 +72,7 @@ class Artifacts:
             return None
         folder = Path(unquote(parts.path))
         root = folder.parents[2]  # of all experiments; below it the experiment, the run and `artifacts`
-        if self._client.tracking_uri.startswith(("http://", "https://")) and not root.is_dir():
+        if self._client.tracking_uri.startswith(("http://", "https://")) and not root.parent.is_dir():
             raise FilesAway(
                 f"the server keeps files in its folder {root}, which is not here: mount it, or start the server with "
                 "--artifacts-destination instead of --default-artifact-root"
