@@ -23,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,12 +61,13 @@ def rank_of(side: str, options: argparse.Namespace) -> Run:
     import torch
     import torch.distributed
     from torch import nn
+    from torch.distributed import FileStore  # type: ignore[attr-defined]  # documented, not listed
     from torch.nn.parallel import DistributedDataParallel
 
     from sweep.training.gradients import GradientSum
 
     torch.set_num_threads(1)
-    store = torch.distributed.FileStore(options.store, options.ranks)
+    store = FileStore(options.store, options.ranks)
     torch.distributed.init_process_group("gloo", store=store, rank=options.rank, world_size=options.ranks)
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(options.hidden, 6, 4 * options.hidden, dropout=0.0, batch_first=True)
@@ -76,9 +76,11 @@ def rank_of(side: str, options: argparse.Namespace) -> Run:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     called: Any = DistributedDataParallel(model, gradient_as_bucket_view=True) if side == "ddp" else model
     buckets = GradientSum(model.parameters(), options.ranks if side == "buckets" else 1)
-    finish: Callable[[], None] = {"flat": lambda: add_up_flat(model), "buckets": buckets.finish}.get(
-        side, nullcontext
-    )
+    finish: Callable[[], None] = {
+        "flat": lambda: add_up_flat(model),
+        "buckets": buckets.finish,
+        "ddp": lambda: None,
+    }[side]
     share = 1.0 if side == "ddp" else 1 / options.ranks  # DDP averages
     data = torch.Generator().manual_seed(options.rank)
     before, ends, loss = peak(), [], torch.zeros(())
