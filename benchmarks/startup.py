@@ -85,7 +85,9 @@ def start_workers(kind: str, number: int) -> list[dict[str, float]]:
     """Start workers one after another, in this process; seconds and private megabytes of each."""
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        settings: dict[str, Any] = {"workers": number, "processes": 1, "threads": 1, "share_devices": False}
+        settings: dict[str, Any] = dict(
+            workers=number, processes=1, threads=1, share_devices=False, accelerate_config=None
+        )
         chosen = LocalLauncher if kind == "local" else SpawnLauncher
         launcher = make_launcher(chosen(kind=kind, **settings), Path(folder), "startup:ready")  # type: ignore[arg-type]
         workers = []

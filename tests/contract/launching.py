@@ -11,11 +11,12 @@ from sweep.launch.registry import make_launcher
 from sweep.settings import LauncherSettings, LocalLauncher, RayLauncher, SlurmLauncher, SpawnLauncher
 
 KINDS: dict[str, type] = {"local": LocalLauncher, "spawn": SpawnLauncher, "ray": RayLauncher, "slurm": SlurmLauncher}
+OF_CLUSTERS: dict[str, object] = {"gpus_per_process": 0, "accelerate_config": None, "scratch": None}
 CLUSTERS: dict[str, dict[str, object]] = {
-    "ray": {"address": None, "gpus_per_process": 0, "placement": "STRICT_PACK", "may_grow": False},
+    "ray": {**OF_CLUSTERS, "address": None, "placement": "STRICT_PACK", "may_grow": False},
     "slurm": {
+        **OF_CLUSTERS,
         "cluster": "local",
-        "gpus_per_process": 0,
         "nodes": 1,
         "partition": None,
         "minutes": 10,
@@ -28,7 +29,7 @@ CLUSTERS: dict[str, dict[str, object]] = {
 def launcher_settings(
     kind: str, workers: int = 1, processes: int = 1, threads: int | None = 1, share: bool = False
 ) -> LauncherSettings:
-    more = CLUSTERS.get(kind, {"share_devices": share})
+    more = CLUSTERS.get(kind, {"share_devices": share, "accelerate_config": None})
     settings: LauncherSettings = KINDS[kind](kind=kind, workers=workers, processes=processes, threads=threads, **more)
     return settings
 

@@ -25,7 +25,14 @@ from sweep.settings.load import load_settings
 def launcher(
     workers: int | Literal["auto"] = 1, processes: int = 1, threads: int | None = None, share: bool = False
 ) -> LocalLauncher:
-    return LocalLauncher(kind="local", workers=workers, processes=processes, threads=threads, share_devices=share)
+    return LocalLauncher(
+        kind="local",
+        workers=workers,
+        processes=processes,
+        threads=threads,
+        share_devices=share,
+        accelerate_config=None,
+    )
 
 
 def test_all_ranks_of_all_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ def test_it_counts_the_batches_of_the_plan(cache: Path) -> None:
     batches: list[Batch] = []
     step: Any = training._step
 
-    def watched(batch: Batch, share: float) -> Any:
-        loss_b = step(batch, share=share)
+    def watched(batch: Batch, share: float, last: Any) -> Any:
+        loss_b = step(batch, share, last)
         batches.append(batch)
         losses[batch.kind].append(float(loss_b.mean()))
         return loss_b

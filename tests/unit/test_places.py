@@ -45,7 +45,7 @@ def test_ids_of_earlier_versions_are_judged_by_the_locks_that_are_there(tmp_path
 @pytest.mark.parametrize("joins", [False, True])
 def test_only_workers_that_the_owner_started_are_waited_for(tmp_path: Path, joins: bool) -> None:
     folder = StudyFolder(tmp_path)
-    worker = new_worker(folder.workers, joins)
+    worker = new_worker(folder.workers, joins=joins)
     assert is_joined(worker) is joins
     lock = hold(folder.workers, worker)
     if joins:

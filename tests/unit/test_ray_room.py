@@ -14,7 +14,7 @@ from sweep.settings import RayLauncher
 def settings(**changed: Any) -> RayLauncher:
     given = {
         "kind": "ray", "address": "auto", "workers": 1, "processes": 2, "threads": 1, "gpus_per_process": 0,
-        "placement": "STRICT_PACK", "may_grow": False,
+        "placement": "STRICT_PACK", "may_grow": False, "accelerate_config": None, "scratch": None,
     }  # fmt: skip
     return RayLauncher(**{**given, **changed})
 

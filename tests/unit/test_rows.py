@@ -613,7 +613,7 @@ def test_servers_and_kinds_of_urls_that_cannot_be_had(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/a.jsonl"
         assert problem(rows_settings(url), cache=tmp_path).startswith(f"{url}: cannot be fetched (")
-    assert "pip install s3fs" in problem(rows_settings("s3://bucket/a.jsonl"), cache=tmp_path)
+    assert "pip install gcsfs" in problem(rows_settings("gs://bucket/a.jsonl"), cache=tmp_path)
     assert "cannot be fetched (Protocol not known: team)" in problem(rows_settings("team://x"), cache=tmp_path)
 
 

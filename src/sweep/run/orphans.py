@@ -12,11 +12,8 @@ POLL_S = 0.4
 END_WITH_DRIVER = ("ray",)  # ends of ids of workers that no lock here says of whether they live
 
 
-def await_orphans(folder: StudyFolder, store: StudyStore, patience_s: float = 30.0) -> None:
-    """Wait for them to notice and end. Raises SweepError if one stays. Those that have joined are no orphans.
-
-    Those on a cluster end with their run, too; whatever the files here say, their trials wait for others again.
-    """
+def await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
+    """Wait for them to notice and end. Raises SweepError if one stays. Those that have joined are no orphans."""
     alive = alive_in(folder.workers)
     deadline = time.monotonic() + patience_s
     for file in folder.workers.glob("*.lock"):
@@ -28,11 +25,10 @@ def await_orphans(folder: StudyFolder, store: StudyStore, patience_s: float = 30
             time.sleep(POLL_S)
         for leftover in folder.workers.glob(f"{file.stem}.*"):
             leftover.unlink(missing_ok=True)
-    _take_back(store)
 
 
-def _take_back(store: StudyStore) -> None:
-    """Let the trials wait again that workers of a cluster had who have ended with an earlier run.
+def take_back(store: StudyStore) -> None:
+    """Let the trials wait again that workers of a cluster had who have ended with an earlier run, whatever its files say.
 
     It was no death of theirs that a trial is charged with. One that still is about to end has lost its trial.
     """

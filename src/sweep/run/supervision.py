@@ -21,7 +21,7 @@ from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
 from sweep.run.fetching import Fetching, refuse_missing
 from sweep.run.locks import Locks
-from sweep.run.orphans import await_orphans
+from sweep.run.orphans import await_orphans, take_back
 from sweep.run.others import Others
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
@@ -98,7 +98,8 @@ class StudyRun:
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 write_command(self.folder, command)
-                await_orphans(self.folder, self.store)
+                await_orphans(self.folder)
+                take_back(self.store)
                 self._work(interruption)
                 if interruption.asked and not self._is_complete:
                     raise KeyboardInterrupt

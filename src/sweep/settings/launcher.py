@@ -78,7 +78,7 @@ class ClusterWorkers(Section):
     threads: Positive
     gpus_per_process: Annotated[int, Field(ge=0)]
     accelerate_config: str | None
-    scratch: str | None = None
+    scratch: str | None
 
     @property
     def slots(self) -> int:
