@@ -85,11 +85,10 @@ def start_workers(kind: str, number: int) -> list[dict[str, float]]:
     """Start workers one after another, in this process; seconds and private megabytes of each."""
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        settings: dict[str, Any] = dict(
-            workers=number, processes=1, threads=1, share_devices=False, accelerate_config=None
-        )
+        given: dict[str, Any] = {"kind": kind, "workers": number, "processes": 1, "threads": 1}
         chosen = LocalLauncher if kind == "local" else SpawnLauncher
-        launcher = make_launcher(chosen(kind=kind, **settings), Path(folder), "startup:ready")  # type: ignore[arg-type]
+        settings = chosen(**given, share_devices=False, accelerate_config=None)
+        launcher = make_launcher(settings, Path(folder), "startup:ready")
         workers = []
         for slot in range(number):
             began = time.time()

@@ -28,7 +28,7 @@ def await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:
 
 
 def take_back(store: StudyStore) -> None:
-    """Let the trials wait again that workers of a cluster had who have ended with an earlier run, whatever its files say.
+    """Let the trials wait again that workers of a cluster had who have ended with an earlier run.
 
     It was no death of theirs that a trial is charged with. One that still is about to end has lost its trial.
     """
