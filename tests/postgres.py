@@ -56,9 +56,9 @@ class PostgresServer:
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, f"{program} as {getpass.getuser()}: {done.stdout}{done.stderr}"
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {self.folder}"
+    def start(self, *more: str) -> None:
+        """Start it with further options such as `-c max_connections=500`, and wait until it answers."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {self.folder} {' '.join(more)}"
         self._run(
             "pg_ctl", "-D", str(self.folder / "data"), "-w", "-o", options, "-l", str(self.folder / "log"), "start"
         )
@@ -73,12 +73,12 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """A started server in a folder that its user can enter; gone afterwards."""
+def running_server(*options: str) -> Iterator[PostgresServer]:
+    """A server started with these options, in a folder that its user can enter; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="sweep-postgres-"))
     try:
         server = PostgresServer(folder)
-        server.start()
+        server.start(*options)
         try:
             yield server
         finally:

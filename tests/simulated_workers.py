@@ -1,4 +1,4 @@
-"""Workers that do all that a worker does with its study, and train nothing: hundreds in one process, as threads.
+"""Workers that do all that a worker does with its study, and train nothing: hundreds in one process.
 
 Each has a store of its own. It claims, gives a sign of life, waits for as long as a trial takes, and finishes.
 """
@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from heapq import heappop, heappush
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Self
@@ -18,8 +19,9 @@ from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
-from sweep.study.store import StudyStore
+from sweep.study.store import Claim, StudyStore
 
+THREADS = 4  # of a process
 METRIC = "cldr/pooled/alignment_consistency/low"
 
 
@@ -36,65 +38,92 @@ def grid_of(trials: int) -> list[str]:
 
 @dataclass
 class Seen:
-    """What some workers did: keys in the order of finishing, and how long each call took."""
+    """What some workers did: keys in the order of finishing, how long each call took, and the unix times at which
+    they had opened the study, and finished trials."""
 
     keys: list[str] = field(default_factory=list)
     open_s: list[float] = field(default_factory=list)
     claim_s: list[float] = field(default_factory=list)
     finish_s: list[float] = field(default_factory=list)
+    opened_at: list[float] = field(default_factory=list)
+    finished_at: list[float] = field(default_factory=list)
 
     def add(self, other: Self) -> None:
         self.keys += other.keys
         self.open_s += other.open_s
         self.claim_s += other.claim_s
         self.finish_s += other.finish_s
+        self.opened_at += other.opened_at
+        self.finished_at += other.finished_at
 
 
-def work(folder: Path, settings: Settings, worker: str, trial_s: float, until: float) -> Seen:
-    """One worker, until nothing is left or the time is over."""
-    seen, begun = Seen(), time.perf_counter()
-    store = StudyStore(StudyFolder(folder), settings.study, lambda _: True)
-    seen.open_s.append(time.perf_counter() - begun)
-    try:
-        while time.time() < until:
+class SimulatedWorker:
+    """One worker: its store, and the trial that it has."""
+
+    def __init__(self, folder: Path, settings: Settings, name: str, seen: Seen) -> None:
+        self._folder, self._settings, self._name, self._seen = folder, settings, name, seen
+        self._store: StudyStore | None = None
+        self._claim: Claim | None = None
+
+    def go_on(self, claims_more: bool) -> bool:
+        """Finish the trial that it has, and claim the next; whether it got one."""
+        if self._store is None:
             begun = time.perf_counter()
-            claim = store.claim(worker)
-            if claim is None:
-                break
-            seen.claim_s.append(time.perf_counter() - begun)
-            assert store.storage.patiently(partial(store.beat, claim))  # a heartbeat goes on after faults, too
-            if trial_s:
-                time.sleep(trial_s)
+            self._store = StudyStore(StudyFolder(self._folder), self._settings.study, lambda _: True)
+            self._seen.open_s.append(time.perf_counter() - begun)
+            self._seen.opened_at.append(time.time())
+        if (claim := self._claim) is not None:
             begun = time.perf_counter()
-            store.finish(claim, TrialResult(claim.point.key, "f", {METRIC: 0.5}, 0.1, 1.0, {}, 0, {}))
-            seen.finish_s.append(time.perf_counter() - begun)
-            seen.keys.append(claim.point.key)
-    finally:
-        store.storage.close()
-    return seen
+            self._store.finish(claim, TrialResult(claim.point.key, "f", {METRIC: 0.5}, 0.1, 1.0, {}, 0, {}))
+            self._seen.finish_s.append(time.perf_counter() - begun)
+            self._seen.keys.append(claim.point.key)
+            self._seen.finished_at.append(time.time())
+        begun = time.perf_counter()
+        claim = self._claim = self._store.claim(self._name) if claims_more else None
+        if claim is None:
+            self._store.storage.close()
+            return False
+        self._seen.claim_s.append(time.perf_counter() - begun)
+        # A heartbeat goes on after faults, too.
+        assert self._store.storage.patiently(partial(self._store.beat, claim))
+        return True
 
 
-def work_together(folder: Path, overrides: list[str], workers: list[str], trial_s: float, until: float) -> None:
-    """Several workers in this process, each a thread; what they did goes into a file."""
-    settings, all_seen, faults = settings_of(overrides), Seen(), []
-    guard = threading.Lock()
+def attend(workers: list[SimulatedWorker], trial_s: float, until: float) -> None:
+    """Do what each worker has to do when it is due, one after another, until nothing is left or the time is over."""
+    due = [(trial_s * number / len(workers), number) for number in range(len(workers))]
+    begun = time.monotonic()
+    while due:
+        at_s, number = heappop(due)
+        time.sleep(max(0.0, begun + at_s - time.monotonic()))
+        if workers[number].go_on(time.time() < until):
+            heappush(due, (time.monotonic() - begun + trial_s, number))
 
-    def run(worker: str) -> None:
+
+def work_together(folder: Path, overrides: list[str], names: list[str], trial_s: float, until: float) -> None:
+    """Several workers in this process, in a few threads: Python would spend most of its time on changing between
+    hundreds. What they did goes into a file."""
+    settings, all_seen, faults = settings_of(overrides), [], []
+
+    def run(names: list[str]) -> None:
+        seen = Seen()
         try:
-            seen = work(folder, settings, worker, trial_s, until)
+            attend([SimulatedWorker(folder, settings, name, seen) for name in names], trial_s, until)
         except Exception as error:
-            faults.append(f"{worker}: {error!r}")
+            faults.append(f"{names[0]}: {error!r}")
             raise
-        with guard:
-            all_seen.add(seen)
+        finally:
+            all_seen.append(seen)
 
-    threads = [threading.Thread(target=run, args=(worker,), daemon=True) for worker in workers]
+    threads = [threading.Thread(target=run, args=(names[n::THREADS],), daemon=True) for n in range(THREADS)]
     for thread in threads:
         thread.start()
-        time.sleep(min(0.02, trial_s / len(workers)))
     for thread in threads:
         thread.join()
-    (folder / f"{workers[0]}.seen.json").write_text(json.dumps({"seen": asdict(all_seen), "faults": faults}))
+    together = Seen()
+    for seen in all_seen:
+        together.add(seen)
+    (folder / f"{names[0]}.seen.json").write_text(json.dumps({"seen": asdict(together), "faults": faults}))
 
 
 class SimulatedWorkers:

@@ -5,10 +5,11 @@ They train nothing, and claim 2,000 trials and not ten thousand, for the time of
 """
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, running_server, why_not
 from tests.simulated_workers import METRIC, SimulatedWorkers, grid_of, settings_of
 
 from sweep.records.folder import StudyFolder
@@ -20,10 +21,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WORKERS, TRIALS = 1000, 2000
 
 
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """A server with a connection for each worker, as docs/capacity.md advises."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with running_server("-c", "max_connections=2200") as started:
+        yield started
+
+
 def test_a_thousand_workers_share_a_study_exactly(
-    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    monkeypatch.setenv("SWEEP_STORAGE", server.url())
     overrides = [*grid_of(TRIALS), "study.storage='${oc.env:SWEEP_STORAGE}'", "study.name=thousand"]
     settings = settings_of(overrides)
     store = StudyStore(StudyFolder(tmp_path), settings.study, lambda _: True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
+from random import Random
 
 from sweep.launch.liveness import host_of, this_host
 from sweep.study.outcomes import end_trial, give_up
@@ -90,8 +91,12 @@ class Claims:
     # Trials whose workers are gone ----------------------------------------------------------------------------
 
     def _take_abandoned(self, entry: str) -> Claim | None:
-        for trial in self._storage.doubtful(this_host()):
-            claim = self._storage.change_trial(trial.id, partial(self._take_over, trial.id, entry))
+        doubtful = self._storage.doubtful(this_host())
+        rest = doubtful[1:]
+        Random().shuffle(rest)  # where many were abandoned at once, let not every worker try them in one order
+        for trial in doubtful[:1] + rest:
+            # Who has locked it is taking it over now, or still changes it.
+            claim = self._storage.change_free_trial(trial.id, partial(self._take_over, trial.id, entry))
             if claim is not None:
                 return claim
         self._looked_at = time.monotonic()

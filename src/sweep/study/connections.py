@@ -1,7 +1,9 @@
-"""Connections to a server that are kept only while they are used.
+"""Connections to a PostgreSQL server that are kept only while they are used, unless it has plenty.
 
-A worker trains for minutes between two things that it has to say, and a server has few connections: PostgreSQL's
-default is 100 for everybody.
+A worker trains for minutes between two things that it has to say, and a server has few connections: the default is
+100 for everybody. A new connection costs both sides some milliseconds, and the server as many again for what it
+learns anew of its tables: so where less than half of the connections are taken, one is kept from one sign of life to
+the next.
 """
 
 import os
@@ -13,6 +15,9 @@ from typing import Any
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 IDLE_S = 0.25  # then a connection is closed: less than it takes to open 50 of them, more than between two statements
+IDLE_WITH_ROOM_S = 60.0  # the same where the server has connections enough
+HAS_ROOM = "SELECT count(*) < current_setting('max_connections')::int / 2 FROM pg_stat_activity"
+MAY_REST_S = "sweep: seconds"  # in the `info` of a connection: how long it may be idle
 KEPT = "sweep: kept"  # in the `info` of a connection that is not to be closed, such as one that holds a lock
 
 
@@ -37,14 +42,23 @@ class BriefConnections(Pool):
             former[1].close()
         _closer.watch(self)
 
-    def close_idle(self, idle_s: float) -> None:
-        """Close what has been idle for so long."""
+    def _create_connection(self) -> ConnectionPoolEntry:
+        record = super()._create_connection()
+        connection: Any = record.dbapi_connection
+        with connection.cursor() as cursor:
+            has_room = bool(cursor.execute(HAS_ROOM).fetchone()[0])
+        connection.rollback()
+        record.info[MAY_REST_S] = IDLE_WITH_ROOM_S if has_room else IDLE_S
+        return record
+
+    def close_idle(self) -> None:
+        """Close what has been idle for as long as it may be."""
         now = time.monotonic()
         with self._guard:
             idle = [
                 thread
                 for thread, (since, record) in self._idle.items()
-                if now - since >= idle_s and not record.info.get(KEPT)
+                if now - since >= record.info[MAY_REST_S] and not record.info.get(KEPT)
             ]
             closed = [self._idle.pop(thread)[1] for thread in idle]
         for record in closed:
@@ -107,7 +121,7 @@ class _Closer:
             with self._guard:
                 pools = list(self._pools)
             for pool in pools:
-                pool.close_idle(IDLE_S)
+                pool.close_idle()
             with self._guard:
                 for pool in pools:
                     if pool.is_empty:  # it is watched again when it gets a connection back

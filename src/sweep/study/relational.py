@@ -100,6 +100,10 @@ class RelationalStorage(TrialStorage):
         """Do something in one transaction that has locked this trial."""
         return self._transactions.change_trial(trial_id, operation)
 
+    def change_free_trial(self, trial_id: int, operation: Callable[[], Answer]) -> Answer | None:
+        """The same, or None at once if somebody else has locked this trial."""
+        return self._transactions.change_free_trial(trial_id, operation)
+
     @property
     def just_recovered(self) -> bool:
         """Whether the database was away less than half a grace ago."""

@@ -54,6 +54,8 @@ JOIN trial_user_attributes point ON point.trial_id = next.trial_id AND point.key
 LEFT JOIN trial_user_attributes attempts ON attempts.trial_id = next.trial_id AND attempts.key = 'attempts'
 """)
 NOW = sqlalchemy.func.current_timestamp()
+# Attributes that a question names beside others; made once, which takes longer than many a statement.
+POINT, CLAIMS, DEATHS, KEPT = map(ATTRIBUTES.alias, ("point", "claims", "deaths", "kept_back"))
 
 
 def lock_trial(connection: Connection, trial_id: int) -> None:
@@ -64,13 +66,18 @@ def lock_trial(connection: Connection, trial_id: int) -> None:
         raise KeyError(trial_id)
 
 
+def is_locked_now(connection: Connection, trial_id: int) -> bool:
+    """Lock this trial as `lock_trial` does if nobody else has it, or else wait for nothing; whether it is locked."""
+    row = select(TRIALS.c.trial_id).where(TRIALS.c.trial_id == trial_id)
+    return connection.execute(row.with_for_update(key_share=True, skip_locked=True)).first() is not None
+
+
 def _next_waiting(connection: Connection, study_id: int) -> int | None:
-    point, kept_back = ATTRIBUTES.alias("point"), ATTRIBUTES.alias("kept_back")
     row = (
         select(TRIALS.c.trial_id)
         .where(TRIALS.c.study_id == study_id, WAITING)
-        .where(select(1).where(point.c.trial_id == TRIALS.c.trial_id, point.c.key == "point").exists())
-        .where(~select(1).where(kept_back.c.trial_id == TRIALS.c.trial_id, kept_back.c.key == KEPT_BACK).exists())
+        .where(select(1).where(POINT.c.trial_id == TRIALS.c.trial_id, POINT.c.key == "point").exists())
+        .where(~select(1).where(KEPT.c.trial_id == TRIALS.c.trial_id, KEPT.c.key == KEPT_BACK).exists())
         .order_by(TRIALS.c.number)
         .limit(1)
     )
@@ -157,12 +164,12 @@ def beat(connection: Connection, trial_id: int) -> None:
 
 def beat_as_holder(connection: Connection, trial_id: int, entry: str) -> bool:
     """The same if the trial runs under this entry; whether it does."""
-    claims, trial = ATTRIBUTES.alias("claims"), TRIALS.c.trial_id == trial_id
-    last = claims.c.value_json.endswith(json.dumps([entry]).removeprefix("["), autoescape=True)
+    trial = TRIALS.c.trial_id == trial_id
+    last = CLAIMS.c.value_json.endswith(json.dumps([entry]).removeprefix("["), autoescape=True)
     update = HEARTBEATS.update().where(
         HEARTBEATS.c.trial_id == trial_id,
         select(1).where(trial, RUNNING).exists(),
-        select(1).where(claims.c.trial_id == trial_id, claims.c.key == "claims", last).exists(),
+        select(1).where(CLAIMS.c.trial_id == trial_id, CLAIMS.c.key == "claims", last).exists(),
     )
     return connection.execute(update.values(heartbeat=NOW)).rowcount == 1
 
@@ -179,17 +186,16 @@ def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -
 
     Of those that run elsewhere and beat, however many, none is read.
     """
-    claims, deaths = ATTRIBUTES.alias("claims"), ATTRIBUTES.alias("deaths")
-    holders = claims.c.value_json
+    holders = CLAIMS.c.value_json
     rows = (
         select(TRIALS.c.trial_id)
         .outerjoin(HEARTBEATS, HEARTBEATS.c.trial_id == TRIALS.c.trial_id)
-        .outerjoin(claims, (claims.c.trial_id == TRIALS.c.trial_id) & (claims.c.key == "claims"))
-        .outerjoin(deaths, (deaths.c.trial_id == TRIALS.c.trial_id) & (deaths.c.key == "deaths"))
+        .outerjoin(CLAIMS, (CLAIMS.c.trial_id == TRIALS.c.trial_id) & (CLAIMS.c.key == "claims"))
+        .outerjoin(DEATHS, (DEATHS.c.trial_id == TRIALS.c.trial_id) & (DEATHS.c.key == "deaths"))
         .where(TRIALS.c.study_id == study_id, RUNNING)
         .where(
             (HEARTBEATS.c.heartbeat < _ago(connection, grace_s))
-            | deaths.c.trial_id.is_not(None)
+            | DEATHS.c.trial_id.is_not(None)
             | holders.is_(None)
             | holders.not_like("%@%")
             | holders.contains(f"@{host}#", autoescape=True)

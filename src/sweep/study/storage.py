@@ -85,6 +85,10 @@ class TrialStorage(StudyReader):
         """Change this trial while nobody else does, patiently, and all or nothing of it. May be done inside of
         `change`. The operation uses what this class has for one trial, and nothing else of the storage."""
 
+    @abstractmethod
+    def change_free_trial(self, trial_id: int, operation: Callable[[], Answer]) -> Answer | None:
+        """The same, or None at once if somebody else is changing this trial."""
+
     @property
     @abstractmethod
     def just_recovered(self) -> bool:

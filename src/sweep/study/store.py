@@ -144,7 +144,9 @@ class StudyStore:
 
     def _fenced(self, claim: Claim) -> StoredTrial:
         """The trial of a claim. Raises Fenced if it is no longer the claim's."""
-        trial = self.storage.outline(claim.trial_id)
+        return self._checked(claim, self.storage.outline(claim.trial_id))
+
+    def _checked(self, claim: Claim, trial: StoredTrial) -> StoredTrial:
         if not trial.is_held_by(claim.entry):
             raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
         return trial
@@ -220,7 +222,7 @@ class StudyStore:
             trial = self.storage.outline(claim.trial_id)
             if trial.state == state and trial.holder == claim.entry:
                 return  # done already: the database went away before it could say so
-            self._fenced(claim)
+            self._checked(claim, trial)
             end_trial(self.storage, claim.trial_id, state, values, **attributes)
 
         self.storage.change_trial(claim.trial_id, change)

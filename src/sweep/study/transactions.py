@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from sweep.study.database import Database
 from sweep.study.patience import Patience
-from sweep.study.rows import lock_trial
+from sweep.study.rows import is_locked_now, lock_trial
 
 Answer = TypeVar("Answer")
 
@@ -51,13 +51,25 @@ class Transactions:
         def attempt() -> Answer:
             with self._engine.begin() as connection:
                 lock_trial(connection, trial_id)
-                self._thread.transaction = connection
-                try:
-                    return operation()
-                finally:
-                    self._thread.transaction = None
+                return self._within(connection, operation)
 
         return self._patience(attempt)
+
+    def change_free_trial(self, trial_id: int, operation: Callable[[], Answer]) -> Answer | None:
+        """The same, or None at once if somebody else has locked this trial."""
+
+        def attempt() -> Answer | None:
+            with self._engine.begin() as connection:
+                return self._within(connection, operation) if is_locked_now(connection, trial_id) else None
+
+        return self._patience(attempt)
+
+    def _within(self, transaction: Connection, operation: Callable[[], Answer]) -> Answer:
+        self._thread.transaction = transaction
+        try:
+            return operation()
+        finally:
+            self._thread.transaction = None
 
     def _of_trial(self) -> Connection | None:
         return getattr(self._thread, "transaction", None)
