@@ -4,10 +4,10 @@
 
 Workers are attended to by four threads in each of a few processes. Each has a real store of the study with a
 connection of its own, and claims, gives a sign of life and finishes, with no pause up to 50 workers. More of them
-wait for `--trial-s` seconds between a claim and its finish, as workers that train: then latencies say something. Claims
-a second are those after the last worker has opened the study. Each number of workers gets a new study of `--claims`
-trials, which is enqueued first, and runs until nothing is left or for `--seconds`. Without --url a server is started
-here, with fsync off and `--connections`; its programs must be installed.
+wait for `--trial-s` seconds between a claim and its finish, as workers that train: then latencies mean something.
+Claims a second are those after the last worker has opened the study. Each number of workers gets a new study of
+`--claims` trials, which is enqueued first, and runs until nothing is left or for `--seconds`. Without --url a
+server is started here, with fsync off and `--connections`; its programs must be installed.
 
 The peer is Optuna alone, with as many workers up to 50: trials that wait are added with `Study.add_trial`, each
 worker asks for one and tells its value. It gets 500 trials and `--peer-seconds`: its claims grow with the study.
