@@ -58,6 +58,7 @@ PREPARED = {
         "'study.space={ratio.monolingual: {grid: [0.5, 1.0]}}'",
     ],
     "docs/workers.md": [],
+    "docs/clusters.md": [],
     "docs/recipes.md": [],
     "docs/studies.md": [],
     "docs/tracking.md": [],
