@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sweep.launch.liveness import alive_in, hold, is_joined, new_worker, place_of
 from sweep.records.folder import StudyFolder
@@ -55,3 +56,11 @@ def test_only_workers_that_the_owner_started_are_waited_for(tmp_path: Path, join
         with pytest.raises(Exception, match="still works on this study"):
             await_orphans(folder, 0.0)
     lock.release()
+
+
+@pytest.mark.parametrize("worker", ["../other", "w-12-abcdef12-../other"])
+def test_a_name_that_is_a_path_is_no_workers(tmp_path: Path, worker: str) -> None:
+    folder = tmp_path / "workers"
+    folder.mkdir()
+    with FileLock(tmp_path / "other.lock"):
+        assert not alive_in(folder)(worker)

@@ -113,7 +113,9 @@ def alive_in(workers: Path) -> Callable[[str], bool]:
     """A test for the workers of one study. One whose lock is in another folder passes: its signs of life tell."""
 
     def alive(worker: str) -> bool:
-        return bool(worker) and (_is_elsewhere(workers, worker) or held(workers / f"{worker}.lock"))
+        # Names come from a database that others may write to, and to ask for a lock is to open its file.
+        is_name = worker != "" and Path(worker).name == worker
+        return is_name and (_is_elsewhere(workers, worker) or held(workers / f"{worker}.lock"))
 
     return alive
 
