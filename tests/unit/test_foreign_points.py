@@ -14,6 +14,8 @@ from tests.unit.test_study import GRID, WHOLE, settings_of, store_of
 from sweep.errors import InputError
 from sweep.launch.order import WorkOrder
 from sweep.records.files import write_atomically
+from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.point import Point, check_point
@@ -97,3 +99,9 @@ def test_no_folder_outside_is_read(key: str, tmp_path: Path, capsys: pytest.Capt
     store.storage.close()
     assert command("status", store.settings.name, "--sweeps", str(tmp_path)) == 2
     assert "which no trial is called" in capsys.readouterr().err
+
+
+def test_no_place_outside_of_the_artifacts_is_written(tmp_path: Path) -> None:
+    study = settings_of(*GRID, f"study.artifacts=file://{tmp_path}/artifacts").study
+    with pytest.raises(InputError, match="the study's database has the id .*victim', which no study has"):
+        StudyArtifacts.of(study, StudyFolder(tmp_path / "study"), "../../victim")

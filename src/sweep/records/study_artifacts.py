@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from sweep.errors import InputError
 from sweep.records.artifact_store import ArtifactStore
 from sweep.records.data_record import DATA
 from sweep.records.files import write_atomically
@@ -56,10 +57,13 @@ class StudyArtifacts:
     def of(
         cls, settings: StudySettings, folder: StudyFolder, uid: str, say: Callable[[str], None] | None = None
     ) -> Self | None:
-        """Those of a study with this id; None if its machines share the sweeps folder."""
+        """Those of a study with this id; None if its machines share a folder. Raises InputError for what is no id."""
         if settings.artifacts is None:
             return None
-        prefix = f"{settings.name}-{uid[:UID_DIGITS]}"
+        digits = uid[:UID_DIGITS]
+        if digits and not digits.isalnum():  # a database is written by others, too
+            raise InputError(f"{folder.path}: the study's database has the id {digits!r}, which no study has")
+        prefix = f"{settings.name}-{digits}"
         more = () if say is None else (say,)
         return cls(ArtifactStore(settings.artifacts, prefix, settings.patience_s, *more), folder)
 
