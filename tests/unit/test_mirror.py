@@ -321,3 +321,15 @@ def test_a_configuration_that_cannot_be_read_is_said_once(folder: StudyFolder) -
     (text,) = said
     assert text.startswith(f"{folder.runs}: the study is tracked without its objectives, its target and its settings")
     assert "seed is missing" in text
+
+
+def test_a_study_that_another_command_has_taken_over_is_left_to_that_one(configured: StudyFolder) -> None:
+    said: list[str] = []
+    background = BackgroundMirror(mirror(configured), said.append, "sync it")
+    background.update([trial(configured)])
+    background.leave()
+    sent = configured.runs.read_text() if configured.runs.exists() else ""
+    background.update([trial(configured, state="COMPLETE")])
+    background.finish("KILLED", 30)
+    assert (configured.runs.read_text() if configured.runs.exists() else "") == sent
+    assert said == []

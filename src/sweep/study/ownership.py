@@ -13,25 +13,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from sweep.errors import SweepError
+from sweep.errors import DatabaseUnusable, SweepError
 from sweep.launch.liveness import this_host
 from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
 from sweep.settings.storage import StorageUrl
 from sweep.study.advisory_lock import key_of
-from sweep.study.postgresql import CONNECTION
+from sweep.study.postgresql import CONNECTION, READ_ONLY
 from sweep.study.storage import TrialStorage
 
 OWNER = "owner"  # the study's attribute
 ENDING_S = 5.0  # an owner that has just been ended lets go of the study within this
 POLL_S = 0.5
 LOOK_S = 5.0  # between two looks at whether the lock's connection lives
+HELD = """
+    SELECT count(*) > 0 FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE datname = current_database() AND locktype = 'advisory' AND granted
+      AND classid::bigint = :high AND objid::bigint = :low AND objsubid = 1
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Owner:
     host: str
     pid: int
     folder: str
-    since: float
+    since: Annotated[float, Field(ge=0, le=1e11)]
     token: str
 
     @property
@@ -53,8 +59,36 @@ class Owner:
 
 def owner_of(attributes: Any) -> Owner | None:
     """Who owned the study last, by its attributes; None if nobody ever did."""
-    kept = attributes.get(OWNER)
-    return None if kept is None else Owner(**kept)
+    try:
+        return _READ.validate_python(attributes.get(OWNER))
+    except ValidationError:  # of another version, or somebody else's
+        return Owner("an unknown machine", 0, "unknown", 0.0, "")
+
+
+_READ: TypeAdapter[Owner | None] = TypeAdapter(Owner | None)
+
+
+def _key(study: str) -> int:
+    return key_of(f"sweep, owner of {study}")
+
+
+def present_owner(url: StorageUrl, study: str, attributes: Any) -> Owner | None:
+    """Who owns the study now, by whoever looks at it: the lock is not touched. None if nobody does.
+
+    Raises DatabaseUnusable.
+    """
+    engine = create_engine(url.get_secret_value(), poolclass=NullPool, connect_args=READ_ONLY)
+    key = _key(study) & 0xFFFF_FFFF_FFFF_FFFF
+    try:
+        with engine.connect() as connection:
+            is_held = connection.scalar(text(HELD), {"high": key >> 32, "low": key & 0xFFFF_FFFF})
+    except SQLAlchemyError:
+        raise DatabaseUnusable(f"the study's database {url} does not answer who owns the study") from None
+    return owner_of(attributes) if is_held else None
+
+
+class TakenOver(SweepError):
+    """Another command owns the study by now."""
 
 
 class OwnerLock:
@@ -62,7 +96,7 @@ class OwnerLock:
 
     def __init__(self, url: StorageUrl, study: str) -> None:
         self._engine = create_engine(url.get_secret_value(), poolclass=NullPool, connect_args=CONNECTION)
-        self._key = key_of(f"sweep, owner of {study}")
+        self._key = _key(study)
         self._connection: Connection | None = None
 
     def take(self) -> bool:
@@ -115,21 +149,28 @@ class Ownership:
     def assure(self, storage: TrialStorage, at_once: bool = False) -> None:
         """Take the lock again if its connection is gone. Looks at it every few seconds, or `at_once`.
 
-        Raises SweepError if another command has owned the study since then.
+        Raises TakenOver if another command has owned the study since then. That is asked while the lock is held, too:
+        a pooler between us and the server may have given the connection that holds it to somebody else.
         """
         if self._lock is None or (time.monotonic() < self._look_at and not at_once):
             return
         self._look_at = time.monotonic() + LOOK_S
-        if self._lock.is_held():
-            return
         try:
-            self._lock.take()  # else it is another's, or still our own of a connection that the server believes in
+            if not self._lock.is_held():
+                self._lock.take()  # else it is another's, or our own of a connection that the server believes in
         except SQLAlchemyError:
             return  # the database is away, and whoever asks it something waits for it
+        self.check(storage)
+
+    def check(self, storage: TrialStorage) -> None:
+        """Raise TakenOver if another command has owned the study since this one began to. Inside of a change nobody
+        can begin to before it ends, since that is a change, too."""
+        if self._lock is None:
+            return
         owner = owner_of(storage.attributes())
         if owner is not None and owner.token != self._token:
             self._lock.free()
-            raise SweepError(
+            raise TakenOver(
                 f"study '{self._name}' was taken over while its database was out of reach, by {owner.text}; this "
                 "command stops, and its trials go on from their checkpoints there"
             )

@@ -1,7 +1,7 @@
 """What is to be run and not there yet: it is enqueued as WAITING trials, or adopted from another study."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from sweep.records.trial_record import damaged_trials
@@ -23,10 +23,12 @@ class TrialQueue:
         self._view = view
         self._search = search
 
-    def fill(self) -> None:
+    def fill(self, check: Callable[[], None] | None = None) -> None:
         """Enqueue what is known beforehand: grid points, new seeds of a search, FAILED trials to be retried, and
         finished ones whose files are damaged, if those are to be run again. What is there and no longer wanted (a
         value was removed from the grid) is kept back, until it comes back."""
+        if check is not None:
+            check()
         known = self._view.trials()
         wanted = self._view.wanted.among(known)
         new = [(point, 0) for key, point in wanted.items() if key not in known]

@@ -106,9 +106,10 @@ class StudyStore:
 
     # What is to be done ---------------------------------------------------------------------------------------
 
-    def enqueue(self) -> None:
-        """Enqueue what is known beforehand and not there yet: grid points, and FAILED trials to be retried."""
-        self.storage.change(self._queue.fill)
+    def enqueue(self, check: Callable[[], None] | None = None) -> None:
+        """Enqueue what is known beforehand and not there yet: grid points, and FAILED trials to be retried. What
+        `check` raises leaves all as it is; nobody changes anything between it and this."""
+        self.storage.change(lambda: self._queue.fill(check))
 
     def is_wanted(self, point: Point) -> bool:
         """Whether a trial of this point counts towards the target."""

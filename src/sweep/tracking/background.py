@@ -36,7 +36,7 @@ class BackgroundMirror:
     def update(self, records: Sequence[TrialRecord]) -> None:
         """The study's trials as they are now. Returns at once."""
         self._snapshot = Snapshot(records)
-        if self._thread is None:
+        if self._thread is None and not self._given_up.is_set():
             self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
             self._thread.start()
 
@@ -56,6 +56,14 @@ class BackgroundMirror:
         except KeyboardInterrupt:
             self._given_up.set()
         self._say_what_is_missing(snapshot)
+
+    def leave(self) -> None:
+        """Send nothing more: the study, and what the tracker has of it, are another command's."""
+        thread, self._thread = self._thread, None
+        self._given_up.set()
+        self._wake.set()
+        if thread is not None:
+            thread.join(LAST_CALL_S)
 
     def _say_what_is_missing(self, snapshot: Snapshot) -> None:
         missing = {*self._mirror.missing(snapshot), *self._mirror.refused}
