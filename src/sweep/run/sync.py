@@ -1,10 +1,12 @@
 """Commands that help a run, or make up for what it could not do, as the user would type them."""
 
 import shlex
+from pathlib import Path
 
 from sweep.report.text import this_python
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
+from sweep.settings.joined import reaching_out
 
 
 def sync_command(settings: Settings, composer: Composer) -> str:
@@ -36,4 +38,9 @@ def join_command(settings: Settings, composer: Composer) -> str:
     words = ["launcher=join", f"study.name={settings.study.name}"]
     if settings.study.storage is not None:
         words.append(f"study.storage={composer.as_given('study.storage')}")
+    if settings.study.artifacts is None:  # then all have to share the folder
+        words.append(f"paths.sweeps={Path(settings.paths.sweeps).resolve()}")
+    words += reaching_out(composer.overrides)
+    if composer.config_dir is not None:
+        words += ["--config-dir", composer.config_dir]
     return f"{this_python()} -m sweep {shlex.join(words)}"

@@ -20,7 +20,11 @@ class RelationalReader(StudyReader):
         self._database = database_of(file, settings)
         self.place = self._database.place
         self._patience = Patience(self.place, self._database.secret, settings.patience_s)
-        study_id = self._patience(lambda: self._find(settings.name))
+        try:
+            study_id = self._patience(lambda: self._find(settings.name))
+        except BaseException:
+            self._database.close()
+            raise
         self._tables = StudyTables(self._database.looking, study_id)
 
     def _find(self, name: str) -> int:

@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sweep import __version__
+from sweep.errors import InputError
 from sweep.launch.liveness import place_of
 from sweep.records.data_record import DataRecord
 from sweep.settings import Settings
 from sweep.settings.base import flattened
 from sweep.settings.compose import Composer
 from sweep.settings.identity import differences, result_settings
+from sweep.settings.joined import of_study
+from sweep.study.ownership import Ownership
 from sweep.study.store import StudyStore
 
 RECIPE = "recipe"  # the study's attribute
@@ -22,18 +27,19 @@ class Recipe:
     """Attributes of a study that tell another machine how to work on it.
 
     `version`: the package's. `place`: a name of the owner's folder (`sweep.launch.liveness`).
-    `overrides`: as the owner composed them. No password is among them, since none may stand on a command line; what
-    refers to the environment is no value of the owner's, but a reference. `config_dir`: the folder of groups of its
-    own, on its machine. `study`: the section of the settings, for a target that is the same. `data`: what the data
-    hold. `results`: the settings that change results, as the study remembers them.
+    `overrides`: as the owner composed them, without those that belong to its machine. No password is among them,
+    since none may stand on a command line; what refers to the environment is a reference, and no value.
+    `config_dir`: the folder of groups of its own, on its machine. `study`: the section of the settings, for a target
+    that is the same. `data`: what the data hold. `results`: the settings that change results, as the study remembers
+    them.
     """
 
-    version: str
-    place: str
+    version: Annotated[str, Field(pattern=r"^[\w.+-]{1,40}$")]
+    place: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
     overrides: tuple[str, ...]
     config_dir: str | None
     study: Mapping[str, Any]
-    data: tuple[DataRecord, ...]
+    data: Annotated[tuple[DataRecord, ...], Field(min_length=1)]
     results: Mapping[str, Any]
 
     def differences(self, settings: Settings) -> list[str]:
@@ -41,18 +47,22 @@ class Recipe:
         return [*differences(self.results, result_settings(settings)), *_other_target(self.study, settings)]
 
 
-def leave_recipe(store: StudyStore, settings: Settings, composer: Composer, data: tuple[DataRecord, ...]) -> None:
-    """Leave a study's recipe in its database, before the first trial that it is about."""
+def leave_recipe(
+    store: StudyStore, settings: Settings, composer: Composer, data: tuple[DataRecord, ...], ownership: Ownership
+) -> None:
+    """Leave a study's recipe in its database, before the first trial that it is about. Raises SweepError if the study
+    is another command's by now."""
     recipe = {
         "version": __version__,
         "place": place_of(store.folder.workers),
-        "overrides": list(composer.overrides),
+        "overrides": of_study(composer.overrides),
         "config_dir": composer.config_dir,
         "study": _study(settings),
         "data": [{**asdict(record), "languages": list(record.languages)} for record in data],
     }
 
     def change() -> None:
+        ownership.check(store.storage)
         if store.storage.attributes().get(RECIPE) != recipe:
             store.storage.set_attribute(RECIPE, recipe)
 
@@ -60,19 +70,24 @@ def leave_recipe(store: StudyStore, settings: Settings, composer: Composer, data
 
 
 def recipe_of(attributes: Mapping[str, Any]) -> Recipe | None:
-    """What an owner left among a study's attributes; None if it has not done so yet."""
+    """What an owner left among a study's attributes; None if it has not done so yet.
+
+    Raises InputError if it is something else, which another version or somebody else has written.
+    """
     left = attributes.get(RECIPE)
     if left is None:
         return None
-    return Recipe(
-        version=left["version"],
-        place=left["place"],
-        overrides=tuple(left["overrides"]),
-        config_dir=left["config_dir"],
-        study=left["study"],
-        data=tuple(DataRecord(**{**each, "languages": tuple(each["languages"])}) for each in left["data"]),
-        results=attributes["settings"],
-    )
+    try:
+        return _READ.validate_python({**left, "results": attributes.get("settings")})
+    except (ValidationError, TypeError) as error:
+        version = left.get("version", "unknown") if isinstance(left, dict) else "unknown"
+        raise InputError(
+            f"what the study's database has for those who join cannot be read: it was written by version "
+            f"{str(version)[:40]!r} of this program, and this is {__version__}"
+        ) from error
+
+
+_READ = TypeAdapter(Recipe)
 
 
 def _study(settings: Settings) -> dict[str, Any]:
