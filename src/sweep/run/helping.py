@@ -4,6 +4,7 @@ With a thousand of these, what each asks the database for counts. So a run looks
 in between at what its own workers say.
 """
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +22,7 @@ from sweep.launch.protocol import LOST, Launcher
 from sweep.records.folder import StudyFolder
 from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
-from sweep.run.others import Others, finished_by
+from sweep.run.others import Lull, Others, finished_by
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
 from sweep.run.silence import Silence
@@ -34,7 +35,8 @@ from sweep.study.trials import StoredTrial
 from sweep.study.view import StudyView
 
 POLL_S = 0.4
-LONGEST_LOOK_S = 10.0  # between two looks at the study
+LOOK_S = 10.0  # between two looks at the study
+LOOKING_SHARE = 0.01  # of the time, at most: of a thousand helpers ten look at the same moment
 AT_ONCE_S = 1.0  # for workers and database, when the user wants to stop at once
 
 
@@ -87,17 +89,16 @@ class HelpingRun:
         self._display = display
         self._crew = Crew(launcher, settings.launcher.slots)
         self._last = LastLook(store.storage)
-        self._view = StudyView(folder, settings.study, self._last)
+        self._view = StudyView(folder, settings.study, self._last, expects_files=False)
         self._overview = Overview(self._view)
         self._others = Others(self._view)
         self._deaths = Deaths(folder, store, self._say)
         self._silence = Silence(settings.study.grace_s)
         self._locks = LockFiles()
         self._workers: set[str] = set()  # all that were started
-        self._look_s = min(LONGEST_LOOK_S, settings.study.grace_s / 4)
         self._look_at = 0.0
-        self._ended: tuple[int, int] | None = None  # finished and FAILED trials at the last look
-        self._nothing_for: tuple[int, int] | None = None  # the same, when a worker last found nothing to claim
+        self._ended = -1, -1  # finished and FAILED trials at the last look
+        self._lull = Lull(settings.study.grace_s)
         self._asked_workers = False
         self._waits = False
 
@@ -155,8 +156,10 @@ class HelpingRun:
 
     def _look(self, is_idle: bool) -> None:
         """See how far the study is. `is_idle`: whether a worker has ended since there was nothing to claim."""
+        began, grace_s = time.monotonic(), self._settings.study.grace_s
         self._last.look()
-        self._look_at = time.monotonic() + self._look_s
+        rest_s = max(min(LOOK_S, grace_s / 4), (time.monotonic() - began) / LOOKING_SHARE)
+        self._look_at = time.monotonic() + min(rest_s, grace_s) * random.uniform(0.75, 1.0)
         recipe = recipe_of(self._last.attributes())
         if recipe is None:
             raise SweepError(f"study '{self._settings.study.name}' is gone from its database")
@@ -169,19 +172,17 @@ class HelpingRun:
             self._deaths.forget()
         self._ended = ended
         if is_idle:
-            self._nothing_for = ended
+            self._lull.begin(ended)
         if self._others.gave_back():
-            self._nothing_for = None
+            self._lull.end()
 
     def _staff(self) -> None:
         """Have a worker for each trial that one could claim, as far as there are slots."""
         members = self._crew.members
         wanted = len(members) + self._store.abandoned()
-        if self._ended != self._nothing_for:
+        if not self._lull.lasts(self._ended):
             busy = sum(bool(member.status(self._folder.workers)) for member in members)
-            # The trials of a grid are all there; a search may have a new one for whoever asks.
-            claimable = self._others.waiting if self._settings.study.is_grid else self._view.remaining()
-            wanted = max(wanted, busy + claimable)
+            wanted = max(wanted, busy + self._others.claimable)
         self._crew.staff(wanted, self._order)
         waits = not self._crew.members and self._view.remaining() > 0
         if waits and not self._waits:
@@ -200,7 +201,7 @@ class HelpingRun:
         workers, remaining = self._folder.workers, self._view.remaining()
         for member in self._silence.overdue(members, workers, self._view.trials(), silent, remaining):
             self._crew.dismiss(member)
-            self._nothing_for = None
+            self._lull.end()
             if member.order.worker in silent:
                 self._store.worker_died(member.order.worker, LOST)
             self._say(f"worker {member.slot + 1} did not answer any more, and was ended ({member.worker.log})")

@@ -1,5 +1,6 @@
 """One run of a study: keeps its workers at work, shows progress, and stops them when it is asked to."""
 
+import math
 import time
 from contextlib import suppress
 
@@ -22,7 +23,7 @@ from sweep.run.deaths import Deaths
 from sweep.run.fetching import Fetching, refuse_missing
 from sweep.run.locks import Locks
 from sweep.run.orphans import await_orphans, take_back
-from sweep.run.others import Others
+from sweep.run.others import Lull, Others
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
 from sweep.run.report_writer import PATIENCE_S as REPORT_PATIENCE_S
@@ -33,7 +34,7 @@ from sweep.run.silence import Silence
 from sweep.run.waiting import WaitingWorkers
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
-from sweep.study.ownership import Ownership
+from sweep.study.ownership import Ownership, TakenOver
 from sweep.study.store import StudyStore
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.protocol import Status
@@ -78,7 +79,7 @@ class StudyRun:
         self._asked_workers = False
         self._silence = Silence(settings.study.grace_s)
         self._silent: set[str] = set()
-        self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
+        self._lull = Lull(settings.study.grace_s if ownership.has_helpers else math.inf)
         self._others = Others(store.view, ownership.has_helpers, only=not settings.launcher.slots)
         self._deaths = Deaths(folder, store, self._say)
         self._waiting = WaitingWorkers(self._say)
@@ -104,6 +105,9 @@ class StudyRun:
                 if interruption.asked and not self._is_complete:
                     raise KeyboardInterrupt
                 status = "FINISHED" if self._is_complete else "FAILED"
+            except TakenOver:
+                self.mirror.leave()
+                raise
             except KeyboardInterrupt:
                 self._count_if_there(AT_ONCE_S)
                 if not self._is_complete:
@@ -157,10 +161,10 @@ class StudyRun:
                 for member, status in ended:
                     self._deaths.account_for(member, status, interruption.asked)
                 remaining = self._count()
-                if ended:  # what a dead worker leaves is somebody's to take
-                    self._nothing_to_claim = None if any(status for _, status in ended) else self._counts
-                if self._others.gave_back():
-                    self._nothing_to_claim = None
+                if ended:
+                    self._lull.begin(self._counts)
+                if self._others.gave_back() or any(status for _, status in ended):
+                    self._lull.end()  # what a dead worker leaves is somebody's to take
                 self._hear(interruption)
                 looks = time.monotonic() - self._looked_at > self.settings.study.grace_s / 4
                 if looks:
@@ -200,17 +204,15 @@ class StudyRun:
         trials = self.store.view.trials()
         for member in self._silence.overdue(self._crew.members, self.folder.workers, trials, self._silent, remaining):
             self._crew.dismiss(member)
-            self._nothing_to_claim = None
+            self._lull.end()
             if member.order.worker in self._silent:
                 self.store.worker_died(member.order.worker, LOST)
-            self._say(
-                f"worker {member.slot + 1} did not answer any more, and was ended (its log: {member.worker.log})"
-            )
+            self._say(f"worker {member.slot + 1} did not answer any more, and was ended (log: {member.worker.log})")
 
     def _staff(self, remaining: int, looks: bool) -> None:
         """Have a worker for each trial that one could claim, as far as there are slots."""
         self._crew.release(remaining)
-        if self._counts != self._nothing_to_claim:
+        if not self._lull.lasts(self._counts):
             self._crew.staff(remaining, self._order)
         # A worker that found nothing to claim has gone; what a silent one had since then is somebody's to take.
         if looks and (self._crew.has_room or self._others.have_work(remaining)):

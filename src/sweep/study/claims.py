@@ -137,7 +137,7 @@ class Claims:
         silent = self._storage.silent()
         if not silent or self._storage.just_recovered:
             return set()
-        return {worker_of(trial.holder) for trial in self._view.trials().values() if trial.id in silent}
+        return {worker_of(trial.holder) for trial in self._storage.doubtful(this_host()) if trial.id in silent}
 
     # Trials that wait -----------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from sweep.records.folder import StudyFolder
 from sweep.records.trial_record import TrialRecord
@@ -20,15 +20,18 @@ from sweep.study.wanted import WantedTrials
 
 
 class StudyView:
-    """A study as one looks at it. `reader` gives its trials."""
+    """A study as one looks at it. `reader` gives its trials. `expects_files`: whether what other machines ran is to
+    come to this folder; else its trials have ended when the database says so."""
 
-    def __init__(self, folder: StudyFolder, settings: StudySettings, reader: StudyReader) -> None:
+    def __init__(
+        self, folder: StudyFolder, settings: StudySettings, reader: StudyReader, expects_files: bool = True
+    ) -> None:
         self.folder = folder
         self.settings = settings
         self.goals = Goals(folder, settings)
         self.wanted = WantedTrials(settings, self.goals)
         self._reader = reader
-        self._arrivals = Arrivals(folder)
+        self._arrivals = Arrivals(folder) if expects_files else None
         self._recorded: tuple[Mapping[str, StoredTrial], set[str], list[TrialRecord]] = {}, set(), []
 
     @classmethod
@@ -47,10 +50,14 @@ class StudyView:
         """The latest trial of every key, in order of their numbers; the same object while nothing has changed."""
         return self._reader.trials()
 
+    def attributes(self) -> Mapping[str, Any]:
+        """What its commands have left of the study as a whole."""
+        return self._reader.attributes()
+
     @property
     def uid(self) -> str:
         """The study's unique id; empty if no command has run it yet."""
-        return str(self._reader.attributes().get("uid", ""))
+        return str(self.attributes().get("uid", ""))
 
     @property
     def target(self) -> int:
@@ -59,7 +66,7 @@ class StudyView:
 
     def missing(self) -> list[StoredTrial]:
         """Ended trials that another machine ran, and whose files are not here yet."""
-        return self._arrivals.missing(self.trials().values())
+        return [] if self._arrivals is None else self._arrivals.missing(self.trials().values())
 
     def records(self) -> list[TrialRecord]:
         """The current trial of every key, in order of their numbers, without reading their results. One whose files
