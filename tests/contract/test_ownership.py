@@ -17,8 +17,11 @@ from tests.waiting import until
 
 from sweep.errors import SweepError
 from sweep.records.folder import StudyFolder
+from sweep.settings.compose import Composer
 from sweep.study import ownership
-from sweep.study.ownership import Ownership, owner_of, owning
+from sweep.study.connections import BriefConnections
+from sweep.study.ownership import OWNER, Ownership, TakenOver, owner_of, owning, present_owner
+from sweep.study.recipe import RECIPE, leave_recipe
 from sweep.study.store import StudyStore
 
 Owned = tuple[StudyStore, Ownership]
@@ -122,6 +125,60 @@ def taken_again(store: StudyStore, owner: Ownership, url: str) -> bool:
     return True
 
 
+def test_a_command_that_lost_its_study_changes_nothing_of_it_any_more(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    values = "study.space={{ratio.monolingual: {{grid: [{}]}}}}"
+    with owned(tmp_path, "changed", values.format("0")) as (store, owner):
+        before = set(store.view.trials())
+        end_connections(postgres.url(), "changed")  # which it has not noticed
+        with owned(tmp_path / "next", "changed", values.format("0")):
+            wider = settings_of(VARIABLE, "study.name=changed", values.format("0, 1"))
+            late = StudyStore(StudyFolder(tmp_path), wider.study, lambda _: True)
+            with pytest.raises(TakenOver, match="was taken over"):
+                late.enqueue(lambda: owner.check(store.storage))
+            with pytest.raises(TakenOver):
+                leave_recipe(late, wider, Composer("sweep", []), (), owner)
+            assert RECIPE not in late.storage.attributes()
+            assert set(late.view.trials()) == before
+            late.storage.close()
+
+
+def test_whoever_owns_a_study_last_owns_it_even_if_a_pooler_gave_two_of_them_the_lock(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    with owned(tmp_path, "pooled") as (store, owner):
+        monkeypatch.setattr(ownership.OwnerLock, "take", lambda _: True)
+        with owned(tmp_path / "next", "pooled") as (other, theirs):
+            theirs.assure(other.storage, at_once=True)
+            with pytest.raises(TakenOver, match=rf"taken over .*folder {tmp_path}/next"):
+                owner.assure(store.storage, at_once=True)
+
+
+def test_whoever_looks_sees_who_owns_a_study_now(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
+    url = settings_of(VARIABLE).study.storage
+    assert url is not None
+    with owned(tmp_path, "looked-at") as (store, _):
+        owner = present_owner(url, "looked-at", store.view.attributes())
+        assert owner is not None
+        assert (owner.pid, owner.folder) == (os.getpid(), str(tmp_path))
+        assert present_owner(url, "another", store.view.attributes()) is None
+        attributes = store.view.attributes()
+    assert present_owner(url, "looked-at", attributes) is None
+
+
+@pytest.mark.parametrize("kept", [5, {}, {"host": "a"}, {"host": "a", "pid": "b", "folder": 1, "since": 1e99}])
+def test_an_owner_that_nobody_has_written_so_is_one_all_the_same(kept: object) -> None:
+    owner = owner_of({OWNER: kept})
+    assert owner is not None
+    assert owner.text == "process 0 on an unknown machine (folder unknown, since 1970-01-01 00:00 UTC)"
+
+
 @pytest.mark.slow
 def test_an_owner_outlives_a_server_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason := why_not():
@@ -168,3 +225,14 @@ def test_a_study_in_a_file_has_the_lock_of_its_folder_alone(tmp_path: Path) -> N
         assert not owner.has_helpers
         owner.assure(store.storage, at_once=True)
     assert owner_of(store.storage.attributes()) is None
+
+
+def test_a_connection_that_was_made_anew_is_closed_when_it_is_idle(postgres: PostgresServer) -> None:
+    engine = create_engine(postgres.url(), poolclass=BriefConnections)
+    with engine.connect() as connection:
+        connection.invalidate()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    pool = engine.pool
+    assert isinstance(pool, BriefConnections)
+    until(lambda: pool.is_empty, 10)

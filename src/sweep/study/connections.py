@@ -52,13 +52,14 @@ class BriefConnections(Pool):
         return record
 
     def close_idle(self) -> None:
-        """Close what has been idle for as long as it may be."""
+        """Close what has been idle for as long as it may be: a moment, of a connection that SQLAlchemy has
+        made anew, whose `info` is empty then."""
         now = time.monotonic()
         with self._guard:
             idle = [
                 thread
                 for thread, (since, record) in self._idle.items()
-                if now - since >= record.info[MAY_REST_S] and not record.info.get(KEPT)
+                if now - since >= record.info.get(MAY_REST_S, IDLE_S) and not record.info.get(KEPT)
             ]
             closed = [self._idle.pop(thread)[1] for thread in idle]
         for record in closed:
