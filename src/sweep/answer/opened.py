@@ -4,6 +4,7 @@ it names it."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,6 +19,7 @@ from sweep.settings.load import saved_settings
 from sweep.settings.overrides import refuse_passwords
 from sweep.settings.secrets import without_passwords
 from sweep.settings.storage import StorageUrl
+from sweep.study.ownership import Owner, present_owner
 from sweep.study.view import StudyView
 
 
@@ -29,10 +31,16 @@ class Study:
     settings: Settings
     view: StudyView
 
+    @cached_property
+    def owner(self) -> Owner | None:
+        """The command that owns it now, wherever that runs; None if its database is on no server."""
+        study = self.settings.study
+        return None if study.storage is None else present_owner(study.storage, study.name, self.view.attributes())
+
     @property
     def state(self) -> StudyState:
         """Whether a command runs it, and if none does, whether it has what it wants, or might get it."""
-        if held(self.folder.driver_lock):
+        if held(self.folder.driver_lock) or self.owner is not None:
             return "running"
         if self.view.finished() >= self.view.target:
             return "complete"

@@ -10,7 +10,7 @@ from sweep.commands.command_line import console, run
 from sweep.commands.saved_study import tracked_at
 from sweep.errors import InputError, SweepError
 from sweep.launch.driver_lock import ask_to_stop, driver_of, only_driver, stop_arguments
-from sweep.launch.liveness import alive_in, held, read_status
+from sweep.launch.liveness import alive_in, held, is_joined, read_status
 from sweep.records.data_record import data_lines, read_records
 from sweep.records.export import export_trials
 from sweep.records.folder import StudyFolder
@@ -18,6 +18,7 @@ from sweep.report.plain_console import say
 from sweep.report.studies import StudyRow, print_status, print_studies
 from sweep.report.text import this_python
 from sweep.study.storage import StudyMissing
+from sweep.study.trials import worker_of
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.protocol import Status, TrackerAway
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         if options.command == "stop":
-            _stop(sweeps, options.name)
+            _stop(sweeps, options.name, options.storage)
         elif options.command in ("status", "export", "sync"):
             try:
                 with opened(_folder(sweeps, options.name), options.storage) as study:
@@ -149,10 +150,19 @@ def _status(study: Study, every: bool) -> None:
         say(line)
     if driver is not None:
         say(f"run by process {driver.pid} on {driver.host}")
+    elif study.owner is not None:
+        say(f"run by {study.owner.text}")
+    running = [trial for trial in study.view.trials().values() if trial.state == "RUNNING"]
+    if helpers := {worker_of(trial.holder) for trial in running if is_joined(trial.holder)}:
+        say(f"helped by {len(helpers)} worker{'s' if len(helpers) > 1 else ''} of commands that joined it")
 
 
-def _stop(sweeps: Path, name: str) -> None:
+def _stop(sweeps: Path, name: str, storage: str | None) -> None:
     folder = _folder(sweeps, name)
+    if storage is not None and driver_of(folder) is None:
+        with opened(folder, storage) as study:
+            if study.owner is not None:
+                raise SweepError(f"study '{name}' is run by {study.owner.text}: stop it there")
     driver = ask_to_stop(folder)
     again = f"{this_python()} {stop_arguments(folder)}"
     say(f"asked process {driver.pid} to finish or save its trials and to end; at once, if asked again:\n  {again}")
@@ -161,7 +171,7 @@ def _stop(sweeps: Path, name: str) -> None:
 def _sync(study: Study, tracking: str | None) -> None:
     """Mirror a study that does not run. Raises SweepError while it runs, and if its tracker is away."""
     folder, view, name = study.folder, study.view, study.folder.path.name
-    if held(folder.driver_lock):
+    if held(folder.driver_lock) or study.owner is not None:
         raise SweepError(f"study '{name}' is running: the command that runs it sends everything to the tracker")
     place = tracked_at(study, tracking)
     with only_driver(folder):
