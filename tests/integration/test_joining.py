@@ -18,7 +18,7 @@ from tests.waiting import until
 
 from sweep.launch.liveness import this_host
 from sweep.records.folder import StudyFolder
-from sweep.settings import Settings, StudySettings
+from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.storage import StudyMissing
@@ -27,10 +27,11 @@ from sweep.study.view import StudyView
 
 pytestmark = pytest.mark.slow
 
-GRID = (*TINY, VARIABLE, "study.seeds=[0,1,2]", "study.grace_s=8", "tracking=json_lines",
+GRID = (*TINY, VARIABLE, "study.seeds=[0,1]", "study.grace_s=8", "tracking=json_lines",
         "train.steps=20", "study.baselines=[]", "study.export=none", "study.near_copies=null")  # fmt: skip
 JOIN = ("launcher=join", "launcher.workers=1", "launcher.threads=1", VARIABLE)
-TRIALS = 6
+TRIALS = 4
+LOOK = ("status", "two", "--storage", "${oc.env:SWEEP_STORAGE}")
 
 
 class Machines:
@@ -40,8 +41,7 @@ class Machines:
         self.home = home
         self.name = f"study.name={name}"
         self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder)}
-        self.has_artifacts = "artifacts" in StudySettings.model_fields
-        self.of_owner = (f"study.artifacts=file://{home}/artifacts",) if self.has_artifacts else ()
+        self.artifacts = f"study.artifacts=file://{home}/artifacts"
 
     def start(self, folder: str, *overrides: str) -> subprocess.Popen[str]:
         (self.home / folder).mkdir(exist_ok=True)
@@ -56,11 +56,10 @@ class Machines:
         )
 
     def own(self, folder: str = "owner", *more: str) -> subprocess.Popen[str]:
-        return self.start(folder, *GRID, self.name, *self.of_owner, *more)
+        return self.start(folder, *GRID, self.name, self.artifacts, *more)
 
     def join(self, folder: str = "joiner") -> subprocess.Popen[str]:
-        shared = () if self.has_artifacts else (f"paths.sweeps={self.home}/owner/sweeps",)
-        return self.start(folder, *JOIN, self.name, *shared)
+        return self.start(folder, *JOIN, self.name, self.artifacts)
 
 
 @lru_cache
@@ -106,11 +105,15 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     owner = machines.own()
     await_trial(owner, machines.name, "w")
     await_trial(joiner, machines.name, "j")
-    second = sweep(*GRID, machines.name, *machines.of_owner, "paths.sweeps=elsewhere")
+    second = sweep(*GRID, machines.name, machines.artifacts, "paths.sweeps=elsewhere")
     assert second.returncode == 1, second.stdout + second.stderr
     who = rf"study 'two' is run by process {owner.pid} on {this_host()} \(folder .*owner/sweeps/two, since"
     assert re.search(who, second.stderr), second.stderr
-    assert "launcher=join study.name=two 'study.storage=${oc.env:SWEEP_STORAGE}'" in second.stderr
+    join = f"launcher=join study.name=two 'study.storage=${{oc.env:SWEEP_STORAGE}}' {machines.artifacts}"
+    assert join in second.stderr
+    looked = sweep(*LOOK, f"--sweeps={tmp_path}/owner/sweeps", module="sweep.studies")
+    assert f"run by process {owner.pid} on " in looked.stdout, looked.stderr
+    assert "helped by 1 worker of commands that joined it" in looked.stdout
     for process in (joiner, owner):
         os.killpg(process.pid, signal.SIGKILL)
     dead = ended(joiner)[1] + ended(owner)[1]
@@ -137,7 +140,7 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     here = re.search(r"Trials finished here: (\d+)", of_helper)
     assert here is not None, of_helper
     assert 0 < int(here[1]) <= by["j"]
-    shown = dead + second.stderr + of_helper + of_owner
+    shown = dead + second.stderr + looked.stdout + of_helper + of_owner
     assert PASSWORD not in shown
     assert QUOTED_PASSWORD not in shown
     until(lambda: not list((tmp_path / "owner" / "sweeps" / "two" / "workers").glob("j-*.json")))
@@ -148,6 +151,7 @@ def test_an_owner_without_workers_leaves_its_study_to_whoever_helps(
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
     machines = Machines(tmp_path, cache, "helped")
+    idle = machines.start("idle", *JOIN, "study.name=never")
     owner, joiner = machines.own("owner", "launcher.workers=0", "study.seeds=[0]"), machines.join()
     await_trial(joiner, machines.name, "j")
     os.killpg(joiner.pid, signal.SIGCONT)
@@ -156,6 +160,10 @@ def test_an_owner_without_workers_leaves_its_study_to_whoever_helps(
     assert status == 130, output
     assert "Stopped helping" in output
     assert not [trial for trial in trials_now(machines.name) if trial.state == "RUNNING"]
+    assert idle.stdout is not None
+    assert idle.stdout.readline().startswith("Waiting for study 'never' to begin")
+    idle.terminate()  # the first process of a container heeds no SIGTERM that it has no handler for
+    assert ended(idle) == (130, "interrupted\n")
     helper = machines.join()
     (helped, of_helper), (owned, of_owner) = ended(helper), ended(owner)
     assert (helped, owned) == (0, 0), of_helper + of_owner

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweep.commands.command_line import Output, arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError
+from sweep.launch.interruption import Interruption
 from sweep.report.text import this_python
 from sweep.settings.compose import Composer
 from sweep.settings.joined import joins, machine_settings
@@ -85,7 +86,8 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         events,
     )
     work = join_study if joining else run_study
-    return work(settings, composer, shown, f"{this_python()} -m sweep {shlex.join(given)}")
+    with Interruption():  # SIGTERM, too: the first process of a container would not heed it
+        return work(settings, composer, shown, f"{this_python()} -m sweep {shlex.join(given)}")
 
 
 def _purpose(experiment: str, config_dir: str | None) -> str:
