@@ -103,5 +103,5 @@ def test_no_folder_outside_is_read(key: str, tmp_path: Path, capsys: pytest.Capt
 
 def test_no_place_outside_of_the_artifacts_is_written(tmp_path: Path) -> None:
     study = settings_of(*GRID, f"study.artifacts=file://{tmp_path}/artifacts").study
-    with pytest.raises(InputError, match="the study's database has the id .*victim', which no study has"):
+    with pytest.raises(InputError, match=r"the study's database has the id .*victim', which no study has"):
         StudyArtifacts.of(study, StudyFolder(tmp_path / "study"), "../../victim")
