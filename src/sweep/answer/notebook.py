@@ -190,7 +190,7 @@ class OpenedStudy:
     @property
     def _progress(self) -> str:
         view = self._study.view
-        return f"{self.state}, {view.finished()} of {view.target} trials finished"
+        return f"{self.state}, {view.here()} of {view.target} trials finished"
 
     def _repr_html_(self) -> str:
         """A short table, for notebooks."""

@@ -39,12 +39,18 @@ class Study:
 
     @property
     def state(self) -> StudyState:
-        """Whether a command runs it, and if none does, whether it has what it wants, or might get it."""
+        """Whether a command runs it, and if none does, whether it has what it wants, or might get it. Of trials that
+        other machines have ended and that are not here it has nothing."""
         if held(self.folder.driver_lock) or self.owner is not None:
             return "running"
-        if self.view.finished() >= self.view.target:
+        return self.ending
+
+    @property
+    def ending(self) -> StudyState:
+        """The same, if no command runs it."""
+        if self.view.here() >= self.view.target:
             return "complete"
-        return "stopped" if self.view.unfinished() else "failed trials"
+        return "stopped" if self.view.unfinished() or self.view.missing() else "failed trials"
 
 
 @contextmanager

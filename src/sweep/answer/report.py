@@ -51,7 +51,7 @@ def study_report(
     records = view.compared()
     answer = answer_of(folder, records, settings, read)
     objective, points = study.objectives[0], answer.points
-    finished, target = view.finished(), view.target  # each asks the database for all trials
+    finished, target = view.here(), view.target  # each asks the database for all trials
     return StudyReport(
         name=folder.path.name,
         state=state,

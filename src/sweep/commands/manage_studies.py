@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweep.answer.contents import StudyState
 from sweep.answer.opened import Study, opened
 from sweep.commands.command_line import console, run
 from sweep.commands.saved_study import tracked_at
@@ -29,11 +30,13 @@ EXAMPLES = """examples:
   python -m sweep.studies sync ratio_grid                 send to the tracker what it lacks of a study
   python -m sweep.studies export ratio_grid grid.parquet  all trials with all metrics, as CSV or Parquet"""
 
+ENDED: dict[StudyState, Status] = {"complete": "FINISHED", "stopped": "KILLED", "failed trials": "FAILED"}
+
 
 def _row(study: Study) -> StudyRow:
     """Its line in the list."""
     records = study.view.compared()
-    finished, target = study.view.finished(), study.view.target
+    finished, target = study.view.here(), study.view.target
     settings = study.settings.study
     objective = settings.objectives[0].model_copy(update={"metric": settings.selected(settings.objectives[0].metric)})
     changed, confirmed = _changed(study.folder), settings.confirmed_seeds
@@ -176,10 +179,7 @@ def _sync(study: Study, tracking: str | None) -> None:
     place = tracked_at(study, tracking)
     with only_driver(folder):
         mirror = Mirror(folder, place, view.uid)
-        ended: Status = "FAILED"
-        if view.unfinished() or view.finished() >= view.target:
-            ended = "KILLED" if view.unfinished() else "FINISHED"
-        snapshot = Snapshot(view.records(), ended)
+        snapshot = Snapshot(view.records(), ENDED[study.ending])
         try:
             sent = mirror.send(snapshot)
         except TrackerAway as error:

@@ -57,9 +57,10 @@ def tell_what_is_there(left: Left, settings: Settings, folder: StudyFolder, show
 
 def left_by(view: StudyView) -> Left:
     """What earlier runs left of a study."""
-    records = view.records()
-    counts = Counter(record.state for record in records)
-    saved = saved_steps(view.folder, records)
+    states = view.states()
+    counts = Counter(states.values())
+    # What another machine has ended, and what is only not here yet, is nothing to go on with.
+    saved = saved_steps(view.folder, [one for one in view.records() if states[one.key] in UNFINISHED])
     waiting = max(0, view.remaining() - len(saved))
     return Left(view.finished(), view.target, counts["PRUNED"], counts["FAILED"], saved, waiting)
 

@@ -15,7 +15,7 @@ from sweep.study.goals import Goals
 from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyReader
-from sweep.study.trials import StoredTrial, record_of
+from sweep.study.trials import FINISHED, StoredTrial, record_of
 from sweep.study.wanted import WantedTrials
 
 
@@ -97,6 +97,12 @@ class StudyView:
     def finished(self) -> int:
         """How many trials count towards the target."""
         return self.wanted.finished(self.trials())
+
+    def here(self) -> int:
+        """How many of these have their results in this folder: what a reader of it can count on."""
+        known, missing = self.trials(), {trial.key for trial in self.missing() if trial.state in FINISHED}
+        finished = self.wanted.finished(known)
+        return finished - len(missing & self.wanted.among(known).keys()) if missing else finished
 
     def remaining(self) -> int:
         """How many trials of the target are neither finished nor FAILED; some of them may be running."""
