@@ -17,6 +17,7 @@ from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
 from sweep.settings.identity import differences, has_fingerprint, outside, result_settings
+from sweep.study.arrivals import Arrivals
 from sweep.study.goals import with_halves
 from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
@@ -96,7 +97,13 @@ def _read(store: StudyStore, settings: Settings, name: str) -> Origin:
             f"study.warm_start={name}: there is no such study in {folder.path.parent} ({known})"
         ) from None
     trials = []
-    for trial in reader.trials().values():
+    listed = reader.trials().values()
+    if missing := [trial.key for trial in Arrivals(folder).missing(listed) if trial.state == "COMPLETE"]:
+        raise InputError(
+            f"study.warm_start={name}: {len(missing)} of its trials were run on other machines, and their results "
+            f"are not in {folder.path} ({missing[0]}{', …' if missing[1:] else ''}): its own command fetches them"
+        )
+    for trial in listed:
         result = folder.trial(trial.key).read_result() if trial.state == "COMPLETE" else None
         if result is not None:
             trials.append((trial.point, with_halves(result, folder.trial(trial.key), settings.study)))
