@@ -1,5 +1,6 @@
 """A study whose machines share a database and a place of artifacts, and no folder: each has a sweeps folder here."""
 
+import json
 import os
 import shutil
 import signal
@@ -77,6 +78,15 @@ def test_a_study_goes_on_on_another_machine_and_ends_with_the_same_bits(
             own, other = (tmp_path / machine / name / "trials" / key / file for machine in ("second", "whole"))
             assert without_times(own) == without_times(other), file
 
+    # Without one of the results there is no table, and nobody takes the study for complete.
+    (lost,) = place.glob(f"*/results/{FIRST}.*.tar")
+    lost.rename(tmp_path / "lost")
+    lacking = sweep(*command, "paths.sweeps=third", "study.patience_s=1")
+    assert lacking.returncode == 1
+    assert "there is no table: 1 trials were run on other machines" in lacking.stderr
+    runs = [json.loads(line) for line in (tmp_path / "third" / name / "runs.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in runs if line["run"].endswith("/study") and "status" in line][-1] == "KILLED"
+    (tmp_path / "lost").rename(lost)
     third = sweep(*command, "paths.sweeps=third")
     assert third.returncode == 0, third.stdout + third.stderr
     assert table(tmp_path / "third" / name) == table(tmp_path / "second" / name)

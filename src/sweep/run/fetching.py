@@ -121,15 +121,18 @@ class Fetching:
     def _take(self, artifacts: StudyArtifacts, trial: StoredTrial) -> bool:
         """Whether a trial's folder has arrived; what keeps it away is kept for the end."""
         assert trial.artifacts is not None  # else it is not missing
-        folder = artifacts.folder.trial(trial.key)
-        if has_arrived(folder, trial.artifacts, trial.state == "COMPLETE"):
-            return True
         try:
-            if artifacts.take_result(trial.key, trial.artifacts):
+            folder = artifacts.folder.trial(trial.key)
+            if has_arrived(folder, trial.artifacts, trial.state == "COMPLETE"):
+                return True
+            if not artifacts.take_result(trial.key, trial.artifacts):
+                self._reasons[trial.key] = f"{artifacts.store.name} does not have {trial.key}"
+            elif has_arrived(folder, trial.artifacts, trial.state == "COMPLETE"):
                 self._reasons.pop(trial.key, None)
                 return True
-            self._reasons[trial.key] = f"{artifacts.store.name} does not have {trial.key}"
-        except (ArtifactsUnusable, OSError) as error:
+            else:
+                self._reasons[trial.key] = f"what {artifacts.store.name} has of {trial.key} is not its result"
+        except (SweepError, OSError) as error:
             self._reasons[trial.key] = _reason(error)
         return False
 

@@ -132,6 +132,7 @@ class StudyRun:
         self.fetching.finish(self.store.view, status)
         if self._missing and status != "KILLED":
             self._count()
+            status = "KILLED" if self._missing else status  # no report or tracker takes it for complete
         try:
             if self.reporter is not None:
                 waits_s = 0.0 if interruption.at_once else REPORT_PATIENCE_S if status == "KILLED" else None
