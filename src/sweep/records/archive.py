@@ -14,13 +14,15 @@ from sweep.records.files import synchronise
 
 def pack(folder: Path, archive: Path, without: Collection[str] = ()) -> None:
     """Write all files and empty folders of a folder to an archive, but those below the names in `without` and drafts
-    (`.*`). Raises FileNotFoundError if one of them is deleted meanwhile."""
-    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
-        for path in sorted(folder.rglob("*")):
-            inner = path.relative_to(folder)
-            is_kept = path.is_file() or (path.is_dir() and not any(path.iterdir()))
-            if is_kept and inner.parts[0] not in without and not path.name.startswith("."):
-                tar.add(path, inner.as_posix(), recursive=False)
+    (`.*`). Links are files, with what they point at: an archive has no links. Raises FileNotFoundError if one of the
+    files is deleted meanwhile."""
+    # What is left out is not looked into: somebody else may be at work there.
+    kept = [path for path in sorted(folder.iterdir()) if path.name not in without and not _is_draft(path)]
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT, dereference=True) as tar:
+        for top in kept:
+            for path in (top, *sorted(top.rglob("*") if top.is_dir() else ())):
+                if not _is_draft(path) and (path.is_file() or (path.is_dir() and not any(path.iterdir()))):
+                    tar.add(path, path.relative_to(folder).as_posix(), recursive=False)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -36,7 +38,9 @@ def unpack(archive: Path, folder: Path) -> None:
             with tarfile.open(archive, "r:") as tar:
                 for member in tar:
                     _extract(tar, member, draft)
-        except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+            if not _has_end(archive):  # between two files tarfile takes it for one
+                raise tarfile.ReadError("it has no end")
+        except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise ArtifactsUnusable(f"{archive.name} is damaged ({error})") from None
         for path in (*draft.rglob("*"), draft):
             synchronise(path)
@@ -60,6 +64,18 @@ def replace_folder(folder: Path, new: Path) -> None:
     else:
         os.replace(new, folder)
     synchronise(folder.parent)
+
+
+def _is_draft(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _has_end(archive: Path) -> bool:
+    """Whether an archive has the empty blocks that are written last."""
+    with archive.open("rb") as content:
+        content.seek(0, io.SEEK_END)
+        content.seek(max(0, content.tell() - 2 * tarfile.BLOCKSIZE))
+        return content.read() == bytes(2 * tarfile.BLOCKSIZE)
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, draft: Path) -> None:
