@@ -136,6 +136,7 @@ def test_what_is_not_there_is_not_there(store: ArtifactStore, tmp_path: Path) ->
 
 def test_names_are_those_of_one_folder_of_one_study(place: Place, store: ArtifactStore) -> None:
     other = ArtifactStore(ArtifactsUrl(place.url), "study-10", patience_s=20)
+    other.check()
     for name in ("checkpoints/a=1,seed=0/step-2.1.tar", "checkpoints/a=1,seed=0/step-1.1.tar", "results/a=1.tar"):
         store.put(name, b"1")
     store.put("checkpoints/a=1,seed=01/step-1.1.tar", b"1")
@@ -174,6 +175,32 @@ def test_an_absence_is_waited_for_and_noticed_once(place: Place, store: Artifact
     assert [line.rpartition(" are ")[2].partition(" ")[0] for line in lines] == ["away", "back"]
 
 
+def test_an_absence_of_hours_is_two_lines_however_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They give up, and begin anew."""
+    monkeypatch.setattr("sweep.records.absence.NOTICE_S", 0.3)
+    place, lines = FolderPlace(tmp_path / "place"), list[str]()
+    store = ArtifactStore(ArtifactsUrl(place.url), "study-1", 1, lines.append)
+    store.check()
+    place.go()
+
+    def use() -> None:
+        while True:
+            try:
+                store.until(lambda: False).get("a")
+            except ArtifactsUnusable:
+                continue
+            return
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2.5)
+    place.come_back()
+    for thread in threads:
+        thread.join(30)
+    assert [line.rpartition(" are ")[2].partition(" ")[0] for line in lines] == ["away", "back"]
+
+
 def test_patience_ends(place: Place, store: ArtifactStore, tmp_path: Path) -> None:
     impatient = ArtifactStore(ArtifactsUrl(place.url), "study-1", 0.5, lambda _: None)
     place.go()
@@ -181,6 +208,31 @@ def test_patience_ends(place: Place, store: ArtifactStore, tmp_path: Path) -> No
         impatient.get("a")
     assert not (tmp_path / "place").exists()  # a folder that is away is not made anew
     place.come_back()
+
+
+def test_an_empty_folder_where_a_place_is_not_mounted_is_no_place(tmp_path: Path) -> None:
+    """A result that is written there is on a disk of this machine, and hidden when the file system is there again."""
+    store = ArtifactStore(ArtifactsUrl(f"file://{tmp_path}/place"), "study-1", 0.5, lambda _: None)
+    store.check()
+    (tmp_path / "place").rename(tmp_path / "unmounted")
+    (tmp_path / "place").mkdir()
+    with pytest.raises(ArtifactsUnusable):
+        store.put("a", b"1")
+    with pytest.raises(ArtifactsUnusable):
+        store.get("a")
+    assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_drafts_of_killed_writers_go_when_they_are_old(tmp_path: Path) -> None:
+    store = ArtifactStore(ArtifactsUrl(f"file://{tmp_path}/place"), "study-1", 5)
+    store.check()
+    old, young = (tmp_path / "place" / "study-1" / "results" / f"a.1.tar.{name}.draft" for name in ("old", "young"))
+    store.put("results/a.1.tar", b"1")
+    for draft in (old, young):
+        draft.touch()
+    os.utime(old, (1_000_000_000, 1_000_000_000))
+    store.delete_drafts()
+    assert (old.exists(), young.exists(), store.names("results/")) == (False, True, ["results/a.1.tar"])
 
 
 def test_somebody_who_gives_up_waits_no_longer(place: Place, store: ArtifactStore) -> None:
@@ -205,6 +257,35 @@ def test_a_damaged_object_is_no_folder(store: ArtifactStore, tmp_path: Path) -> 
     with pytest.raises(ArtifactsUnusable, match=r"a\.tar.*damaged|cut short"):
         store.get_folder("a.tar", kept)
     assert contents(kept) == before
+
+
+def test_an_archive_that_is_cut_between_two_files_is_damaged(tmp_path: Path) -> None:
+    """What is missing at its end is not missed by its reader."""
+    folder, archive = tmp_path / "trial", tmp_path / "archive"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / name).write_bytes(os.urandom(tarfile.BLOCKSIZE))
+    pack(folder, archive)
+    with tarfile.open(archive) as tar:
+        second = tar.getmembers()[1]
+    archive.write_bytes(archive.read_bytes()[: second.offset])
+    with pytest.raises(ArtifactsUnusable, match="damaged"):
+        unpack(archive, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_links_are_packed_as_files(tmp_path: Path) -> None:
+    """A user may have moved a file to another disk; tools that save disk space link equal files."""
+    folder, elsewhere = tmp_path / "trial", tmp_path / "other disk"
+    folder.mkdir()
+    elsewhere.write_text("moved")
+    (folder / "moved").symlink_to(elsewhere)
+    (folder / "one").write_text("equal")
+    os.link(folder / "one", folder / "two")
+    pack(folder, tmp_path / "archive")
+    unpack(tmp_path / "archive", tmp_path / "copy")
+    assert contents(tmp_path / "copy") == {"moved": b"moved", "one": b"equal", "two": b"equal"}
+    assert not (tmp_path / "copy" / "moved").is_symlink()
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "inner/../../outside"])

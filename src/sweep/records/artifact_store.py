@@ -8,20 +8,19 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Self, TypeVar
 
-from sweep.errors import ArtifactsUnusable, InputError, SweepError
+from sweep.errors import ArtifactsUnusable, InputError
+from sweep.records.absence import Absence, reason_of
 from sweep.records.archive import pack, unpack
-from sweep.records.files import FULL
 from sweep.settings.artifacts import PACKAGES, ArtifactsUrl
-from sweep.settings.secrets import redact
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
-ATTENTION_S = 0.2  # between two looks at whether to go on waiting
-NOTICE_S = 1.0  # shorter absences are a moment's crowding, of which nobody needs to read
 PROBE = b"sweep can write here"
+LEFT_OVER_S = 86_400.0  # after so long nobody writes to a draft any more
 
 log = logging.getLogger("sweep")
 Answer = TypeVar("Answer")
@@ -47,36 +46,39 @@ class ArtifactStore:
         self._path = url.path
         self._prefix = prefix
         self._patience_s = patience_s
-        self._say = say
+        self._absence = Absence(f"the study's artifacts at {self.name}", say)
         self._given_up = given_up
         self._opened: Any = None
 
     def until(self, given_up: Callable[[], bool]) -> Self:
         """The same place, for somebody who waits no longer once this is true."""
-        return type(self)(self._url, self._prefix, self._patience_s, self._say, given_up)
+        other = copy(self)
+        other._given_up = given_up
+        return other
 
     def check(self) -> None:
-        """Write, read, list and delete something. Raises InputError if the place cannot be used as it is given, and
-        ArtifactsUnusable if it is away for too long."""
+        """Make the study's folder; write, read, list and delete something. Raises InputError if the place cannot be
+        used as it is given, and ArtifactsUnusable if it is away for too long."""
         if self._is_folder:
             try:
-                Path(self._path).mkdir(parents=True, exist_ok=True)
+                self._folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise self._refused(error) from None
-        name = f"probe-{uuid.uuid4().hex}"
+        name = f"probes/{uuid.uuid4().hex}"  # in a folder of its own: to list all of a study's objects takes a while
 
         def probe() -> bool:
             try:
                 self._write(name, PROBE)
-                is_there = self._read(name) == PROBE and name in self._list("probe-")
+                is_there = self._read(name) == PROBE and name in self._list("probes/")
                 self._remove(name)
+                is_gone = self._read(name) is None  # who may not list is refused what is not there
             except (PermissionError, FileNotFoundError, ImportError, ValueError) as error:
                 raise self._refused(error) from None
             except Exception as error:
                 if "credentials" in type(error).__name__.lower() or "credentials" in str(error).lower():
                     raise self._refused(error) from None
                 raise
-            return is_there
+            return is_there and is_gone
 
         if not self._patiently(probe):
             raise InputError(f"study.artifacts={self.name}: what was written there is not what is read")
@@ -119,11 +121,25 @@ class ArtifactStore:
         for name in names:
             self._patiently(lambda name=name: self._remove(name))  # type: ignore[misc]
 
+    def delete_drafts(self) -> None:
+        """Delete what writers that were killed have left at a place that is a folder."""
+        if not self._is_folder:
+            return
+        for draft in self._folder.glob("**/*.draft"):
+            with suppress(FileNotFoundError):  # its writer has come to its end
+                if time.time() - draft.stat().st_mtime >= LEFT_OVER_S:
+                    draft.unlink()
+
     # The place ------------------------------------------------------------------------------------------------
 
     @property
     def _is_folder(self) -> bool:
         return self._url.kind == "file"
+
+    @property
+    def _folder(self) -> Path:
+        """That of the study, at a place that is a folder."""
+        return Path(self._path) / self._prefix
 
     def _at(self, name: str) -> str:
         return f"{self._path}/{self._prefix}/{name}"
@@ -142,9 +158,10 @@ class ArtifactStore:
         return self._opened
 
     def _miss_no_folder(self) -> None:
-        """Raise OSError if the whole place is not there: it is away with all it has, and not made anew."""
-        if self._is_folder and not Path(self._path).is_dir():
-            raise OSError(f"{self._path} is not there")
+        """Raise OSError if the place, or the study's folder in it, is not there: it is away with all it has, and not
+        made anew. Where a file system is not mounted there may be an empty folder in its place."""
+        if self._is_folder and not self._folder.is_dir():
+            raise OSError(f"{self._folder} is not there")
 
     def _upload(self, name: str, file: Path) -> None:
         files, target = self._files, self._at(name)
@@ -197,39 +214,9 @@ class ArtifactStore:
         except FileNotFoundError:
             self._miss_no_folder()
 
-    # Waiting --------------------------------------------------------------------------------------------------
-
     def _patiently(self, operation: Callable[[], Answer]) -> Answer:
         """Do what may be done twice, again and again while the place is away."""
-        began, pause_s, noticed = time.monotonic(), FIRST_PAUSE_S, False
-        while True:
-            try:
-                answer = operation()
-            except (SweepError, ImportError):
-                raise
-            except Exception as error:  # of botocore, aiohttp, google, azure, or the operating system
-                if isinstance(error, OSError) and error.errno in FULL:
-                    raise
-                away_s = time.monotonic() - began
-                if away_s >= self._patience_s or self._given_up():
-                    raise ArtifactsUnusable(
-                        f"the study's artifacts at {self.name} have been away for {away_s:.0f} s ({_reason(error)}); "
-                        "repeat the command when they are back: nothing is lost"
-                    ) from None
-                if away_s >= NOTICE_S and not noticed:
-                    noticed = True
-                    self._say(f"the study's artifacts at {self.name} are away ({_reason(error)}); trying again")
-                self._rest(min(pause_s, max(0.0, self._patience_s - away_s)))
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            else:
-                if noticed:
-                    self._say(f"the study's artifacts at {self.name} are back")
-                return answer
-
-    def _rest(self, pause_s: float) -> None:
-        until = time.monotonic() + pause_s
-        while (left_s := until - time.monotonic()) > 0 and not self._given_up():
-            time.sleep(min(left_s, ATTENTION_S))
+        return self._absence.wait_for(operation, self._patience_s, self._given_up)
 
     def _refused(self, error: Exception) -> InputError:
         package = PACKAGES[self._url.kind]
@@ -238,11 +225,6 @@ class ArtifactStore:
                 f"study.artifacts={self.name}: needs a package that is not installed: pip install {package}"
             )
         return InputError(
-            f"study.artifacts={self.name}: cannot be written to and read ({_reason(error)}); bucket, folder, "
+            f"study.artifacts={self.name}: cannot be written to and read ({reason_of(error)}); bucket, folder, "
             "permissions and the credentials in the environment must allow it"
         )
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return redact(lines[0])
