@@ -10,20 +10,24 @@ mix, and what a killed one left there is nobody's result.
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from sweep.errors import InputError
-from sweep.records.artifact_store import ArtifactStore
+from sweep.records.artifact_store import LEFT_OVER_S, ArtifactStore
 from sweep.records.data_record import DATA
 from sweep.records.files import write_atomically
 from sweep.records.folder import RESULT, ResultFolder, StudyFolder, TrialFolder
-from sweep.settings import StudySettings
+from sweep.settings import BASELINES, StudySettings
 
 OWN_OBJECTS = ("checkpoint", "embeddings", "model")  # of a trial's folder: in no result
+WORD_FILES = (".json", ".failure")  # the ends of the names of files that tell why a worker ended
+WORDS_PATIENCE_S = 30.0  # who waits for longer to give or get them does nothing else meanwhile
 UID_DIGITS = 12
 
 Recorded = Mapping[str, Any]  # of a finished trial in the database: {"attempt": int, "model": bool}
@@ -71,6 +75,11 @@ class StudyArtifacts:
         """The same, for somebody who waits no longer once this is true."""
         return StudyArtifacts(self.store.until(given_up), self.folder)
 
+    def within(self, seconds: float) -> "StudyArtifacts":
+        """The same, for somebody who has better things to do than to wait for longer than this."""
+        deadline = time.monotonic() + seconds
+        return self.until(lambda: time.monotonic() >= deadline)
+
     # Results --------------------------------------------------------------------------------------------------
 
     def leave_result(self, key: str, attempt: int) -> Recorded:
@@ -104,7 +113,7 @@ class StudyArtifacts:
         """Take all that are not here."""
         for name in self.store.names("baselines/"):
             baseline = ResultFolder(self.folder.path / "baselines" / Path(name).stem)
-            if not baseline.metrics.exists():
+            if baseline.path.name.rpartition("-")[0] in BASELINES and not baseline.metrics.exists():
                 self.take_baseline(baseline)
 
     # Checkpoints ----------------------------------------------------------------------------------------------
@@ -127,6 +136,8 @@ class StudyArtifacts:
 
     def take_trail(self, key: str, attempt: int) -> None:
         """Put what the last attempt before this one wrote down in its place here, if that is not here."""
+        if attempt == 1:
+            return  # nobody has begun before: the place need not be asked, and may be away
         trial = self.folder.trial(key)
         earlier = [int(Path(name).stem) for name in self.store.names(f"trails/{key}/")]
         last = max((number for number in earlier if number < attempt), default=0)
@@ -135,7 +146,9 @@ class StudyArtifacts:
         trial.path.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=trial.path, prefix=".", suffix=".draft") as draft:
             if self.store.get_folder(f"trails/{key}/{last}.tar", Path(draft) / "trail"):
-                for path in (Path(draft) / "trail").iterdir():
+                files = list((Path(draft) / "trail").iterdir())
+                # The attempt comes last: until all is here, whoever comes after a kill has to take it again.
+                for path in sorted(files, key=lambda path: path.name == trial.attempt.name):
                     if path.is_dir():
                         shutil.rmtree(trial.path / path.name, ignore_errors=True)
                     os.replace(path, trial.path / path.name)
@@ -149,14 +162,14 @@ class StudyArtifacts:
     def leave_words(self, worker: str) -> None:
         """Leave what a worker or its ranks wrote down of why they end, if the driver does not share their folder."""
         for file in self.folder.workers.glob(f"{worker}.*"):
-            if file.suffix in (".json", ".failure"):
+            if file.suffix in WORD_FILES:
                 self.store.put(f"workers/{worker}/{file.name}", file.read_bytes())
 
     def take_words(self, worker: str) -> None:
         """Put these files in their place here."""
         for name in self.store.names(f"workers/{worker}/"):
             content, file = self.store.get(name), self.folder.workers / Path(name).name
-            if content is not None:
+            if content is not None and file.suffix in WORD_FILES:
                 write_atomically(file, content.decode(errors="replace"))
 
     def leave_data_record(self) -> None:
@@ -188,6 +201,7 @@ class StudyArtifacts:
             keys = {name: name.removeprefix(f"{folder}/").rsplit(".", 2)[0] for name in names}
             stale += [name for name, key in keys.items() if key in ended and name not in kept]
         self.store.delete(stale)
+        self.store.delete_drafts()
 
 
 def _checkpoint(key: str, name: str) -> str:
@@ -195,9 +209,14 @@ def _checkpoint(key: str, name: str) -> str:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Remove what killed processes left of archives and folders on their way here; nobody else may be at it."""
-    for leftover in (*folder.glob(".*.draft"), *folder.glob("trials/.*.draft"), *folder.glob("trials/*/.*.draft")):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+    """Remove what killed processes left of archives and folders on their way here. Others may be at work in this
+    folder, such as workers that have joined: what is young may be theirs."""
+    places = ("", "trials/", "trials/*/", "trials/*/checkpoint/")
+    for leftover in [path for place in places for path in folder.glob(f"{place}.*.draft")]:
+        with suppress(FileNotFoundError):  # whoever made it has come to its end
+            if time.time() - leftover.stat().st_mtime < LEFT_OVER_S:
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink()

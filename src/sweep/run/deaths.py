@@ -8,7 +8,7 @@ from sweep.errors import OUT_OF_MEMORY, SweepError
 from sweep.launch.crew import Member
 from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, first_reason, take_failures
 from sweep.records.folder import StudyFolder
-from sweep.records.study_artifacts import StudyArtifacts
+from sweep.records.study_artifacts import WORDS_PATIENCE_S, StudyArtifacts
 from sweep.study.outcomes import KILLED
 from sweep.study.store import StudyStore
 from sweep.study.trials import last_taken_by
@@ -66,7 +66,7 @@ class Deaths:
         """Fetch what a worker that has another folder wrote down of its end."""
         artifacts = StudyArtifacts.of(self._store.settings, self._folder, self._store.uid, self._say)
         assert artifacts is not None  # else it could not have another folder
-        artifacts.take_words(worker)
+        artifacts.within(WORDS_PATIENCE_S).take_words(worker)
 
     def _check_stillborn(self, exit_status: int, log: Path, stopping: bool) -> None:
         """Raise SweepError if workers that end before their first trial are no coincidence."""

@@ -136,8 +136,8 @@ class Checkpoints:
     def _newest_of_all(self, copies: Copies, step: int | None) -> tuple[Path | None, list[str]]:
         """The newest of those here and the copies, which is here then."""
         here, problems = self._newest_here(step)
-        if step is not None and here is not None:
-            return here, problems  # the place may be away, and need not be asked
+        if self._attempt == 1 or (step is not None and here is not None):
+            return here, problems  # the place may be away, and need not be asked: no copy is newer
         for name in reversed(in_order(copies.names(), self._attempt)):
             if here is not None and order_of(name) <= order_of(here.name):
                 break

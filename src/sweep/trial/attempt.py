@@ -18,7 +18,7 @@ from sweep.launch.liveness import write_status
 from sweep.launch.order import WorkOrder
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder, TrialFolder
-from sweep.records.study_artifacts import Recorded
+from sweep.records.study_artifacts import WORDS_PATIENCE_S, Recorded
 from sweep.records.surroundings import fault_of_surroundings
 from sweep.records.values import TrialResult
 from sweep.settings import Settings
@@ -82,7 +82,7 @@ class TrialRun:
         self._say(phase="preparing", step=0, steps=0, loss=None)
         resolved = self.settings.model_dump(mode="json")
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        if self.shared is not None:
+        if self.shared is not None and self.committed is None:  # else what belongs to the result is here
             self.shared.artifacts.take_trail(self.key, self.claim.attempt)
         handler = logging.FileHandler(self.folder.log)
         handler.setFormatter(WithoutSecrets("%(asctime)s %(message)s"))
@@ -228,7 +228,7 @@ class TrialRun:
             # Another rank may have failed first, or been killed: the driver sees all of them, and records the reason.
             write_failure(self.study_folder.workers, self.order.worker, 0, reason, of_trial=True)
             if self.shared is not None and self.order.scratch is not None:
-                self.shared.artifacts.leave_words(self.order.worker)
+                self.shared.artifacts.within(WORDS_PATIENCE_S).leave_words(self.order.worker)
             sys.exit(GROUP_BROKEN)
         log.info("FAILED: %s", reason)
         if not self.store.still_mine(self.claim):

@@ -70,11 +70,14 @@ class CheckpointCopies:
             self._copy(self._next[0])
 
     def delete(self) -> None:
-        """Delete all copies: the trial has ended. The driver does it if the place is away now."""
+        """Delete all copies: the trial has ended. The driver does it if the place is away now: the next trial waits
+        for this one's worker."""
         self.end()
+        artifacts = self._artifacts.within(0)
         try:
-            self._artifacts.delete_checkpoints(self._key, superseded(self.names(), self._attempt, kept=0))
-        except ArtifactsUnusable as error:
+            names = superseded(artifacts.checkpoints(self._key), self._attempt, kept=0)
+            artifacts.delete_checkpoints(self._key, names)
+        except (ArtifactsUnusable, OSError) as error:
             log.info("copies of checkpoints are left for the end of the study: %s", error)
 
     def _run(self) -> None:

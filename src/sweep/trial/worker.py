@@ -18,7 +18,7 @@ from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, write_failure
 from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
 from sweep.launch.order import WorkOrder
 from sweep.model.resolution import resolved
-from sweep.records.study_artifacts import StudyArtifacts
+from sweep.records.study_artifacts import WORDS_PATIENCE_S, StudyArtifacts, remove_drafts
 from sweep.records.surroundings import fault_of_surroundings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -69,6 +69,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     try:
         shared = SharedResults.of(store)
         if shared is not None and order.scratch is not None:
+            remove_drafts(folder.path)
             shared.artifacts.take_data_record()
         while not stop_asked() and (claim := _next_claim(order, store, shared)) is not None:
             try:
@@ -141,7 +142,7 @@ def _leave_words(order: WorkOrder, artifacts: StudyArtifacts | None) -> None:
     if order.scratch is None or artifacts is None:
         return
     try:
-        artifacts.leave_words(order.worker)
+        artifacts.within(WORDS_PATIENCE_S).leave_words(order.worker)
     except (ArtifactsUnusable, OSError) as error:
         log.error("the driver will not know why this worker ended: %s", error)
 
