@@ -1,23 +1,35 @@
 """Results that go from one machine's folder to another's through a place of artifacts."""
 
 import json
+import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.test_study import result, settings_of, store_of
 
+from sweep.answer.opened import Study
 from sweep.errors import Fenced, InputError, SweepError
+from sweep.launch.order import WorkOrder
 from sweep.records.folder import StudyFolder
-from sweep.records.study_artifacts import StudyArtifacts
+from sweep.records.study_artifacts import Recorded, StudyArtifacts, remove_drafts
 from sweep.records.table import TrialsTable
 from sweep.run.fetching import Fetching, refuse_missing
+from sweep.run.resuming import left_by
 from sweep.settings import Settings
 from sweep.settings.checks import STUDY_CHECKS
+from sweep.study.heartbeat import Heartbeat
 from sweep.study.store import Claim, StudyStore
 from sweep.study.view import StudyView
+from sweep.study.warm_start import warm_start
+from sweep.training.checkpoint import Checkpoints
+from sweep.trial.attempt import TrialRun
+from sweep.trial.checkpoint_copies import CheckpointCopies
+from sweep.trial.pipeline import TrialData, make_accelerator
+from sweep.trial.shared_results import SharedResults
 
 GRID = "study.space={ratio.monolingual: {grid: [0.5]}}"
 KEY = "ratio.monolingual=0.5,seed=0"
@@ -160,6 +172,134 @@ def test_curves_go_on_with_the_checkpoint(tmp_path: Path, store: StudyStore) -> 
     second.artifacts.take_trail(KEY, 3)  # what is here is newer
     assert other.losses.read_text() == "longer"
     assert not list(other.path.glob(".*"))
+
+
+def test_a_trail_of_which_a_kill_left_half_is_taken_again(
+    tmp_path: Path, store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else curves of one attempt would go on with the checkpoint of another."""
+    first, second = Machine(tmp_path, "first", store), Machine(tmp_path, "second", store)
+    trial = first.folder.trial(KEY)
+    trial.path.mkdir(parents=True)
+    trial.begin_attempt(1, 1234)
+    trial.losses.write_text("step,loss\n1,0.5\n")
+    first.artifacts.leave_trail(KEY, 1)
+    move, moved = os.replace, list[str]()
+
+    def killed_after_one(origin: Path, target: Path) -> None:
+        if Path(target).parent == second.folder.trial(KEY).path and Path(origin).parent.name == "trail":
+            if moved:
+                raise KeyboardInterrupt
+            moved.append(Path(target).name)
+        move(origin, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed_after_one)
+        with pytest.raises(KeyboardInterrupt):
+            second.artifacts.take_trail(KEY, 2)
+    second.artifacts.take_trail(KEY, 2)
+    assert second.folder.trial(KEY).losses.read_text() == "step,loss\n1,0.5\n"
+
+
+def test_the_first_attempt_needs_no_place(tmp_path: Path, store: StudyStore) -> None:
+    machine = Machine(tmp_path, "machine", store, patience_s=60)
+    (tmp_path / "place").rename(tmp_path / "away")
+    began = time.monotonic()
+    machine.artifacts.take_trail(KEY, 1)
+    copies = CheckpointCopies(machine.artifacts, KEY, 1)
+    checkpoints = Checkpoints(machine.folder.trial(KEY).checkpoint, "me", make_accelerator(), 1, copies=copies)
+    assert checkpoints.newest() == (None, [])
+    copies.delete()  # which the driver does later
+    assert time.monotonic() - began < 5
+
+
+def test_what_is_not_the_result_that_the_database_names_is_not_taken_for_it(
+    tmp_path: Path, store: StudyStore
+) -> None:
+    """A COMPLETE trial's object that has no result.json, say: it is named in the end, and not fetched without a rest
+    until then."""
+    _, second, _, awake = two_attempts(tmp_path, store)
+    (second.folder.trial(KEY).path / "result.json").unlink()
+    store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
+    driver = Machine(tmp_path, "driver", store, patience_s=2)
+    taken = []
+    take = StudyArtifacts.take_result
+
+    def counted(self: StudyArtifacts, key: str, recorded: Recorded) -> bool:
+        taken.append(key)
+        return take(self, key, recorded)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StudyArtifacts, "take_result", counted)
+        driver.fetching().finish(driver.view, "FINISHED")
+    assert any("is not its result" in line for line in driver.lines)
+    assert taken == [KEY]
+
+
+def test_readers_do_not_take_a_study_for_complete_whose_results_are_not_here(
+    tmp_path: Path, store: StudyStore
+) -> None:
+    _, second, _, awake = two_attempts(tmp_path, store)
+    store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
+    driver = Machine(tmp_path, "driver", store)
+    (driver.folder.trial(KEY).checkpoint / "step-00000040.1").mkdir(parents=True)  # before it went on elsewhere
+    study = Study(driver.folder, driver.settings, driver.view)
+    assert (study.state, driver.view.here(), driver.view.finished()) == ("stopped", 0, 1)
+    assert left_by(driver.view).saved == {}
+    driver.artifacts.take_result(KEY, {"attempt": 2})
+    assert (study.state, driver.view.here()) == ("complete", 1)
+
+
+def test_no_result_of_another_machine_is_left_out_of_a_warm_start(tmp_path: Path) -> None:
+    origin = store_of(tmp_path / "origin", GRID, "study.name=origin")
+    claim, machine = origin.claim("w"), Machine(tmp_path, "machine", origin)
+    assert claim is not None
+    machine.run(claim, 0.2)
+    origin.finish(claim, result(KEY, 0.2), machine.artifacts.leave_result(KEY, claim.attempt))
+    other = store_of(tmp_path / "other", GRID, "study.name=other")
+    settings = settings_of(GRID, "study.name=other", "study.warm_start=origin")
+    with pytest.raises(InputError, match=f"1 of its trials were run on other machines.*{KEY}"):
+        warm_start(other, settings, lambda _: settings, ())
+
+
+def test_a_committed_result_keeps_its_own_files(tmp_path: Path, store: StudyStore) -> None:
+    """The first attempt was killed when it had its result. The second one, elsewhere, came as far as a checkpoint.
+    The third one has the folder of the first."""
+    first, second = Machine(tmp_path, "first", store), Machine(tmp_path, "second", store)
+    for machine, value in ((first, 0.1), (second, 0.2)):
+        claim = store.claim("slept")
+        assert claim is not None
+        machine.run(claim, value)
+    whole = replace(result(KEY, 0.1), fingerprint=first.settings.trial_fingerprint())
+    first.folder.trial(KEY).write_result(whole)
+    second.artifacts.leave_trail(KEY, 2)
+    claim = store.claim("w")
+    assert claim is not None
+    shared = SharedResults(first.artifacts, first.view)
+    order, heartbeat = WorkOrder("w", str(first.folder.path), (), None), Heartbeat(store, claim, 60)
+    run = TrialRun(order, first.settings, make_accelerator(), first.folder, store, claim, heartbeat, shared=shared)
+    run.run(TrialData())
+    driver = Machine(tmp_path, "driver", store)
+    driver.artifacts.take_result(KEY, {"attempt": 3})
+    (record,) = driver.view.records()
+    assert record.state == "COMPLETE"
+    assert record.folder is not None
+    assert record.folder.damage() is None
+    assert record.metrics == {"cldr/pooled/alignment_consistency/low": 0.1}
+
+
+def test_drafts_of_those_who_are_at_work_stay(tmp_path: Path) -> None:
+    """Workers that have joined may share the driver's folder, and go on while it begins anew."""
+    checkpoint = tmp_path / "trials" / KEY / "checkpoint"
+    checkpoint.mkdir(parents=True)
+    old, young = checkpoint / ".old.draft", checkpoint / ".young.draft"
+    for draft in (old, young):
+        draft.touch()
+    (tmp_path / ".old.draft").mkdir()
+    for draft in (old, tmp_path / ".old.draft"):
+        os.utime(draft, (1_000_000_000, 1_000_000_000))
+    remove_drafts(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.draft")] == [".young.draft"]
 
 
 def test_a_worker_with_a_folder_of_its_own_says_why_it_ended(tmp_path: Path, store: StudyStore) -> None:
