@@ -12,6 +12,7 @@ import pytest
 from tests.unit.test_study import result, settings_of, store_of
 
 from sweep.answer.opened import Study
+from sweep.commands import manage_studies
 from sweep.errors import Fenced, InputError, SweepError
 from sweep.launch.order import WorkOrder
 from sweep.records.folder import StudyFolder
@@ -237,7 +238,7 @@ def test_what_is_not_the_result_that_the_database_names_is_not_taken_for_it(
 
 
 def test_readers_do_not_take_a_study_for_complete_whose_results_are_not_here(
-    tmp_path: Path, store: StudyStore
+    tmp_path: Path, store: StudyStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, second, _, awake = two_attempts(tmp_path, store)
     store.finish(awake, result(KEY, 0.2), second.artifacts.leave_result(KEY, awake.attempt))
@@ -246,8 +247,12 @@ def test_readers_do_not_take_a_study_for_complete_whose_results_are_not_here(
     study = Study(driver.folder, driver.settings, driver.view)
     assert (study.state, driver.view.here(), driver.view.finished()) == ("stopped", 0, 1)
     assert left_by(driver.view).saved == {}
+    manage_studies._status(study, every=True)
+    assert "not here: 1 trials that have ended on other machines" in capsys.readouterr().out
     driver.artifacts.take_result(KEY, {"attempt": 2})
     assert (study.state, driver.view.here()) == ("complete", 1)
+    manage_studies._status(study, every=True)
+    assert "not here" not in capsys.readouterr().out
 
 
 def test_no_result_of_another_machine_is_left_out_of_a_warm_start(tmp_path: Path) -> None:

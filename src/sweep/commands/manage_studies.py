@@ -149,6 +149,8 @@ def _status(study: Study, every: bool) -> None:
     print_status(console(), row, {status["key"]: (worker, status) for worker, status in statuses.items()}, every)
     if left_out := len(study.view.records()) - len(row.records):
         say(f"{left_out} more of points that the grid does not have: {study.folder.trials_csv}")
+    if missing := len(study.view.missing()):
+        say(f"not here: {missing} trials that have ended on other machines; the study's command fetches them")
     for line in data_lines(read_records(study.folder.path)):
         say(line)
     if driver is not None:
