@@ -24,8 +24,9 @@ OF_CLOCKS = ("duration_s", "attempts", "number")
 
 
 def table(folder: Path) -> list[dict[str, str]]:
-    """The rows of trials.csv, without what depends on clocks and on who ran a trial."""
-    return [{name: text for name, text in row.items() if name not in OF_CLOCKS} for row in rows(folder)]
+    """The rows of trials.csv by key, without what depends on clocks and on who ran a trial."""
+    shown = [{name: text for name, text in row.items() if name not in OF_CLOCKS} for row in rows(folder)]
+    return sorted(shown, key=lambda row: row["key"])
 
 
 def without_times(file: Path) -> list[str]:
