@@ -2,7 +2,8 @@
 
 `install(folder)` makes `sbatch`, `srun`, `squeue`, `sacct`, `scancel` and `scontrol` in a folder for PATH. Files in
 the folder decide about the cluster: `full` leaves jobs PENDING, `refusing` has what sbatch says instead of taking
-one, `unaccounted` takes sacct away. What is true of Slurm alone (partitions, priorities, cgroups) is not there.
+one, `unaccounted` takes sacct away, `hanging` keeps all of them but srun from answering. Nodes are addresses of the
+loopback interface. What is true of Slurm alone (partitions, priorities, cgroups) is not there.
 """
 
 import os
@@ -110,7 +111,7 @@ def _run_once(job: Job, restarts: int) -> int:
     environment = {
         **os.environ, "SLURM_JOB_ID": job.raw, "SLURM_JOB_NUM_NODES": flags["nodes"],
         "SLURM_NTASKS": str(int(flags["ntasks-per-node"]) * int(flags["nodes"])),
-        "SLURM_JOB_NODELIST": "node[1-2]" if flags["nodes"] == "2" else "node1",
+        "SLURM_JOB_NODELIST": "127.0.0.[1-2]" if flags["nodes"] == "2" else "127.0.0.1",
     }  # fmt: skip
     if task:
         environment |= {"SLURM_ARRAY_JOB_ID": base, "SLURM_ARRAY_TASK_ID": task}
@@ -132,7 +133,8 @@ def srun(root: Path, arguments: list[str]) -> int:
             outputs[flag] = command.pop(0)
     tasks = []
     for rank in range(int(os.environ["SLURM_NTASKS"])):
-        of_rank = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"}
+        node, local = divmod(rank, int(os.environ["SLURM_NTASKS"]) // int(os.environ["SLURM_JOB_NUM_NODES"]))
+        of_rank = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(local), "SLURM_NODEID": str(node)}
         out, err = (open(_named(outputs[flag], rank), "a") for flag in ("--output", "--error"))  # noqa: SIM115
         tasks.append(subprocess.Popen(command, env={**os.environ, **of_rank}, stdout=out, stderr=err))
     while True:
@@ -234,4 +236,6 @@ def scontrol(root: Path, arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     where, name, *given = sys.argv[1:]
+    while name not in ("srun", "run") and (Path(where) / "hanging").exists():
+        time.sleep(0.05)
     sys.exit({**{one: globals()[one] for one in COMMANDS}, "run": run}[name](Path(where), given))

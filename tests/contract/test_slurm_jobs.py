@@ -18,7 +18,7 @@ from tests.fake_slurm import Job, all_jobs, install, named, signal_all
 from tests.waiting import lives, until
 
 from sweep.errors import InputError
-from sweep.launch import slurm_job, slurm_launcher, slurm_states
+from sweep.launch import slurm_ending, slurm_job, slurm_launcher, slurm_states
 from sweep.launch.registry import make_launcher
 from sweep.launch.slurm_launcher import SlurmJobs
 from sweep.launch.slurm_states import SlurmStates
@@ -75,6 +75,10 @@ def test_workers_that_start_together_are_one_array_and_end_with_their_own_status
     assert "rank 0 prints" in (tmp_path / "worker-2.log").read_text()
     until(lambda: not list(launcher.folder.glob("driver-*")))
     assert not list(launcher.folder.glob("*.end"))
+    assert not list((launcher.folder / "submitit").glob("*submitted.pkl"))  # an order may have a password
+    assert (launcher.folder / "submitit").stat().st_mode & 0o077 == 0
+    workers[0].ask_to_stop()
+    assert not list(launcher.folder.glob("driver-*"))
 
 
 def test_a_job_that_waits_says_for_what_and_leaves_the_queue_when_it_is_asked_to_stop(
@@ -147,6 +151,47 @@ def test_the_next_driver_ends_the_jobs_of_one_that_is_gone(slurm: Path, tmp_path
     assert [job.get("state") for job in named(slurm, "1000")] == ["COMPLETED"]  # in order: nobody had to cancel it
 
 
+def test_ranks_on_two_nodes_meet_at_an_address_of_the_first(slurm: Path, tmp_path: Path) -> None:
+    worker = jobs(tmp_path, processes=2, nodes=2).start(order(tmp_path, "gather"), 0)
+    until(lambda: worker.poll() is not None)
+    assert worker.poll() == 0, worker.log.read_text()
+    for rank in (0, 1):
+        file = tmp_path / f"w-{rank}.json"
+        there = json.loads(file.read_text())
+        assert there["gathered"] == ["w 0", "w 1"]
+        wanted = {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1"}
+        assert wanted.items() <= there["environment"].items()
+        assert there["environment"]["MASTER_ADDR"] == "127.0.0.1"
+        assert there["environment"]["GLOO_SOCKET_IFNAME"] == "lo"
+    assert "rank 1 prints" in (tmp_path / "worker-1.node-1.log").read_text()
+    assert not list(tmp_path.glob("slurm/*.meet"))
+
+
+def test_a_cluster_that_does_not_answer_keeps_nobody(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_ending, "ANSWER_S", 0.3)
+    worker = jobs(tmp_path).start(order(tmp_path, "wait"), 0)
+    seen(tmp_path)
+    (slurm / "hanging").touch()
+    began = time.monotonic()
+    worker.end(patience_s=0.1)
+    assert time.monotonic() - began < 5
+    assert worker.poll() == 0
+    (slurm / "hanging").unlink()
+
+
+def test_no_worker_waits_for_ever_when_nobody_can_attend_to_jobs(slurm: Path, tmp_path: Path) -> None:
+    """Here since the file of an earlier driver is damaged."""
+    launcher = jobs(tmp_path)
+    launcher.folder.mkdir()
+    (launcher.folder / "driver-damaged.json").write_text("{")
+    worker = launcher.start(order(tmp_path, "wait"), 0)
+    until(lambda: worker.poll() is not None)
+    assert worker.poll() == 1
+    assert "nobody attends to the jobs of Slurm any more: JSONDecodeError" in worker.log.read_text()
+
+
 STATES = (
     ("COMPLETED", "0:0", 0), ("FAILED", "5:0", 5), ("FAILED", "137:0", -9), ("FAILED", "0:11", -11),
     ("TIMEOUT", "0:0", -15), ("CANCELLED by 1000", "0:15", -15), ("NODE_FAIL", "1:0", -9),
@@ -181,6 +226,12 @@ def test_what_no_job_can_be_made_of_is_refused(tmp_path: Path, monkeypatch: pyte
         jobs(tmp_path, options={"time": 10})
     with pytest.raises(InputError, match=r"launcher\.cluster=local has this machine alone"):
         jobs(tmp_path, processes=2, nodes=2, cluster="local")
+    with pytest.raises(InputError, match=r"launcher.processes=1: must be a multiple of launcher.nodes \(2\)"):
+        jobs(tmp_path, nodes=2)
+    with pytest.raises(InputError, match=r"'output' is the launcher's own affair"):
+        jobs(tmp_path, options={"output": "/tmp/out"})
+    with pytest.raises(InputError, match=r"launcher\.scratch=/scratch: .*sweeps folder"):
+        jobs(tmp_path, scratch="/scratch")
 
 
 def test_the_script_is_shown_where_there_is_no_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,3 +244,6 @@ def test_the_script_is_shown_where_there_is_no_slurm(tmp_path: Path, monkeypatch
     } <= set(text.splitlines())  # fmt: skip
     assert "--kill-on-bad-exit=1 --cpus-per-task=1" in text
     assert not list(tmp_path.iterdir())
+    many = jobs(tmp_path / "s" / "workers", dry_run=True, workers=1000).preview
+    assert many is not None
+    assert "#SBATCH --array=0-999%1000" in many.splitlines()  # submitit's own limit is 256 at the same time

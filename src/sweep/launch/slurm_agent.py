@@ -25,6 +25,7 @@ from typing import NoReturn
 from submitit import JobEnvironment
 from submitit.helpers import DelayedSubmission
 
+from sweep.errors import SweepError
 from sweep.launch.environment import Seat, rank_environment, sockets_on
 from sweep.launch.order import WorkOrder
 from sweep.launch.processes import Rank
@@ -93,10 +94,9 @@ class Agent:
 
     def run(self) -> int:
         """Start the rank and attend to it; its exit status. Does not return if the job is queued again."""
-        rendezvous = self._rendezvous()
-        if self._word == "end":
+        rank = self._started()
+        if rank is None:
             return 0
-        rank = self._start(rendezvous)
         try:
             status = self._attend(rank)
         finally:
@@ -110,6 +110,18 @@ class Agent:
             status = -signal.SIGTERM  # it has ended in order, but not because there was nothing left to do
         write_end(self._folder, self._worker, self._run, self._place.global_rank, status)
         return status
+
+    def _started(self) -> Rank | None:
+        """The rank, once the ranks know where they meet; None if it is not wanted any more."""
+        try:
+            rendezvous = self._rendezvous()
+            return None if self._word == "end" else self._start(rendezvous)
+        except Exception as error:  # the other ranks would wait for this one
+            place = self._place
+            with self._task.log.open("a") as log:
+                log.write(f"rank {place.global_rank} could not be started: {type(error).__name__}: {error}\n")
+            write_end(self._folder, self._worker, self._run, place.global_rank, 1)
+            raise
 
     def _attend(self, rank: Rank) -> int | None:
         """Wait for the rank's end; None if it is not to go on, for the driver or for a rank that failed."""
@@ -212,8 +224,11 @@ class Agent:
 
 
 def own_address(peer: str) -> str:
-    """The address of this machine that another one is reached from. Sends nothing."""
-    family, _, _, _, address = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)[0]
+    """The address of this machine that another one is reached from. Sends nothing. Raises SweepError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)[0]
+    except socket.gaierror as error:
+        raise SweepError(f"the name of node {peer} leads to no address ({error.strerror})") from error
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect(address)
         return str(probe.getsockname()[0])

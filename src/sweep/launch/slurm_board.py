@@ -57,16 +57,18 @@ class Board:
                 self.file.unlink(missing_ok=True)
 
     def submitted(self, worker: str, job_id: str) -> None:
-        """Write down which job is a worker's: whoever runs the study next cancels it."""
+        """Write down which job is a worker's, unless that is over: whoever runs the study next cancels it."""
         with self._lock:
-            self.jobs[worker] = job_id
-            self._write()
+            if worker in self._workers:
+                self.jobs[worker] = job_id
+                self._write()
 
     def ask(self, worker: str, word: Word) -> None:
-        """Ask a worker's job to stop in order, or to end now."""
+        """Ask a worker's job to stop in order, or to end now, unless it is over: its file may be gone."""
         with self._lock:
-            self._words[worker] = word
-            self._write()
+            if worker in self._workers:
+                self._words[worker] = word
+                self._write()
 
     def _write(self) -> None:
         self._beat += 1

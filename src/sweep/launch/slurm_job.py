@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sweep.launch.protocol import WorkerHandle
 from sweep.launch.slurm_board import Board, Word, read_traces, remove_traces
-from sweep.launch.slurm_ending import SUBMITIT, cancel, wait_for_end
+from sweep.launch.slurm_ending import SUBMITIT, cancel, remove_order, wait_for_end
 from sweep.launch.slurm_states import STATUSES, WAITING, JobState, JobStates
 from sweep.launch.verdict import ENDING_S
 from sweep.settings import SlurmLauncher
@@ -68,15 +68,20 @@ class SlurmJob(WorkerHandle):
             self._is_taken, self._note = False, note
 
     def refuse(self, reason: str) -> None:
-        """It cannot be submitted, and the next one could not be either."""
-        self._write(reason)
-        self._finish(NEVER_SUBMITTED)
+        """It cannot be submitted, or attended to any more, and the next one could not be either."""
+        if self.is_over:
+            return
+        try:
+            self._write(reason)
+        finally:
+            self._end_job(0.0)
+            self._finish(NEVER_SUBMITTED)
 
     def submitted(self, job_id: str) -> None:
         """It is a job now."""
-        self._board.submitted(self._worker, job_id)
         with self._lock:
             self.job_id, self._note = job_id, None
+        self._board.submitted(self._worker, job_id)
         if self._word == "end":  # while it was submitted
             cancel(self._settings, job_id, self._board.folder)
 
@@ -86,6 +91,8 @@ class SlurmJob(WorkerHandle):
 
     def ask_to_stop(self) -> None:
         """See WorkerHandle."""
+        if self.is_over:
+            return
         self._ask("stop")
         state = self._state
         if state is not None and state.name in WAITING and self.job_id is not None:
@@ -155,6 +162,8 @@ class SlurmJob(WorkerHandle):
         self._status = status
         self._board.forget(self._worker)
         remove_traces(self._board.folder, self._worker)
+        if self.job_id is not None:
+            remove_order(self.job_id, self._board.folder)
 
     def _write(self, text: str) -> None:
         with self.log.open("a") as log:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sweep.errors import InputError
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher
 from sweep.launch.slurm_board import Board, close_boards, remove_traces
-from sweep.launch.slurm_ending import SUBMITIT, wait_for_end
+from sweep.launch.slurm_ending import SUBMITIT, remove_order, wait_for_end
 from sweep.launch.slurm_job import SlurmJob
 from sweep.launch.slurm_states import JobStates, LocalStates, SlurmStates
 from sweep.settings import LauncherSettings, SlurmLauncher
@@ -76,6 +77,7 @@ class SlurmJobs(Launcher):
         from sweep.launch.slurm_agent import SlurmTask
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(mode=0o700, exist_ok=True)  # orders have what the command was given, passwords too
         log = self.workers / f"worker-{slot + 1}.log"
         task = SlurmTask(order, self.settings, self._entry, self.board.file, log, tuple(sys.path))
         job = SlurmJob(self.settings, self.board, self.states, task)
@@ -89,9 +91,19 @@ class SlurmJobs(Launcher):
         return job
 
     def _work(self) -> None:
-        """Submit and ask as long as there are workers."""
+        """Submit and ask as long as there are workers. Without this thread they would wait for ever."""
         # Inherited by what is started here, such as submitit's local jobs: Ctrl-C is the driver's affair.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._attend()
+        except Exception as error:
+            with self._lock:
+                left, self._members, self._waiting, self._clerk = self._members, [], [], None
+            for job in left:
+                with suppress(OSError):  # of a full disk, say: its status counts
+                    job.refuse(f"nobody attends to the jobs of Slurm any more: {type(error).__name__}: {error}")
+
+    def _attend(self) -> None:
         if not self._took_over:
             self._take_over()
             self._took_over = True
@@ -114,6 +126,7 @@ class SlurmJobs(Launcher):
         for file, jobs in earlier.items():
             for job_id in jobs.values():
                 wait_for_end(self.settings, job_id, deadline, self.folder)
+                remove_order(job_id, self.folder)
             for worker in jobs:
                 remove_traces(self.folder, worker)
             file.unlink(missing_ok=True)

@@ -29,6 +29,8 @@ DECIDED = {
     "time": "launcher.minutes",
     "signal": "launcher.minutes",
 }
+# And those that the launcher itself needs as they are: where jobs work and write, and that they may be queued again.
+OWN = ("job-name", "output", "error", "open-mode", "chdir", "requeue", "no-requeue")
 
 
 class _Unchecked(SlurmExecutor):
@@ -52,6 +54,13 @@ def check_launcher(settings: SlurmLauncher) -> None:
     for name in settings.options:
         if decided := DECIDED.get(name.replace("_", "-")):
             raise InputError(f"launcher.options: '{name}' is decided by {decided}; set that instead")
+        if name.replace("_", "-") in OWN:
+            raise InputError(f"launcher.options: '{name}' is the launcher's own affair; leave it out")
+    if settings.scratch is not None:
+        raise InputError(
+            f"launcher.scratch={settings.scratch}: launcher=slurm gives its jobs their orders in the sweeps folder, "
+            "which all nodes have to share; leave it null (launcher=ray and launcher=join do without such a folder)"
+        )
     missing = [name for name in COMMANDS if shutil.which(name) is None]
     if settings.cluster == "slurm" and not settings.dry_run and missing:
         raise InputError(
@@ -81,6 +90,7 @@ def _with_parameters(executor: SlurmExecutor, settings: SlurmLauncher, study: st
         time=settings.minutes,
         signal_delay_s=min(SIGNAL_S, settings.minutes * 60 // 4),
         nodes=settings.nodes,
+        array_parallelism=settings.workers,  # submitit lets 256 jobs of an array run at the same time
         ntasks_per_node=tasks,
         cpus_per_task=settings.threads,
         # Of the node and not of the task: every rank sees all of them and takes the one of its LOCAL_RANK.

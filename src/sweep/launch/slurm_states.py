@@ -1,7 +1,7 @@
 """What a cluster says about jobs, as far as it is known: asked for all of them at once and now and then, and never
 while somebody waits for the answer."""
 
-import getpass
+import os
 import signal
 import subprocess
 import time
@@ -101,7 +101,7 @@ class SlurmStates(JobStates):
         if not jobs or now - self._asked_at < EVERY_S:
             return
         self._asked_at = now
-        command = ["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%i|%T|%r"]
+        command = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i|%T|%r"]
         listed = _lines(command)
         if listed is None:  # the controller is away: what was known stays, and nothing is over
             return
