@@ -37,7 +37,7 @@ ENTRIES = {"__main__", "evaluate", "compare", "studies", "mine"}  # what `python
 INNER_ENTRIES = {Path("data/__main__.py"), Path("report/__main__.py")}  # of commands that are named like a room
 # Modules that may use private members of other libraries; each says which, and why there is no other way.
 PUBLIC_ALL_THE_SAME = {"_exit", "_asdict", "_replace"}  # of os, and of named tuples
-REACH_INS = {"study/internals.py", "launch/slurm_script.py"}
+REACH_INS = {"study/internals.py", "launch/slurm_script.py", "launch/ray_internals.py"}
 
 
 def room_of(module: Path) -> str:

@@ -8,17 +8,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.contract.launching import CLUSTERS, KINDS, launcher_settings
 from tests.contract.ranks import order
 from tests.waiting import SECONDS, lives, until
 
+from sweep.errors import InputError
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, WorkerHandle
+from sweep.launch.ray_cluster import Connection, connected
 from sweep.launch.registry import make_launcher
+from sweep.settings import RayLauncher
 
 pytestmark = [
     pytest.mark.slow,
@@ -63,6 +68,10 @@ def command_line(pid: int) -> str:
 
 # What a launcher does not promise, or only as another one does; and why.
 EXCLUDED = {
+    "ray": {
+        "test_a_library_that_crashes_at_the_end_of_an_interpreter_changes_no_status": "a rank like spawn's",
+        "test_an_exception_ends_it_with_status_1_and_its_traceback": "a rank like spawn's",
+    },
     "slurm": {
         "test_the_processes_of_its_ranks_are_known": "they are on the cluster's nodes",
         "test_a_library_that_crashes_at_the_end_of_an_interpreter_changes_no_status": "a rank like spawn's",
@@ -236,6 +245,8 @@ class TestLaunchers:
     @pytest.mark.parametrize("given", ["<&-", "<answers"])
     def test_nothing_is_left_after_its_end(self, kind: str, tmp_path: Path, given: str) -> None:
         """Whatever its launcher's input is, a rank reads neither that nor what its launcher tells it."""
+        if kind in CLUSTERS and given != "<&-":
+            pytest.skip("its ranks are no children of this launcher")
         (tmp_path / "answers").write_text("yes\n" * 100)
         module = shlex.join([sys.executable, "-m", "tests.contract.launching", kind, str(tmp_path)])
         command = ["sh", "-c", f"exec {module} {given.replace('answers', shlex.quote(str(tmp_path / 'answers')))}"]
@@ -244,6 +255,28 @@ class TestLaunchers:
         (tmp_path / "stop").touch()
         assert driver.communicate(timeout=SECONDS)[0] == "0\n"
         until(lambda: not of_session(driver.pid))
+
+
+class TestOwnCluster:
+    """What launcher=ray starts on this machine where no cluster is named."""
+
+    def test_nobody_else_reaches_it_and_it_is_no_other_one_s_to_end(self) -> None:
+        settings = launcher_settings("ray")
+        assert isinstance(settings, RayLauncher)
+        ray = connected(settings).wait()
+        listening = set()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # a zombie, too
+                sockets = process.net_connections("inet")
+                listening |= {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+        assert listening
+        assert listening <= {"127.0.0.1", "::1"}
+        other = Connection("auto")
+        with pytest.raises(InputError, match="connected to a Ray cluster already"):
+            other.wait()
+        other.close()
+        assert ray.is_initialized()
+        assert connected(settings).wait().cluster_resources()["CPU"] > 0
 
 
 class TestForkServer:

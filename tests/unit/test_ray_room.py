@@ -1,11 +1,15 @@
 """Whether a Ray cluster has room for a worker, and what its ranks get of a node."""
 
+import re
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from sweep.errors import InputError
 from sweep.launch.ray_cluster import Connection
+from sweep.launch.ray_internals import discreet_start
 from sweep.launch.ray_room import could_ever_hold, free_text, largest_text, wanted_text
 from sweep.launch.ray_worker import shared_devices
 from sweep.settings import RayLauncher
@@ -70,8 +74,25 @@ def test_ranks_of_a_node_reach_each_others_devices() -> None:
     [
         ("127.0.0.1:9", "no Ray cluster answers there"),
         ("ray://somewhere", "must be auto, HOST:6379 or ray://HOST:10001"),
+        ("127.0.0.1:99999", "must be auto, HOST:6379 or ray://HOST:10001"),
     ],
 )
 def test_a_cluster_that_is_not_there_is_named(address: str, problem: str) -> None:
-    with pytest.raises(InputError, match=f"launcher.address={address}: {problem}"):
+    with pytest.raises(InputError, match=re.escape(f"launcher.address={address}: {problem}")):
         Connection(address).wait()
+
+
+@pytest.mark.skipif(find_spec("grpc") is not None, reason="Ray's client is installed")
+def test_rays_client_is_named_where_it_is_missing() -> None:
+    with pytest.raises(InputError, match=r"ray://127\.0\.0\.1:9: .*pip install 'ray\[client\]'"):
+        Connection("ray://127.0.0.1:9").wait()
+
+
+def test_a_cluster_learns_no_password_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray shows it to whoever asks the cluster's head."""
+    internals = import_module("ray._private.utils")
+    typed = "python -m sweep study.storage=postgresql+psycopg://me:open-sesame@host/db"
+    monkeypatch.setattr(internals, "get_entrypoint_name", lambda: typed)
+    with discreet_start(is_own=False):
+        assert internals.get_entrypoint_name() == typed.replace("open-sesame", "***")
+    assert internals.get_entrypoint_name() == typed

@@ -1,17 +1,22 @@
 """The Ray cluster of this process: one that is there, or one on this machine that ends with this process."""
 
+import atexit
 import importlib
 import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
+from importlib.util import find_spec
 from typing import Any
 
 from sweep.errors import InputError
 from sweep.launch.capacity import available_cores
 from sweep.launch.fresh_rank import carried
 from sweep.launch.interruption import SIGNALS
+from sweep.launch.ray_internals import discreet_start
 from sweep.settings import RayLauncher
 
 OBJECT_STORE_BYTES = 80 * 2**20  # next to the least that Ray takes: ranks talk to each other without it
@@ -23,6 +28,7 @@ QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # pages of a raylet's log when a node is lost: the driver has a line for that
 }
 PORT = 6379  # of a cluster's head, where an address names none
+LONGEST_TMPDIR = 24  # characters: the names of sockets below it have 107 at most
 
 _lock = threading.Lock()
 _connections: dict[str | None, "Connection"] = {}
@@ -62,6 +68,7 @@ class Connection:
         self._made = threading.Event()
         self._problem: str | None = None
         self._closing = threading.Event()
+        self._folder: str | None = None  # of a cluster of its own
         self._keeper = threading.Thread(target=self._keep, name="ray", daemon=True)
         self._keeper.start()
 
@@ -78,10 +85,19 @@ class Connection:
         return self.ray
 
     def close(self) -> None:
-        """End the connection, and the cluster if it is this process's own."""
+        """End the connection, and the cluster if it is this process's own. One that failed has nothing to end:
+        whatever else connects this process to Ray stays."""
         self._made.wait()
-        self.ray.shutdown()
+        if not self.has_failed and not self._closing.is_set():
+            self.ray.shutdown()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)  # Ray's helpers may still write there
         self._closing.set()
+
+    def _close_if_made(self) -> None:
+        """Close it at the end of this process, before Ray itself does."""
+        if self._made.is_set():
+            self.close()
 
     def _keep(self) -> None:
         """Connect, in a thread that lives as long as this process: the kernel kills what Ray starts when the thread
@@ -101,28 +117,38 @@ class Connection:
         """Connect; what is wrong, or None."""
         if problem := self._unanswered():
             return problem
+        if self.ray.is_initialized():
+            return (
+                "launcher=ray: this process is connected to a Ray cluster already, and can be to one at a time; "
+                "ray.shutdown() ends that"
+            )
         of_workers = {"env_vars": {"PYTHONPATH": carried(os.environ)["PYTHONPATH"]}}
         own: dict[str, Any] = {}
         if self._address is None:
             os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(HEAD_S))
+            self._folder = tempfile.mkdtemp(prefix="sweep-ray-", dir=_short_folder())
             own = {
+                "_temp_dir": self._folder,  # else logs stay in /tmp/ray, beside those of other clusters
                 "num_cpus": available_cores(),
                 "object_store_memory": OBJECT_STORE_BYTES,
                 "include_dashboard": False,
             }
         try:
-            self.ray.init(
-                address=self._address or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env=of_workers,
-                **own,
-            )
+            with discreet_start(self._address is None):
+                self.ray.init(
+                    address=self._address or "local",
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    runtime_env=of_workers,
+                    **own,
+                )
         except Exception as error:  # of many kinds: no cluster, other versions of Ray or Python, no token
             reason = str(error).strip().splitlines()[0]
             if self._address is None:
-                return f"launcher=ray: Ray could not be started on this machine: {reason}"
+                return f"launcher=ray: Ray could not be started on this machine: {reason} (its logs: {self._folder})"
             return f"launcher.address={self._address}: {reason}"
+        if self._address is None:
+            atexit.register(self._close_if_made)
         return None
 
     def _unanswered(self) -> str | None:
@@ -130,10 +156,19 @@ class Connection:
         if self._address in (None, "auto"):
             return None
         host, _, port = self._address.removeprefix("ray://").rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) < 2**16:
+            return f"launcher.address={self._address}: must be auto, HOST:{PORT} or ray://HOST:10001"
+        if self._address.startswith("ray://") and find_spec("grpc") is None:
+            return f"launcher.address={self._address}: Ray's client is a part of its own: pip install 'ray[client]'"
         try:
             socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
-        except ValueError:
-            return f"launcher.address={self._address}: must be auto, HOST:{PORT} or ray://HOST:10001"
+        except UnicodeError:
+            return f"launcher.address={self._address}: no machine can have this name"
         except OSError as error:
             return f"launcher.address={self._address}: no Ray cluster answers there ({error.strerror or error})"
         return None
+
+
+def _short_folder() -> str | None:
+    """Where there is room for the names of Ray's sockets; None: where temporary folders usually are."""
+    return None if len(tempfile.gettempdir()) <= LONGEST_TMPDIR else "/tmp"
