@@ -56,8 +56,7 @@ class RayWorker(WorkerHandle):
             self._ray = self._connection.wait()
             self._reserve()
             self._add_actors()
-            places = self._ray.get([rank.actor.place.remote() for rank in self._ranks])
-            self._begin(places)
+            self._begin(self._answers([rank.actor.place.remote() for rank in self._ranks]))
         except _Ended:
             self._settle(0)
         except InputError as error:
@@ -96,6 +95,18 @@ class RayWorker(WorkerHandle):
             ).remote()
             self._ranks.append(RemoteRank(self._ray, actor))
 
+    def _answers(self, calls: list[Any]) -> list[Any]:
+        """What the actors answer, once all of them have. A node may take its time, or never begin: that is shown."""
+        while True:
+            ready, left = self._ray.wait(calls, num_returns=len(calls), timeout=LOOK_S)
+            self._ray.get(ready)  # raises what keeps one from answering
+            if self._ending or (self._stop_asked and left):
+                raise _Ended
+            if not left:
+                self._waits_for = None
+                return list(self._ray.get(calls))
+            self._waits_for = f"{len(left)} of {len(calls)} actors to start on their nodes"
+
     def _begin(self, places: Sequence[Place]) -> None:
         """Start the ranks where their actors are."""
         entry, order, folder, environment = self._plan
@@ -103,7 +114,7 @@ class RayWorker(WorkerHandle):
         meeting = None
         if ranks > 1:
             host = LOOPBACK if len({place.node for place in places}) == 1 else places[0].address
-            meeting = (host, self._ray.get(self._ranks[0].actor.listen.remote(host)))
+            meeting = (host, self._answers([self._ranks[0].actor.listen.remote(host)])[0])
         begun = []
         for rank, place in enumerate(places):
             neighbours = [other for other, at in enumerate(places) if at.node == place.node]
@@ -115,7 +126,7 @@ class RayWorker(WorkerHandle):
             own |= {} if self._settings.gpus_per_process else {"CUDA_VISIBLE_DEVICES": ""}
             parts = RankParts(rank, ranks, {**environment, **own}, folder, self.log, entry, meeting)
             begun.append(self._ranks[rank].actor.start.remote(parts, order, place.address))
-        pids = self._ray.get(begun)
+        pids = self._answers(begun)
         with self._lock:
             for one, place, pid in zip(self._ranks, places, pids, strict=True):
                 one.has_begun(pid if place.host == socket.gethostname() else None)
