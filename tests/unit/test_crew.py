@@ -223,13 +223,14 @@ def test_a_crew_is_asked_to_stop_once(scripted: ScriptedLauncher) -> None:
 
 
 def test_the_first_failure_of_a_group_is_its_reason(tmp_path: Path) -> None:
-    write_failure(tmp_path, "w-1", 1, "no space left", of_trial=False)
-    write_failure(tmp_path, "w-1", 0, "connection closed by peer", of_trial=True)
-    write_failure(tmp_path, "w-10", 0, "another worker's", of_trial=True)
-    failures = take_failures(tmp_path, "w-1")
+    workers = tmp_path / "workers"  # nobody has made it yet
+    write_failure(workers, "w-1", 1, "no space left", of_trial=False)
+    write_failure(workers, "w-1", 0, "connection closed by peer", of_trial=True)
+    write_failure(workers, "w-10", 0, "another worker's", of_trial=True)
+    failures = take_failures(workers, "w-1")
     assert [(failure.rank, failure.of_trial) for failure in failures] == [(1, False), (0, True)]
     assert first_reason(failures) == "rank 1: no space left"
-    assert take_failures(tmp_path, "w-1") == []
+    assert take_failures(workers, "w-1") == []
 
 
 def test_a_failure_that_all_ranks_share_is_told_once(tmp_path: Path) -> None:

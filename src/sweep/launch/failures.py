@@ -26,6 +26,7 @@ class RankFailure:
 def write_failure(workers: Path, worker: str, rank: int, reason: str, of_trial: bool) -> None:
     """Leave the reason for the driver, beside the worker's status. The rank ends with GROUP_BROKEN afterwards."""
     failure = RankFailure(rank, time.time(), reason, of_trial)
+    workers.mkdir(parents=True, exist_ok=True)  # a node of its own may have none, where rank 0 is elsewhere
     write_atomically(workers / f"{worker}.rank{rank}.failure", json.dumps(asdict(failure)))
 
 

@@ -52,13 +52,19 @@ class RankActor:
     def start(self, parts: RankParts, order: WorkOrder, address: str) -> int:
         """Start the rank; its process. `address`: of this machine, on whose network the group's sockets are to be.
 
-        Raises OSError if the folder where it is to work is not on this machine.
+        Raises OSError if the folder where it is to work is not on this machine, which need not be one with a scratch
+        folder of its own: it works there.
         """
         environment = {**os.environ, **parts.environment}
         if parts.meeting is not None:
             environment |= sockets_on(address, environment)
         log = parts.log if parts.log is not None and parts.log.exists() else None  # else the folder is not shared
-        self._rank = FreshRank(replace(parts, environment=environment, log=log), order, self._rendezvous)
+        folder = parts.folder
+        if order.scratch is not None and not os.path.isdir(folder):
+            folder = os.path.expanduser(order.scratch)
+            os.makedirs(folder, exist_ok=True)
+        here = replace(parts, environment=environment, log=log, folder=folder)
+        self._rank = FreshRank(here, order, self._rendezvous)
         return self._rank.pid
 
     def ask_to_stop(self) -> None:
