@@ -47,6 +47,8 @@ class Silence:
     def _is_out_of_touch(
         self, member: Member, workers: Path, trials: Mapping[str, StoredTrial], silent: set[str], remaining: int
     ) -> bool:
+        if member.worker.waits_for is not None:  # in a queue, perhaps once more: nobody expects anything of it
+            return False
         worker = member.order.worker
         if worker in silent:
             return True

@@ -1,6 +1,7 @@
 """How a trial ends, and what the deaths of its workers come to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from sweep.records.values import State
 from sweep.study.storage import TrialStorage
@@ -41,6 +42,23 @@ def charge_death(storage: TrialStorage, worker: str, status: int, max_attempts: 
         return True
 
     return _change_last_of(worker, storage, charge)
+
+
+def let_wait(storage: TrialStorage, trials: Iterable[StoredTrial], is_gone: Callable[[str], bool]) -> None:
+    """Let those of these trials wait again that run and whose worker is gone, charged with no death.
+
+    A worker that still is about to end has lost its trial.
+    """
+
+    def is_left(trial: StoredTrial) -> bool:
+        return trial.state == "RUNNING" and is_gone(worker_of(trial.holder))
+
+    def change(trial_id: int) -> None:
+        if is_left(storage.outline(trial_id)):
+            storage.set_state(trial_id, "WAITING")
+
+    for trial in filter(is_left, trials):
+        storage.change_trial(trial.id, partial(change, trial.id))
 
 
 def fail_last(storage: TrialStorage, worker: str, reason: str) -> StoredTrial | None:

@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 
 from sweep.errors import ArtifactsUnusable, DatabaseUnusable, Fenced, InputError, TrialFailed
 from sweep.launch.failures import CANNOT_WRITE, GROUP_BROKEN, write_failure
-from sweep.launch.liveness import alive_in, forget_status, hold, read_status, write_status
+from sweep.launch.liveness import alive_in, forget_status, hold, host_of, read_status, this_host, write_status
 from sweep.launch.order import WorkOrder
 from sweep.model.resolution import resolved
 from sweep.records.study_artifacts import WORDS_PATIENCE_S, StudyArtifacts, remove_drafts
@@ -24,6 +24,7 @@ from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.secrets import WithoutSecrets, redact
 from sweep.study.heartbeat import Heartbeat
+from sweep.study.outcomes import let_wait
 from sweep.study.point import Point, check_point
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Stopped, Watch
@@ -67,6 +68,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     store = StudyStore(folder, load_settings(composer).study, alive_in(folder.workers))
     data, shared = TrialData(), None
     try:
+        _take_back(order, store)
         shared = SharedResults.of(store)
         if shared is not None and order.scratch is not None:
             remove_drafts(folder.path)
@@ -97,6 +99,18 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     _broadcast(accelerator, None)
     forget_status(folder.workers, order.worker)
     lock.release()
+
+
+def _take_back(order: WorkOrder, store: StudyStore) -> None:
+    """Let a trial wait again that this worker had in an earlier life.
+
+    On a cluster it may have several: Slurm queues a job again whose node was lost, or was taken away before it could
+    save. The trial would give no sign of life, and the driver end the worker for that.
+    """
+    worker = order.worker
+    if host_of(worker) != this_host():
+        storage = store.storage
+        storage.patiently(lambda: let_wait(storage, storage.taken_by(worker), lambda holder: holder == worker))
 
 
 def _next_claim(order: WorkOrder, store: StudyStore, shared: SharedResults | None) -> Claim | None:
