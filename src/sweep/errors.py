@@ -19,7 +19,11 @@ class InputError(SweepError):
 
 
 class TrialFailed(SweepError):
-    """A trial cannot give a result (NaN loss, out of memory, broken data); the study goes on without it."""
+    """A trial cannot give a result (NaN loss, NaN embedding); the study goes on without it.
+
+    All ranks of the trial raise it at the same place, and go on together. What one of them alone finds is another
+    SweepError, which ends all of them.
+    """
 
 
 class Interrupted(SweepError):

@@ -8,7 +8,7 @@ h = hidden size, q = questions of all languages. Embeddings are L2-normalised fl
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.errors import TrialFailed
+from sweep.errors import SweepError
 
 FOLDS = 5
 
@@ -105,6 +105,6 @@ def language_probe(
             continue
         probe = LogisticRegression(C=1.0, max_iter=1000).fit(embedding_qh[train], language_q[train])
         if (probe.n_iter_ >= probe.max_iter).any():
-            raise TrialFailed("the language probe's logistic regression did not converge")
+            raise SweepError("the language probe's logistic regression did not converge")  # on rank 0 alone
         correct_q[test] = probe.predict(embedding_qh[test]) == language_q[test]
     return correct_q
