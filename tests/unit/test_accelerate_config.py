@@ -99,6 +99,14 @@ def test_of_fsdp_what_is_not_possible_is_refused(
         read(tmp_path, FSDP | {"fsdp_config": SHARDS | change}, *overrides)
 
 
+@pytest.mark.parametrize("section", ["fsdp_config", "dynamo_config"])
+def test_a_section_that_is_no_mapping_is_refused(tmp_path: Path, section: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(yaml.safe_dump({section: ["fsdp_version"]}))
+    with pytest.raises(InputError, match=rf"odd\.yaml: {section}: .* is no mapping of keys to values"):
+        load_settings(Composer("sweep", [f"launcher.accelerate_config={file}"]))
+
+
 def test_one_rank_has_nothing_to_share(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"FSDP needs several ranks: set launcher\.processes"):
         read(tmp_path, FSDP | {"num_processes": 1}, "launcher.processes=1")

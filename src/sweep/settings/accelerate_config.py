@@ -36,6 +36,7 @@ _LEFT_TO_LAUNCHERS: dict[str, tuple[Any, ...]] = {
     "parallelism_config": NOTHING,
 }
 _MEANT = ("distributed_type", "num_processes", "mixed_precision", "use_cpu", "dynamo_config", "fsdp_config")
+_SECTIONS = ("dynamo_config", "fsdp_config")
 _FSDP: dict[str, tuple[Any, ...]] = {
     "fsdp_version": (2,),
     "fsdp_reshard_after_forward": (True, False),
@@ -100,6 +101,8 @@ def _problem(content: Mapping[str, Any], settings: Settings) -> str | None:
             return f"{key} means nothing here; known are {listed(sorted({*_MEANT, *_LEFT_TO_LAUNCHERS}))}"
         if key in _LEFT_TO_LAUNCHERS and value not in _LEFT_TO_LAUNCHERS[key]:
             return f"{key}: {written(value)} is the launcher's affair; remove it, and see conf/launcher"
+        if key in _SECTIONS and not isinstance(value, (Mapping, type(None))):
+            return f"{key}: {written(value)} is no mapping of keys to values"
     processes, precision = settings.launcher.processes, settings.model.precision
     if content.get("num_processes", processes) != processes:
         return f"num_processes: {content['num_processes']}, but launcher.processes={processes}; set both alike"
