@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,16 +28,18 @@ STUDY = (
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head and two further nodes, with room for two ranks each: of two workers one is not on the head."""
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 2, "object_store_memory": OBJECT_STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    for _ in range(2):
-        cluster.add_node(**node)
-    yield cluster
-    cluster.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)  # not where a cluster of this machine has its address
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        for _ in range(2):
+            cluster.add_node(**node)
+        yield cluster
+        cluster.shutdown()
 
 
 def ranks_below(pid: int) -> list[psutil.Process]:
@@ -104,7 +107,7 @@ def test_a_lost_node_and_a_killed_driver_change_no_bit(
     cluster.remove_node(node, allow_graceful=False)
     command.wait_until(lambda: "another one goes on" in command.output)
     until(lambda: all(map(has_ended, lost)))
-    command.wait_until(lambda: len(list(folder.workers.glob("w-*.lock"))) == 3)
+    command.wait_until(lambda: len(list(folder.workers.glob("w-*.json"))) == 3)
     command.process.kill()
     command.process.wait()
     assert len(training(folder)) >= 1
