@@ -20,7 +20,7 @@ from sweep.launch.ray_internals import discreet_start
 from sweep.settings import RayLauncher
 
 OBJECT_STORE_BYTES = 80 * 2**20  # next to the least that Ray takes: ranks talk to each other without it
-HEAD_S = 10  # how long the helpers of a cluster of this process outlive it, in case its head comes back
+HEAD_S = 10  # how long this process waits for the head of a cluster of its own, in case it comes back
 ANSWER_S = 5.0  # for a cluster's port to open
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
