@@ -94,7 +94,7 @@ def rank_of(side: str, options: argparse.Namespace) -> Run:
         optimizer.step()
         optimizer.zero_grad()
         ends.append(time.perf_counter())
-    return Run((ends[-1] - ends[WARM - 1]) / options.steps, peak() - before, float(loss) / share)
+    return Run((ends[-1] - ends[WARM - 1]) / options.steps, peak() - before, float(loss.detach()) / share)
 
 
 def run(side: str, options: argparse.Namespace) -> Run:
