@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 SECONDS = 300.0  # a deadline only ends what would never end
 
-STUDY = (*TINY, "train.steps=400", "train.checkpoint_steps=50", "tracking=json_lines")
+STUDY = (*TINY, "train.steps=900", "train.checkpoint_steps=50", "tracking=json_lines")
 SLURM = (*STUDY, "launcher=slurm", "launcher.cluster=local", "launcher.workers=2", "launcher.threads=1")
 
 
@@ -74,7 +74,7 @@ def test_preempted_and_without_a_driver_it_ends_with_the_bits_of_local_workers(
     assert logs.count("COMPLETE in") == 2
     assert logs.count("going on from checkpoint") >= 2  # after the preemption, and after the driver's end
 
-    alone = sweep(*STUDY, "study.name=alone")
+    alone = sweep(*STUDY, "study.name=alone", "launcher.workers=2")
     assert alone.returncode == 0, alone.stdout + alone.stderr
     assert measured(folder) == measured(StudyFolder(tmp_path / "sweeps" / "alone"))
     assert len(measured(folder)) == 2
