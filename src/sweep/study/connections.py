@@ -12,26 +12,35 @@ import time
 import weakref
 from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 IDLE_S = 0.25  # then a connection is closed: less than it takes to open 50 of them, more than between two statements
 IDLE_WITH_ROOM_S = 60.0  # the same where the server has connections enough
-HAS_ROOM = "SELECT count(*) < current_setting('max_connections')::int / 2 FROM pg_stat_activity"
+# What pg_stat_activity counts, without its names of users and databases, which the server would look up for each.
+HAS_ROOM = "SELECT count(*) < current_setting('max_connections')::int / 2 FROM pg_stat_get_backend_idset()"
 MAY_REST_S = "sweep: seconds"  # in the `info` of a connection: how long it may be idle
 KEPT = "sweep: kept"  # in the `info` of a connection that is not to be closed, such as one that holds a lock
 
 
 class BriefConnections(Pool):
-    """One connection for each thread that needs one, closed when it has been idle for a moment."""
+    """As many connections as threads use at the same time, each closed when it has been idle for a moment.
+
+    A thread gets the one that it had last, if it can, and what it has put a lock on is nobody else's."""
 
     def __init__(self, creator: Any, **options: Any) -> None:
         super().__init__(creator, **options)
         self._idle: dict[int, tuple[float, ConnectionPoolEntry]] = {}
         self._guard = threading.Lock()
+        if "_dispatch" not in options:  # else it listens to what the pool did that it is a copy of
+            event.listen(self, "connect", _ask_for_rest)
 
     def _do_get(self) -> ConnectionPoolEntry:
+        own = threading.get_ident()
         with self._guard:
-            kept = self._idle.pop(threading.get_ident(), None)
+            free = (thread for thread, (_, record) in self._idle.items() if not record.info.get(KEPT))
+            chosen = own if own in self._idle else next(free, None)
+            kept = None if chosen is None else self._idle.pop(chosen)
         return self._create_connection() if kept is None else kept[1]
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
@@ -42,23 +51,14 @@ class BriefConnections(Pool):
             former[1].close()
         _closer.watch(self)
 
-    def _create_connection(self) -> ConnectionPoolEntry:
-        record = super()._create_connection()
-        connection: Any = record.dbapi_connection
-        with connection.cursor() as cursor:
-            has_room = bool(cursor.execute(HAS_ROOM).fetchone()[0])
-        connection.rollback()
-        record.info[MAY_REST_S] = IDLE_WITH_ROOM_S if has_room else IDLE_S
-        return record
-
     def close_idle(self) -> None:
-        """Close what has been idle for as long as it may be: a moment, of a connection that SQLAlchemy has
-        made anew, whose `info` is empty then."""
+        """Close what has been idle for as long as it may be."""
         now = time.monotonic()
         with self._guard:
             idle = [
                 thread
                 for thread, (since, record) in self._idle.items()
+                # One that broke has no say, until it is connected anew.
                 if now - since >= record.info.get(MAY_REST_S, IDLE_S) and not record.info.get(KEPT)
             ]
             closed = [self._idle.pop(thread)[1] for thread in idle]
@@ -71,6 +71,11 @@ class BriefConnections(Pool):
             closed, self._idle = self._idle, {}
         for _, record in closed.values():
             record.close()
+
+    def leave(self) -> None:
+        """Forget all that nobody uses, which belongs to the process that this one is a copy of."""
+        self._guard = threading.Lock()
+        self._idle = {}
 
     def recreate(self) -> "BriefConnections":
         """A new one like this."""
@@ -96,18 +101,32 @@ class BriefConnections(Pool):
         return f"{len(self._idle)} idle connections"
 
 
+def _ask_for_rest(connection: Any, record: ConnectionPoolEntry) -> None:
+    """Learn of the server how long a connection may be idle that has just been made, or made anew."""
+    connection.autocommit = True  # once to the server and back, not three times
+    with connection.cursor() as cursor:
+        has_room = bool(cursor.execute(HAS_ROOM).fetchone()[0])
+    connection.autocommit = False
+    record.info[MAY_REST_S] = IDLE_WITH_ROOM_S if has_room else IDLE_S
+
+
 class _Closer:
     """Closes idle connections from one thread for the whole process, which ends when there are none."""
 
     def __init__(self) -> None:
-        self.reset()
-        os.register_at_fork(after_in_child=self.reset)
-
-    def reset(self) -> None:
-        """Begin anew: a forked process has neither the thread nor connections of its own."""
         self._pools: weakref.WeakSet[BriefConnections] = weakref.WeakSet()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """A forked process has neither the thread nor connections of its own: two that use one get each other's
+        answers."""
+        for pool in self._pools:
+            pool.leave()
+        self._pools = weakref.WeakSet()
+        self._guard = threading.Lock()
+        self._thread = None
 
     def watch(self, pool: BriefConnections) -> None:
         with self._guard:
