@@ -16,8 +16,13 @@ class Database(ABC):
         self.secret = secret
 
     @abstractmethod
-    def open(self) -> RDBStorage:
-        """Open it to change studies; what is missing of it is created."""
+    def open(self) -> Engine:
+        """Open it to change studies; what is missing of it is created. Raises RuntimeError, which is Optuna's, if its
+        tables are those of another version."""
+
+    @abstractmethod
+    def through_optuna(self, engine: Engine) -> RDBStorage:
+        """Optuna's own way to its studies, over the connections that `open` gave."""
 
     @abstractmethod
     def lock_of(self, study: str, engine: Engine) -> AbstractContextManager[object]:

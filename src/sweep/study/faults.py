@@ -13,8 +13,9 @@ from sweep.study.advisory_lock import LockLost
 
 StorageError = optuna.exceptions.StorageInternalError
 
-# Classes of SQLSTATE: connection, resources, operator intervention, rolled back for a concurrent transaction.
-PASSING_STATES = ("08", "53", "57", "40", "55P03")
+# Classes of SQLSTATE: connection, resources, operator intervention, rolled back for a concurrent transaction; a lock
+# that was not free, a transaction that slept for too long.
+PASSING_STATES = ("08", "53", "57", "40", "55P03", "25P03")
 DISK_FULL_STATE = "53100"
 REFUSALS = (
     "authentication failed",

@@ -5,7 +5,9 @@ No other module reaches in.
                                  trials, and `RDBStorage` cannot open a database without writing to it. `rows` changes
                                  one trial in one transaction, with that trial alone locked, which Optuna's functions
                                  cannot: each is a transaction of its own. `enqueueing` adds thousands at once.
-`RDBStorage.engine`              The connections that the lock is held on, and whose transactions take their turns.
+`RDBStorage.engine`, `scoped_session`  The connections that the lock is held on, and whose transactions take their
+                                 turns. They are opened without Optuna, which only owners, searches and pruners need.
+`optuna/storages/_rdb/alembic`  The versions of its tables, of which the newest is what it can read.
 `optuna.storages.get_storage`    Optuna's cache of finished trials, shared by all studies of points that a search
                                  opens: without it every new point would read all the earlier ones.
 `optuna.trial.Trial(study, id)`, `FrozenTrial._trial_id`  A point that was begun by another process goes on.
@@ -14,6 +16,8 @@ No other module reaches in.
 """
 
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -62,6 +66,15 @@ def engine_of(storage: RDBStorage) -> Engine:
     return engine
 
 
+def with_engine(storage: RDBStorage, engine: Engine) -> RDBStorage:
+    """The storage, over these connections instead of its own."""
+    engine_of(storage).dispose()
+    storage.engine = engine
+    storage.scoped_session.remove()
+    storage.scoped_session.configure(bind=engine)
+    return storage
+
+
 def with_cache(storage: RDBStorage) -> BaseStorage:
     """The storage, reading finished trials once."""
     return optuna.storages.get_storage(storage)
@@ -72,10 +85,13 @@ def resumed_trial(study: optuna.Study, trial: FrozenTrial) -> Trial:
     return Trial(study, trial._trial_id)
 
 
+def has_studies(connection: Connection) -> bool:
+    """Whether there is a table for studies."""
+    return bool(sqlalchemy.inspect(connection).has_table(STUDIES.name))
+
+
 def find_study(connection: Connection, name: str) -> int | None:
-    """The id of a study, or None if there is no such study, or not even a table for it."""
-    if not sqlalchemy.inspect(connection).has_table(STUDIES.name):
-        return None
+    """The id of a study, or None if there is no such study."""
     study_id: int | None = connection.scalar(
         sqlalchemy.select(STUDIES.c.study_id).where(STUDIES.c.study_name == name)
     )
@@ -119,6 +135,14 @@ def is_laid_out(connection: Connection) -> bool:
     if not {index.name for index in STUDIES.indexes} <= indexes:
         return False
     return connection.execute(sqlalchemy.text("SELECT 1 FROM alembic_version")).first() is not None
+
+
+@cache
+def newest_schema() -> str | None:
+    """The version of the tables that the installed Optuna makes."""
+    from alembic.script import ScriptDirectory  # what only a server's studies need, and takes a while to import
+
+    return ScriptDirectory(Path(models.__file__).with_name("alembic")).get_current_head()
 
 
 def schema_on_server(connection: Connection) -> str | None:

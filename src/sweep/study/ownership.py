@@ -26,7 +26,7 @@ from sweep.records.folder import StudyFolder
 from sweep.settings import StudySettings
 from sweep.settings.storage import StorageUrl
 from sweep.study.advisory_lock import key_of
-from sweep.study.postgresql import CONNECTION, READ_ONLY
+from sweep.study.postgresql import connection_arguments
 from sweep.study.storage import TrialStorage
 
 OWNER = "owner"  # the study's attribute
@@ -77,7 +77,11 @@ def present_owner(url: StorageUrl, study: str, attributes: Any) -> Owner | None:
 
     Raises DatabaseUnusable.
     """
-    engine = create_engine(url.get_secret_value(), poolclass=NullPool, connect_args=READ_ONLY)
+    engine = create_engine(
+        url.get_secret_value(),
+        poolclass=NullPool,
+        connect_args=connection_arguments("default_transaction_read_only=on"),
+    )
     key = _key(study) & 0xFFFF_FFFF_FFFF_FFFF
     try:
         with engine.connect() as connection:
@@ -95,7 +99,7 @@ class OwnerLock:
     """The lock of one study's owner."""
 
     def __init__(self, url: StorageUrl, study: str) -> None:
-        self._engine = create_engine(url.get_secret_value(), poolclass=NullPool, connect_args=CONNECTION)
+        self._engine = create_engine(url.get_secret_value(), poolclass=NullPool, connect_args=connection_arguments())
         self._key = _key(study)
         self._connection: Connection | None = None
 

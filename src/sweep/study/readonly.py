@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.settings import StudySettings
-from sweep.study.internals import find_study
+from sweep.study.internals import find_study, has_studies
 from sweep.study.kinds import database_of
 from sweep.study.patience import Patience
 from sweep.study.storage import StudyMissing, StudyReader
@@ -29,7 +29,7 @@ class RelationalReader(StudyReader):
 
     def _find(self, name: str) -> int:
         with self._database.looking() as connection:
-            study_id = find_study(connection, name)
+            study_id = find_study(connection, name) if has_studies(connection) else None
         if study_id is None:
             raise StudyMissing(f"its database {self.place} has no study '{name}'")
         return study_id

@@ -3,12 +3,14 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 from optuna.samplers import RandomSampler
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
+from sqlalchemy.engine import Engine
 
 from sweep.records.values import State
 from sweep.settings import StudySettings
@@ -16,7 +18,7 @@ from sweep.study import rows
 from sweep.study.distributions import waiting_trial
 from sweep.study.enqueueing import insert_trials, keep_back
 from sweep.study.faults import other_schema
-from sweep.study.internals import engine_of, find_study, with_cache
+from sweep.study.internals import find_study, with_cache
 from sweep.study.kinds import database_of
 from sweep.study.optuna_points import PointStudy
 from sweep.study.patience import Patience
@@ -38,16 +40,13 @@ class RelationalStorage(TrialStorage):
         self._database = database_of(file, settings)
         self.place = self._database.place
         self._patience = Patience(self.place, self._database.secret, settings.patience_s)
-        self._backend = self.patiently(self._opened)
-        self._engine = engine_of(self._backend)
+        self._engine = self.patiently(self._opened)
         lock = self._database.lock_of(settings.name, self._engine)
         self._transactions = Transactions(self._database, self._engine, lock, self._patience)
-        self._optuna = with_cache(self._backend)
         self._study_id = self.patiently(self._find) or self.change(self._begin)
-        self._study = self.patiently(self._loaded)
         self._tables = StudyTables(self._transactions.reading, self._study_id)
 
-    def _opened(self) -> RDBStorage:
+    def _opened(self) -> Engine:
         try:
             return self._database.open()
         except RuntimeError as error:  # Optuna's, for tables of another of its versions
@@ -66,7 +65,12 @@ class RelationalStorage(TrialStorage):
         )
         return self._optuna.get_study_id_from_name(self._settings.name)
 
-    def _loaded(self) -> optuna.Study:
+    @cached_property  # a worker of a grid does without it, and it takes longer to open than all that came before
+    def _optuna(self) -> BaseStorage:
+        return with_cache(self._database.through_optuna(self._engine))
+
+    @cached_property
+    def _study(self) -> optuna.Study:
         return optuna.load_study(
             study_name=self._settings.name,
             storage=self._optuna,
@@ -125,7 +129,8 @@ class RelationalStorage(TrialStorage):
 
     def searched_points(self) -> SearchedPoints:
         """The study of points, begun if there is none."""
-        return PointStudy(self, self._settings, self._database, self._optuna, self._transactions.current_change)
+        kept = self.patiently(lambda: self._optuna)
+        return PointStudy(self, self._settings, self._database, kept, self._transactions.current_change)
 
     # Trials ---------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class SqliteDatabase(Database):
         self._lock = FileLock(file.with_name("claim.lock"))
         self._thread = threading.local()
 
-    def open(self) -> RDBStorage:
+    def open(self) -> Engine:
         """Open or create it."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:  # several processes that create it at once would disturb one another
@@ -47,7 +47,12 @@ class SqliteDatabase(Database):
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", self._begin)
         engine.dispose()  # connections from before these hooks
-        return storage
+        self._optuna = storage
+        return engine
+
+    def through_optuna(self, engine: Engine) -> RDBStorage:
+        """What opened it."""
+        return self._optuna
 
     def _is_laid_out(self) -> bool:
         """Whether all tables are there. Raises DatabaseUnusable if some are missing and others are in use."""
