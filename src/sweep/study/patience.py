@@ -27,6 +27,7 @@ class Patience:
         self._patience_s = patience_s
         self._thread = threading.local()
         self._recovered_at = -float("inf")
+        self._is_away = False  # as far as the last operation tells
         self._meanwhile: Callable[[], None] = lambda: None
 
     def attend(self, meanwhile: Callable[[], None]) -> None:
@@ -39,7 +40,9 @@ class Patience:
 
     @property
     def recovered_s_ago(self) -> float:
-        """Seconds since the database came back; infinite if it was never away."""
+        """Seconds since the database came back; 0 while it is away, infinite if it never was."""
+        if self._is_away:
+            return 0.0
         return time.monotonic() - self._recovered_at
 
     def __call__(self, operation: Callable[[], Answer]) -> Answer:
@@ -57,6 +60,20 @@ class Patience:
         finally:
             self._thread.is_patient = False
 
+    def once(self, operation: Callable[[], Answer]) -> Answer:
+        """Do it now or not at all: while the database is away this raises what the database does."""
+        try:
+            answer = operation()
+        except FAULTS:
+            self._is_away = True
+            raise
+        self._is_there()
+        return answer
+
+    def _is_there(self) -> None:
+        if self._is_away:
+            self._recovered_at, self._is_away = time.monotonic(), False
+
     def _repeat(self, operation: Callable[[], Answer]) -> Answer:
         away_since: float | None = None
         pause_s = FIRST_PAUSE_S
@@ -64,6 +81,7 @@ class Patience:
             try:
                 answer = operation()
             except FAULTS as error:
+                self._is_away = True
                 now = time.monotonic()
                 away_since = now if away_since is None else away_since
                 self._give_up_if_hopeless(error, now - away_since)
@@ -73,8 +91,7 @@ class Patience:
                 self._rest(pause_s * random.uniform(0.5, 1.0))  # many that were refused at once do not return at once
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
-                if away_since is not None:
-                    self._recovered_at = time.monotonic()
+                self._is_there()
                 return answer
 
     def _rest(self, pause_s: float) -> None:
