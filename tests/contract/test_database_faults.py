@@ -51,11 +51,12 @@ def test_a_server_that_restarts_delays_workers_and_kills_none(
         assert store_at(tmp_path, *study).view.finished() == 40
 
 
+@pytest.mark.parametrize("through_optuna", [False, True])
 def test_nothing_is_written_under_a_lock_that_was_lost(
-    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, through_optuna: bool
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
-    store = store_at(tmp_path, VARIABLE, "study.name=lost", "study.seeds=[0,1,2]")
+    store = store_at(tmp_path, VARIABLE, f"study.name=lost-{through_optuna}", "study.seeds=[0,1,2]")
     engine = create_engine(postgres.url())
     attempts = []
 
@@ -67,13 +68,17 @@ def test_nothing_is_written_under_a_lock_that_was_lost(
                     text("SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE locktype = 'advisory' AND granted")
                 )
             # Optuna would repeat this five times, on a new connection: without the lock.
-        store.storage.add([(Point({}, 100 + len(attempts)), 0)])
+        if through_optuna:
+            store.storage.set_attribute(f"attempt {len(attempts)}", True)
+        else:
+            store.storage.add([(Point({}, 100 + len(attempts)), 0)])
         return "done"
 
     assert store.storage.change(change) == "done"
     engine.dispose()
     added = [trial.point.seed for trial in store.view.trials().values() if trial.point.seed >= 100]
-    assert (added, len(attempts)) == ([102], 2)
+    named = [name for name in store.storage.attributes() if name.startswith("attempt")]
+    assert (added, named, len(attempts)) == (([], ["attempt 2"], 2) if through_optuna else ([102], [], 2))
 
 
 def test_a_wrong_password_and_a_server_that_is_down_are_said_without_the_password(

@@ -1,6 +1,6 @@
 """How a trial ends, and what the deaths of its workers come to."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from sweep.records.values import State
@@ -10,12 +10,16 @@ from sweep.study.trials import StoredTrial, last_taken_by, worker_of
 KILLED = (-9, 137)  # exit status of a process that the system killed
 
 
+def stated(attributes: Mapping[str, object]) -> dict[str, object]:
+    """Those attributes that say something."""
+    return {name: value for name, value in attributes.items() if value not in (None, {})}
+
+
 def end_trial(
     storage: TrialStorage, trial_id: int, state: State, values: Sequence[float] = (), **attributes: object
 ) -> None:
     """End a trial, within its change."""
-    kept = {name: value for name, value in attributes.items() if value not in (None, {})}
-    storage.set_trial_attributes(trial_id, kept)
+    storage.set_trial_attributes(trial_id, stated(attributes))
     storage.set_state(trial_id, state, values)
 
 

@@ -176,9 +176,20 @@ class RelationalStorage(TrialStorage):
     def beat(self, trial_id: int, entry: str) -> bool:
         """Write down that the trial's worker lives now, if it still has the trial; whether it has."""
         with self._transactions.writing_once() as connection:
-            return rows.beat_as_holder(connection, trial_id, entry)
+            return rows.end_held(connection, trial_id, entry, state, values, attributes)
 
     def is_silent(self, trial_id: int) -> bool:
+
+        def write() -> bool:
+            with self._transactions.writing_once() as connection:
+                return rows.beat_as_holder(connection, trial_id, entry)
+
+        return self._patience.once(write)
+
+    def end_held(
+        self, trial_id: int, entry: str, state: State, values: Sequence[float], attributes: Mapping[str, Any]
+    ) -> bool:
+        """Give a trial this state, with its values and attributes, if it runs under this entry; whether it did."""
         """Whether its worker gave no sign of life for the study's grace."""
         with self._transactions.reading() as connection:
             return bool(rows.silent(connection, self._study_id, self._settings.grace_s, trial_id))

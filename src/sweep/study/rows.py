@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from sweep.records.values import State
+from sweep.study import statements
 from sweep.study.internals import ATTRIBUTES, HEARTBEATS, STATES, STEPS, TRIALS, VALUES, of_step_value, of_value
 from sweep.study.tables import outlines
 from sweep.study.trials import KEPT_BACK, Claim, StoredTrial, worker_of
@@ -24,35 +25,6 @@ from sweep.study.trials import KEPT_BACK, Claim, StoredTrial, worker_of
 TO_OPTUNA: dict[State, TrialState] = {state: theirs for theirs, state in STATES.items()}
 # Written out, since a database that does not know a parameter's value yet cannot tell that our indexes would help.
 WAITING, RUNNING = (TRIALS.c.state == literal_column(f"'{state}'") for state in ("WAITING", "RUNNING"))
-# All that taking a trial writes, in the one statement that locks it: each more would cost as much again. The list of
-# claims grows by what it is when it is written, which may be more than the rest of the statement sees.
-TAKE_NEXT = sqlalchemy.text(f"""
-WITH next AS MATERIALIZED (
-    SELECT trial_id, number FROM trials
-    WHERE study_id = :study AND state = 'WAITING'
-    AND EXISTS (SELECT FROM trial_user_attributes a WHERE a.trial_id = trials.trial_id AND a.key = 'point')
-    AND NOT EXISTS (
-        SELECT FROM trial_user_attributes a WHERE a.trial_id = trials.trial_id AND a.key = '{KEPT_BACK}'
-    )
-    ORDER BY number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
-), running AS (
-    UPDATE trials SET state = 'RUNNING', datetime_start = CURRENT_TIMESTAMP
-    FROM next WHERE trials.trial_id = next.trial_id
-), beat AS (
-    INSERT INTO trial_heartbeats (trial_id, heartbeat) SELECT trial_id, CURRENT_TIMESTAMP FROM next
-    ON CONFLICT (trial_id) DO UPDATE SET heartbeat = excluded.heartbeat
-), claims AS (
-    INSERT INTO trial_user_attributes AS a (trial_id, key, value_json) SELECT trial_id, 'claims', :entry FROM next
-    ON CONFLICT (trial_id, key) DO UPDATE
-    SET value_json = (CAST(a.value_json AS jsonb) || CAST(excluded.value_json AS jsonb))::text
-    RETURNING trial_id, value_json
-)
-SELECT next.trial_id, next.number, claims.value_json AS claims, point.value_json AS point,
-    attempts.value_json AS attempts
-FROM next JOIN claims ON claims.trial_id = next.trial_id
-JOIN trial_user_attributes point ON point.trial_id = next.trial_id AND point.key = 'point'
-LEFT JOIN trial_user_attributes attempts ON attempts.trial_id = next.trial_id AND attempts.key = 'attempts'
-""")
 NOW = sqlalchemy.func.current_timestamp()
 # Attributes that a question names beside others; made once, which takes longer than many a statement.
 POINT, CLAIMS, DEATHS, KEPT = map(ATTRIBUTES.alias, ("point", "claims", "deaths", "kept_back"))
@@ -87,13 +59,7 @@ def _next_waiting(connection: Connection, study_id: int) -> int | None:
 def take_next(connection: Connection, study_id: int, entry: str) -> Claim | None:
     """Take on the first WAITING trial that is wanted and that nobody else is taking."""
     if connection.dialect.name == "postgresql":
-        taken = connection.execute(TAKE_NEXT, {"study": study_id, "entry": json.dumps([entry])}).first()
-        if taken is None:
-            return None
-        attributes = {"claims": taken.claims, "point": taken.point, "attempts": taken.attempts or "0"}
-        named = {name: json.loads(text) for name, text in attributes.items()}
-        trial = StoredTrial(taken.trial_id, taken.number, "RUNNING", attributes=named)
-        return Claim(trial.id, trial.number, trial.point, trial.attempts, entry)
+        return statements.take_next(connection, study_id, entry)
     trial_id = _next_waiting(connection, study_id)
     return None if trial_id is None else hold(connection, outlines(connection, [trial_id])[0], entry)
 
@@ -105,6 +71,24 @@ def hold(connection: Connection, trial: StoredTrial, entry: str) -> Claim:
     beat(connection, trial.id)
     set_attributes(connection, trial.id, {"claims": [*trial.claims, entry]})
     return Claim(trial.id, trial.number, trial.point, trial.attempts + 1, entry)
+
+
+def end_held(
+    connection: Connection,
+    trial_id: int,
+    entry: str,
+    state: State,
+    values: Sequence[float],
+    attributes: Mapping[str, Any],
+) -> bool:
+    """Give a trial this state, with its values and attributes, if it runs under this entry; whether it did."""
+    if connection.dialect.name == "postgresql":
+        return statements.end_held(connection, trial_id, entry, state, values, attributes)
+    if not any(trial.is_held_by(entry) for trial in outlines(connection, [trial_id])):
+        return False
+    set_attributes(connection, trial_id, attributes)
+    set_state(connection, trial_id, state, values)
+    return True
 
 
 def held_under(connection: Connection, study_id: int, entry: str) -> Claim | None:
@@ -165,7 +149,7 @@ def beat(connection: Connection, trial_id: int) -> None:
 def beat_as_holder(connection: Connection, trial_id: int, entry: str) -> bool:
     """The same if the trial runs under this entry; whether it does."""
     trial = TRIALS.c.trial_id == trial_id
-    last = CLAIMS.c.value_json.endswith(json.dumps([entry]).removeprefix("["), autoescape=True)
+    last = CLAIMS.c.value_json.endswith(statements.end_of_claims(entry), autoescape=True)
     update = HEARTBEATS.update().where(
         HEARTBEATS.c.trial_id == trial_id,
         select(1).where(trial, RUNNING).exists(),

@@ -141,7 +141,14 @@ class TrialStorage(StudyReader):
     @abstractmethod
     def beat(self, trial_id: int, entry: str) -> bool:
         """Write down, by the storage's clock, that the worker lives that has the trial under this entry; False if the
-        trial is no longer its own."""
+        trial is no longer its own. A storage that is away for it was away for `just_recovered`."""
+    @abstractmethod
+    def end_held(
+        self, trial_id: int, entry: str, state: State, values: Sequence[float], attributes: Mapping[str, Any]
+    ) -> bool:
+        """Give a trial this state, with its values and further attributes, if it runs under this entry; all or
+        nothing, and whether it did."""
+
 
     @abstractmethod
     def is_silent(self, trial_id: int) -> bool:

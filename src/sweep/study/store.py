@@ -24,7 +24,7 @@ from sweep.settings import Settings, StudySettings
 from sweep.settings.identity import differences, result_settings
 from sweep.study.claims import Claims
 from sweep.study.faults import StorageError
-from sweep.study.outcomes import charge_death, end_trial, fail_last
+from sweep.study.outcomes import charge_death, fail_last, stated
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
 from sweep.study.queue import TrialQueue
@@ -145,9 +145,7 @@ class StudyStore:
 
     def _fenced(self, claim: Claim) -> StoredTrial:
         """The trial of a claim. Raises Fenced if it is no longer the claim's."""
-        return self._checked(claim, self.storage.outline(claim.trial_id))
-
-    def _checked(self, claim: Claim, trial: StoredTrial) -> StoredTrial:
+        trial = self.storage.outline(claim.trial_id)
         if not trial.is_held_by(claim.entry):
             raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
         return trial
@@ -219,14 +217,16 @@ class StudyStore:
         self._end(claim, "WAITING")
 
     def _end(self, claim: Claim, state: State, values: Sequence[float] = (), **attributes: object) -> None:
-        def change() -> None:
-            trial = self.storage.outline(claim.trial_id)
-            if trial.state == state and trial.holder == claim.entry:
-                return  # done already: the database went away before it could say so
-            self._checked(claim, trial)
-            end_trial(self.storage, claim.trial_id, state, values, **attributes)
+        kept = stated(attributes)
 
-        self.storage.change_trial(claim.trial_id, change)
+        def end() -> None:
+            if self.storage.end_held(claim.trial_id, claim.entry, state, values, kept):
+                return
+            trial = self.storage.outline(claim.trial_id)
+            if trial.state != state or trial.holder != claim.entry:  # else the database went away after it was done
+                raise Fenced(f"{claim.point.key}: another attempt has taken this trial over")
+
+        self.storage.patiently(end)
 
     def worker_died(self, worker: str, status: int) -> TrialRecord | None:
         """Charge a worker's death to its trial; after `max_attempts` deaths the trial is FAILED and returned.
