@@ -20,6 +20,7 @@ from tests.stores import FORTY, VARIABLE, settings_of, store_at, work
 from tests.unit.test_study import result
 
 from sweep.errors import Fenced
+from sweep.study import rows
 from sweep.study.point import Point
 from sweep.study.readonly import RelationalReader
 from sweep.study.storage import StudyMissing
@@ -39,6 +40,10 @@ def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 def reader_of(store: StudyStore) -> RelationalReader:
     """The same study for somebody who only looks at it."""
     return RelationalReader(store.folder.database, store.settings)
+
+
+def _refuse(*_: object) -> bool:
+    raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
 
 
 def files_in(folder: Path) -> set[Path]:
@@ -264,6 +269,44 @@ class TestTrialStorage:
         assert claim == calls[0]
         assert len(calls) == 1
         assert list(store.view.states().values()) == ["RUNNING", "WAITING"]
+
+    def test_an_outage_that_only_a_sign_of_life_met_is_one(
+        self, tmp_path: Path, where: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever claims right after it takes nobody for silent who was not heard either."""
+        store = store_at(tmp_path, *where, "study.seeds=[0,1]")
+        claim = store.claim("w")
+        assert claim is not None
+        with monkeypatch.context() as away:
+            away.setattr(rows, "beat_as_holder", _refuse)
+            with pytest.raises(OperationalError):
+                store.beat(claim)
+        assert store.storage.just_recovered
+        assert store.claim("v") is not None
+        assert store.storage.just_recovered
+
+    def test_who_waited_for_the_storage_takes_nobody_for_silent(
+        self, tmp_path: Path, where: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The others were not heard either."""
+        store = store_at(tmp_path, *where, "study.grace_s=1", "study.seeds=[0,1]")
+        first = store.claim("w@elsewhere")
+        assert first is not None
+        time.sleep(2.2)
+        doubtful, asked = store.storage.doubtful, []
+
+        def away_once(host: str) -> list[int]:
+            asked.append(host)
+            if len(asked) == 1:
+                _refuse()
+            return doubtful(host)
+
+        monkeypatch.setattr(store.storage, "doubtful", away_once)
+        claim = store.claim("v@elsewhere")
+        assert claim is not None
+        assert (claim.number, claim.attempt) == (1, 1)
+        assert len(asked) == 2
+        assert store.beat(first)
 
     def test_claimers_at_once_get_different_trials(self, tmp_path: Path, where: list[str]) -> None:
         store = store_at(tmp_path, *where, f"study.seeds={list(range(24))}")

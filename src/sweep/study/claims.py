@@ -22,6 +22,7 @@ from sweep.study.trials import KEPT_BACK, Claim, StoredTrial, worker_of
 from sweep.study.view import StudyView
 
 SHORTEST_REST_S = 1.0  # between two looks at a server for trials without a worker; else an eighth of the grace
+FEW = 50  # trials that run: of so many all are looked at that often, of more as many in all
 
 
 class Claims:
@@ -42,9 +43,7 @@ class Claims:
         self._queue = queue
         self._alive = alive
         self._looked_at = -float("inf")  # when nothing was abandoned
-        # A server may have thousands of workers, and each that looks costs all of them something.
-        on_server = self._settings.storage is not None
-        self._rest_s = max(SHORTEST_REST_S, self._settings.grace_s / 8) if on_server else 0.0
+        self._rest_s = 0.0
         self._takes_any = self._settings.seed_policy == "all" and not self._settings.further_seeds
 
     def claim(self, entry: str) -> Claim | None:
@@ -94,13 +93,21 @@ class Claims:
         doubtful = self._storage.doubtful(this_host())
         rest = doubtful[1:]
         Random().shuffle(rest)  # where many were abandoned at once, let not every worker try them in one order
-        for trial in doubtful[:1] + rest:
+        for trial_id in doubtful[:1] + rest:
             # Who has locked it is taking it over now, or still changes it.
-            claim = self._storage.change_free_trial(trial.id, partial(self._take_over, trial.id, entry))
+            claim = self._storage.change_free_trial(trial_id, partial(self._take_over, trial_id, entry))
             if claim is not None:
                 return claim
-        self._looked_at = time.monotonic()
+        self._looked_at, self._rest_s = time.monotonic(), self._rest()
         return None
+
+    def _rest(self) -> float:
+        """How many seconds are between this look and the next. A server may have thousands of workers, and a look
+        takes the longer the more there are: let all together look as often as a few."""
+        if self._settings.storage is None:
+            return 0.0
+        crowd = max(1.0, self._storage.running() / FEW)
+        return max(SHORTEST_REST_S, self._settings.grace_s / 8) * crowd * Random().uniform(0.5, 1.5)
 
     def _take_over(self, trial_id: int, entry: str) -> Claim | None:
         """Within the trial's change: take it on if its worker is gone, and it is still to be run."""
@@ -130,7 +137,8 @@ class Claims:
 
     def abandoned(self) -> int:
         """How many RUNNING trials of the target a worker could take over now. Changes nothing."""
-        return sum(self._is_wanted(trial) and self._is_dead(trial) for trial in self._storage.doubtful(this_host()))
+        doubtful = self._storage.outlines(self._storage.doubtful(this_host()))
+        return sum(self._is_wanted(trial) and self._is_dead(trial) for trial in doubtful)
 
     def silent_workers(self) -> set[str]:
         """Workers that gave no sign of life for the study's grace, although they have a trial."""

@@ -144,13 +144,17 @@ class RelationalStorage(TrialStorage):
 
     def outline(self, trial_id: int) -> StoredTrial:
         """A trial's state and attributes as they are now."""
-        with self._transactions.reading() as connection:
-            for trial in outlines(connection, [trial_id]):
-                return trial
+        for trial in self.outlines([trial_id]):
+            return trial
         raise KeyError(trial_id)
 
+    def outlines(self, trial_ids: Sequence[int]) -> list[StoredTrial]:
+        """Those of several trials, without any that are not there."""
+        with self._transactions.reading() as connection:
+            return outlines(connection, trial_ids)
+
     def hold(self, trial: StoredTrial, entry: str) -> Claim:
-        """Take a trial on that this thread is changing."""
+        """Take on a trial that this thread is changing."""
         with self._transactions.writing() as connection:
             return rows.hold(connection, trial, entry)
 
@@ -175,10 +179,6 @@ class RelationalStorage(TrialStorage):
 
     def beat(self, trial_id: int, entry: str) -> bool:
         """Write down that the trial's worker lives now, if it still has the trial; whether it has."""
-        with self._transactions.writing_once() as connection:
-            return rows.end_held(connection, trial_id, entry, state, values, attributes)
-
-    def is_silent(self, trial_id: int) -> bool:
 
         def write() -> bool:
             with self._transactions.writing_once() as connection:
@@ -190,6 +190,10 @@ class RelationalStorage(TrialStorage):
         self, trial_id: int, entry: str, state: State, values: Sequence[float], attributes: Mapping[str, Any]
     ) -> bool:
         """Give a trial this state, with its values and attributes, if it runs under this entry; whether it did."""
+        with self._transactions.writing_once() as connection:
+            return rows.end_held(connection, trial_id, entry, state, values, attributes)
+
+    def is_silent(self, trial_id: int) -> bool:
         """Whether its worker gave no sign of life for the study's grace."""
         with self._transactions.reading() as connection:
             return bool(rows.silent(connection, self._study_id, self._settings.grace_s, trial_id))
@@ -222,10 +226,15 @@ class RelationalStorage(TrialStorage):
         with self._transactions.reading() as connection:
             return rows.taken_by(connection, self._study_id, worker)
 
-    def doubtful(self, host: str) -> list[StoredTrial]:
-        """Outlines of the RUNNING trials whose workers may be gone."""
+    def doubtful(self, host: str) -> list[int]:
+        """Ids of the RUNNING trials whose workers may be gone."""
         with self._transactions.reading() as connection:
             return rows.doubtful(connection, self._study_id, self._settings.grace_s, host)
+
+    def running(self) -> int:
+        """How many trials are RUNNING."""
+        with self._transactions.reading() as connection:
+            return rows.running(connection, self._study_id)
 
     def silent(self) -> set[int]:
         """Ids of trials whose workers gave no sign of life for the study's grace."""

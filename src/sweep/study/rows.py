@@ -165,11 +165,14 @@ def silent(connection: Connection, study_id: int, grace_s: float, trial_id: int 
     return set(connection.scalars(rows if trial_id is None else rows.where(TRIALS.c.trial_id == trial_id)))
 
 
-def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -> list[StoredTrial]:
-    """RUNNING trials whose workers may be gone: silent, charged with a death, or to be judged on this machine.
+def running(connection: Connection, study_id: int) -> int:
+    """How many trials are RUNNING."""
+    rows = select(sqlalchemy.func.count()).select_from(TRIALS).where(TRIALS.c.study_id == study_id, RUNNING)
+    return connection.scalar(rows) or 0
 
-    Of those that run elsewhere and beat, however many, none is read.
-    """
+
+def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -> list[int]:
+    """Ids of RUNNING trials whose workers may be gone: silent, charged with a death, or to be judged here."""
     holders = CLAIMS.c.value_json
     rows = (
         select(TRIALS.c.trial_id)
@@ -182,11 +185,11 @@ def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -
             | DEATHS.c.trial_id.is_not(None)
             | holders.is_(None)
             | holders.not_like("%@%")
-            | holders.contains(f"@{host}#", autoescape=True)
+            | holders.contains(json.dumps(f"@{host}#").strip('"'), autoescape=True)
         )
         .order_by(TRIALS.c.number)
     )
-    return outlines(connection, connection.scalars(rows).all())
+    return list(connection.scalars(rows))
 
 
 def _ago(connection: Connection, seconds: float) -> Any:

@@ -119,6 +119,10 @@ class TrialStorage(StudyReader):
         """The same without its values and validated steps, which cost more. Raises KeyError."""
 
     @abstractmethod
+    def outlines(self, trial_ids: Sequence[int]) -> list[StoredTrial]:
+        """The same of several, without any that are not there."""
+
+    @abstractmethod
     def hold(self, trial: StoredTrial, entry: str) -> Claim:
         """Take a trial on, with a first sign of life. Inside its `change_trial`, which has looked at it."""
 
@@ -139,16 +143,16 @@ class TrialStorage(StudyReader):
         """Whether the study's pruner would give the trial up, by its last validated step and those of the others."""
 
     @abstractmethod
-    def beat(self, trial_id: int, entry: str) -> bool:
-        """Write down, by the storage's clock, that the worker lives that has the trial under this entry; False if the
-        trial is no longer its own. A storage that is away for it was away for `just_recovered`."""
-    @abstractmethod
     def end_held(
         self, trial_id: int, entry: str, state: State, values: Sequence[float], attributes: Mapping[str, Any]
     ) -> bool:
         """Give a trial this state, with its values and further attributes, if it runs under this entry; all or
         nothing, and whether it did."""
 
+    @abstractmethod
+    def beat(self, trial_id: int, entry: str) -> bool:
+        """Write down, by the storage's clock, that the worker lives that has the trial under this entry; False if the
+        trial is no longer its own. A storage that is away for it was away for `just_recovered`."""
 
     @abstractmethod
     def is_silent(self, trial_id: int) -> bool:
@@ -178,9 +182,13 @@ class TrialStorage(StudyReader):
         """Outlines of the trials that this worker ever took on, and that have not ended."""
 
     @abstractmethod
-    def doubtful(self, host: str) -> list[StoredTrial]:
-        """Outlines of the RUNNING trials whose workers may be gone: silent, charged with a death, or running on this
-        machine. Of the others, however many, none is read."""
+    def doubtful(self, host: str) -> list[int]:
+        """Ids of the RUNNING trials whose workers may be gone: silent, charged with a death, or running on this
+        machine."""
+
+    @abstractmethod
+    def running(self) -> int:
+        """How many trials are RUNNING, whoever has them."""
 
     @abstractmethod
     def silent(self) -> set[int]:
