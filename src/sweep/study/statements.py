@@ -89,7 +89,9 @@ SELECT trial_id FROM held
 """)
 
 
-END_HELD = {state: _end_held_as(theirs.name) for theirs, state in STATES.items() if state != "RUNNING"}
+END_HELD: dict[State, Any] = {
+    state: _end_held_as(theirs.name) for theirs, state in STATES.items() if state != "RUNNING"
+}
 
 
 def end_held(
