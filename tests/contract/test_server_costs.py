@@ -194,3 +194,16 @@ def test_many_workers_look_for_abandoned_trials_no_more_often_than_a_few(
     time.sleep(0.25)
     claim_of(store)
     assert len(asked) == looks
+
+
+def test_a_trial_that_was_taken_over_is_doubtful_no_more(tmp_path: Path, study: list[str]) -> None:
+    """Where a machine of many workers was lost, every look would try to take all of its trials once more."""
+    store = store_at(tmp_path, *study)
+    first = claim_of(store, "wörker@lost")
+    assert store.storage.doubtful("here") == []
+    store.worker_died("wörker@lost", -9)
+    assert store.storage.doubtful("here") == [first.trial_id]
+    assert store.storage.running() == 1
+    taken = StudyStore(store.folder, store.settings, lambda _: True)
+    assert claim_of(taken).trial_id == first.trial_id
+    assert store.storage.doubtful("here") == []

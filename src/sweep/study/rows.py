@@ -182,7 +182,7 @@ def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -
         .where(TRIALS.c.study_id == study_id, RUNNING)
         .where(
             (HEARTBEATS.c.heartbeat < _ago(connection, grace_s))
-            | DEATHS.c.trial_id.is_not(None)
+            | _holder_died(connection)
             | holders.is_(None)
             | holders.not_like("%@%")
             | holders.contains(json.dumps(f"@{host}#").strip('"'), autoescape=True)
@@ -190,6 +190,14 @@ def doubtful(connection: Connection, study_id: int, grace_s: float, host: str) -
         .order_by(TRIALS.c.number)
     )
     return list(connection.scalars(rows))
+
+
+def _holder_died(connection: Connection) -> Any:
+    """Whether the worker that has the trial is charged with a death; on SQLite, whether any that ever had it."""
+    if connection.dialect.name == "sqlite":
+        return DEATHS.c.trial_id.is_not(None)
+    holder = sqlalchemy.cast(CLAIMS.c.value_json, postgresql.JSONB)[-1].astext
+    return sqlalchemy.cast(DEATHS.c.value_json, postgresql.JSONB).has_key(sqlalchemy.func.split_part(holder, "#", 1))
 
 
 def _ago(connection: Connection, seconds: float) -> Any:
