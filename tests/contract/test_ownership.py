@@ -19,7 +19,6 @@ from sweep.errors import SweepError
 from sweep.records.folder import StudyFolder
 from sweep.settings.compose import Composer
 from sweep.study import ownership
-from sweep.study.connections import BriefConnections
 from sweep.study.ownership import OWNER, Ownership, TakenOver, owner_of, owning, present_owner
 from sweep.study.recipe import RECIPE, leave_recipe
 from sweep.study.store import StudyStore
@@ -225,14 +224,3 @@ def test_a_study_in_a_file_has_the_lock_of_its_folder_alone(tmp_path: Path) -> N
         assert not owner.has_helpers
         owner.assure(store.storage, at_once=True)
     assert owner_of(store.storage.attributes()) is None
-
-
-def test_a_connection_that_was_made_anew_is_closed_when_it_is_idle(postgres: PostgresServer) -> None:
-    engine = create_engine(postgres.url(), poolclass=BriefConnections)
-    with engine.connect() as connection:
-        connection.invalidate()
-    with engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
-    pool = engine.pool
-    assert isinstance(pool, BriefConnections)
-    until(lambda: pool.is_empty, 10)

@@ -145,7 +145,9 @@ class Claims:
         silent = self._storage.silent()
         if not silent or self._storage.just_recovered:
             return set()
-        return {worker_of(trial.holder) for trial in self._storage.doubtful(this_host()) if trial.id in silent}
+        return {
+            worker_of(trial.holder) for trial in self._storage.outlines(sorted(silent)) if trial.state == "RUNNING"
+        }
 
     # Trials that wait -----------------------------------------------------------------------------------------
 
