@@ -7,10 +7,10 @@ from contextlib import suppress
 from rich.console import Console
 
 from sweep.answer.contents import StudyState
-from sweep.errors import DatabaseUnusable, Interrupted, SweepError
+from sweep.errors import DatabaseUnusable, Interrupted
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
-from sweep.launch.liveness import LockFiles, new_worker
+from sweep.launch.liveness import new_worker
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher
 from sweep.records.files import write_atomically
@@ -20,6 +20,7 @@ from sweep.records.table import TrialsTable
 from sweep.records.trial_record import TrialRecord
 from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
+from sweep.run.locks import Locks
 from sweep.run.orphans import await_orphans
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
@@ -73,7 +74,7 @@ class StudyRun:
         self._silent: set[str] = set()
         self._nothing_to_claim: tuple[int, int] | None = None  # the counts when a worker last found nothing
         self._deaths = Deaths(folder, store, self._say)
-        self._locks = LockFiles()
+        self._locks = Locks(folder)
         self._overview = Overview(store.view)
         self._sampler = sampler_of(settings, folder, self._say)
         self._looked_at = time.monotonic()  # for abandoned trials
@@ -167,17 +168,8 @@ class StudyRun:
                 self._show(shown)
                 if not self._crew.members:
                     return
-                self._check_locks()
+                self._locks.check(self._crew.members)
                 self._rest((time.monotonic() - began) / COUNTING_SHARE, interruption)
-
-    def _check_locks(self) -> None:
-        """Raise SweepError if the locks of this run or its workers are gone: else trials change hands for ever."""
-        workers = [self.folder.workers / f"{member.order.worker}.lock" for member in self._crew.members]
-        if deleted := self._locks.first_deleted([self.folder.driver_lock, *workers]):
-            raise SweepError(
-                f"{deleted} was deleted while the study ran, and only with it is a worker known to live; its workers "
-                "were ended, and the same command goes on with their trials"
-            )
 
     def _hear(self, interruption: Interruption) -> None:
         """Ask the workers, once, to stop if the user asks for it."""
