@@ -1,5 +1,7 @@
 """The model of a real study in MLflow's registry, loaded by a process that knows nothing of this package."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from sentence_transformers import SentenceTransformer
 from tests.conftest import Sweep
-from tests.integration.commands import TINY, rows
+from tests.integration.commands import TINY, at_work, lines, rows, start, wait_for
 from tests.integration.mlflow_server import Server
 
 from sweep.records.folder import StudyFolder
@@ -74,16 +76,19 @@ def check_embeddings(uri: str, folder: Path, model: Path) -> None:
 
 
 def test_a_study_registers_its_best_model_at_a_server_that_was_away(
-    sweep: Sweep, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    sweep: Sweep, tmp_path: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     server = Server(tmp_path_factory.mktemp("server"))
     study = (
         *TINY, f"tracking.uri={server.uri}", "tracking.register=tiny-best", "tracking.system_metrics=true",
-        "model.query_prefix='query: '", "model.passage_prefix='passage: '",
+        "model.query_prefix='query: '", "model.passage_prefix='passage: '", "train.steps=200",
     )  # fmt: skip
-    done = sweep(*study)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Registered" not in done.stdout
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    process = start(tmp_path, cache, *study)
+    pause_until_sampled(process, folder)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert "Registered" not in output
     server.start()
     try:
         sync = ("sync", "tiny", "--tracking", server.uri)
@@ -95,15 +100,23 @@ def test_a_study_registers_its_best_model_at_a_server_that_was_away(
         assert "Registered" not in again.stdout
         client = MlflowClient(server.uri)
         (version,) = client.search_model_versions("name = 'tiny-best'")
-        folder = StudyFolder(tmp_path / "sweeps" / "tiny")
         check_embeddings(server.uri, tmp_path, folder.trial(version.tags["sweep.key"]).model)
         check_system_metrics(client, folder)
     finally:
         server.kill()
 
 
+def pause_until_sampled(process: subprocess.Popen[str], folder: StudyFolder) -> None:
+    """Hold the worker up in its first trial until the driver has looked at it: a small one may end between looks."""
+    wait_for(lambda: [file for file in folder.path.glob("trials/*/losses.csv") if lines(file) > 1], process)
+    (worker,) = at_work(process.pid, folder)
+    os.kill(worker, signal.SIGSTOP)
+    wait_for(lambda: [*folder.path.glob("trials/*/system.csv")], process)
+    os.kill(worker, signal.SIGCONT)
+
+
 def check_system_metrics(client: MlflowClient, folder: StudyFolder) -> None:
-    """Every trial's run has the rows of its file; one that is over within a second may have none."""
+    """Every trial's run has the rows of its file; one that was over between two looks at it has none."""
     experiment = client.get_experiment_by_name("tiny")
     runs = client.search_runs([experiment.experiment_id], "tags.`sweep.kind` = 'trial'")
     assert len(runs) == len(rows(folder.path)) == 2

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from sweep.errors import InputError
+from sweep.errors import InputError, SweepError
 from sweep.launch.capacity import with_workers
 from sweep.launch.crew import Crew
 from sweep.launch.devices import devices_of_workers, visible_devices
@@ -17,6 +17,8 @@ from sweep.launch.interruption import Interruption
 from sweep.launch.liveness import LockFiles
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import Launcher, WorkerHandle
+from sweep.records.folder import StudyFolder
+from sweep.run.locks import Locks
 from sweep.settings import LocalLauncher
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
@@ -257,12 +259,32 @@ def test_the_first_signal_asks_and_the_second_interrupts() -> None:
 
 def test_a_lock_file_that_somebody_deleted_is_noticed(tmp_path: Path) -> None:
     locks, files = LockFiles(), [tmp_path / "driver.lock", tmp_path / "w.lock"]
-    assert locks.first_deleted(files) is None  # not there yet
+    assert locks.deleted(files) == []  # not there yet
     for file in files:
         file.touch()
-    assert locks.first_deleted(files) is None
+    assert locks.deleted(files) == []
     files[0].unlink()
-    assert locks.first_deleted(files) == files[0]
+    assert locks.deleted(files) == files[:1]
     (tmp_path / "other").touch()  # keeps the number of the file's node
     files[0].touch()
-    assert locks.first_deleted(files) == files[0]
+    assert locks.deleted(files) == files[:1]
+    files[1].unlink()
+    assert locks.deleted(files) == files
+
+
+def test_only_a_living_worker_needs_its_lock(tmp_path: Path, scripted: ScriptedLauncher) -> None:
+    """Another may have died, and its lock been tidied away, since the driver last looked for the dead."""
+    folder, crew = StudyFolder(tmp_path), Crew(scripted, 2)
+    crew.staff(2, scripted.new_order)
+    folder.workers.mkdir()
+    of_workers = [folder.workers / f"{worker.order.worker}.lock" for worker in scripted.started]
+    for file in (folder.driver_lock, *of_workers):
+        file.touch()
+    locks = Locks(folder)
+    locks.check(crew.members)
+    of_workers[0].unlink()
+    scripted.started[0].status = -9
+    locks.check(crew.members)
+    of_workers[1].unlink()
+    with pytest.raises(SweepError, match=r"w1\.lock was deleted while the study ran"):
+        locks.check(crew.members)

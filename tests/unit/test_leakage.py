@@ -56,6 +56,14 @@ def test_a_group_of_the_same_name_is_refused() -> None:
         check_zero_shot(trained(group="g"), bench())
 
 
+def test_a_group_of_the_same_name_is_named_with_its_own_question() -> None:
+    rows = [TrainingRow(group, "fr", f"trained {group}", f"passage {group}") for group in ("a", "z")]
+    questions = [Question(group, "fr", f"asked {group}") for group in ("z", "a")]
+    asked = benchmark("bench", ("fr",), questions, [Passage("d", "fr", "answer")], {"z": {"d": 1}, "a": {"d": 1}})
+    with pytest.raises(InputError, match=r"2 questions of the benchmark .* by their ids, such as 'z': 'asked z'"):
+        check_zero_shot(training_set(rows, ("fr",)), asked)
+
+
 def test_other_texts_are_not() -> None:
     check_zero_shot(trained(), bench())
     check_zero_shot(trained(passage="Ailleurs."), bench())  # it answers nothing

@@ -78,7 +78,7 @@ def test_a_sample_has_all_processes_of_a_worker(folder: StudyFolder, worker: Mem
     assert made is not None
     samples = sampler(folder, said)
     samples.look([worker], [STATUS])
-    time.sleep(0.3)
+    time.sleep(0.5)
     samples.look([worker], [{**STATUS, "step": 3}])
     assert said == []
     series = read_series(made.system)
@@ -88,7 +88,7 @@ def test_a_sample_has_all_processes_of_a_worker(folder: StudyFolder, worker: Mem
     assert series["system_memory_usage_megabytes"].min() > CHILD_MB
     cpu = series["cpu_utilization_percentage"]
     assert math.isnan(cpu[0])  # since when?
-    assert 0 < cpu[1] <= 101 / (os.cpu_count() or 1)
+    assert 0 < cpu[1] < 150 / (os.cpu_count() or 1)  # one of its two processes counts, and clocks are not exact
     assert 0 < series["disk_usage_percentage"][0] < 100
 
 

@@ -50,11 +50,11 @@ def check_zero_shot(training: TrainingSet, benchmark: Benchmark, cache: Path | N
         trained = {text for texts in _batches(training, role) for text in texts if text in wanted}
         shared = [text for text in theirs if normalised(text) in trained]
         if noun == "questions" and not shared and groups:
-            asked = [question.text for question in benchmark.questions if question.group in groups]
+            asked = [question for question in benchmark.questions if question.group in groups]
             raise InputError(
                 f"{len(asked)} questions of the benchmark '{benchmark.name}' occur in the training data by "
-                f"their ids, such as '{min(groups)}': '{asked[0]}'. Evaluation is zero-shot: choose other training "
-                "data or another benchmark, or give other questions other ids"
+                f"their ids, such as '{asked[0].group}': '{asked[0].text}'. Evaluation is zero-shot: choose other "
+                "training data or another benchmark, or give other questions other ids"
             )
         if shared:
             raise InputError(

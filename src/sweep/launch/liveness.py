@@ -98,15 +98,16 @@ class LockFiles:
     def __init__(self) -> None:
         self._inodes: dict[Path, int] = {}
 
-    def first_deleted(self, files: Iterable[Path]) -> Path | None:
-        """The first of these files that was there at an earlier call, and is gone or another one."""
+    def deleted(self, files: Iterable[Path]) -> list[Path]:
+        """Those of these files that were there at an earlier call, and are gone or other ones."""
+        gone = []
         for file in files:
             inode = file.stat().st_ino if file.exists() else None
-            if file in self._inodes and inode != self._inodes[file]:
-                return file
             if inode is not None:
-                self._inodes[file] = inode
-        return None
+                self._inodes.setdefault(file, inode)
+            if inode != self._inodes.get(file):
+                gone.append(file)
+        return gone
 
 
 def alive_in(workers: Path) -> Callable[[str], bool]:

@@ -16,12 +16,13 @@ from sweep.errors import Interrupted, SweepError
 from sweep.launch.capacity import shared_cores
 from sweep.launch.crew import PATIENCE_S, Crew
 from sweep.launch.interruption import Interruption
-from sweep.launch.liveness import LockFiles, new_worker
+from sweep.launch.liveness import new_worker
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, Launcher
 from sweep.records.folder import StudyFolder
 from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
+from sweep.run.locks import Locks
 from sweep.run.others import Lull, Others, finished_by
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
@@ -94,7 +95,7 @@ class HelpingRun:
         self._others = Others(self._view)
         self._deaths = Deaths(folder, store, self._say)
         self._silence = Silence(settings.study.grace_s)
-        self._locks = LockFiles()
+        self._locks = Locks(folder, of_driver=False)
         self._workers: set[str] = set()  # all that were started
         self._look_at = 0.0
         self._ended = -1, -1  # finished and FAILED trials at the last look
@@ -151,7 +152,7 @@ class HelpingRun:
                 shown.update(replace(progress, best=None))  # which is the best is the owner's to say
                 if not self._crew.members and (ending or not self._view.remaining()):
                     return
-                self._check_locks()
+                self._locks.check(self._crew.members)
                 time.sleep(POLL_S)
 
     def _look(self, is_idle: bool) -> None:
@@ -205,12 +206,6 @@ class HelpingRun:
             if member.order.worker in silent:
                 self._store.worker_died(member.order.worker, LOST)
             self._say(f"worker {member.slot + 1} did not answer any more, and was ended ({member.worker.log})")
-
-    def _check_locks(self) -> None:
-        """Raise SweepError if a worker's lock is gone: only with it is the worker known to live."""
-        locks = [self._folder.workers / f"{member.order.worker}.lock" for member in self._crew.members]
-        if deleted := self._locks.first_deleted(locks):
-            raise SweepError(f"{deleted} was deleted while its worker was at work; the same command helps again")
 
     def _hear(self, interruption: Interruption) -> None:
         """Ask the workers, once, to stop if the user asks for it."""

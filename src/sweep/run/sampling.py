@@ -101,8 +101,9 @@ class SystemSampler:
         """CPU in percent of all cores since the last sample, and memory; empty if no process is there."""
         import psutil
 
-        now, seconds, resident = time.monotonic(), {}, 0
-        for process in _trees(pids):
+        processes, seconds, resident = _trees(pids), {}, 0
+        now = time.monotonic()  # after they were listed, as that may take a while
+        for process in processes:
             try:
                 with process.oneshot():
                     used = process.cpu_times()
