@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.fake_slurm import Job, all_jobs, install, named, signal_all
 from tests.waiting import lives, until
 
 from sweep.errors import InputError
-from sweep.launch import slurm_ending, slurm_job, slurm_launcher, slurm_states
+from sweep.launch import slurm_board, slurm_ending, slurm_job, slurm_launcher, slurm_states
 from sweep.launch.registry import make_launcher
 from sweep.launch.slurm_launcher import SlurmJobs
 from sweep.launch.slurm_states import SlurmStates
@@ -144,9 +144,7 @@ def test_a_job_that_somebody_cancels_is_lost_and_does_not_come_back(slurm: Path,
 def test_the_next_driver_ends_the_jobs_of_one_that_is_gone(slurm: Path, tmp_path: Path) -> None:
     jobs(tmp_path).start(order(tmp_path, "wait", worker="orphan"), 0)
     pid = seen(tmp_path, "orphan")["pid"]
-    worker = jobs(tmp_path).start(order(tmp_path, "end", "0", worker="heir"), 0)
-    until(lambda: worker.poll() is not None)
-    assert worker.poll() == 0
+    jobs(tmp_path).take_over()
     assert not lives(pid)
     assert [job.get("state") for job in named(slurm, "1000")] == ["COMPLETED"]  # in order: nobody had to cancel it
 
@@ -181,15 +179,37 @@ def test_a_cluster_that_does_not_answer_keeps_nobody(
     (slurm / "hanging").unlink()
 
 
-def test_no_worker_waits_for_ever_when_nobody_can_attend_to_jobs(slurm: Path, tmp_path: Path) -> None:
-    """Here since the file of an earlier driver is damaged."""
+def test_no_worker_waits_for_ever_when_nobody_can_attend_to_jobs(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     launcher = jobs(tmp_path)
-    launcher.folder.mkdir()
-    (launcher.folder / "driver-damaged.json").write_text("{")
+
+    def refresh(names: Sequence[str]) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(launcher.states, "refresh", refresh)
     worker = launcher.start(order(tmp_path, "wait"), 0)
     until(lambda: worker.poll() is not None)
     assert worker.poll() == 1
-    assert "nobody attends to the jobs of Slurm any more: JSONDecodeError" in worker.log.read_text()
+    assert "nobody attends to the jobs of Slurm any more: OSError: no more processes" in worker.log.read_text()
+
+
+def test_what_a_killed_command_has_left_is_ended_and_removed(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the next command has no work for a worker."""
+    monkeypatch.setattr(slurm_board, "BEAT_S", 3600.0)  # it gives no sign of life any more
+    monkeypatch.setattr(slurm_launcher, "SHORTLY_S", 0.5)
+    (slurm / "full").touch()
+    killed = jobs(tmp_path)
+    worker = killed.start(order(tmp_path, "wait"), 0)
+    until(lambda: worker.waits_for == "Slurm: job 1000 is PENDING (Resources)")
+    (killed.folder / "driver-damaged.json").write_text("{")
+    assert list((killed.folder / "submitit").glob("*submitted.pkl"))
+    jobs(tmp_path).take_over()
+    assert Job(slurm, "1000").get("state").startswith("CANCELLED")
+    assert not list(killed.folder.glob("driver-*"))
+    assert not list((killed.folder / "submitit").glob("*submitted.pkl"))
 
 
 STATES = (

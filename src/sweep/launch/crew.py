@@ -56,6 +56,10 @@ class Crew:
         for member in waiting[: max(0, len(self._members) - wanted)]:
             self.dismiss(member)
 
+    def take_over(self) -> None:
+        """End what earlier workers have left; before the first of these starts."""
+        self._launcher.take_over()
+
     def staff(self, wanted: int, new_order: Callable[[], WorkOrder]) -> None:
         """Start workers until `wanted` are at work (or all that there may be)."""
         taken = {member.slot for member in self._members}

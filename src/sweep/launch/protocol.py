@@ -73,6 +73,13 @@ class Launcher(ABC):
     def warm_up(cls) -> None:
         """Begin with what takes long and depends on no study, if there is such a thing. Returns at once."""
 
+    def take_over(self) -> None:  # noqa: B027
+        """End what an earlier command, now gone, has left at work, and remove its files: of most launchers, nothing.
+
+        The study's only driver calls it before it starts any worker, also if there is no work for one. It may wait for
+        a while.
+        """
+
     @abstractmethod
     def start(self, order: WorkOrder, slot: int) -> WorkerHandle:
         """Start a worker. Returns at once, and raises nothing: a worker that cannot start shows in `poll`.

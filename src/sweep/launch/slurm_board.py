@@ -112,10 +112,10 @@ class BoardReader:
 
 
 def read_board(file: Path) -> dict[str, Any]:
-    """What a driver's file says; nothing if it is gone."""
+    """What a driver's file says; nothing if it is gone or damaged: its jobs then take their driver for gone."""
     try:
         content: dict[str, Any] = json.loads(file.read_text())
-    except OSError:  # gone, or its server is away for a moment
+    except (OSError, ValueError):  # an OSError as well while its server is away for a moment
         return {}
     return content
 
@@ -125,9 +125,10 @@ def close_boards(folder: Path, mine: Path) -> dict[Path, dict[str, str]]:
     time. Their files, with the ids of their jobs by worker."""
     others = {}
     for file in sorted(folder.glob("driver-*.json")):
-        if file != mine and (content := read_board(file)):
+        if file != mine:
+            content = read_board(file)
             write_atomically(file, json.dumps({**content, "closed": True}))
-            others[file] = dict(content["jobs"])
+            others[file] = dict(content.get("jobs", {}))
     return others
 
 

@@ -59,7 +59,6 @@ class SlurmJobs(Launcher):
         self._waiting: list[SlurmJob] = []  # to be submitted
         self._members: list[SlurmJob] = []
         self._clerk: threading.Thread | None = None
-        self._took_over = False
 
     @classmethod
     def warm_up(cls) -> None:
@@ -71,6 +70,18 @@ class SlurmJobs(Launcher):
         from sweep.launch.slurm_script import script_of
 
         return script_of(self.settings, self._logs, self.workers.parent.name) if self.settings.dry_run else None
+
+    def take_over(self) -> None:
+        """See Launcher. Jobs save their trials first, if they can."""
+        earlier = close_boards(self.folder, self.board.file)
+        deadline = time.monotonic() + SHORTLY_S
+        for file, jobs in earlier.items():
+            for job_id in jobs.values():
+                wait_for_end(self.settings, job_id, deadline, self.folder)
+                remove_order(job_id, self.folder)
+            for worker in jobs:
+                remove_traces(self.folder, worker)
+            file.unlink(missing_ok=True)
 
     def start(self, order: WorkOrder, slot: int) -> "SlurmJob":
         """See Launcher."""
@@ -104,9 +115,6 @@ class SlurmJobs(Launcher):
                     job.refuse(f"nobody attends to the jobs of Slurm any more: {type(error).__name__}: {error}")
 
     def _attend(self) -> None:
-        if not self._took_over:
-            self._take_over()
-            self._took_over = True
         while True:
             time.sleep(GATHER_S if self._waiting else TICK_S)
             with self._lock:
@@ -118,18 +126,6 @@ class SlurmJobs(Launcher):
             if batch:
                 self._submit(batch)
             self.states.refresh([job.job_id for job in self._members if job.job_id is not None])
-
-    def _take_over(self) -> None:
-        """End the jobs of drivers that are gone: they save their trials first, if they can."""
-        earlier = close_boards(self.folder, self.board.file)
-        deadline = time.monotonic() + SHORTLY_S
-        for file, jobs in earlier.items():
-            for job_id in jobs.values():
-                wait_for_end(self.settings, job_id, deadline, self.folder)
-                remove_order(job_id, self.folder)
-            for worker in jobs:
-                remove_traces(self.folder, worker)
-            file.unlink(missing_ok=True)
 
     def _submit(self, batch: "list[SlurmJob]") -> None:
         """One array; again later if the cluster is away, and an end with its reason if it refuses."""

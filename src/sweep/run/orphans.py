@@ -3,6 +3,7 @@
 import time
 
 from sweep.errors import SweepError
+from sweep.launch.crew import Crew
 from sweep.launch.liveness import alive_in, host_of, is_joined
 from sweep.records.folder import StudyFolder
 from sweep.study.outcomes import let_wait
@@ -10,6 +11,13 @@ from sweep.study.store import StudyStore
 
 POLL_S = 0.4
 END_WITH_DRIVER = ("ray",)  # ends of ids of workers that no lock here says of whether they live
+
+
+def take_over(folder: StudyFolder, crew: Crew, store: StudyStore) -> None:
+    """Let nothing go on that an earlier run has left, before this one starts anything. Raises SweepError."""
+    await_orphans(folder)
+    crew.take_over()
+    take_back(store)
 
 
 def await_orphans(folder: StudyFolder, patience_s: float = 30.0) -> None:

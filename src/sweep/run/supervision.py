@@ -22,7 +22,7 @@ from sweep.report.narrow import print_lines
 from sweep.run.deaths import Deaths
 from sweep.run.fetching import Fetching, refuse_missing
 from sweep.run.locks import Locks
-from sweep.run.orphans import await_orphans, take_back
+from sweep.run.orphans import take_over
 from sweep.run.others import Lull, Others
 from sweep.run.overview import Overview
 from sweep.run.progress import Display
@@ -99,8 +99,7 @@ class StudyRun:
                 self._count()
                 write_atomically(self.folder.config, self.composer.yaml())
                 write_command(self.folder, command)
-                await_orphans(self.folder)
-                take_back(self.store)
+                take_over(self.folder, self._crew, self.store)
                 self._work(interruption)
                 if interruption.asked and not self._is_complete:
                     raise KeyboardInterrupt
