@@ -141,7 +141,10 @@ def test_a_job_that_somebody_cancels_is_lost_and_does_not_come_back(slurm: Path,
     assert Job(slurm, "1000").get("state").startswith("CANCELLED")
 
 
-def test_the_next_driver_ends_the_jobs_of_one_that_is_gone(slurm: Path, tmp_path: Path) -> None:
+def test_the_next_driver_ends_the_jobs_of_one_that_is_gone(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_board, "BEAT_S", 3600.0)  # it gives no sign of life any more
     jobs(tmp_path).start(order(tmp_path, "wait", worker="orphan"), 0)
     pid = seen(tmp_path, "orphan")["pid"]
     jobs(tmp_path).take_over()

@@ -76,8 +76,8 @@ class Launcher(ABC):
     def take_over(self) -> None:  # noqa: B027
         """End what an earlier command, now gone, has left at work, and remove its files: of most launchers, nothing.
 
-        The study's only driver calls it before it starts any worker, also if there is no work for one. It may wait for
-        a while.
+        The study's only driver calls it before it starts any worker, also if there is no work for one. It may wait
+        for a while.
         """
 
     @abstractmethod
