@@ -1,12 +1,17 @@
 """Workers of several folders on one machine: the locks of one folder make no worker of another look dead."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from rich.console import Console
+from tests.unit.test_study import GRID, store_of
 
+from sweep.errors import InputError
 from sweep.launch.liveness import alive_in, hold, is_joined, new_worker, place_of
 from sweep.records.folder import StudyFolder
+from sweep.run.joining import check_place
 from sweep.run.orphans import await_orphans
 
 
@@ -64,3 +69,13 @@ def test_a_name_that_is_a_path_is_no_workers(tmp_path: Path, worker: str) -> Non
     folder.mkdir()
     with FileLock(tmp_path / "other.lock"):
         assert not alive_in(folder)(worker)
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_machine_that_cannot_use_the_place_of_the_artifacts_takes_no_trial(tmp_path: Path, usable: bool) -> None:
+    place = tmp_path / "place"
+    if not usable:
+        place.write_text("no folder")
+    store = store_of(tmp_path / "study", *GRID, f"study.artifacts=file://{place}")
+    with nullcontext() if usable else pytest.raises(InputError, match=r"study\.artifacts=file://.*place"):
+        check_place(store.settings, store, Console(quiet=True))

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,11 +26,12 @@ from sweep.records.caching import usable_cache
 from sweep.records.data_record import DataRecord, changed_data, read_records, write_records
 from sweep.records.files import make_folder, unwritable
 from sweep.records.folder import StudyFolder
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.report.narrow import print_lines
 from sweep.run.displays import Shown
 from sweep.run.helping import HelpingRun
 from sweep.run.models import checked_models, models_of
-from sweep.settings import Settings
+from sweep.settings import Settings, StudySettings
 from sweep.settings.compose import Composer
 from sweep.settings.joined import joined_overrides
 from sweep.settings.load import load_settings
@@ -76,6 +78,7 @@ def _join(machine: Settings, composer: Composer, shown: Shown, command: str) -> 
         _refuse_folder(machine, make_folder(folder.path))
         settings, joined = _as_owned(recipe, composer, folder, shown.console)
         with _at(folder, settings) as store:
+            check_place(settings.study, store, shown.console)
             launcher = make_launcher(settings.launcher, folder.workers, WORKER)
             display = shown.display(study.name)
             run = HelpingRun(settings, joined, folder, store, recipe, launcher, shown.console, display)
@@ -102,6 +105,16 @@ def _at(folder: StudyFolder, settings: Settings) -> Iterator[StudyStore]:
         yield store
     finally:
         store.storage.close()
+
+
+def check_place(study: StudySettings, store: StudyStore, console: Console) -> None:
+    """Use the place of the artifacts once, if there is one: else a trial would be lost that cannot leave its result.
+
+    Raises InputError if this machine cannot use it, and ArtifactsUnusable if it is away for too long.
+    """
+    artifacts = StudyArtifacts.of(study, store.folder, store.uid, partial(_say, console))
+    if artifacts is not None:
+        artifacts.store.check()
 
 
 def _say(console: Console, text: str) -> None:
