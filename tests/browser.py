@@ -93,6 +93,21 @@ def wait_until(browser: Chrome, condition: str, what: str) -> None:
     )
 
 
+def count_work(browser: Chrome) -> None:
+    """Count, from the next page on, the processor time that the page takes."""
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+
+
+def work_ms(browser: Chrome) -> float:
+    """Processor time that the page has taken since it was opened, after `count_work`; what else runs adds nothing."""
+    (seconds,) = (
+        metric["value"]
+        for metric in browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        if metric["name"] == "TaskDuration"
+    )
+    return 1000 * float(seconds)
+
+
 def console_errors(browser: Chrome) -> list[str]:
     """What the page has written to the console as a warning or an error since the last call."""
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
