@@ -62,6 +62,19 @@ def begin(folder: StudyFolder) -> None:
     place_of(folder).connect().open(TrackedStudy(folder.path.name, folder.path.name, folder.config))
 
 
+def begin_for_ever(folder: StudyFolder) -> None:
+    """Make the database, and never put it in its place."""
+    replace = os.replace
+
+    def stay(draft: Path, file: Path) -> None:
+        if file.name == database_of(folder).name:
+            time.sleep(600)
+        replace(draft, file)
+
+    os.replace = stay  # type: ignore[assignment]
+    begin(folder)
+
+
 def asked(file: Path, query: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute(query).fetchall()
@@ -92,7 +105,7 @@ def _size(file: Path) -> int:
 def test_a_kill_while_it_is_made_stops_nobody_and_two_may_make_it(tmp_path: Path) -> None:
     one, other = folder_at(tmp_path, "one"), folder_at(tmp_path, "other")
     for size in (1, 150_000):
-        maker = FORK.Process(target=begin, args=(one,))
+        maker = FORK.Process(target=begin_for_ever, args=(one,))
         maker.start()
         while not any(_size(file) >= size for file in tmp_path.glob(".mlflow.db.*[!l]")):  # no journal
             assert maker.is_alive()
