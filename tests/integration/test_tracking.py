@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,7 +110,7 @@ def test_a_server_that_dies_and_comes_back_and_a_command_that_is_killed(
 def test_a_slow_server_holds_no_trial_up(sweep: Sweep, tmp_path: Path, server: Server) -> None:
     """The study has ended while most of its rows had still to be sent."""
     server.start()
-    with slow_proxy(server.port, delay_s=3) as uri:
+    with slow_proxy(server.port, delay_s=20) as uri:
         study = (*TINY, "study.name=slow", f"tracking.uri={uri}", "tracking.patience_s=0")
         done = sweep(*study)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -126,15 +125,18 @@ def test_a_slow_server_holds_no_trial_up(sweep: Sweep, tmp_path: Path, server: S
 
 
 class slow_proxy:  # noqa: N801
-    """A server that passes every request on, after a while."""
+    """A server that passes every request on, after a while. Once it is closed it passes nothing on any more."""
 
     def __init__(self, port: int, delay_s: float) -> None:
+        closing = self._closing = threading.Event()
+
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: object) -> None:
                 pass
 
             def do_any(self) -> None:
-                time.sleep(delay_s)
+                if closing.wait(delay_s):
+                    return
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 connection = http.client.HTTPConnection("127.0.0.1", port)
                 kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
@@ -150,13 +152,14 @@ class slow_proxy:  # noqa: N801
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server.daemon_threads = False  # whoever closes it waits for what is being passed on
 
     def __enter__(self) -> str:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
 
