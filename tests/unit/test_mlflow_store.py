@@ -20,9 +20,11 @@ from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 from tests.integration.commands import TINY
 from tests.unit.test_mirror import trial
+from tests.waiting import SECONDS
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
+from sweep.tracking import mlflow_place
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.mlflow_place import MlflowPlace
@@ -182,6 +184,9 @@ def test_a_file_that_another_process_locks_holds_nobody_up_and_gets_everything_l
         assert time.monotonic() - began < 30
     assert said[-1] == f"1 of 1 trials are missing in {place_of(folder).name}. This sends what is missing:\n  sync it"
     assert "Traceback" not in capfd.readouterr().err
+    assert background._thread is not None
+    background._thread.join(SECONDS)  # its last call may wait for the lock still, and make runs beside the next
+    assert not background._thread.is_alive()
     mirror_of(folder).send(Snapshot(records, "FINISHED"))
     assert statuses(folder) == {"study": "FINISHED", "a": "FINISHED"}
 
@@ -284,6 +289,7 @@ def guarded_server(status: int, password: str = "right") -> Iterator[str]:
 def test_a_server_that_refuses_us_is_bad_input(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, credentials: str
 ) -> None:
+    monkeypatch.setattr(mlflow_place, "ANSWER_S", 60.0)  # a server that has not answered by then is no problem
     with guarded_server(status) as address:
         monkeypatch.setenv("SWEEP_TRACKING", f"http://{credentials}{address}")
         done = sweep(*TINY, "tracking.uri='${oc.env:SWEEP_TRACKING}'")
