@@ -14,7 +14,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
 PROGRAMS = ("chromium", "chromedriver")
-PATIENCE_S = 60  # on a machine that does other work as well
+PATIENCE_S = 240  # on a machine that does other work as well
 PHONE = 390  # CSS pixels
 DESK = 1280
 Theme = Literal["light", "dark"]
