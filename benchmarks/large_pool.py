@@ -11,8 +11,9 @@ that of the whole process: resident counts the pages of mapped files that happen
 may take back; anonymous is what the process holds itself. Recall is the share of the relevant passages in the first
 k, and that divided by the recall of exact ranks.
 
-With --kill, an IVF build is killed (SIGKILL) when half of its blocks are there and started again: the blocks that
-were there must not be built again, and the result must be that of a build that was not killed.
+With --kill, an IVF build is killed (SIGKILL) when half of its blocks are there and the next is being written, and
+started again: the blocks that were there must not be built again, and the result must be that of a build that was not
+killed.
 Fails if a side takes more than 6 GB. Needs about 4 GB of disk at the default size, or twice as much with --kill.
 """
 
@@ -29,6 +30,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -145,21 +147,34 @@ def measured(side: str, folder: Path, index: Path, threads: int, block: int) -> 
     return Run(cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, anonymous.bytes, recall)
 
 
-def started(side: str, folder: Path, index: Path, threads: int, block: int) -> "subprocess.Popen[str]":
-    """A process that measures one side."""
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    command = [sys.executable, __file__, "--side", side, "--folder", str(folder), "--index", str(index)]
-    command += ["--threads", str(threads), "--block", str(block)]
-    return subprocess.Popen(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True)
+def die_at_write(number: int) -> None:
+    """Kill this process when it has written its index file of this number, and that has yet to take its place."""
+    write, written = faiss.write_index, []
+
+    def write_and_die(index: Any, file: str) -> None:
+        write(index, file)
+        written.append(file)
+        if len(written) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    faiss.write_index = write_and_die  # type: ignore[assignment]
 
 
 def finished(side: str, folder: Path, index: Path, threads: int, block: int) -> Run:
     """One side, measured in a process of its own."""
-    process = started(side, folder, index, threads, block)
-    output, _ = process.communicate()
-    if process.returncode:
-        sys.exit(f"{side} failed with {process.returncode}")
+    status, output = ended(side, folder, index, threads, block)
+    if status:
+        sys.exit(f"{side} failed with {status}")
     return Run(**json.loads(output.splitlines()[-1]))
+
+
+def ended(side: str, folder: Path, index: Path, threads: int, block: int, *more: str) -> tuple[int, str]:
+    """The status and the output of a process that measures one side."""
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    command = [sys.executable, __file__, "--side", side, "--folder", str(folder), "--index", str(index)]
+    command += ["--threads", str(threads), "--block", str(block), *more]
+    done = subprocess.run(command, env=os.environ | limits, stdout=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stdout
 
 
 def compare(folder: Path, sides: list[str], threads: int, block: int) -> None:
@@ -190,14 +205,11 @@ def kill(folder: Path, passages: int, threads: int, block: int) -> None:
     """Kill an IVF build half-way, start it again, and compare it with the one that was not killed."""
     index = folder / "index" / "killed"
     size = -(-passages // block)
-    process = started("ivf", folder, index, threads, block)
-    while process.poll() is None and len(files(index)) < 1 + size // 2:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    there = 1 + size // 2  # the clusters, and half of the blocks
+    status, _ = ended("ivf", folder, index, threads, block, "--die-at", str(there + 1))
     before = files(index)
-    if process.returncode != -signal.SIGKILL or len(before) == 1 + size:
-        sys.exit("the build was over before it was killed: take more passages or a smaller --block")
+    if status != -signal.SIGKILL or len(before) != there:
+        sys.exit(f"the build ended with {status} and {len(before)} files, not killed with {there}")
     run = finished("ivf", folder, index, threads, block)
     after = files(index)
     print(f"killed with {len(before) - 1} of {size} blocks; started again: {run.cpu:.1f} CPU s, {run.wall:.1f} s")
@@ -242,8 +254,11 @@ def main() -> None:
     parser.add_argument("--kill", action="store_true", help="kill an IVF build and start it again")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--index", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--die-at", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side is not None:
+        if options.die_at is not None:
+            die_at_write(options.die_at)
         print(
             json.dumps(asdict(measured(options.side, options.folder, options.index, options.threads, options.block)))
         )

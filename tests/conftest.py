@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer, running_server, why_not
 
@@ -17,6 +18,14 @@ from tests.postgres import PostgresServer, running_server, why_not
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["COLUMNS"] = "140"  # what is printed is the same whatever terminal the tests are run on
+
+settings.register_profile(
+    "any speed",
+    settings.default,
+    deadline=None,  # how long an example takes says what else the machine does
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.too_slow],
+)
+settings.load_profile("any speed")
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 

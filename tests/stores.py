@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from sweep.records.folder import StudyFolder
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
-from sweep.study.store import StudyStore
+from sweep.study.store import Claim, StudyStore
 from tests.unit.test_study import WHOLE, result
 
 VARIABLE = "study.storage='${oc.env:SWEEP_STORAGE}'"
@@ -32,6 +34,15 @@ def store_at(folder: Path, *overrides: str, alive: Callable[[str], bool] = lambd
     store.check_settings(settings)
     store.enqueue()
     return store
+
+
+def let_an_hour_pass(store: StudyStore, claim: Claim) -> None:
+    """Date the last sign of life of a claim's worker back, so that no test has to wait, nor to be in time."""
+    engine = store.storage._engine
+    earlier = {"sqlite": "datetime(heartbeat, '-1 hour')", "postgresql": "heartbeat - interval '1 hour'"}
+    change = f"UPDATE trial_heartbeats SET heartbeat = {earlier[engine.dialect.name]} WHERE trial_id = :trial"
+    with engine.begin() as connection:
+        assert connection.execute(text(change), {"trial": claim.trial_id}).rowcount == 1
 
 
 def work(folder: str, overrides: list[str], name: str, finished: Any) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-SECONDS = 60.0
+SECONDS = 240.0
 
 
 def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from tests.postgres import PostgresServer
-from tests.stores import FORTY, VARIABLE, settings_of, store_at, work
+from tests.stores import FORTY, VARIABLE, let_an_hour_pass, settings_of, store_at, work
 from tests.unit.test_study import result
 
 from sweep.errors import Fenced
@@ -230,24 +230,25 @@ class TestTrialStorage:
         assert store.view.states() == {late.point.key: "COMPLETE"}
 
     def test_a_worker_without_a_sign_of_life_loses_its_trial(self, tmp_path: Path, where: list[str]) -> None:
-        store = store_at(tmp_path, *where, "study.grace_s=1", "study.seeds=[0,1]")
+        store = store_at(tmp_path, *where, "study.grace_s=600", "study.seeds=[0,1]")
         paused, other = store.claim("a"), store.claim("b")
         assert paused is not None
         assert other is not None
-        for _ in range(3):
-            time.sleep(0.9)
-            assert store.beat(other)
+        for claim in (paused, other):
+            let_an_hour_pass(store, claim)
+        assert store.silent_workers() == {"a", "b"}
+        assert store.beat(other)
         taken = store.claim("c")
         assert taken is not None
         assert (taken.trial_id, taken.attempt) == (paused.trial_id, 2)
         assert store.claim("d") is None
 
     def test_a_worker_of_another_machine_is_judged_by_its_beats_alone(self, tmp_path: Path, where: list[str]) -> None:
-        store = store_at(tmp_path, *where, "study.grace_s=1", alive=lambda _: False)
+        store = store_at(tmp_path, *where, "study.grace_s=600", alive=lambda _: False)
         claim = store.claim("w@elsewhere")
         assert claim is not None
         assert store.claim("v") is None
-        time.sleep(2.2)
+        let_an_hour_pass(store, claim)
         assert store.claim("v") is not None
 
     def test_a_claim_whose_answer_was_lost_is_found_again(
@@ -289,11 +290,12 @@ class TestTrialStorage:
         self, tmp_path: Path, where: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The others were not heard either."""
-        store = store_at(tmp_path, *where, "study.grace_s=1", "study.seeds=[0,1]")
+        store = store_at(tmp_path, *where, "study.grace_s=600", "study.seeds=[0,1]")
         first = store.claim("w@elsewhere")
         assert first is not None
-        time.sleep(2.2)
-        doubtful, asked = store.storage.doubtful, []
+        let_an_hour_pass(store, first)
+        other = StudyStore(store.folder, store.settings, lambda _: True)  # its first claim looks for the dead
+        doubtful, asked = other.storage.doubtful, []
 
         def away_once(host: str) -> list[int]:
             asked.append(host)
@@ -301,8 +303,8 @@ class TestTrialStorage:
                 _refuse()
             return doubtful(host)
 
-        monkeypatch.setattr(store.storage, "doubtful", away_once)
-        claim = store.claim("v@elsewhere")
+        monkeypatch.setattr(other.storage, "doubtful", away_once)
+        claim = other.claim("v@elsewhere")
         assert claim is not None
         assert (claim.number, claim.attempt) == (1, 1)
         assert len(asked) == 2

@@ -17,6 +17,7 @@ TINY = (
     "+experiment=smoke", "study.name=tiny", "train.steps=6", "train.warmup_steps=1", "train.log_every=1",
     "train.batch_size=16", "data.records={high: 60, mid: 30, low: 20}", "evaluation.records=12",
     "model.vocabulary_size=800", "launcher.workers=1", "launcher.threads=1", "report.files=false",
+    "tracking.patience_s=240",  # runs that have ended are FINISHED, however slow the machine
 )  # fmt: skip
 
 

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.waiting import SECONDS
 
 
 class Server:
@@ -86,11 +89,14 @@ class Request(NamedTuple):
 
 class Proxy:
     """A server that passes requests on to one of this machine, after a while if `delay_s` says so; those that it
-    `refuses` with a status or a page (status, headers, body) it does not. `requests` are all that came."""
+    `refuses` with a status or a page (status, headers, body) it does not. `requests` are all that came. Once it is
+    closed it passes nothing on any more."""
 
     def __init__(self, port: int, delay_s: float = 0, certificate: Path | None = None) -> None:
         self.requests: list[Request] = []
         self.refuses: Callable[[Request], int | tuple[int, Mapping[str, str], bytes] | None] = lambda _: None
+        closing = self._closing = threading.Event()
+        self._at_work, self._rested = 0, threading.Condition()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -100,7 +106,13 @@ class Proxy:
                 pass
 
             def do_any(self) -> None:
-                time.sleep(delay_s)
+                with proxy.working():
+                    self._serve()
+
+            def _serve(self) -> None:
+                if closing.wait(delay_s):
+                    self.close_connection = True
+                    return
                 body = self._body()
                 request = Request(self.command, self.path, self.headers, len(body))  # type: ignore[arg-type]
                 proxy.requests.append(request)
@@ -153,6 +165,21 @@ class Proxy:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While a request is answered."""
+        with self._rested:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._rested:
+                self._at_work -= 1
+                self._rested.notify_all()
+
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
+        with self._rested:  # what is being passed on arrives before whatever follows
+            assert self._rested.wait_for(lambda: not self._at_work, SECONDS)

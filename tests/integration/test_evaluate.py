@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -178,33 +177,44 @@ def test_one_language_has_no_alignment_and_what_is_no_candidate_is_counted(
     assert "toy: 22 unjudged exact copies of relevant passages, of 20 of 20 questions" in results[False][0]
 
 
+KILLED = """
+import os, signal, sys
+from sweep.evaluation import encode
+put = encode._OnDisk.put
+
+def put_and_die(store, *shard):
+    put(store, *shard)
+    if store._file.parent.name == "passage":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+encode._OnDisk.put = put_and_die
+from sweep.evaluate import main
+main(sys.argv[1:])
+"""
+
+
 def test_a_killed_evaluation_goes_on(model: Path, tmp_path: Path, cache: Path) -> None:
     """SIGKILL after the first finished shard of passages: those embeddings are not made again."""
     command = options(model, beir(tmp_path / "toy", ("sw",), passages=30_000), "output=all.json")
     environment = {**os.environ, "SWEEP_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    arguments = [sys.executable, "-m", "sweep.evaluate", *command]
-    process = subprocess.Popen(arguments, cwd=tmp_path, env=environment)
-    deadline = time.monotonic() + 120
-    while (
-        not (marks := list((tmp_path / "cache/embeddings").glob("*/*/passage/shards.json")))
-        or not json.loads(marks[0].read_text())["truncated"]
-    ):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    finished = json.loads(marks[0].read_text())["truncated"]
-    assert 0 < len(finished) < 8
-    embeddings = marks[0].with_name("embeddings.npy")
+
+    def run(*how: str) -> subprocess.CompletedProcess[str]:
+        arguments = [sys.executable, *how, *command]
+        return subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    killed = run("-c", KILLED)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (marks,) = (tmp_path / "cache/embeddings").glob("*/*/passage/shards.json")
+    assert list(json.loads(marks.read_text())["truncated"]) == ["0"]
+    embeddings = marks.with_name("embeddings.npy")
     kept = np.array(np.load(embeddings)[:4096])
     first = np.load(embeddings, mmap_mode="r+")
     first[0] = np.eye(32, dtype=np.float32)[0]  # to see that nobody writes there again
     first.flush()
-    known = json.loads(marks[0].read_text())
+    known = json.loads(marks.read_text())
     known["digests"]["0"] = hashlib.sha256(np.array(first[:4096]).data).hexdigest()
-    marks[0].write_text(json.dumps(known))
-    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    marks.write_text(json.dumps(known))
+    done = run("-m", "sweep.evaluate")
     assert done.returncode == 0, done.stderr
     after = np.load(embeddings)
     assert (after[0] == np.eye(32, dtype=np.float32)[0]).all()

@@ -2,13 +2,18 @@
 
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests.conftest import Sweep
-from tests.integration.commands import TINY, lines, start, wait_for
+from tests.integration.commands import TINY, start, wait_for
 
 from sweep.commands.write_report import main
 
@@ -17,18 +22,70 @@ MODULE = "sweep.report.__main__"
 GRID = ("study.space={ratio.monolingual: {grid: [0, 1]}}", "study.seeds=[0,1]")
 FORMATS = ("html", "markdown", "latex", "csv", "json")
 
+FROZEN = """
+# Stops the driver and all its processes, once, when a worker has finished a trial and begins the next one.
+import os, signal, sys
+from importlib.machinery import PathFinder
+
+class Freezing:
+    def find_spec(self, name, path=None, target=None):
+        if name != "sweep.trial.attempt":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        run_module = spec.loader.exec_module
+
+        def exec_module(module):
+            run_module(module)
+            run, begun = module.TrialRun.run, []
+
+            def frozen(self, data):
+                begun.append(self.key)
+                if len(begun) == 2:
+                    os.killpg(os.getpgid(0), signal.SIGSTOP)
+                run(self, data)
+
+            module.TrialRun.run = frozen
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+sys.meta_path.insert(0, Freezing())
+"""
+
+
+@contextmanager
+def frozen_after_one_trial(folder: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """A study that stands still after its first trial, so that what is copied belongs together; then it goes on."""
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(FROZEN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder / "site"), prepend=os.pathsep)
+        process = start(folder, cache, *TINY, *GRID, "tracking=json_lines")
+    try:
+        wait_for(lambda: stands_still(process.pid), process)
+        yield process
+    finally:
+        with suppress(ProcessLookupError):  # it has ended without standing still
+            os.killpg(process.pid, signal.SIGCONT)
+
+
+def stands_still(session: int) -> bool:
+    """Whether every process of a session has been stopped."""
+    listed = subprocess.run(
+        ["ps", "-o", "stat=", "-s", str(session)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    return all(state[0] in "TZ" for state in listed)
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Path, Path]:
     """A folder with a finished study, and one with what it was after its first trial, and what was written then."""
     folder, early = tmp_path_factory.mktemp("study"), tmp_path_factory.mktemp("early")
-    process = start(folder, cache, *TINY, *GRID, "tracking=json_lines")
     sweeps = folder / "sweeps"
-    wait_for(lambda: lines(sweeps / "tiny" / "trials.csv") > 1, process)
-    shutil.copytree(sweeps, early / "sweeps", ignore=shutil.ignore_patterns("*.draft"))
-    assert main([f"paths.sweeps={sweeps}", "study.name=tiny", "format=json", f"output={early}/running.json"]) == 0
-    assert process.poll() is None
-    output, _ = process.communicate(timeout=120)
+    with frozen_after_one_trial(folder, cache) as process:
+        shutil.copytree(sweeps, early / "sweeps", ignore=shutil.ignore_patterns("*.draft"))
+        assert main([f"paths.sweeps={sweeps}", "study.name=tiny", "format=json", f"output={early}/running.json"]) == 0
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     return folder, early
 
@@ -82,8 +139,7 @@ def test_a_study_that_is_not_finished(study: tuple[Path, Path], tmp_path: Path, 
 
 def test_a_study_that_runs(study: tuple[Path, Path]) -> None:
     (report,) = json.loads((study[1] / "running.json").read_text())["studies"]
-    assert report["state"] == "running"
-    assert 1 <= report["finished"] < 4
+    assert (report["state"], report["finished"]) == ("running", 1)
 
 
 def test_several_studies_in_one(here: Path, sweep: Sweep) -> None:

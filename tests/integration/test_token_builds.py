@@ -24,13 +24,14 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TEXTS_PER_BATCH", 100)
 
 
-def build(retriever: Retriever, folder: Path, start: Any, told: Any, wait: float) -> None:
-    """In a process of its own: build once `start` is set, and take some time with each batch of texts."""
+def build(retriever: Retriever, folder: Path, start: Any, told: Any, wait: float, last: int | None = None) -> None:
+    """In a process of its own: build once `start` is set, take some time with each batch of texts, and do not come
+    back from the one that begins with the row `last`."""
     texts = texts_in_memory(MANY)[0]
 
     def read(rows: np.ndarray[Any, Any]) -> Any:
         told.put(f"reading {rows[0]}")
-        time.sleep(wait)
+        time.sleep(wait if rows[0] != last else 600)
         return texts.read(rows)
 
     tokens = TokenCache(retriever, folder, told.put)
@@ -65,7 +66,7 @@ def test_two_processes_at_once_build_once(cache: Path, tmp_path: Path) -> None:
 def test_a_killed_build_leaves_nothing_that_counts(cache: Path, tmp_path: Path) -> None:
     start, told = FORK.Event(), FORK.Queue()
     retriever = tiny(cache)
-    process = FORK.Process(target=build, args=(retriever, tmp_path, start, told, 0.2))
+    process = FORK.Process(target=build, args=(retriever, tmp_path, start, told, 0, 300))
     process.start()
     start.set()
     while told.get(timeout=60) != "reading 300":

@@ -107,7 +107,7 @@ def test_a_server_that_dies_and_comes_back_and_a_command_that_is_killed(
 def test_a_slow_server_holds_no_trial_up(sweep: Sweep, tmp_path: Path, server: Server) -> None:
     """The study has ended while most of its rows had still to be sent."""
     server.start()
-    with Proxy(server.port, delay_s=3) as proxy:
+    with Proxy(server.port, delay_s=20) as proxy:
         study = (*TINY, "study.name=slow", f"tracking.uri={proxy.uri}", "tracking.patience_s=0")
         done = sweep(*study)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """A database that is full, damaged, away or only read; passwords that stay secret."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from sqlalchemy import event, text
 from tests.postgres import PASSWORD, QUOTED_PASSWORD
-from tests.stores import VARIABLE, settings_of, store_at
+from tests.stores import VARIABLE, let_an_hour_pass, settings_of, store_at
 from tests.unit.test_study import result
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 from sweep.errors import DatabaseUnusable, InputError
 from sweep.records.values import TrialResult
@@ -188,16 +187,18 @@ def test_a_storage_that_cannot_be_used_is_refused_without_its_password(
 
 def test_a_heartbeat_keeps_a_trial_and_notices_when_it_is_lost(tmp_path: Path) -> None:
     dead: set[str] = set()
-    store = store_at(tmp_path, "study.grace_s=1", alive=lambda worker: worker not in dead)
+    store = store_at(tmp_path, "study.grace_s=600", alive=lambda worker: worker not in dead)
     claim = store.claim("a")
     assert claim is not None
     with Heartbeat(store, claim, 0.2) as heartbeat:
-        time.sleep(2.5)
+        for _ in range(2):
+            let_an_hour_pass(store, claim)
+            until(lambda: not store.silent_workers())
         assert store.claim("b") is None
         assert not heartbeat.lost.is_set()
         dead.add("a")
         assert store.claim("b") is not None
-        assert heartbeat.lost.wait(5)
+        assert heartbeat.lost.wait(SECONDS)
 
 
 def test_a_heartbeat_goes_on_after_errors_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

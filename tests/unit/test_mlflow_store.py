@@ -20,9 +20,11 @@ from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 from tests.integration.commands import TINY
 from tests.unit.test_mirror import trial
+from tests.waiting import SECONDS
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
+from sweep.tracking import mlflow_place
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.mlflow_place import MlflowPlace
@@ -62,6 +64,19 @@ def begin(folder: StudyFolder) -> None:
     place_of(folder).connect().open(TrackedStudy(folder.path.name, folder.path.name, folder.config))
 
 
+def begin_for_ever(folder: StudyFolder) -> None:
+    """Make the database, and never put it in its place."""
+    replace = os.replace
+
+    def stay(draft: Path, file: Path) -> None:
+        if file.name == database_of(folder).name:
+            time.sleep(600)
+        replace(draft, file)
+
+    os.replace = stay  # type: ignore[assignment]
+    begin(folder)
+
+
 def asked(file: Path, query: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute(query).fetchall()
@@ -92,7 +107,7 @@ def _size(file: Path) -> int:
 def test_a_kill_while_it_is_made_stops_nobody_and_two_may_make_it(tmp_path: Path) -> None:
     one, other = folder_at(tmp_path, "one"), folder_at(tmp_path, "other")
     for size in (1, 150_000):
-        maker = FORK.Process(target=begin, args=(one,))
+        maker = FORK.Process(target=begin_for_ever, args=(one,))
         maker.start()
         while not any(_size(file) >= size for file in tmp_path.glob(".mlflow.db.*[!l]")):  # no journal
             assert maker.is_alive()
@@ -169,6 +184,9 @@ def test_a_file_that_another_process_locks_holds_nobody_up_and_gets_everything_l
         assert time.monotonic() - began < 30
     assert said[-1] == f"1 of 1 trials are missing in {place_of(folder).name}. This sends what is missing:\n  sync it"
     assert "Traceback" not in capfd.readouterr().err
+    assert background._thread is not None
+    background._thread.join(SECONDS)  # its last call may wait for the lock still, and make runs beside the next
+    assert not background._thread.is_alive()
     mirror_of(folder).send(Snapshot(records, "FINISHED"))
     assert statuses(folder) == {"study": "FINISHED", "a": "FINISHED"}
 
@@ -271,6 +289,7 @@ def guarded_server(status: int, password: str = "right") -> Iterator[str]:
 def test_a_server_that_refuses_us_is_bad_input(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, credentials: str
 ) -> None:
+    monkeypatch.setattr(mlflow_place, "ANSWER_S", 60.0)  # a server that has not answered by then is no problem
     with guarded_server(status) as address:
         monkeypatch.setenv("SWEEP_TRACKING", f"http://{credentials}{address}")
         done = sweep(*TINY, "tracking.uri='${oc.env:SWEEP_TRACKING}'")

@@ -9,6 +9,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,9 @@ class LockFiles:
         """Those of these files that were there at an earlier call, and are gone or other ones."""
         gone = []
         for file in files:
-            inode = file.stat().st_ino if file.exists() else None
+            inode = None
+            with suppress(FileNotFoundError):  # asked in one call: it may go between two
+                inode = file.stat().st_ino
             if inode is not None:
                 self._inodes.setdefault(file, inode)
             if inode != self._inodes.get(file):
