@@ -19,6 +19,7 @@ from tests.integration.commands import command_line, fork_servers
 from tests.startup import held_server
 from tests.waiting import SECONDS, lives, until
 
+from sweep.launch import processes
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, WorkerHandle
 from sweep.launch.registry import make_launcher
@@ -160,7 +161,8 @@ class TestLaunchers:
         assert not lives(pid)
 
     def test_a_worker_that_is_ended_while_it_starts_does_no_work(self, start: Start, tmp_path: Path) -> None:
-        start(order(tmp_path, "wait")).end()
+        with processes._starting:  # as when another one is being started
+            start(order(tmp_path, "wait")).end()
         worker = start(order(tmp_path, "end", "0", worker="next"))
         assert status_of(worker) == 0
         assert not (tmp_path / "w-0.json").exists()
