@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from sweep.records.files import write_atomically
 
-PROBE_S = 5.0
+PROBE_S = 30.0  # whoever asks whether a worker lives holds its lock for an instant, or longer on a busy machine
 
 
 def this_host() -> str:
@@ -35,7 +35,7 @@ def hold(workers: Path, worker: str) -> FileLock:
     """Take the lock that says this worker lives; kept until the process ends."""
     workers.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workers / f"{worker}.lock")
-    lock.acquire(timeout=PROBE_S)  # whoever asks whether it lives holds it for an instant
+    lock.acquire(timeout=PROBE_S)
     return lock
 
 

@@ -27,6 +27,7 @@ from sweep.launch.rendezvous import Rendezvous
 from sweep.settings import LauncherSettings
 
 ENDING_S = 3.0  # how long the ranks of a group may take to end by themselves after one of them failed
+TELLING_S = 60.0  # how long a fork server may take, on a busy machine, to tell the status of a rank that has ended
 KILLED_S = 5.0  # how long the kernel may take to end a process that was killed
 SERVER_GONE = 255  # multiprocessing's exit code for a process whose fork server died
 
@@ -113,6 +114,11 @@ class Rank:
         status = self._process.exitcode
         return LOST if status == SERVER_GONE else status
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is gone, which may be so a moment before its exit status is known."""
+        return self._started and bool(wait([self._life], 0))
+
     def release(self) -> None:
         """Close its orders: it ends at once."""
         self._orders.close()
@@ -195,8 +201,13 @@ class ProcessGroup(WorkerHandle):
         if not failed:
             return None if None in statuses else 0
         self._failed_at = self._failed_at or time.monotonic()
-        if None in statuses and LOST not in failed and time.monotonic() < self._failed_at + ENDING_S:
-            return None
+        if None in statuses and LOST not in failed:
+            # One that was killed broke the others: its status is the group's, so it is waited for.
+            untold = any(
+                status is None and rank.has_ended for rank, status in zip(self._ranks, statuses, strict=True)
+            )
+            if time.monotonic() < self._failed_at + (TELLING_S if untold else ENDING_S):
+                return None
         self.end()
         return min(failed) if min(failed) < 0 else failed[0]
 
