@@ -17,9 +17,12 @@ import psutil
 import pytest
 from tests.contract.launching import CLUSTERS, KINDS, launcher_settings
 from tests.contract.ranks import order
+from tests.integration.commands import command_line, fork_servers
+from tests.startup import held_server
 from tests.waiting import SECONDS, lives, until
 
 from sweep.errors import InputError
+from sweep.launch import processes
 from sweep.launch.order import WorkOrder
 from sweep.launch.protocol import LOST, WorkerHandle
 from sweep.launch.ray_cluster import Connection, connected
@@ -61,10 +64,6 @@ def of_session(session: int) -> list[int]:
         if int(number) == session and state != "Z":
             members.append(int(stat.parent.name))
     return members
-
-
-def command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 AGENTS = r"ray/(dashboard/agent|_private/runtime_env/agent/main)\.py|ray::(Dashboard|RuntimeEnv)Agent"
@@ -122,7 +121,6 @@ class TestLaunchers:
     @pytest.mark.parametrize("status", [0, 3])
     def test_a_worker_ends_with_its_status(self, start: Start, tmp_path: Path, status: int) -> None:
         worker = start(order(tmp_path, "end", str(status)))
-        assert worker.poll() is None
         assert status_of(worker) == status
         assert worker.poll() == status
         until(lambda: not lives(report(tmp_path)["pid"]))
@@ -198,7 +196,8 @@ class TestLaunchers:
         assert not lives(pid)
 
     def test_a_worker_that_is_ended_while_it_starts_does_no_work(self, start: Start, tmp_path: Path) -> None:
-        start(order(tmp_path, "wait")).end()
+        with processes._starting:  # as when another one is being started
+            start(order(tmp_path, "wait")).end()
         worker = start(order(tmp_path, "end", "0", worker="next"))
         assert status_of(worker) == 0
         assert not (tmp_path / "w-0.json").exists()
@@ -314,10 +313,19 @@ class TestForkServer:
     def test_its_death_while_a_worker_starts_is_that_workers_death(self, tmp_path: Path) -> None:
         """In a process of its own, whose fork server is killed among its imports."""
         command = [sys.executable, "-m", "tests.contract.launching", "local", str(tmp_path)]
-        driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        environment = {**os.environ, **held_server(tmp_path)}
+        driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
         until((tmp_path / "started").exists)
-        (server,) = (pid for pid in of_session(driver.pid) if "forkserver" in command_line(pid))
-        time.sleep(0.5)
-        os.kill(server, signal.SIGKILL)
+        until((tmp_path / "held").exists)
+
+        def killed() -> bool:
+            """Whether that has ended the worker; else another server was made, since the worker came to ask only
+            after the death of the first one."""
+            for server in fork_servers(driver.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(server, signal.SIGKILL)
+            return driver.poll() is not None
+
+        until(killed)
         assert driver.communicate(timeout=SECONDS)[0] == f"{LOST}\n"
         assert "a worker could not be started" in (tmp_path / "worker-1.log").read_text()

@@ -4,14 +4,16 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from tests.integration.commands import TINY, at_work, children, fork_servers, rows, runs, start, wait_for
+from tests.integration.commands import TINY, at_work, children, fork_servers, lines, rows, runs, start, wait_for
 from tests.postgres import PostgresServer
+from tests.startup import slow_steps
 from tests.waiting import until
 
 from sweep.errors import Fenced
@@ -36,12 +38,18 @@ class Chaos:
 
     def __init__(self, home: Path, cache: Path, study: tuple[str, ...], seed: int) -> None:
         self.rng = random.Random(seed)
-        self.command = (home, cache, *study)
+        self.home = home
+        self.cache = cache
+        self.study = study
+        self.slow = slow_steps(home, step_s=0.05)  # else the study may be at its end before all has been done to it
         self.folder = StudyFolder(home / "sweeps" / "tiny")
         self.strikes = [name for name, times in STRIKES.items() for _ in range(times)]
         self.rng.shuffle(self.strikes)
         self.paused: dict[int, float] = {}  # when to wake which process
-        self.driver = start(*self.command)
+        self.driver = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return start(self.home, self.cache, *self.study, **self.slow)
 
     def run(self, seconds: float) -> None:
         """Until the study's command ends by itself."""
@@ -52,6 +60,8 @@ class Chaos:
             self._wake(time.monotonic())
             if self.strikes and self._strike(self.strikes[-1]):
                 self.strikes.pop()
+            if not self.strikes:
+                (self.home / "slow").unlink(missing_ok=True)
 
     def _goes_on(self) -> bool:
         """Whether the study is not at its end; a dead driver gets a successor."""
@@ -64,7 +74,7 @@ class Chaos:
         # A driver gives up when many workers in a row are killed before they have a trial; not one may end by itself.
         given_up = status == 1 and f"ended with status {-signal.SIGKILL} before its first trial" in output
         assert given_up or status == -signal.SIGKILL, output
-        self.driver = start(*self.command)
+        self.driver = self._start()
         return True
 
     def _strike(self, strike: str) -> bool:
@@ -183,14 +193,19 @@ def test_a_study_bears_kills_and_pauses(
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the workers by their files in /proc")
 def test_a_group_of_ranks_that_slept_is_fenced(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
-    """Rank 0 of one of two workers sleeps; the other worker takes its trial over; the sleeper's group ends."""
-    ranks = ("launcher.workers=2", "launcher.processes=2", "study.grace_s=4", "train.steps=150")
-    process = start(tmp_path, cache, *TINY, shared_mlflow, "study.export=none", *ranks)
+    """Rank 0 of one of two workers sleeps; the other worker takes its trial over; the sleeper's group ends.
+
+    The sleeper has the grace twice until its driver ends it: as long as its trial may have been left alone, and once
+    more. Meanwhile the other worker, which is in its first steps, has to end its trial and to begin this one.
+    """
+    ranks = ("launcher.workers=2", "launcher.processes=2", "study.grace_s=20", "train.steps=40")
+    slow = slow_steps(tmp_path, step_s=2)
+    process = start(tmp_path, cache, *TINY, shared_mlflow, "study.export=none", *ranks, **slow)
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
-    busy: list[int] = []
-    wait_for(lambda: len(busy) == 2 or busy.extend(set(at_work(process.pid, folder)) - set(busy)), process)
-    sleeper = busy[0]
+    wait_for(lambda: sum(lines(file) > 1 for file in folder.path.glob("trials/*/losses.csv")) == 2, process)
+    sleeper = at_work(process.pid, folder)[0]
     os.kill(sleeper, signal.SIGSTOP)
+    (tmp_path / "slow").unlink()
     wait_for(lambda: any("attempt 2" in file.read_text() for file in folder.path.glob("trials/*/log.txt")), process)
     os.kill(sleeper, signal.SIGCONT)
     output, _ = process.communicate(timeout=240)

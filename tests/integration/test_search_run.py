@@ -10,6 +10,7 @@ from statistics import fmean
 import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, lines, rows, start, wait_for
+from tests.startup import slow_steps
 
 from sweep.evaluation.halves import half_of
 from sweep.evaluation.rank_file import read_ranking
@@ -88,8 +89,8 @@ def test_a_search_is_chosen_by_half_told_of_the_other_and_confirmed_after_a_kill
 
     # The same after kills in the last search trial, and in the one that confirms.
     cut, confirming = StudyFolder(tmp_path / "sweeps" / "tiny"), found[-1]["key"]
-    for key in (found[5]["key"], confirming):
-        process = start(tmp_path, cache, *study)
+    for key, training in ((found[5]["key"], 6), (confirming, 2)):
+        process = start(tmp_path, cache, *study, **slow_steps(tmp_path, training=training))
         wait_for(lambda key=key: lines(cut.trial(key).losses) > 3, process)  # type: ignore[misc]
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

@@ -12,6 +12,7 @@ import pytest
 from rich.cells import cell_len
 from tests.conftest import Sweep
 from tests.integration.commands import TINY
+from tests.startup import slow_steps
 
 from sweep.run.report_files import ReportFiles
 
@@ -21,15 +22,17 @@ QUICK = ("tracking=json_lines",)
 REPORTING = (*GRID, *QUICK, "study.name=tiny", "report.files=true")
 
 
-def on_a_terminal(folder: Path, cache: Path, *arguments: str, columns: int = 80) -> tuple[int, str]:
-    """Exit status, and all that a terminal got."""
+def on_a_terminal(
+    folder: Path, cache: Path, *arguments: str, awaited: tuple[str, ...] = (), columns: int = 80
+) -> tuple[int, str]:
+    """Exit status, and all that a terminal got. Steps are slow until it has got what is awaited."""
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     process = subprocess.Popen(
         [sys.executable, "-m", "sweep", *arguments],
         cwd=folder,
-        env={**environment, "SWEEP_CACHE": str(cache), "TERM": "xterm-256color"},
+        env={**environment, **slow_steps(folder, step_s=2), "SWEEP_CACHE": str(cache), "TERM": "xterm-256color"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -45,8 +48,11 @@ def on_a_terminal(folder: Path, cache: Path, *arguments: str, columns: int = 80)
         if not part:
             break
         parts.append(part)
+        text = plain(b"".join(parts).decode(errors="replace"))
+        if all(word in text for word in awaited):
+            (folder / "slow").unlink(missing_ok=True)
     os.close(ours)
-    return process.wait(60), b"".join(parts).decode()
+    return process.wait(240), b"".join(parts).decode()
 
 
 def plain(text: str) -> str:
@@ -55,7 +61,8 @@ def plain(text: str) -> str:
 
 
 def test_a_terminal_of_80_columns_shows_a_live_table_and_then_the_answer(tmp_path: Path, cache: Path) -> None:
-    status, text = on_a_terminal(tmp_path, cache, *GRID, *QUICK, "study.name=tiny", "study.seeds=[0,1]")
+    study = (*GRID, *QUICK, "study.name=tiny", "study.seeds=[0,1]")
+    status, text = on_a_terminal(tmp_path, cache, *study, awaited=("α=0 · s0", "training"))
     assert status == 0, text
     shown = plain(text)
     for part in ("of 4 trials done", "α=0 · s0", "training", "left: ", "best so far: ", "Done, "):
@@ -67,7 +74,7 @@ def test_a_terminal_of_80_columns_shows_a_live_table_and_then_the_answer(tmp_pat
     assert tables
     assert max(cell_len(line.rstrip()) for line in tables) <= 80
     # Again: nothing is left to do, and what is there is named.
-    status, text = on_a_terminal(tmp_path, cache, *GRID, *QUICK, "study.name=tiny", "study.seeds=[0,1]")
+    status, text = on_a_terminal(tmp_path, cache, *study)
     assert "Resuming study 'tiny': 4 of 4 trials are done." in plain(text)
 
 

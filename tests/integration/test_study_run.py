@@ -10,6 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, children, lines, of_trials, rows, runs, start, wait_for
+from tests.startup import slow_steps
 from tests.waiting import lives, until
 
 from sweep.evaluation.cells import rank_cells
@@ -126,8 +127,10 @@ def test_kill_the_process_group_anywhere_then_repeat(tmp_path: Path, cache: Path
         "within the next trial": lambda: lines(folder.trial("ratio.monolingual=0.5,seed=1").losses) > 1,
     }
     finished: dict[Path, int] = {}
+    slow = slow_steps(tmp_path)
     for moment, reached in points.items():
-        process = start(tmp_path, cache, *study)
+        # Within training it has to be killed within training: its next attempt goes on from a checkpoint.
+        process = start(tmp_path, cache, *study, **(slow if moment == "within training" else {}))
         wait_for(reached, process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

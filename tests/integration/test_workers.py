@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, at_work, children, fork_servers, lines, rows, runs, start, wait_for
+from tests.startup import before_steps, held_server, slow_steps
 from tests.waiting import lives, until
 
 from sweep.commands.manage_studies import main as studies
@@ -57,17 +58,17 @@ def test_two_workers_stopped_and_killed_end_with_the_bits_of_one(
     """Every trial once, whatever happened: stopped in order, resumed, one worker killed and replaced."""
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     sweeps = ("--sweeps", str(tmp_path / "sweeps"))
-    study = (*GRID, "train.steps=300")
-    process = start(tmp_path, cache, *study)
+    study = (*GRID, "train.steps=150")
+    process = start(tmp_path, cache, *study, **slow_steps(tmp_path, step_s=1))
     wait_for(lambda: reported(folder) == 2, process)
     assert studies(["status", "tiny", *sweeps]) == 0
     assert studies(["stop", "tiny", *sweeps]) == 0
     said = capsys.readouterr().out
     assert "tiny: running, 0 of 4 finished (2 RUNNING, 2 WAITING)" in said
-    assert said.count("of 300, loss") == 2
+    assert said.count("of 150, loss") == 2
     assert f"run by process {process.pid} on " in said
     assert f"asked process {process.pid} to finish or save its trials" in said
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 130, output
     assert "finishing or saving the running trials; Ctrl-C again stops at once" in output
     assert "a worker died" not in output
@@ -113,7 +114,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, cache: Path) -> None:
     driver, for which SIGTERM is one more Ctrl-C. A tracker that does not answer is not waited for."""
     silent = socket.create_server(("127.0.0.1", 0))
     tracker = f"tracking.uri=http://127.0.0.1:{silent.getsockname()[1]}"
-    process = start(tmp_path, cache, *GRID, tracker, "train.steps=5000")
+    process = start(tmp_path, cache, *GRID, tracker, "tracking.patience_s=600", "train.steps=5000")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     wait_for(lambda: len(training(folder)) == 2, process)
     driver = driver_of(folder)
@@ -125,14 +126,14 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, cache: Path) -> None:
     os.killpg(process.pid, signal.SIGTERM)
     time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=15)
+    output, _ = process.communicate(timeout=120)
     silent.close()
     assert process.returncode == 130, output
     assert "0 of 4 trials are done and saved" in output
     assert "The same command resumes:" in output
     assert "Traceback" not in output
     assert "a worker died" not in output
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    until(lambda: not any(map(lives, workers)))
 
 
 def dashboard_states(database: Path, home: Path) -> Counter[str]:
@@ -162,11 +163,11 @@ def dashboard_states(database: Path, home: Path) -> Counter[str]:
 
 
 def test_a_signal_before_any_trial_ends_the_command(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
-    process = start(tmp_path, cache, *GRID, shared_mlflow)
+    process = start(tmp_path, cache, *GRID, shared_mlflow, "train.steps=5000")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     wait_for(lambda: (folder.workers / "worker-2.log").exists(), process)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 130, output
     assert "Traceback" not in output
 
@@ -191,48 +192,26 @@ def test_workers_that_cannot_start_stop_the_study(tmp_path: Path, cache: Path, s
 
 
 FAULT = """
-# Makes the optimizer of rank 1 fail in its third step.
-import os, sys
-from importlib.machinery import PathFinder
+# The optimizer of rank 1 fails in its third step.
+steps = [0]
 
-class Faulty:
-    def find_spec(self, name, path=None, target=None):
-        if name != "torch.optim.adamw":
-            return None
-        spec = PathFinder.find_spec(name, path)
-        run_module = spec.loader.exec_module
-
-        def exec_module(module):
-            run_module(module)
-            take_step, steps = module.AdamW.step, [0]
-
-            def step(self, *arguments, **options):
-                steps[0] += 1
-                if os.environ.get("RANK") == "1" and steps[0] == 3:
-                    raise ERROR
-                return take_step(self, *arguments, **options)
-
-            module.AdamW.step = step
-
-        spec.loader.exec_module = exec_module
-        return spec
-
-sys.meta_path.insert(0, Faulty())
+def before_step(optimizer):
+    steps[0] += 1
+    if os.environ.get("RANK") == "1" and steps[0] == 3:
+        raise ERROR
 """
 
 
 def run_with_a_fault(tmp_path: Path, cache: Path, error: str, *study: str) -> subprocess.CompletedProcess[str]:
     """A study on two ranks, one of which has a fault that no other process has."""
-    (tmp_path / "fault").mkdir()
-    (tmp_path / "fault" / "sitecustomize.py").write_text(FAULT.replace("ERROR", error))
-    path = os.pathsep.join([str(tmp_path / "fault"), os.environ.get("PYTHONPATH", "")])
+    fault = before_steps(tmp_path, FAULT.replace("ERROR", error))
     return subprocess.run(
         [sys.executable, "-m", "sweep", *TINY, "launcher.processes=2", *study],
         cwd=tmp_path,
-        env={**os.environ, "SWEEP_CACHE": str(cache), "PYTHONPATH": path},
+        env={**os.environ, "SWEEP_CACHE": str(cache), **fault},
         capture_output=True,
         text=True,
-        timeout=50,  # two trials: while a failed rank's peers waited for it, each of them took a minute
+        timeout=110,  # two trials: while a failed rank's peers waited for it, each of them took a minute
         check=False,
     )
 
@@ -261,12 +240,14 @@ def test_a_full_disk_of_one_rank_stops_the_study(tmp_path: Path, cache: Path, sh
 
 def test_a_killed_rank_is_a_death_of_its_worker(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
     """It is no failure of the trial, whatever the other rank makes of it."""
-    process = start(tmp_path, cache, *TINY, shared_mlflow, "launcher.processes=2", "train.steps=100")
+    ranks = ("launcher.processes=2", "train.steps=100")
+    process = start(tmp_path, cache, *TINY, shared_mlflow, *ranks, **slow_steps(tmp_path))
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     wait_for(lambda: training(folder), process)
     (rank_0,) = at_work(process.pid, folder)
     (rank_1,) = {*children(process.pid)} - {rank_0}
     os.kill(rank_1, signal.SIGKILL)
+    (tmp_path / "slow").unlink()
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert "a worker died (status -9) (killed: out of memory?); another one goes on" in output
@@ -275,13 +256,15 @@ def test_a_killed_rank_is_a_death_of_its_worker(tmp_path: Path, cache: Path, sha
 
 def test_a_study_survives_its_fork_server(tmp_path: Path, cache: Path, shared_mlflow: str) -> None:
     """Its workers are ended with it; a new one forks others."""
-    process = start(tmp_path, cache, *GRID, shared_mlflow, "train.steps=100", "train.checkpoint_steps=5")
+    steps = ("train.steps=100", "train.checkpoint_steps=5")
+    process = start(tmp_path, cache, *GRID, shared_mlflow, *steps, **slow_steps(tmp_path))
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     wait_for(lambda: len(training(folder)) == 2, process)
     workers = children(process.pid)
     (server,) = fork_servers(process.pid)
     os.kill(server, signal.SIGKILL)
-    wait_for(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()], process)
+    (tmp_path / "slow").unlink()
+    until(lambda: not any(map(lives, workers)))
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output
     assert output.count("a worker died (status -9) (killed: out of memory?); another one goes on") == 2
@@ -296,14 +279,15 @@ def test_workers_may_be_fresh_interpreters(sweep: Sweep, tmp_path: Path, shared_
 
 def test_a_fork_server_whose_driver_has_ended_imports_no_further(tmp_path: Path, cache: Path) -> None:
     """Wherever it is among its imports: here it is held up until bad data has ended the command."""
-    process = start(tmp_path, cache, *TINY, "languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
-    wait_for(lambda: fork_servers(process.pid), process)
+    bad = ("languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
+    process = start(tmp_path, cache, *TINY, *bad, **held_server(tmp_path))
+    until((tmp_path / "held").exists)
     (server,) = fork_servers(process.pid)
-    os.kill(server, signal.SIGSTOP)
+    assert process.wait(timeout=240) == 2
+    assert lives(server)
     assert not has_torch(server)
-    assert process.wait(timeout=120) == 2
-    os.kill(server, signal.SIGCONT)
-    output, _ = process.communicate(timeout=120)  # which ends when the server has no end of the pipe any more
+    (tmp_path / "go").touch()
+    output, _ = process.communicate(timeout=240)  # which ends when the server has no end of the pipe any more
     assert "xx" in output
     until(lambda: has_torch(server) or not lives(server))
     assert not lives(server)

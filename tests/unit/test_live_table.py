@@ -223,19 +223,35 @@ def test_programs_read_an_object_a_line() -> None:
     display.update(replace(PROGRESS, best=None, left_s=None))
     display.say("study_finished", {"figures": {"a": float("inf")}})
     events = [json.loads(line, parse_constant=lambda word: pytest.fail(word)) for line in printed(console)]
-    assert [event["event"] for event in events] == [
-        "trial_finished", "trial_pruned", "trial_failed", "trial_started", "progress", "progress", "study_finished",
+    assert [event["event"] for event in events if event["event"] != "trial_started"] == [
+        "trial_finished", "trial_pruned", "trial_failed", "progress", "progress", "study_finished",
     ]  # fmt: skip
+    assert [event["trial"] for event in events if event["event"] == "trial_started"] == [*[done.key] * 3, ROW.key]
+    events = [event for event in events if event["event"] != "trial_started"]
     assert events[0]["parameters"] == {"a": 1}
     assert events[0]["objectives"] == [0.5, 3.0]
     assert events[1]["objectives"] == [None]
     assert events[2]["reason"] == 'say "no"\n'
-    assert events[4]["best"] == {
+    assert events[3]["best"] == {
         "metric": "cldr/mono/map", "value": 0.7512345, "parameters": dict(BEST.parameters), "seeds": 2,
         "chosen_among": 4,
     }  # fmt: skip
-    assert [row["trial"] for row in events[4]["running"]] == [ROW.key]
-    assert events[5]["time"] == 1012.0
+    assert [row["trial"] for row in events[3]["running"]] == [ROW.key]
+    assert events[4]["time"] == 1012.0
+
+
+def test_programs_read_that_a_trial_began_and_then_that_it_ended() -> None:
+    """Once each, whether the display saw it while it ran or not, and even if its worker still names it."""
+    console = PlainConsole(file=StringIO())
+    display, done = JsonLines(console), ended("COMPLETE", values=(0.5,), duration_s=2.0)
+    row = replace(ROW, key=done.key)
+    display.update(replace(PROGRESS, started=[row]))
+    display.update(replace(PROGRESS, ended=[done]))
+    display.update(replace(PROGRESS, ended=[replace(done, key="b")], started=[replace(row, key="b")]))
+    events = [json.loads(line) for line in printed(console)]
+    assert [(event["event"], event["trial"]) for event in events if event["event"] != "progress"] == [
+        (event, key) for key in (done.key, "b") for event in ("trial_started", "trial_finished")
+    ]
 
 
 def test_a_live_table_needs_a_terminal() -> None:

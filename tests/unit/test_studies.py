@@ -5,8 +5,10 @@ import os
 import shlex
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from pyarrow import parquet
 
 from sweep.commands.manage_studies import _changed, main
 from sweep.errors import SweepError
+from sweep.launch import driver_lock
 from sweep.launch.driver_lock import driver_of, only_driver
 from sweep.launch.liveness import alive_in, hold, write_status
 from sweep.records.files import write_atomically
@@ -172,7 +175,12 @@ def test_a_study_without_its_database_is_missing_and_stays_so(tmp_path: Path, ca
     gone = make(tmp_path, "gone")
     for file in [*gone.path.glob("study.db*"), gone.path / "claim.lock"]:
         file.unlink()
-    before = sorted(tmp_path.rglob("*"))
+
+    def files() -> set[Path]:
+        """All but what SQLite keeps beside a database for as long as somebody has it open."""
+        return {*tmp_path.rglob("*")} - {*tmp_path.glob("good/study.db-*")}
+
+    before = files()
     assert command("list", "--sweeps", str(tmp_path)) == 0
     printed = capsys.readouterr()
     assert line_of(printed.out, "good")[:2] == ["good", "stopped"]
@@ -182,7 +190,7 @@ def test_a_study_without_its_database_is_missing_and_stays_so(tmp_path: Path, ca
         assert command(*arguments, "--sweeps", str(tmp_path)) == 1
         error = capsys.readouterr().err
         assert f"study 'gone' cannot be read: its database {gone.database} is missing" in error
-    assert sorted(tmp_path.rglob("*")) == before
+    assert files() == before
 
 
 def test_unknown_studies_and_folders_are_told(tmp_path: Path, capsys: Printed) -> None:
@@ -232,10 +240,31 @@ def test_one_driver_at_a_time_even_while_somebody_looks(tmp_path: Path) -> None:
             with only_driver(folder):
                 pass
     assert driver_of(folder) is None
-    probe = FileLock(folder.driver_lock)
+
+
+def test_whoever_just_looks_is_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it has the lock on a busy machine, and whatever a driver that was killed has left."""
+    folder = make(tmp_path)
+    monkeypatch.setattr(driver_lock, "LOOK_S", 0.01)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    write_atomically(folder.driver, json.dumps({"pid": dead.pid, "host": socket.gethostname(), "since": 0.0}))
+    probe, begun = FileLock(folder.driver_lock, thread_local=False), Event()
     probe.acquire()
+
+    def drive() -> None:
+        with only_driver(folder):
+            begun.set()
+
+    driver = Thread(target=drive)
+    driver.start()
+    assert not begun.wait(0.3)
+    assert driver.is_alive()
     probe.release()
-    with only_driver(folder):
+    driver.join(60)
+    assert begun.is_set()
+    monkeypatch.setattr(driver_lock, "PROBE_S", 0.05)
+    with probe, pytest.raises(SweepError, match="is being run by another process"), only_driver(folder):
         pass
 
 

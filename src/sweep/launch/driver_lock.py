@@ -14,11 +14,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.errors import SweepError
-from sweep.launch.liveness import held
+from sweep.launch.liveness import PROBE_S, held
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder
 
-PROBE_S = 1.0  # whoever asks whether a study is running holds the lock for an instant
+LOOK_S = 1.0  # how long to wait for the lock until the next look at who has it
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,18 @@ def stop_arguments(folder: StudyFolder) -> str:
 def only_driver(folder: StudyFolder) -> Iterator[None]:
     """Hold the lock of the one command that runs a study. Raises SweepError if another one does."""
     folder.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.driver_lock, timeout=PROBE_S)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise SweepError(
-            f"study '{folder.path.name}' is being run by another process; wait for it, or stop it first: "
-            f"python {stop_arguments(folder)}"
-        ) from None
+    lock = FileLock(folder.driver_lock, timeout=LOOK_S)
+    deadline = time.monotonic() + PROBE_S
+    while not lock.is_locked:
+        try:
+            lock.acquire()
+        except Timeout:
+            if not _is_driven(folder) and time.monotonic() < deadline:
+                continue
+            raise SweepError(
+                f"study '{folder.path.name}' is being run by another process; wait for it, or stop it first: "
+                f"python {stop_arguments(folder)}"
+            ) from None
     try:
         driver = Driver(os.getpid(), socket.gethostname(), time.time())
         write_atomically(folder.driver, json.dumps(asdict(driver)))
@@ -58,6 +62,15 @@ def only_driver(folder: StudyFolder) -> Iterator[None]:
     finally:
         folder.driver.unlink(missing_ok=True)
         lock.release()
+
+
+def _is_driven(folder: StudyFolder) -> bool:
+    """Whether the process that has the lock is a driver as far as is known, and does not just ask for one."""
+    try:
+        driver = Driver(**json.loads(folder.driver.read_text()))
+    except FileNotFoundError:
+        return False
+    return driver.host != socket.gethostname() or _has_open(driver.pid, folder.driver_lock)
 
 
 def driver_of(folder: StudyFolder) -> Driver | None:

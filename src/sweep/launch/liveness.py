@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from sweep.records.files import write_atomically
 
-PROBE_S = 5.0
+PROBE_S = 30.0  # whoever asks whether a worker lives holds its lock for an instant, or longer on a busy machine
 OWN, JOINED = "w", "j"  # what a worker's id begins with
 PARTS = 4  # of an id, before its machine
 PLACE = ".place"  # ends the name of the file that names a folder
@@ -75,7 +75,7 @@ def hold(workers: Path, worker: str) -> FileLock:
     workers.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workers / f"{worker}.lock")
     if host_of(worker) == this_host():
-        lock.acquire(timeout=PROBE_S)  # whoever asks whether it lives holds it for an instant
+        lock.acquire(timeout=PROBE_S)
     return lock
 
 

@@ -27,6 +27,7 @@ from sweep.launch.rendezvous import LOOPBACK, Rendezvous
 from sweep.launch.verdict import Verdict
 from sweep.settings import LauncherSettings, LocalWorkers
 
+TELLING_S = 60.0  # how long a fork server may take, on a busy machine, to tell the status of a rank that has ended
 KILLED_S = 5.0  # how long the kernel may take to end a process that was killed
 SERVER_GONE = 255  # multiprocessing's exit code for a process whose fork server died
 
@@ -117,6 +118,11 @@ class Rank:
         status = self._process.exitcode
         return LOST if status == SERVER_GONE else status
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is gone, which may be so a moment before its exit status is known."""
+        return self._started and bool(wait([self._life], 0))
+
     def release(self) -> None:
         """Close its orders: it ends at once."""
         self._orders.close()
@@ -195,7 +201,9 @@ class ProcessGroup(WorkerHandle):
             statuses = [rank.poll() for rank in self._ranks]
         finally:
             _starting.release()
-        verdict = self._verdict.of(statuses, final=self._verdict.overdue_s > 0)
+        # One that was killed broke the others: its status is the group's, so it is waited for.
+        untold = any(status is None and rank.has_ended for rank, status in zip(self._ranks, statuses, strict=True))
+        verdict = self._verdict.of(statuses, final=self._verdict.overdue_s > (TELLING_S if untold else 0.0))
         if verdict:
             self.end()
         return verdict

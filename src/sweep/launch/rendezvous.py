@@ -39,9 +39,12 @@ class Rendezvous:
 
 
 def join_group(rendezvous: Rendezvous, rank: int, ranks: int) -> None:
-    """Make torch's process group of all ranks: NCCL where there are GPUs, else Gloo. Waits for the others."""
+    """Make torch's process group of all ranks: NCCL where there are GPUs, else Gloo. Waits for the others.
+
+    A rank that has joined may end at once, if nothing is to be done: that must not break what others still connect.
+    """
     import torch
-    from torch.distributed import TCPStore, init_process_group  # type: ignore[attr-defined]  # documented, not listed
+    from torch.distributed import TCPStore, barrier, init_process_group  # type: ignore[attr-defined]  # not listed
 
     gpus = torch.cuda.is_available()
     if gpus:
@@ -55,3 +58,5 @@ def join_group(rendezvous: Rendezvous, rank: int, ranks: int) -> None:
         master_listen_fd=None if listener is None else listener.detach(),
     )
     init_process_group("nccl" if gpus else "gloo", store=store, rank=rank, world_size=ranks)
+    if not gpus:  # NCCL connects with the first message
+        barrier()

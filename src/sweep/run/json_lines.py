@@ -26,10 +26,15 @@ class JsonLines(Display):
         self._console = console
         self._clock = clock
         self._printed = 0.0
+        self._running: set[str] = set()  # trials whose start was printed, and whose end was not
 
     def update(self, progress: Progress) -> None:
-        """Print what ended and what began, and every ten seconds how far all of it is."""
+        """Print what ended and what began, and every ten seconds how far all of it is. No trial ends that has not
+        begun: a short one may do both between two looks."""
         for record in progress.ended:
+            if record.key not in self._running:
+                self._start(record.key)
+            self._running.remove(record.key)
             about: dict[str, Any] = {"trial": record.key, "parameters": record.parameters, "seed": record.seed}
             if record.state == "FAILED":
                 about |= {"reason": record.reason}
@@ -37,10 +42,15 @@ class JsonLines(Display):
                 about |= {"objectives": list(record.values), "duration_s": record.duration_s}
             self.say(NAMES[record.state], about)
         for row in progress.started:
-            self.say("trial_started", {"trial": row.key})
+            if row.key not in {record.key for record in progress.ended}:
+                self._start(row.key)
         if self._clock() - self._printed >= EVERY_S:
             self._printed = self._clock()
             self.say("progress", _progress(progress))
+
+    def _start(self, trial: str) -> None:
+        self._running.add(trial)
+        self.say("trial_started", {"trial": trial})
 
     def say(self, event: str, about: Mapping[str, Any]) -> None:
         """Print one event."""
