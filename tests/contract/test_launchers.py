@@ -17,6 +17,8 @@ import psutil
 import pytest
 from tests.contract.launching import CLUSTERS, KINDS, launcher_settings
 from tests.contract.ranks import order
+from tests.integration.commands import command_line, fork_servers
+from tests.startup import held_server
 from tests.waiting import SECONDS, lives, until
 
 from sweep.errors import InputError
@@ -63,19 +65,14 @@ def of_session(session: int) -> list[int]:
     return members
 
 
-def command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
-
-
 AGENTS = r"ray/(dashboard/agent|_private/runtime_env/agent/main)\.py|ray::(Dashboard|RuntimeEnv)Agent"
 
 
 def works(pid: int) -> bool:
     """Whether a process lives, and is none of Ray's two agents: they run no rank, and try for a minute to tell a head
     that is gone that their node is, too."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return not re.search(AGENTS, command_line(pid))
-    return False
+    words = command_line(pid)
+    return words != "" and not re.search(AGENTS, words)
 
 
 # What a launcher does not promise, or only as another one does; and why.
@@ -122,7 +119,6 @@ class TestLaunchers:
     @pytest.mark.parametrize("status", [0, 3])
     def test_a_worker_ends_with_its_status(self, start: Start, tmp_path: Path, status: int) -> None:
         worker = start(order(tmp_path, "end", str(status)))
-        assert worker.poll() is None
         assert status_of(worker) == status
         assert worker.poll() == status
         until(lambda: not lives(report(tmp_path)["pid"]))
@@ -314,10 +310,19 @@ class TestForkServer:
     def test_its_death_while_a_worker_starts_is_that_workers_death(self, tmp_path: Path) -> None:
         """In a process of its own, whose fork server is killed among its imports."""
         command = [sys.executable, "-m", "tests.contract.launching", "local", str(tmp_path)]
-        driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        environment = {**os.environ, **held_server(tmp_path)}
+        driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
         until((tmp_path / "started").exists)
-        (server,) = (pid for pid in of_session(driver.pid) if "forkserver" in command_line(pid))
-        time.sleep(0.5)
-        os.kill(server, signal.SIGKILL)
+        until((tmp_path / "held").exists)
+
+        def killed() -> bool:
+            """Whether that has ended the worker; else another server was made, since the worker came to ask only
+            after the death of the first one."""
+            for server in fork_servers(driver.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(server, signal.SIGKILL)
+            return driver.poll() is not None
+
+        until(killed)
         assert driver.communicate(timeout=SECONDS)[0] == f"{LOST}\n"
         assert "a worker could not be started" in (tmp_path / "worker-1.log").read_text()

@@ -38,12 +38,12 @@ def of_trials(sweeps: Path, name: str = "tiny") -> list[Run]:
     return [run for run in runs(sweeps, name) if run.data.tags.get("sweep.kind") == "trial"]
 
 
-def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]:
-    """A command in a process group of its own, as a terminal would start it."""
+def start(tmp_path: Path, cache: Path, *overrides: str, **environment: str) -> subprocess.Popen[str]:
+    """A command in a process group of its own, as a terminal would start it, with this besides in its environment."""
     return subprocess.Popen(
         [sys.executable, "-m", "sweep", *overrides],
         cwd=tmp_path,
-        env={**os.environ, "SWEEP_CACHE": str(cache)},
+        env={**os.environ, "SWEEP_CACHE": str(cache), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -51,7 +51,7 @@ def start(tmp_path: Path, cache: Path, *overrides: str) -> subprocess.Popen[str]
     )
 
 
-def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert process.poll() is None, process.communicate()[0]

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, at_work, children, fork_servers, lines, rows, runs, start, wait_for
+from tests.startup import before_steps, held_server
 from tests.waiting import lives, until
 
 from sweep.commands.manage_studies import main as studies
@@ -191,48 +192,26 @@ def test_workers_that_cannot_start_stop_the_study(tmp_path: Path, cache: Path, s
 
 
 FAULT = """
-# Makes the optimizer of rank 1 fail in its third step.
-import os, sys
-from importlib.machinery import PathFinder
+# The optimizer of rank 1 fails in its third step.
+steps = [0]
 
-class Faulty:
-    def find_spec(self, name, path=None, target=None):
-        if name != "torch.optim.adamw":
-            return None
-        spec = PathFinder.find_spec(name, path)
-        run_module = spec.loader.exec_module
-
-        def exec_module(module):
-            run_module(module)
-            take_step, steps = module.AdamW.step, [0]
-
-            def step(self, *arguments, **options):
-                steps[0] += 1
-                if os.environ.get("RANK") == "1" and steps[0] == 3:
-                    raise ERROR
-                return take_step(self, *arguments, **options)
-
-            module.AdamW.step = step
-
-        spec.loader.exec_module = exec_module
-        return spec
-
-sys.meta_path.insert(0, Faulty())
+def before_step(optimizer):
+    steps[0] += 1
+    if os.environ.get("RANK") == "1" and steps[0] == 3:
+        raise ERROR
 """
 
 
 def run_with_a_fault(tmp_path: Path, cache: Path, error: str, *study: str) -> subprocess.CompletedProcess[str]:
     """A study on two ranks, one of which has a fault that no other process has."""
-    (tmp_path / "fault").mkdir()
-    (tmp_path / "fault" / "sitecustomize.py").write_text(FAULT.replace("ERROR", error))
-    path = os.pathsep.join([str(tmp_path / "fault"), os.environ.get("PYTHONPATH", "")])
+    fault = before_steps(tmp_path, FAULT.replace("ERROR", error))
     return subprocess.run(
         [sys.executable, "-m", "sweep", *TINY, "launcher.processes=2", *study],
         cwd=tmp_path,
-        env={**os.environ, "SWEEP_CACHE": str(cache), "PYTHONPATH": path},
+        env={**os.environ, "SWEEP_CACHE": str(cache), **fault},
         capture_output=True,
         text=True,
-        timeout=50,  # two trials: while a failed rank's peers waited for it, each of them took a minute
+        timeout=110,  # two trials: while a failed rank's peers waited for it, each of them took a minute
         check=False,
     )
 
@@ -296,14 +275,15 @@ def test_workers_may_be_fresh_interpreters(sweep: Sweep, tmp_path: Path, shared_
 
 def test_a_fork_server_whose_driver_has_ended_imports_no_further(tmp_path: Path, cache: Path) -> None:
     """Wherever it is among its imports: here it is held up until bad data has ended the command."""
-    process = start(tmp_path, cache, *TINY, "languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
-    wait_for(lambda: fork_servers(process.pid), process)
+    bad = ("languages.train=[en,xx]", "languages.tiers.high=[en,xx]")
+    process = start(tmp_path, cache, *TINY, *bad, **held_server(tmp_path))
+    until((tmp_path / "held").exists)
     (server,) = fork_servers(process.pid)
-    os.kill(server, signal.SIGSTOP)
+    assert process.wait(timeout=240) == 2
+    assert lives(server)
     assert not has_torch(server)
-    assert process.wait(timeout=120) == 2
-    os.kill(server, signal.SIGCONT)
-    output, _ = process.communicate(timeout=120)  # which ends when the server has no end of the pipe any more
+    (tmp_path / "go").touch()
+    output, _ = process.communicate(timeout=240)  # which ends when the server has no end of the pipe any more
     assert "xx" in output
     until(lambda: has_torch(server) or not lives(server))
     assert not lives(server)
