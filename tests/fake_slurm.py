@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol")
@@ -220,12 +221,13 @@ def of_session(session: int) -> list[int]:
 def signal_all(session: int, number: int) -> None:
     """As Slurm does it: to every process of the job but its batch script."""
     for pid in of_session(session):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if pid != session else [b""]
-        if pid == session and number != signal.SIGKILL:
-            continue
-        if b"srun" in command and number != signal.SIGKILL:
-            continue
-        os.kill(pid, number)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if pid != session else [b""]
+            if pid == session and number != signal.SIGKILL:
+                continue
+            if b"srun" in command and number != signal.SIGKILL:
+                continue
+            os.kill(pid, number)
 
 
 def scontrol(root: Path, arguments: list[str]) -> int:

@@ -3,10 +3,14 @@
 Each has a store of its own. It claims, gives a sign of life, waits for as long as a trial takes, and finishes.
 """
 
+import itertools
 import json
 import multiprocessing
+import os
+import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from heapq import heappop, heappush
@@ -89,7 +93,7 @@ class SimulatedWorker:
         return True
 
 
-def attend(workers: list[SimulatedWorker], trial_s: float, until: float) -> None:
+def attend(workers: list[SimulatedWorker], trial_s: float, until: float, after_each: Callable[[], None]) -> None:
     """Do what each worker has to do when it is due, one after another, until nothing is left or the time is over."""
     due = [(trial_s * number / len(workers), number) for number in range(len(workers))]
     begun = time.monotonic()
@@ -98,17 +102,26 @@ def attend(workers: list[SimulatedWorker], trial_s: float, until: float) -> None
         time.sleep(max(0.0, begun + at_s - time.monotonic()))
         if workers[number].go_on(time.time() < until):
             heappush(due, (time.monotonic() - begun + trial_s, number))
+        after_each()
 
 
-def work_together(folder: Path, overrides: list[str], names: list[str], trial_s: float, until: float) -> None:
+def work_together(
+    folder: Path, overrides: list[str], names: list[str], trial_s: float, until: float, dies_after: int | None
+) -> None:
     """Several workers in this process, in a few threads: Python would spend most of its time on changing between
-    hundreds. What they did goes into a file."""
+    hundreds. What they did goes into a file. The process is killed when each has a trial and they have finished as
+    many as `dies_after`."""
     settings, all_seen, faults = settings_of(overrides), [], []
+    rounds = itertools.count(1)  # the first ones only claim
+
+    def after_each() -> None:
+        if dies_after is not None and next(rounds) >= len(names) + dies_after:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def run(names: list[str]) -> None:
         seen = Seen()
         try:
-            attend([SimulatedWorker(folder, settings, name, seen) for name in names], trial_s, until)
+            attend([SimulatedWorker(folder, settings, name, seen) for name in names], trial_s, until, after_each)
         except Exception as error:
             faults.append(f"{names[0]}: {error!r}")
             raise
@@ -137,22 +150,24 @@ class SimulatedWorkers:
         self._arguments = folder, overrides, trial_s
         self.processes: list[BaseProcess] = []
 
-    def start(self, seconds: float) -> None:
-        """They stop claiming after so many seconds."""
+    def start(self, seconds: float, dies_after: int | None = None) -> None:
+        """They stop claiming after so many seconds. The last process is killed when its workers have finished as many
+        trials as `dies_after`."""
         folder, overrides, trial_s = self._arguments
         until = time.time() + seconds
         for workers in self.of_process:
+            dies = dies_after if workers is self.of_process[-1] else None
             process = self._context.Process(
-                target=work_together, args=(folder, overrides, workers, trial_s, until), daemon=True
+                target=work_together, args=(folder, overrides, workers, trial_s, until, dies), daemon=True
             )
             process.start()
             self.processes.append(process)
 
-    def kill(self, number: int) -> list[str]:
-        """Kill a process; the workers that were in it."""
-        self.processes[number].kill()
-        self.processes[number].join()
-        return self.of_process[number]
+    def killed(self) -> list[str]:
+        """Wait until the last process has been killed; the workers that were in it."""
+        self.processes[-1].join()
+        assert self.processes[-1].exitcode == -signal.SIGKILL
+        return self.of_process[-1]
 
     def wait(self) -> Seen:
         """What all did that were not killed. Raises AssertionError if one of them raised anything."""

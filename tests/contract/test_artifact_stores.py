@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.waiting import SECONDS, until
 
 from sweep.errors import ArtifactsUnusable, InputError
 from sweep.records.archive import pack, unpack
@@ -86,7 +87,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def store(place: Place) -> ArtifactStore:
-    made = ArtifactStore(ArtifactsUrl(place.url), "study-1", patience_s=20)
+    made = ArtifactStore(ArtifactsUrl(place.url), "study-1", SECONDS)
     made.check()
     return made
 
@@ -135,7 +136,7 @@ def test_what_is_not_there_is_not_there(store: ArtifactStore, tmp_path: Path) ->
 
 
 def test_names_are_those_of_one_folder_of_one_study(place: Place, store: ArtifactStore) -> None:
-    other = ArtifactStore(ArtifactsUrl(place.url), "study-10", patience_s=20)
+    other = ArtifactStore(ArtifactsUrl(place.url), "study-10", SECONDS)
     other.check()
     for name in ("checkpoints/a=1,seed=0/step-2.1.tar", "checkpoints/a=1,seed=0/step-1.1.tar", "results/a=1.tar"):
         store.put(name, b"1")
@@ -154,7 +155,7 @@ def test_an_absence_is_waited_for_and_noticed_once(place: Place, store: Artifact
     folder = some_folder(tmp_path / "trial")
     store.put_folder("a.tar", folder)
     lines: list[str] = []
-    patient = ArtifactStore(ArtifactsUrl(place.url), "study-1", 30, lines.append)
+    patient = ArtifactStore(ArtifactsUrl(place.url), "study-1", SECONDS, lines.append)
     place.go()
     done: dict[str, object] = {}
 
@@ -165,10 +166,10 @@ def test_an_absence_is_waited_for_and_noticed_once(place: Place, store: Artifact
 
     thread = threading.Thread(target=use)
     thread.start()
-    time.sleep(3)
+    until(lambda: lines)
     assert not done
     place.come_back()
-    thread.join(30)
+    thread.join(SECONDS)
     assert done["get"]
     assert {"a.tar", "b"} <= set(done["names"])  # type: ignore[call-overload]
     assert contents(tmp_path / "copy") == contents(folder)
@@ -182,22 +183,24 @@ def test_an_absence_of_hours_is_two_lines_however_many_wait(tmp_path: Path, monk
     store = ArtifactStore(ArtifactsUrl(place.url), "study-1", 1, lines.append)
     store.check()
     place.go()
+    given_up: list[int] = []
 
-    def use() -> None:
+    def use(who: int) -> None:
         while True:
             try:
                 store.until(lambda: False).get("a")
             except ArtifactsUnusable:
+                given_up.append(who)
                 continue
             return
 
-    threads = [threading.Thread(target=use) for _ in range(3)]
+    threads = [threading.Thread(target=use, args=(who,)) for who in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(2.5)
+    until(lambda: lines and min(map(given_up.count, range(3))) > 1)
     place.come_back()
     for thread in threads:
-        thread.join(30)
+        thread.join(SECONDS)
     assert [line.rpartition(" are ")[2].partition(" ")[0] for line in lines] == ["away", "back"]
 
 
@@ -243,7 +246,7 @@ def test_somebody_who_gives_up_waits_no_longer(place: Place, store: ArtifactStor
     began = time.monotonic()
     with pytest.raises(ArtifactsUnusable):
         store.get("a")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SECONDS / 2  # of the patience
     place.come_back()
 
 
@@ -314,7 +317,7 @@ def test_an_archive_has_files_alone(tmp_path: Path, kind: bytes) -> None:
 
 def refusal(url: str) -> str:
     with pytest.raises(InputError) as caught:
-        ArtifactStore(ArtifactsUrl(url), "study", patience_s=20).check()
+        ArtifactStore(ArtifactsUrl(url), "study", SECONDS).check()
     return str(caught.value)
 
 
@@ -328,7 +331,7 @@ def test_a_bucket_that_is_not_there_is_an_error_at_once(monkeypatch: pytest.Monk
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         monkeypatch.setenv("HOME", "/nowhere")
         assert "credentials" in refusal(place.url)
-        assert time.monotonic() - began < 15  # it is not waited for
+        assert time.monotonic() - began < SECONDS / 2  # it is not waited for
     finally:
         place.close()
 

@@ -72,9 +72,8 @@ AGENTS = r"ray/(dashboard/agent|_private/runtime_env/agent/main)\.py|ray::(Dashb
 def works(pid: int) -> bool:
     """Whether a process lives, and is none of Ray's two agents: they run no rank, and try for a minute to tell a head
     that is gone that their node is, too."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return not re.search(AGENTS, command_line(pid))
-    return False
+    words = command_line(pid)
+    return words != "" and not re.search(AGENTS, words)
 
 
 # What a launcher does not promise, or only as another one does; and why.

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.postgres import PostgresServer, running_server, why_not
 from tests.stores import VARIABLE, settings_of, store_at
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 from sweep.errors import SweepError
 from sweep.records.folder import StudyFolder
@@ -27,9 +27,11 @@ Owned = tuple[StudyStore, Ownership]
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ownership, "ENDING_S", 0.3)
+def times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server frees locks when it gets to it, and nobody looks at one before a test says so."""
+    monkeypatch.setattr(ownership, "ENDING_S", SECONDS)
     monkeypatch.setattr(ownership, "POLL_S", 0.05)
+    monkeypatch.setattr(ownership, "LOOK_S", 3600.0)
 
 
 @contextmanager
@@ -44,13 +46,25 @@ def owned(folder: Path, name: str, *more: str) -> Iterator[Owned]:
         store.storage.close()
 
 
+@contextmanager
+def refused(match: str) -> Iterator[None]:
+    """What follows asks for a study that another command owns, and does not wait for that one to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ownership, "ENDING_S", 0.0)
+        with pytest.raises(SweepError, match=match):
+            yield
+
+
 def end_connections(url: str, name: str) -> None:
     """Have the server end the connection that holds the lock of a study's owner."""
     key = ownership.key_of(f"sweep, owner of {name}") & 0xFFFFFFFF  # what pg_locks has of it
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = :key"
+    query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid::bigint = :key"
     with engine.connect() as connection:
-        assert connection.execute(text(query), {"key": key}).all() == [(True,)]
+        (pid,) = connection.scalars(text(query), {"key": key})
+        assert connection.scalar(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        there = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+        until(lambda: not connection.scalar(there, {"pid": pid}))  # until then it has the lock, and answers
     engine.dispose()
 
 
@@ -63,7 +77,7 @@ def test_one_command_owns_a_study_and_others_read_who(
         assert owner.has_helpers
         owner.assure(store.storage, at_once=True)
         message = rf"study 'one' is run by process {os.getpid()} on \S+ \(folder {first}, since .* UTC\): "
-        with pytest.raises(SweepError, match=message + r"(.|\n)*python -m JOIN"), owned(second, "one"):
+        with refused(message + r"(.|\n)*python -m JOIN"), owned(second, "one"):
             pass
         with owned(second, "other"):  # another study has another owner
             pass
@@ -80,7 +94,7 @@ def test_an_owner_takes_its_study_again_when_the_connection_was_lost(
     with owned(tmp_path, "again") as (store, owner):
         end_connections(postgres.url(), "again")
         owner.assure(store.storage, at_once=True)
-        with pytest.raises(SweepError, match="is run by process"), owned(tmp_path / "late", "again"):
+        with refused("is run by process"), owned(tmp_path / "late", "again"):
             pass
         end_connections(postgres.url(), "again")  # a connection of its own, once more
         owner.assure(store.storage)  # not yet: it has just looked
@@ -108,7 +122,7 @@ def test_a_lock_that_the_server_believes_to_be_of_a_lost_connection_is_waited_fo
         key = {"key": ownership.key_of("sweep, owner of lost")}
         assert lingering.scalar(text("SELECT pg_try_advisory_lock(:key)"), key)
         owner.assure(store.storage, at_once=True)  # nobody has written another name
-        with pytest.raises(SweepError, match="is run by process"), owned(tmp_path / "other", "lost"):
+        with refused("is run by process"), owned(tmp_path / "other", "lost"):
             pass
         lingering.invalidate()
         lingering.close()
@@ -119,7 +133,7 @@ def taken_again(store: StudyStore, owner: Ownership, url: str) -> bool:
     owner.assure(store.storage, at_once=True)
     try:
         end_connections(url, "lost")
-    except AssertionError:
+    except ValueError:  # nobody has the lock
         return False
     return True
 
@@ -168,7 +182,7 @@ def test_whoever_looks_sees_who_owns_a_study_now(
         assert (owner.pid, owner.folder) == (os.getpid(), str(tmp_path))
         assert present_owner(url, "another", store.view.attributes()) is None
         attributes = store.view.attributes()
-    assert present_owner(url, "looked-at", attributes) is None
+    until(lambda: present_owner(url, "looked-at", attributes) is None)  # when the server has closed the connection
 
 
 @pytest.mark.parametrize("kept", [5, {}, {"host": "a"}, {"host": "a", "pid": "b", "folder": 1, "since": 1e99}])
@@ -184,12 +198,12 @@ def test_an_owner_outlives_a_server_that_is_away(tmp_path: Path, monkeypatch: py
         pytest.skip(reason)
     with running_server() as server:
         monkeypatch.setenv("SWEEP_STORAGE", server.url())
-        with owned(tmp_path, "away", "study.patience_s=60") as (store, owner):
+        with owned(tmp_path, "away", "study.patience_s=240") as (store, owner):
             server.stop()
             owner.assure(store.storage, at_once=True)  # what asks the database for something waits, and this does not
             server.start()
             owner.assure(store.storage, at_once=True)
-            with pytest.raises(SweepError, match="is run by process"), owned(tmp_path / "other", "away"):
+            with refused("is run by process"), owned(tmp_path / "other", "away"):
                 pass
 
 
@@ -203,7 +217,6 @@ def test_whoever_kills_an_owner_may_own_its_study_at_once(
     tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
-    monkeypatch.setattr(ownership, "ENDING_S", 5.0)
     context = multiprocessing.get_context("fork")
     has_it = context.Event()
     process = context.Process(target=own_for_ever, args=(str(tmp_path / "killed"), has_it))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.unit.test_encode import SHARD, TEXTS, Counter, assert_same_bits, run, tiny
+from tests.waiting import SECONDS
 
 from sweep.evaluation import encode as module
 from sweep.model.encoder import Retriever
@@ -74,7 +75,7 @@ def start(cache: Path, folder: Path, task: str, **environment: str) -> subproces
 
 def test_a_killed_run_goes_on(retriever: Retriever, cache: Path, tmp_path: Path) -> None:
     process = start(cache, tmp_path / "kept", "killed")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == -signal.SIGKILL, errors
     counter = Counter(retriever)
     resumed = run(retriever, tmp_path / "kept")
@@ -93,7 +94,7 @@ def test_two_processes_give_the_bits_of_one(retriever: Retriever, cache: Path, t
         start(cache, tmp_path / "kept", "both", RANK=str(rank), LOCAL_RANK=str(rank), **group) for rank in range(2)
     ]
     try:
-        ended = [process.communicate(timeout=120) for process in ranks]
+        ended = [process.communicate(timeout=SECONDS) for process in ranks]
     finally:
         for process in ranks:
             process.kill()

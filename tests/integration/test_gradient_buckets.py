@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed
+from tests.waiting import SECONDS
 from torch import Tensor, nn
 
 from sweep.training.gradients import GradientSum
@@ -120,7 +121,7 @@ def test_ranks_have_the_same_sums_every_time(ranks: int, tmp_path: Path) -> None
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(SECONDS)
         assert process.exitcode == 0
     runs = [torch.load(tmp_path / f"{rank}.pt") for rank in range(ranks)]
     whole = runs[0][0]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Sweep
-from tests.integration.commands import TINY, rows, wait_for
+from tests.integration.commands import TINY, lines, rows, wait_for
 from tests.postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
+from tests.startup import slow_steps
 from tests.stores import VARIABLE
 from tests.waiting import until
 
@@ -27,7 +28,7 @@ from sweep.study.view import StudyView
 
 pytestmark = pytest.mark.slow
 
-GRID = (*TINY, VARIABLE, "study.seeds=[0,1]", "study.grace_s=8", "tracking=json_lines",
+GRID = (*TINY, VARIABLE, "study.seeds=[0,1]", "study.grace_s=30", "tracking=json_lines",
         "train.steps=20", "study.baselines=[]", "study.export=none", "study.near_copies=null")  # fmt: skip
 JOIN = ("launcher=join", "launcher.workers=1", "launcher.threads=1", VARIABLE)
 TRIALS = 4
@@ -35,12 +36,13 @@ LOOK = ("status", "two", "--storage", "${oc.env:SWEEP_STORAGE}")
 
 
 class Machines:
-    """Folders that stand for machines: they share the server, and a place for what trials leave."""
+    """Folders that stand for machines: they share the server, and a place for what trials leave. A trial takes a
+    minute until `hurry` is called."""
 
     def __init__(self, home: Path, cache_folder: Path, name: str) -> None:
         self.home = home
         self.name = f"study.name={name}"
-        self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder)}
+        self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder), **slow_steps(home, 3.0)}
         self.artifacts = f"study.artifacts=file://{home}/artifacts"
 
     def start(self, folder: str, *overrides: str) -> subprocess.Popen[str]:
@@ -61,6 +63,14 @@ class Machines:
     def join(self, folder: str = "joiner") -> subprocess.Popen[str]:
         return self.start(folder, *JOIN, self.name, self.artifacts)
 
+    def hurry(self) -> None:
+        """From now on no step waits."""
+        (self.home / "slow").unlink()
+
+    def train(self, folder: str) -> bool:
+        """Whether a trial trains, or has trained there: its worker has no lock of the cache any more."""
+        return any(lines(file) > 1 for file in (self.home / folder).glob("sweeps/*/trials/*/losses.csv"))
+
 
 @lru_cache
 def composed(name: str) -> Settings:
@@ -80,19 +90,20 @@ def trials_now(name: str) -> list[StoredTrial]:
         view.close()
 
 
-def has_trial(name: str, letter: str) -> bool:
-    """Whether a worker of an owner (w) or of a joiner (j) has a trial now."""
-    return any(trial.state == "RUNNING" and trial.holder.startswith(f"{letter}-") for trial in trials_now(name))
+def with_trial(name: str, letter: str) -> set[str]:
+    """The workers of an owner (w) or of those who joined (j) that have a trial now, or died with one."""
+    running = [trial.holder for trial in trials_now(name) if trial.state == "RUNNING"]
+    return {worker_of(holder) for holder in running if holder.startswith(f"{letter}-")}
 
 
-def await_trial(process: subprocess.Popen[str], name: str, letter: str) -> None:
-    """Wait until a worker of this command has a trial, and stop all of the command there."""
-    wait_for(lambda: has_trial(name, letter), process)
+def await_training(process: subprocess.Popen[str], machines: Machines, folder: str, letter: str) -> None:
+    """Wait until a worker of this command trains, and stop all of the command there."""
+    wait_for(lambda: with_trial(machines.name, letter) and machines.train(folder), process)
     os.killpg(process.pid, signal.SIGSTOP)
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=seconds)
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=240)
     return process.returncode, output
 
 
@@ -103,8 +114,8 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     machines = Machines(tmp_path, cache, "two")
     joiner = machines.join()  # before there is a study
     owner = machines.own()
-    await_trial(owner, machines.name, "w")
-    await_trial(joiner, machines.name, "j")
+    await_training(owner, machines, "owner", "w")
+    await_training(joiner, machines, "joiner", "j")
     second = sweep(*GRID, machines.name, machines.artifacts, "paths.sweeps=elsewhere")
     assert second.returncode == 1, second.stdout + second.stderr
     who = rf"study 'two' is run by process {owner.pid} on {this_host()} \(folder .*owner/sweeps/two, since"
@@ -119,14 +130,11 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     dead = ended(joiner)[1] + ended(owner)[1]
     assert "Waiting for study 'two' to begin" in dead
 
-    helper = machines.join()
-    await_trial(helper, machines.name, "j")
-    again = machines.own()  # which takes over what has no sign of life for the grace
-    wait_for(
-        lambda: any(trial.holder.startswith("w-") for trial in trials_now(machines.name) if trial.state == "RUNNING"),
-        again,
-    )
-    os.killpg(helper.pid, signal.SIGCONT)
+    died = {letter: with_trial(machines.name, letter) for letter in "jw"}
+    helper, again = machines.join(), machines.own()  # each takes over what those before it have left
+    wait_for(lambda: with_trial(machines.name, "j") - died["j"], helper)
+    wait_for(lambda: with_trial(machines.name, "w") - died["w"], again)
+    machines.hurry()
     (helped, of_helper), (status, of_owner) = ended(helper), ended(again)
     assert status == 0, of_owner
     assert helped == 0, of_helper
@@ -153,8 +161,7 @@ def test_an_owner_without_workers_leaves_its_study_to_whoever_helps(
     machines = Machines(tmp_path, cache, "helped")
     idle = machines.start("idle", *JOIN, "study.name=never")
     owner, joiner = machines.own("owner", "launcher.workers=0", "study.seeds=[0]"), machines.join()
-    await_trial(joiner, machines.name, "j")
-    os.killpg(joiner.pid, signal.SIGCONT)
+    wait_for(lambda: with_trial(machines.name, "j"), joiner)
     joiner.terminate()  # as Kubernetes ends a pod
     status, output = ended(joiner)
     assert status == 130, output
@@ -164,6 +171,7 @@ def test_an_owner_without_workers_leaves_its_study_to_whoever_helps(
     assert idle.stdout.readline().startswith("Waiting for study 'never' to begin")
     idle.terminate()  # the first process of a container heeds no SIGTERM that it has no handler for
     assert ended(idle) == (130, "interrupted\n")
+    machines.hurry()
     helper = machines.join()
     (helped, of_helper), (owned, of_owner) = ended(helper), ended(owner)
     assert (helped, owned) == (0, 0), of_helper + of_owner

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.unit.test_training import prepared
+from tests.waiting import SECONDS
 
 from sweep.training.watch import Paused, Watch
 
@@ -56,7 +57,7 @@ def train(ranks: int, cache: Path, folder: Path, stop: int, dropout: float = 0.0
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(SECONDS)
         assert process.exitcode == 0
     steps, notes = json.loads((folder / f"until-{stop}.json").read_text())
     return steps, notes

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import SECONDS
 
 from sweep.records.files import write_atomically
 
@@ -32,7 +33,7 @@ def run_ranks(tmp_path: Path, folders: tuple[str, str], attempt: int, *steps: in
         program = [sys.executable, "-m", "tests.integration.separate_ranks", *arguments]
         root = Path(__file__).parents[2]
         processes.append(subprocess.Popen(program, cwd=root, env=environment, stdout=subprocess.PIPE, text=True))
-    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    outputs = [process.communicate(timeout=SECONDS)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     return [json.loads(output.splitlines()[-1]) for output in outputs]
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, lines, rows
+from tests.startup import slow_steps
 from tests.waiting import until
 
 from sweep.launch.ray_cluster import OBJECT_STORE_BYTES
@@ -21,8 +22,10 @@ from sweep.records.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
 
+SECONDS = 400.0  # a deadline only ends what would never end
+
 STUDY = (
-    *TINY, "launcher.processes=2", "train.steps=150", "train.checkpoint_steps=5", "tracking=json_lines",
+    *TINY, "launcher.processes=2", "train.steps=40", "train.checkpoint_steps=1", "tracking=json_lines",
     "study.grace_s=900",  # longer than the test may take: nobody waits for a worker to be silent
 )  # fmt: skip
 
@@ -74,13 +77,13 @@ def logs(folder: StudyFolder) -> str:
 class Command:
     """`python -m sweep ...` in a process of its own, with its output in a file."""
 
-    def __init__(self, folder: Path, cache: Path, *overrides: str) -> None:
+    def __init__(self, folder: Path, cache: Path, *overrides: str, **environment: str) -> None:
         self._file = folder / "output.txt"
         with self._file.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sweep", *overrides],
                 cwd=folder,
-                env={**os.environ, "SWEEP_CACHE": str(cache), "COLUMNS": "80"},
+                env={**os.environ, "SWEEP_CACHE": str(cache), "COLUMNS": "80", **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -95,7 +98,7 @@ class Command:
             assert self.process.poll() is None, self.output
             return bool(condition())
 
-        until(met, 180)
+        until(met, SECONDS)
 
 
 def test_a_lost_node_and_a_killed_driver_change_no_bit(
@@ -105,7 +108,7 @@ def test_a_lost_node_and_a_killed_driver_change_no_bit(
     on_ray = (*STUDY, "launcher=ray", f"launcher.address={cluster.address}", "launcher.workers=2")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     raylets = {node: node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
-    command = Command(tmp_path, cache, *on_ray)
+    command = Command(tmp_path, cache, *on_ray, **slow_steps(tmp_path, 4.0))  # until its end
     command.wait_until(lambda: len(training(folder)) == 2)
     node = next(node for node in cluster.worker_nodes if ranks_below(raylets[node]))
     lost = ranks_below(raylets[node])
@@ -119,9 +122,10 @@ def test_a_lost_node_and_a_killed_driver_change_no_bit(
     assert "raylet" not in command.output
     left = [rank for other, pid in raylets.items() if other is not node for rank in ranks_below(pid)]
     until(lambda: all(map(has_ended, left)))
+    (tmp_path / "slow").unlink()
 
     command = Command(tmp_path, cache, *on_ray, "launcher.placement=STRICT_SPREAD")
-    assert command.process.wait(timeout=300) == 0, command.output
+    assert command.process.wait(timeout=SECONDS) == 0, command.output
     assert "raylet" not in command.output, command.output
     found = {row["key"]: row for row in rows(folder.path)}
     assert len(found) == len(rows(folder.path)) == 2

@@ -16,6 +16,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from tests.unit.test_accelerate_config import FSDP, SHARDS
+from tests.waiting import SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +54,10 @@ def run(ranks: int, folder: Path, *more: str, killed_at: int = 0) -> dict[str, A
     group = [start(rank, ranks, port, folder, killed_at, *more) for rank in range(ranks)]
     try:
         if killed_at:
-            assert group[0].wait(240) == -signal.SIGKILL, group[0].communicate()[1]
+            assert group[0].wait(SECONDS) == -signal.SIGKILL, group[0].communicate()[1]
             return {}
         for process in group:
-            _, errors = process.communicate(timeout=240)
+            _, errors = process.communicate(timeout=SECONDS)
             assert process.returncode == 0, errors
     finally:
         for process in group:

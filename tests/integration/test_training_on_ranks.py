@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.unit.test_training import prepared
+from tests.waiting import SECONDS
 
 from sweep.training import gradients as module
 from sweep.training.watch import Watch
@@ -71,7 +72,7 @@ def ranks(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[st
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(SECONDS)
         assert process.exitcode == 0
     losses = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
     weights = [torch.load(folder / f"{rank}.pt") for rank in range(2)]

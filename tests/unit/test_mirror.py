@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import SECONDS, until
 
 from sweep.records.folder import ResultFolder, StudyFolder, TrialFolder
 from sweep.records.trial_record import TrialRecord
@@ -268,7 +268,7 @@ def test_the_background_says_once_that_the_tracker_is_away_and_what_is_missing(c
     records = [trial(configured, state="COMPLETE"), trial(configured, "b", state="COMPLETE")]
     background = BackgroundMirror(Mirror(configured, FailingPlace(configured, away), "uid"), said.append, "sync it")
     background.update(records)
-    background.finish("FINISHED", 30)
+    background.finish("FINISHED", SECONDS)
     assert [text.split(" is away (")[-1] for text in said[:-1]] == [
         "connection refused); the study goes on without it"
     ]
@@ -281,12 +281,12 @@ def test_a_tracker_that_hangs_holds_nobody_up(configured: StudyFolder) -> None:
 
     def hang(_: str) -> None:
         hanging.set()
-        release.wait(60)
+        release.wait(2 * SECONDS)
 
     said: list[str] = []
     background = BackgroundMirror(Mirror(configured, FailingPlace(configured, hang), "uid"), said.append, "sync it")
     background.update([trial(configured, state="COMPLETE")])
-    assert hanging.wait(30)
+    assert hanging.wait(SECONDS)
     background.update([trial(configured, state="COMPLETE")])
     background.finish("FINISHED", 0)
     release.set()
@@ -304,9 +304,8 @@ def test_a_tracker_that_comes_back_gets_the_rest(configured: StudyFolder) -> Non
     said: list[str] = []
     background = BackgroundMirror(Mirror(configured, FailingPlace(configured, once), "uid"), said.append, "sync it")
     background.update([trial(configured, state="COMPLETE")])
-    while not said:
-        time.sleep(0.01)
-    background.finish("FINISHED", 30)
+    until(lambda: said)
+    background.finish("FINISHED", SECONDS)
     assert len(said) == 2
     assert said[1].endswith(" is back")
     assert losses(configured) == CURVE
@@ -317,7 +316,7 @@ def test_a_configuration_that_cannot_be_read_is_said_once(folder: StudyFolder) -
     background = BackgroundMirror(mirror(folder), said.append, "sync it")
     for _ in range(2):
         background.update([trial(folder, state="COMPLETE")])
-    background.finish("FINISHED", 30)
+    background.finish("FINISHED", SECONDS)
     (text,) = said
     assert text.startswith(f"{folder.runs}: the study is tracked without its objectives, its target and its settings")
     assert "seed is missing" in text
@@ -328,8 +327,11 @@ def test_a_study_that_another_command_has_taken_over_is_left_to_that_one(configu
     background = BackgroundMirror(mirror(configured), said.append, "sync it")
     background.update([trial(configured)])
     background.leave()
+    for thread in threading.enumerate():
+        if thread.name == "mirror":  # a call that was on its way
+            thread.join(SECONDS)
     sent = configured.runs.read_text() if configured.runs.exists() else ""
     background.update([trial(configured, state="COMPLETE")])
-    background.finish("KILLED", 30)
+    background.finish("KILLED", SECONDS)
     assert (configured.runs.read_text() if configured.runs.exists() else "") == sent
     assert said == []

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.integration.mlflow_server import Proxy, Request
+from tests.waiting import SECONDS
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
 from sweep.settings.secrets import redact
+from sweep.tracking import mlflow_access
 from sweep.tracking.mlflow_access import NOT_ACCEPTED, UNTRUSTED
 from sweep.tracking.mlflow_links import experiment_at
 from sweep.tracking.mlflow_place import MlflowPlace
@@ -26,6 +28,7 @@ VARIABLES = ("TOKEN", "USERNAME", "PASSWORD", "INSECURE_TLS", "SERVER_CERT_PATH"
 @pytest.fixture(autouse=True)
 def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(mlflow_access, "ANSWER_S", SECONDS)  # who does not answer is taken for away
     for name in VARIABLES:
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
 

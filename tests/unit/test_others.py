@@ -1,15 +1,26 @@
 """What commands that work on one study leave to one another, and when one of them starts a worker for it."""
 
 import math
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from tests.unit.test_search import SPACE
-from tests.unit.test_study import GRID, result, store_of
+from tests.unit.test_study import GRID, result, settings_of, store_of
 
+from sweep.launch.registry import make_launcher
+from sweep.records.trial_record import TrialRecord
 from sweep.run import others
+from sweep.run.displays import Shown
+from sweep.run.driver import WORKER
 from sweep.run.others import Lull, Others
+from sweep.run.supervision import StudyRun
+from sweep.settings.compose import Composer
+from sweep.study.ownership import Ownership
 from sweep.study.store import Claim, StudyStore
+from sweep.tracking.background import BackgroundMirror
 
 
 def claimed(store: StudyStore, worker: str = "w") -> Claim:
@@ -67,3 +78,39 @@ def test_a_lull_ends_with_the_next_trial_that_ends_or_with_its_time(monkeypatch:
     assert endless.lasts((3, 1))
     endless.end()
     assert not endless.lasts((3, 1))
+
+
+class Unseen(BackgroundMirror):
+    """A tracker that nobody looks at."""
+
+    def __init__(self) -> None: ...
+
+    def update(self, records: Sequence[TrialRecord]) -> None: ...
+
+
+def test_what_others_finish_while_it_is_counted_is_counted_before_the_study_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(*GRID, "launcher.workers=1")
+    store, shown = store_of(tmp_path, *GRID), Shown(Console(file=StringIO()))
+    claims = [claimed(store) for _ in range(6)]
+    for claim in claims[1:]:
+        store.finish(claim, result(claim.point.key))
+    launcher = make_launcher(settings.launcher, store.folder.workers, WORKER)
+    owner, display = Ownership("tiny", None, ""), shown.display("tiny")
+    composer = Composer("sweep", GRID)
+    run = StudyRun(
+        settings, composer, store.folder, store, launcher, owner, Unseen(), None, shown.console, display
+    )  # fmt: skip
+    finished, last = store.view.finished, claims[:1]
+
+    def then_another() -> int:
+        count = finished()
+        while last:
+            claim = last.pop()
+            store.finish(claim, result(claim.point.key))
+        return count
+
+    monkeypatch.setattr(store.view, "finished", then_another)
+    assert (run._count(), run._is_complete) == (1, False)
+    assert (run._count(), run._is_complete) == (0, True)

@@ -225,6 +225,7 @@ class StudyRun:
 
     def _count(self) -> int:
         """Count trials, and write the rows of those that are finished now; how many are left to do."""
+        remaining = self.store.view.remaining()  # first: what others finish meanwhile is counted, or still remains
         failed = list(self.store.view.states().values()).count("FAILED")
         counts, missing = (self.store.view.finished(), failed), self.store.view.missing()
         self._target = self.store.view.target
@@ -237,7 +238,7 @@ class StudyRun:
         self.mirror.update(self._records)
         if self.reporter is not None:
             self.reporter.update((*self._counts, self._target, self._missing))
-        return self.store.view.remaining()
+        return remaining
 
     def _show(self, shown: Display) -> None:
         statuses = [member.status(self.folder.workers) for member in self._crew.members]
