@@ -27,7 +27,7 @@ def jobs_at_work(folder: StudyFolder) -> list[int]:
     for board in (folder.workers / "slurm").glob("driver-*.json"):
         for worker, job in json.loads(board.read_text())["jobs"].items():
             status = read_status(folder.workers, worker)
-            if status.get("phase") == "training" and status["step"] > 2:
+            if status.get("phase") == "training" and status["step"] > 1:
                 at_work.append(int(job))
     return at_work
 

@@ -5,12 +5,12 @@ One study is trained, with its server killed in the middle third. What else may 
 a tracker sees its trials end one after another, and what it shows follows from the study's folder alone.
 """
 
-import importlib
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -19,27 +19,30 @@ from typing import Any, NamedTuple
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Sweep
-from tests.integration.commands import TINY
+from tests.integration.commands import TINY, start, wait_for
 from tests.integration.mlflow_server import Proxy, Request, Server
+from tests.startup import slow_steps
+from tests.waiting import until
 
 from sweep.answer.opened import opened
 from sweep.records.folder import StudyFolder, TrialFolder
 from sweep.records.trial_record import TrialRecord
 from sweep.settings import MlflowTracking
-from sweep.tracking.background import LAST_CALL_S, BackgroundMirror
+from sweep.tracking import mlflow_access
+from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.mlflow_place import MlflowPlace
 
 pytestmark = pytest.mark.slow
 
 STUDY = (
-    *TINY, "study.space={ratio.monolingual: {grid: [0.5]}}", "study.seeds=[0,1,2]", "train.steps=300",
-    "train.log_every=10", "tracking.patience_s=60",
+    *TINY, "study.space={ratio.monolingual: {grid: [0.5]}}", "study.seeds=[0,1,2]", "train.steps=100",
+    "train.log_every=5", "tracking.patience_s=240",
 )  # fmt: skip
 KEYS = [f"ratio.monolingual=0.5,seed={seed}" for seed in range(3)]
 RUNS = {"study", "point ratio.monolingual=0.5", "baseline chance", "baseline n-grams", *KEYS}
 TOKEN = "tok-1f2e3d4c5b6a"
-PATIENCE_S = 60  # with a replay; what happens there takes a few seconds
+PATIENCE_S = 240  # with a replay; what happens there takes a few seconds
 
 Content = dict[str, dict[str, Any]]
 
@@ -108,7 +111,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def trained(server: Server, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Trained:
     """A study whose server is killed when its first trial is there, and is there again after the second one."""
     home = tmp_path_factory.mktemp("trained")
-    folder, ended, finished = StudyFolder(home / "sweeps" / "gone"), threading.Event(), []
+    folder, output = StudyFolder(home / "sweeps" / "gone"), StringIO()
 
     def count() -> int:
         return sum((folder.trial(key).path / "result.json").exists() for key in KEYS)
@@ -116,34 +119,39 @@ def trained(server: Server, tmp_path_factory: pytest.TempPathFactory, cache: Pat
     def has_first() -> bool:
         return folder.tracking_cursor.exists() and "COMPLETE" in folder.tracking_cursor.read_text()
 
-    def be_away() -> None:
-        for is_time, act in ((has_first, server.kill), (lambda: count() > 1, server.start)):
-            while not is_time() and not ended.is_set():
-                time.sleep(0.01)
-            finished.append(count())
-            act()
-
-    output = StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(output):
-        patch.chdir(home)
-        patch.setenv("SWEEP_CACHE", str(cache))
-        watch = threading.Thread(target=be_away)
-        watch.start()
-        try:
-            command = (*STUDY, "study.name=gone", f"tracking.uri={server.uri}")
-            status = importlib.import_module("sweep.__main__").main(command)
-        finally:
-            ended.set()
-            watch.join()
-    assert status == 0, output.getvalue()
+    environment = slow_steps(home, training=2)
+    process = start(home, cache, *STUDY, "study.name=gone", f"tracking.uri={server.uri}", **environment)
+    reader = threading.Thread(target=read_lines, args=(process, output))
+    reader.start()
+    try:
+        wait_for(has_first, process)
+        server.kill()
+        finished = [count()]
+        wait_for(lambda: " is away (" in output.getvalue(), process)
+        (home / "slow").unlink()
+        until(lambda: count() > 1)
+        finished.append(count())
+        (home / "slow").touch()  # a third trial that has not ended does not before the server is there
+        server.start()
+    finally:
+        (home / "slow").unlink(missing_ok=True)
+        reader.join(PATIENCE_S)
+    assert process.wait(PATIENCE_S) == 0, output.getvalue()
     with opened(folder) as study:
         return Trained(folder, list(study.view.records()), output.getvalue(), finished)
+
+
+def read_lines(process: subprocess.Popen[str], output: StringIO) -> None:
+    """Keep what a command prints, until it ends."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        output.write(line)
 
 
 def test_a_server_that_is_stopped_for_the_middle_third(
     trained: Trained, undisturbed: Content, server: Server, sweep: Sweep
 ) -> None:
-    assert 1 <= trained.finished[0] < 3
+    assert trained.finished[0] == 1
     assert trained.output.count(" is away (") == 1
     assert "\nDone, " in trained.output
     sync = ("sync", "gone", "--sweeps", str(trained.folder.path.parent), "--tracking", server.uri)
@@ -185,8 +193,8 @@ class Replay:
         self.background.update(self.records)
 
     def await_all(self) -> None:
-        """Until all that there is of trials was sent."""
-        self._await(lambda: not self.mirror.missing(Snapshot(self.records)))
+        """Until all that there is was sent, and nothing is on its way."""
+        self._await(lambda: not self.mirror.has_work(Snapshot(self.records)))
 
     def await_line(self, words: str) -> None:
         self._await(lambda: any(words in line for line in self.said))
@@ -243,11 +251,20 @@ Faulty = Callable[[Server, Path, pytest.MonkeyPatch], AbstractContextManager[Fau
 @contextmanager
 def hanging(server: Server, _: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fault]:
     """The server takes connections and answers nobody; what it was asked meanwhile it does later."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    try:
-        yield Fault(server.uri, server.hang, server.go_on, " is away (")
-    finally:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+    def begin() -> None:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        server.hang()
+
+    def end() -> None:
         server.go_on()
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+    try:
+        yield Fault(server.uri, begin, end, " is away (")
+    finally:
+        end()
 
 
 @contextmanager
@@ -340,12 +357,13 @@ def test_a_server_that_hangs_to_the_end_is_not_waited_for(
         replay.show(3)
         began = time.monotonic()
         replay.background.finish("FINISHED", 1)
-        assert time.monotonic() - began < 1 + LAST_CALL_S + 1
+        assert time.monotonic() - began < PATIENCE_S / 4
     assert "2 of 3 trials are missing in MLflow" in replay.said[-1]
     for thread in threading.enumerate():
         if thread.name == "mirror":  # with which a command ends
             thread.join(PATIENCE_S)
-    assert Mirror(replay.folder, replay.place, "end").send(Snapshot(replay.records, "FINISHED")) == 2
+    sent = Mirror(replay.folder, replay.place, "end").send(Snapshot(replay.records, "FINISHED"))
+    assert sent in (1, 2)  # a trial that was on its way may have come
     assert content_of(server.uri, replay.folder) == undisturbed
 
 
@@ -354,6 +372,7 @@ def test_a_token_is_checked_before_any_trial(
 ) -> None:
     with refusing(server, tmp_path, monkeypatch) as fault:
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "another-token")
+        monkeypatch.setattr(mlflow_access, "ANSWER_S", 60.0)  # a server that does not answer is taken for away
         refused = sweep(*STUDY, "study.name=token", f"tracking.uri={fault.uri}")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "MLFLOW_TRACKING_TOKEN" in refused.stderr
