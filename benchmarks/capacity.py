@@ -117,6 +117,8 @@ def run_optuna(url: str, name: str, trials: int) -> None:
         return value
 
     study.optimize(objective, n_trials=trials)
+    storage.remove_session()
+    storage.engine.dispose()  # a connection that idles tells its counters late
 
 
 def paused_checkpoint(home: Path, url: str) -> tuple[int, int]:

@@ -23,6 +23,7 @@ settings.register_profile(
     "any speed",
     settings.default,
     deadline=None,  # how long an example takes says what else the machine does
+    derandomize=True,  # a change is judged by what it changes; `make fuzz` tries other examples
     suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.too_slow],
 )
 settings.load_profile("any speed")

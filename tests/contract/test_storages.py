@@ -119,8 +119,8 @@ class TestTrialStorage:
 
     def test_a_study_that_its_database_does_not_have_is_missing(self, tmp_path: Path, where: list[str]) -> None:
         store = store_at(tmp_path, *where)
-        other = store.settings.model_copy(update={"name": "other"})
-        with pytest.raises(StudyMissing, match=r"has no study 'other'"):
+        other = store.settings.model_copy(update={"name": "nobody's"})  # a server has the studies of other tests, too
+        with pytest.raises(StudyMissing, match=r"has no study 'nobody's'"):
             RelationalReader(store.folder.database, other)
 
     @pytest.mark.slow

@@ -52,6 +52,7 @@ def message(*overrides: str) -> str:
         ("study.space=5", "study.space=5: must be keys with values, such as {key: value}"),
         ("study.seeds=[]", "study.seeds=[]: must be a list of at least 1"),
         ("study.pruner=none", "did you mean study.pruner.kind=none?"),
+        ("study.pruner='a\nb'", "did you mean study.pruner.kind=a b?"),  # a message is one line
         ("study.pruner.kind=medain", "did you mean 'median'?"),
         (
             "study.confirm={points: 3}",

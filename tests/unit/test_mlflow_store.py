@@ -24,7 +24,7 @@ from tests.waiting import SECONDS
 
 from sweep.records.folder import StudyFolder
 from sweep.settings import MlflowTracking
-from sweep.tracking import mlflow_place
+from sweep.tracking import mlflow_access
 from sweep.tracking.background import BackgroundMirror
 from sweep.tracking.mirror import Mirror, Snapshot
 from sweep.tracking.mlflow_place import MlflowPlace
@@ -289,7 +289,7 @@ def guarded_server(status: int, password: str = "right") -> Iterator[str]:
 def test_a_server_that_refuses_us_is_bad_input(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, credentials: str
 ) -> None:
-    monkeypatch.setattr(mlflow_place, "ANSWER_S", 60.0)  # a server that has not answered by then is no problem
+    monkeypatch.setattr(mlflow_access, "ANSWER_S", 60.0)  # a server that has not answered by then is no problem
     with guarded_server(status) as address:
         monkeypatch.setenv("SWEEP_TRACKING", f"http://{credentials}{address}")
         done = sweep(*TINY, "tracking.uri='${oc.env:SWEEP_TRACKING}'")

@@ -54,6 +54,7 @@ def make(sweeps: Path, name: str = "grid", finish: int = 2, fail: int = 0, run: 
         else:
             status = {"key": claim.point.key, "phase": "training", "step": 7, "steps": 9, "loss": 0.5}
             write_status(folder.workers, "w-1", status)
+    store.storage.close()  # not whenever Python lets go of it: a database's files beside it come and go with that
     return folder
 
 

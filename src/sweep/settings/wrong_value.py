@@ -161,7 +161,7 @@ def _section(wrong: Wrong) -> str:
     if not keys:
         return wrong.must_be("keys with values, such as {key: value}")
     if "kind" in keys and isinstance(wrong.value, str):
-        return wrong.must_be("a section") + f"; did you mean {wrong.key}.kind={wrong.value}?"
+        return wrong.must_be("a section") + f"; did you mean {wrong.key}.kind={excerpt(wrong.value)}?"
     return wrong.must_be(f"a section, such as {{{keys[0]}: ...}}") + f"; its keys: {listed(keys)}"
 
 
