@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from tests.conftest import Sweep
 from tests.integration.commands import TINY, start, wait_for
+from tests.startup import first
 
 from sweep.commands.write_report import main
 
@@ -56,11 +57,7 @@ sys.meta_path.insert(0, Freezing())
 @contextmanager
 def frozen_after_one_trial(folder: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
     """A study that stands still after its first trial, so that what is copied belongs together; then it goes on."""
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(FROZEN)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder / "site"), prepend=os.pathsep)
-        process = start(folder, cache, *TINY, *GRID, "tracking=json_lines")
+    process = start(folder, cache, *TINY, *GRID, "tracking=json_lines", **first(folder, FROZEN))
     try:
         wait_for(lambda: stands_still(process.pid), process)
         yield process
