@@ -41,10 +41,12 @@ trainings = [0]
 def before_step(optimizer):
     if not hasattr(optimizer, "training"):
         trainings[0] += 1
-        optimizer.training = trainings[0]
+        optimizer.training, optimizer.steps = trainings[0], 0
+    optimizer.steps += 1
+    if optimizer.training < int(os.environ["SLOW_FROM"]) or optimizer.steps <= int(os.environ["SLOW_AFTER"]):
+        return
     end = time.monotonic() + float(os.environ["SLOW_STEP_S"])
-    while (optimizer.training >= int(os.environ["SLOW_FROM"]) and os.path.exists(os.environ["SLOW_FILE"])
-           and time.monotonic() < end):
+    while os.path.exists(os.environ["SLOW_FILE"]) and time.monotonic() < end:
         time.sleep(0.01)
 """
 
@@ -85,16 +87,21 @@ def before_steps(folder: Path, code: str) -> dict[str, str]:
     return first(folder, AT_STEPS.replace("BEFORE_STEP", code))
 
 
-def slow_steps(folder: Path, step_s: float = 0.5, training: int = 1) -> dict[str, str]:
+def slow_steps(folder: Path, step_s: float = 0.5, training: int = 1, after: int = 0) -> dict[str, str]:
     """An environment in which each step takes this long as long as the file folder/"slow" exists, so that a trial
     does not end before the test has done to it what it is to do; the test removes the file then.
 
     Half a second is more than a worker waits with its next status, so each step shows there. `training`: which of a
-    worker's trainings is the first of them.
+    worker's trainings is the first of them, `after` how many steps of each attempt come before.
     """
     (folder / "slow").touch()
-    environment = {"SLOW_FILE": str(folder / "slow"), "SLOW_STEP_S": str(step_s), "SLOW_FROM": str(training)}
-    return {**before_steps(folder, SLOW), **environment}
+    return {
+        **before_steps(folder, SLOW),
+        "SLOW_FILE": str(folder / "slow"),
+        "SLOW_STEP_S": str(step_s),
+        "SLOW_FROM": str(training),
+        "SLOW_AFTER": str(after),
+    }
 
 
 def held_server(folder: Path) -> dict[str, str]:

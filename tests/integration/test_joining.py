@@ -42,7 +42,7 @@ class Machines:
     def __init__(self, home: Path, cache_folder: Path, name: str) -> None:
         self.home = home
         self.name = f"study.name={name}"
-        self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder), **slow_steps(home, 3.0)}
+        self._environment = {**os.environ, "SWEEP_CACHE": str(cache_folder), **slow_steps(home, 3.0, after=1)}
         self.artifacts = f"study.artifacts=file://{home}/artifacts"
 
     def start(self, folder: str, *overrides: str) -> subprocess.Popen[str]:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 SECONDS = 400.0  # a deadline only ends what would never end
 
 STUDY = (
-    *TINY, "launcher.processes=2", "train.steps=40", "train.checkpoint_steps=1", "tracking=json_lines",
+    *TINY, "launcher.processes=2", "train.checkpoint_steps=1", "tracking=json_lines", "study.baselines=[]",
     "study.grace_s=900",  # longer than the test may take: nobody waits for a worker to be silent
 )  # fmt: skip
 
@@ -108,7 +108,7 @@ def test_a_lost_node_and_a_killed_driver_change_no_bit(
     on_ray = (*STUDY, "launcher=ray", f"launcher.address={cluster.address}", "launcher.workers=2")
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
     raylets = {node: node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
-    command = Command(tmp_path, cache, *on_ray, **slow_steps(tmp_path, 4.0))  # until its end
+    command = Command(tmp_path, cache, *on_ray, **slow_steps(tmp_path, SECONDS, after=2))
     command.wait_until(lambda: len(training(folder)) == 2)
     node = next(node for node in cluster.worker_nodes if ranks_below(raylets[node]))
     lost = ranks_below(raylets[node])

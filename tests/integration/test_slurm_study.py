@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SECONDS = 300.0  # a deadline only ends what would never end
 
-STUDY = (*TINY, "train.steps=60", "train.checkpoint_steps=2", "tracking=json_lines")
+STUDY = (*TINY, "train.steps=60", "train.checkpoint_steps=2", "tracking=json_lines", "study.baselines=[]")
 SLURM = (*STUDY, "launcher=slurm", "launcher.cluster=local", "launcher.workers=2", "launcher.threads=1")
 
 
@@ -56,7 +56,7 @@ def test_preempted_and_without_a_driver_it_ends_with_the_bits_of_local_workers(
     tmp_path: Path, cache: Path, sweep: Sweep
 ) -> None:
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
-    environment = slow_steps(tmp_path, 2.0)  # until both trials have gone on after the driver's end
+    environment = slow_steps(tmp_path, 2.0, after=3)  # until both trials have gone on after the driver's end
     process = start(tmp_path, cache, *SLURM, **environment)
     wait_for(lambda: jobs_at_work(folder), process, SECONDS)
     (task,) = offspring(jobs_at_work(folder)[0])
@@ -86,7 +86,7 @@ def test_preempted_and_without_a_driver_it_ends_with_the_bits_of_local_workers(
     logs = "".join(file.read_text() for file in folder.path.glob("trials/*/log.txt"))
     assert logs.count("COMPLETE in") == 2
 
-    alone = sweep(*STUDY, "study.name=alone", "launcher.workers=2")
+    alone = sweep(*STUDY, "study.name=alone")
     assert alone.returncode == 0, alone.stdout + alone.stderr
     assert measured(folder) == measured(StudyFolder(tmp_path / "sweeps" / "alone"))
     assert len(measured(folder)) == 2
