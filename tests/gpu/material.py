@@ -128,6 +128,7 @@ def retriever_of(size: Size, data: TrainingSet, cache: Path, family: str = "bert
         "attention_probs_dropout_prob": settings.dropout, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
     torch.manual_seed(0)
+    backbone: Any
     if family == "bert":
         backbone = BertModel(BertConfig(**shape), add_pooling_layer=False)
     else:
