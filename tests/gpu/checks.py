@@ -37,7 +37,9 @@ from tests.gpu.material import (
 
 FLOAT32 = 2e-5  # of embeddings of length 1
 BF16_COSINE = 0.99
-LOSS = 2e-3  # relative, of trainings on two devices
+FIRST_LOSS = 1e-4  # relative, before any update
+LOSS = 1e-2  # relative, of a training: Adam makes whole steps of what rounding leaves of tiny gradients
+GRADIENT = 1e-4  # of the largest one
 
 
 def _embeddings(device: torch.device, cache: Path, precision: str) -> np.ndarray:
@@ -82,7 +84,7 @@ def packed_batches_are_padded_ones(device: torch.device, cache: Path) -> str:
         packed_bh, packed_gradient = _with_gradient(encoder, packed)
         apart = float((packed_bh - padded_bh).abs().max())
         assert apart < FLOAT32, (family, apart)
-        torch.testing.assert_close(packed_gradient, gradient, atol=1e-4, rtol=1e-3)
+        assert float((packed_gradient - gradient).abs().max() / gradient.abs().max()) < GRADIENT, family
         masked_bh = _by_mask_of_blocks(encoder, packed)
         assert float((masked_bh - padded_bh).abs().max()) < FLOAT32, family
         lines.append(f"{family} {apart:.1e}")
@@ -113,7 +115,8 @@ def _by_mask_of_blocks(encoder: torch.nn.Module, packed: PackedBatch) -> Tensor:
 
 
 def flash_attention_is_padding(device: torch.device, cache: Path) -> str:
-    """transformers' variable-length FlashAttention on a row of sequences, in bf16. Raises ImportError without it."""
+    """transformers' variable-length FlashAttention on a row of sequences, in bf16. Raises ModuleNotFoundError without
+    it."""
     import flash_attn
 
     size = size_for(device)
@@ -145,7 +148,7 @@ def gradient_caching_is_the_plain_step(device: torch.device, cache: Path) -> str
             weights = bench.retriever.encoder.parameters()
             gradients[cached] = torch.cat([weight.grad.ravel() for weight in weights if weight.grad is not None])
     apart = float((gradients[True] - gradients[False]).abs().max() / gradients[False].abs().max())
-    assert apart < 1e-4, apart
+    assert apart < GRADIENT, apart
     return f"largest difference of a gradient {apart:.1e} of the largest one"
 
 
@@ -160,6 +163,7 @@ def a_restricted_vocabulary_trains_the_same(device: torch.device, cache: Path) -
                 bench.retriever = restrict_vocabulary(bench.retriever, ids)
             losses[restricted] = bench.losses(train_settings(bench.size))
     np.testing.assert_allclose(losses[True], losses[False], rtol=LOSS)
+    np.testing.assert_allclose(losses[True][0], losses[False][0], rtol=FIRST_LOSS)
     return f"{len(losses[True])} losses, the last {losses[True][-1]:.4f} and {losses[False][-1]:.4f}"
 
 
@@ -171,6 +175,7 @@ def a_training_has_the_losses_of_the_cpu(device: torch.device, cache: Path) -> s
             bench = Bench(size_for(device), cache, accelerator)
             losses[where.type] = bench.losses(train_settings(bench.size))
     np.testing.assert_allclose(losses[device.type], losses["cpu"], rtol=LOSS)
+    np.testing.assert_allclose(losses[device.type][0], losses["cpu"][0], rtol=FIRST_LOSS)
     assert losses["cpu"][-1] < losses["cpu"][0]
     return f"first {losses[device.type][0]:.4f}, last {losses[device.type][-1]:.4f}"
 
@@ -211,7 +216,7 @@ def a_resumed_training_ends_the_same(device: torch.device, cache: Path, folder: 
         second = Bench(size_for(device), cache, accelerator, dropout=0.1)
         losses = second.losses(settings, folder, attempt=2)
     assert len(losses) == settings.steps - settings.steps // 2
-    np.testing.assert_allclose(losses, expected[settings.steps // 2 :], rtol=1e-3)
+    np.testing.assert_allclose(losses, expected[settings.steps // 2 :], rtol=LOSS)
     ours, theirs = second.weights(), whole.weights()
     same = all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert same or device.type != "cpu"
