@@ -2,6 +2,7 @@
 # make test    install into .venv and run all checks       (ARGS="..." goes to pytest)
 # make test-fast   after it: the tests that start no process, and those of the architecture
 # make fuzz   after it: 25 times as many damaged files and odd settings as make test tries (SWEEP_FUZZ=...)
+# make gpu     what is computed on a GPU, checked on the one of this machine, and measured     (ARGS="..." goes to pytest)
 # make ui      MLflow's pages of all studies, on http://127.0.0.1:5000
 # make docs    the pages of docs/ as a site, in build/site
 # make dashboard STUDY=ratio_grid    optuna-dashboard of one study, running or not, on http://127.0.0.1:8080
@@ -31,7 +32,7 @@ ifneq ($(words $(VENV)),1)
 $(error VENV must be the path of one folder, without spaces)
 endif
 
-.PHONY: sweep test test-fast fuzz lint ui docs dashboard clean
+.PHONY: sweep test test-fast fuzz gpu lint ui docs dashboard clean
 
 sweep: $(VENV)/.run
 	$(WITH_ARGS) -m sweep +experiment=ratio_grid
@@ -41,6 +42,10 @@ test: $(VENV)/.dev lint
 
 fuzz: $(VENV)/.dev
 	SWEEP_FUZZ=$${SWEEP_FUZZ:-25} $(WITH_ARGS) -m pytest --numprocesses 2 tests/fuzz
+
+gpu: $(VENV)/.dev
+	$(WITH_ARGS) -m pytest tests/gpu
+	"$$VENV/bin/python" benchmarks/gpu.py
 
 test-fast: $(VENV)/.dev
 	$(WITH_ARGS) -m pytest --numprocesses 2 tests/unit tests/architecture

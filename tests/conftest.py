@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer, running_server, why_not
 
@@ -19,14 +18,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["COLUMNS"] = "140"  # what is printed is the same whatever terminal the tests are run on
 
-settings.register_profile(
-    "any speed",
-    settings.default,
-    deadline=None,  # how long an example takes says what else the machine does
-    derandomize=True,  # a change is judged by what it changes; `make fuzz` tries other examples
-    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.too_slow],
-)
-settings.load_profile("any speed")
+try:
+    from hypothesis import HealthCheck, settings
+except ModuleNotFoundError:  # tests/gpu needs none of it
+    pass
+else:
+    settings.register_profile(
+        "any speed",
+        settings.default,
+        deadline=None,  # how long an example takes says what else the machine does
+        derandomize=True,  # a change is judged by what it changes; `make fuzz` tries other examples
+        suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.too_slow],
+    )
+    settings.load_profile("any speed")
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -3,7 +3,16 @@
 import errno
 
 OUT_OF_MEMORY = "out of memory; launcher.workers=1, a shorter model.max_passage_tokens or a smaller model needs less"
-ALLOCATION_FAILED = ("can't allocate memory", "cannot allocate memory", "out of memory", "std::bad_alloc")
+LESS_FOR_TRAINING = "train.gradient_cache=true with a smaller train.tokens_per_pass, or a smaller train.batch_size"
+ALLOCATION_FAILED = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "out of memory",
+    "std::bad_alloc",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+OF_DEVICES = ("cuda", "cublas", "cudnn", "hip", "nccl")
 
 
 class SweepError(Exception):
@@ -59,6 +68,16 @@ def shortened(text: str, length: int = QUOTED) -> str:
     """What a message quotes, cut in the middle if it is long."""
     half = (length - 1) // 2
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
+def is_device_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or what it came from, says that a GPU had no memory left."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    if any(words in text for words in ALLOCATION_FAILED) and any(name in text for name in OF_DEVICES):
+        return True
+    return error.__cause__ is not None and is_device_out_of_memory(error.__cause__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

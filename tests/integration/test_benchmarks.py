@@ -81,3 +81,15 @@ def test_what_a_trial_costs_the_server_is_counted() -> None:
     measured = json.loads(printed.splitlines()[-1])
     assert measured["checkpoint_bytes"] > 12 * measured["parameters"]  # the weights, and Adam's two moments
     assert min(measured["per_trial"][side][0] for side in ("this tool", "study.optimize")) > 1
+
+
+def test_what_a_gpu_is_measured_by_runs_on_a_cpu() -> None:
+    printed = run("gpu.py", "--device", "cpu", "--small", "--steps", "1", "--repeats", "1")
+    for part in (
+        "step, as it is",
+        "step, gradient cache",
+        "encode, bf16",
+        "times the steps of",
+        "ranks on cpu, float32",
+    ):
+        assert part in printed

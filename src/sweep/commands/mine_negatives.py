@@ -15,6 +15,7 @@ from sweep.commands.command_line import arguments, config_dir_of, console, optio
 from sweep.errors import InputError, Interrupted
 from sweep.launch.interruption import Interruption
 from sweep.records.caching import usable_cache
+from sweep.records.faiss_packages import check_one_faiss
 from sweep.report.plain_console import PlainConsole, say
 from sweep.settings import MineSettings
 from sweep.settings.compose import Composer
@@ -65,6 +66,7 @@ def _mine(settings: MineSettings) -> int:
         )
     if not settings.languages.train:
         raise InputError("languages.train is empty: there is nothing to mine; name the languages of the data")
+    check_one_faiss()
     cache = usable_cache(settings.paths)
     threads = settings.threads or os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)

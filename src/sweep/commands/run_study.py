@@ -9,6 +9,7 @@ from pathlib import Path
 from sweep.commands.command_line import Output, arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError
 from sweep.launch.interruption import Interruption
+from sweep.records.faiss_packages import check_one_faiss
 from sweep.report.text import this_python
 from sweep.settings.compose import Composer
 from sweep.settings.joined import joins, machine_settings
@@ -71,6 +72,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         check_space(composer, settings)
         if settings.launcher.kind == "join":
             raise InputError("launcher=join has to stand on the command line, and in no file")
+    check_one_faiss()
     # The heavy parts come after the configuration is known to be right, and a worker's beside the driver's.
     from sweep.launch.registry import warm_up
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from sweep.commands.command_line import arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError, SweepError
 from sweep.records.caching import usable_cache
+from sweep.records.faiss_packages import check_one_faiss
 from sweep.report.narrow import Column, print_line, print_table
 from sweep.report.plain_console import PlainConsole, say
 from sweep.settings import EvaluateSettings
@@ -98,6 +99,7 @@ def _evaluate(settings: EvaluateSettings) -> int:
     output = Path(settings.output) if settings.output is not None else None
     if output is not None and (output.is_dir() or not output.resolve().parent.is_dir()):
         raise InputError(f"output={output}: must be a file in a folder that exists")
+    check_one_faiss()
     cache = usable_cache(settings.paths)
     threads = settings.threads or os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation.cells import Cells, CellTable
@@ -156,6 +155,8 @@ def _by_count(view: PoolView, expected: Callable[[int], float]) -> PerQuestion:
 
 def _share_of_choices(among: NDArray[np.int64], relevant: int, size: int) -> NDArray[np.float64]:
     """The share of all choices of R ranks of a pool that lie among so many of its ranks: C(n, R) / C(N, R)."""
+    from scipy.special import gammaln  # only what compares with random rankings needs it
+
     enough = np.maximum(among, relevant)
     log_share = (
         gammaln(enough + 1) - gammaln(enough - relevant + 1) - gammaln(size + 1) + gammaln(size - relevant + 1)

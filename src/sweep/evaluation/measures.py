@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.load import benchmark_tiers
 from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.evaluation.language_removal import RemovalPlan, removal_plan
@@ -42,6 +41,8 @@ def measures_of(
     settings: Settings | EvaluateSettings, benchmarks: Sequence[Benchmark], trained_languages: tuple[str, ...]
 ) -> Measures:
     """Benchmarks, in the order of `settings.evaluations`, with what each is evaluated by."""
+    from sweep.data.load import benchmark_tiers  # all readers, and the libraries that they need
+
     read = settings.model.pretrained_on
     measures = []
     for section, benchmark in zip(settings.evaluations, benchmarks, strict=True):

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation.counting import count_ahead_in_order, leave_out
+from sweep.evaluation.device_blocks import has_exact_products
+from sweep.evaluation.device_ranks import exact_ranks_on
 from sweep.evaluation.passage_index import best_passages
 from sweep.evaluation.ranking import FAR, PAD, Ranking, Ranks2D, Search, ranking, targets
 from sweep.settings import SearchSettings
@@ -28,10 +31,12 @@ def rank_monolingual(
     text_d: NDArray[np.int64],
     search: SearchSettings,
     folder: Path,
+    device: torch.device | None = None,
 ) -> Ranking:
     """Rank by inner product in float32; ties go to the smaller passage id (docs/metrics.md, "Ranks and ties").
 
     `passage_uh` may be memory-mapped; `text_d` maps a passage to the row of its text. Indexes are kept in `folder`.
+    On a GPU exact ranks are counted as by `rank_parallel`.
     """
     wanted = targets(benchmark)
     own_qr = np.zeros(wanted.relevant_qr.shape, np.int32)
@@ -43,7 +48,7 @@ def rank_monolingual(
         ignored_q = [_places(passages, benchmark.ignored_q[row]) for row in rows] if benchmark.ignored_q else []
         texts = text_d[passages]
         if search.index == "exact":
-            own_qr[rows] = exact_ranks(query_qh[rows], passage_uh, texts, place_qr, ignored_q)
+            own_qr[rows] = exact_ranks(query_qh[rows], passage_uh, texts, place_qr, ignored_q, device)
         else:
             depth = search.depth + max(map(len, ignored_q), default=0)
             deeper = search.model_copy(update={"depth": depth})
@@ -59,9 +64,12 @@ def exact_ranks(
     text_d: NDArray[np.int64],
     relevant_qr: NDArray[np.int64],
     ignored_q: Sequence[NDArray[np.int64]] = (),
+    device: torch.device | None = None,
 ) -> Ranks2D:
     """Ranks of the relevant passages (rows of `text_d`, -1 in padding) in the whole pool, by counting. `ignored_q`:
     rows that are no candidates for a question."""
+    if device is not None and has_exact_products(device):
+        return exact_ranks_on(device, query_qh, passage_uh, text_d, relevant_qr, ignored_q)
     real_qr = relevant_qr >= 0
     key_qr = np.zeros(relevant_qr.shape, np.int64)
     score_qr = np.full(relevant_qr.shape, np.inf, np.float32)

@@ -5,29 +5,24 @@ r = relevant passages of a question (padded), u = distinct passage texts, h = hi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from sweep.data.benchmark import Benchmark
 from sweep.evaluation.counting import count_ahead, leave_out, rows_in_cache
+from sweep.evaluation.device_blocks import has_exact_products
+from sweep.evaluation.device_ranks import rank_parallel_on
+from sweep.evaluation.pool_columns import PoolColumns, pool_columns
 from sweep.evaluation.ranking import NO_UNIT, PAD, TOP_UNITS, Pooled, Ranking, Search, Targets, ranking, targets
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 BLOCK_BYTES = 64 * 2**20  # of scores at a time
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """The pool in the order of (language, id), so that a language is a slice."""
-
-    passage_c: NDArray[np.int64]
-    unit_c: NDArray[np.int64]
-    language_starts: NDArray[np.int64]  # and the end
-    by_unit_c: NDArray[np.int64]  # columns in the order of their units
-    unit_starts: NDArray[np.int64]  # where each unit begins among these
 
 
 def rank_parallel(
@@ -35,13 +30,17 @@ def rank_parallel(
     query_qh: NDArray[np.float32],
     passage_uh: NDArray[np.float32],
     text_d: NDArray[np.int64],
+    device: torch.device | None = None,
 ) -> Ranking:
     """Rank by inner product in float32; ties go to the smaller passage id (docs/metrics.md, "Ranks and ties").
 
     `query_qh` and `passage_uh` are L2-normalised; `text_d` maps a passage to the row of its text. Passages with the
-    same embedding have exactly the same score.
+    same embedding have exactly the same score. On a GPU the products are summed in float64 and then rounded, which
+    needs no care for the order of additions. Raises torch's OutOfMemoryError if it has no memory for one question.
     """
-    columns = _columns(benchmark)
+    if device is not None and has_exact_products(device):
+        return rank_parallel_on(device, benchmark, query_qh, passage_uh, text_d)
+    columns = pool_columns(benchmark)
     passage_ch = passage_uh[text_d[columns.passage_c]]
     twins, firsts = _twins(passage_ch)
 
@@ -54,15 +53,15 @@ def rank_parallel(
     return _rank(benchmark, columns, scores_of)
 
 
-def rank_sparse(benchmark: Benchmark, query_qv: csr_matrix, passage_dv: csr_matrix) -> Ranking:
+def rank_sparse(benchmark: Benchmark, query_qv: "csr_matrix", passage_dv: "csr_matrix") -> Ranking:
     """The same for sparse L2-normalised float32 vectors. Equal rows have equal scores, since sparse products add up
     in the order of the query's entries."""
-    columns = _columns(benchmark)
+    columns = pool_columns(benchmark)
     transposed_vc = passage_dv[columns.passage_c].T.tocsr()
     return _rank(benchmark, columns, lambda rows: (query_qv[rows] @ transposed_vc).toarray())
 
 
-def _rank(benchmark: Benchmark, columns: _Columns, scores_of: Callable[[slice], NDArray[np.float32]]) -> Ranking:
+def _rank(benchmark: Benchmark, columns: PoolColumns, scores_of: Callable[[slice], NDArray[np.float32]]) -> Ranking:
     """Rank a block of questions at a time by their scores (b, c)."""
     wanted = targets(benchmark)
     passages = len(columns.passage_c)
@@ -90,22 +89,6 @@ def _rank(benchmark: Benchmark, columns: _Columns, scores_of: Callable[[slice], 
     return ranking(benchmark, wanted, own_qr, pooled, Search())
 
 
-def _columns(benchmark: Benchmark) -> _Columns:
-    language_d, unit_d = benchmark.passages.language_d, benchmark.passages.unit_d
-    passage_c = np.argsort(language_d, kind="stable")
-    passage_c = passage_c[benchmark.candidate_d[passage_c]]
-    language_c = language_d[passage_c]
-    _, unit_c = np.unique(unit_d[passage_c], return_inverse=True)  # numbers without gaps
-    by_unit_c = np.argsort(unit_c, kind="stable")
-    return _Columns(
-        passage_c=passage_c,
-        unit_c=unit_c,
-        language_starts=np.searchsorted(language_c, np.arange(len(benchmark.languages) + 1)),
-        by_unit_c=by_unit_c,
-        unit_starts=np.flatnonzero(np.diff(unit_c[by_unit_c], prepend=-1)),
-    )
-
-
 def _twins(passage_ch: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Columns whose embedding an earlier column has too, and that earlier column for each of them."""
     first_of: dict[bytes, int] = {}
@@ -116,7 +99,7 @@ def _twins(passage_ch: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[
 
 def _rank_rows(
     scores_bc: NDArray[np.float32],
-    columns: _Columns,
+    columns: PoolColumns,
     wanted: Targets,
     column_qr: NDArray[np.int64],
     rows: slice,
@@ -159,7 +142,7 @@ def _best_passage(scores_bc: NDArray[np.float32], passage_c: NDArray[np.int64]) 
     return best_b
 
 
-def _best_units(scores_bc: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:
+def _best_units(scores_bc: NDArray[np.float32], columns: PoolColumns) -> NDArray[np.int64]:
     """The first 10 distinct units in the order of the ranking (fewer if there are fewer, NO_UNIT for one of which no
     passage is a candidate)."""
     highest_bu = np.maximum.reduceat(np.take(scores_bc, columns.by_unit_c, axis=1), columns.unit_starts, axis=1)
@@ -178,7 +161,7 @@ def _best_units(scores_bc: NDArray[np.float32], columns: _Columns) -> NDArray[np
     return np.where(np.take_along_axis(highest_bu, units_bk, axis=1) == -np.inf, NO_UNIT, units_bk)
 
 
-def _best_units_of(scores_c: NDArray[np.float32], columns: _Columns) -> NDArray[np.int64]:
+def _best_units_of(scores_c: NDArray[np.float32], columns: PoolColumns) -> NDArray[np.int64]:
     """All units of one question in the order of their first passage, ties by passage index."""
     order = np.lexsort((columns.passage_c, -scores_c))
     units, first = np.unique(columns.unit_c[order], return_index=True)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.evaluation.faiss_library import faiss
+from sweep.records.faiss_packages import check_one_faiss
 from sweep.records.files import replacing_file
 from sweep.settings import SearchSettings
 
@@ -21,6 +22,7 @@ PASSAGES_PER_BLOCK = 131_072
 TRAINING_PER_LIST = 40  # FAISS warns below 39
 KMEANS_ROUNDS = 10
 HNSW_CONSTRUCTION = 200
+DEEPEST_ON_GPU = 2048  # FAISS gives no more there
 
 
 def best_passages(
@@ -33,7 +35,7 @@ def best_passages(
     """The `search.depth` best passages (rows of `text_d`) of each question, best first, -1 where there are fewer.
 
     Equal scores go to the smaller row, but FAISS chooses which of those that tie at the very last place are in.
-    `flat` is exact; `ivf` and `hnsw` may miss passages.
+    `flat` is exact; `ivf` and `hnsw` may miss passages. Raises InputError if several packages provide FAISS.
     """
     return scored_passages(query_qh, passage_uh, text_d, search, folder)[1]
 
@@ -46,6 +48,7 @@ def scored_passages(
     folder: Path,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """As `best_passages`, with their scores before them; these are meaningless where there is no passage."""
+    check_one_faiss()
     depth = min(search.depth, len(text_d))
     heap = faiss.ResultHeap(len(query_qh), depth, keep_max=True)
     for low, index in _blocks(passage_uh, text_d, search, folder):
@@ -71,7 +74,7 @@ def _blocks(
             index.add(np.asarray(passage_uh[rows]))
         else:
             index = _kept(kept / f"block-{low:010d}.faiss", passage_uh, rows, search, trained)
-        yield low, _on_devices(index)
+        yield low, _on_devices(index, min(search.depth, len(text_d)))
 
 
 def _kept(
@@ -117,11 +120,13 @@ def _write(index: Any, file: Path) -> None:
         faiss.write_index(index, str(draft))
 
 
-def _on_devices(index: Any) -> Any:
-    """The index spread over all visible GPUs (with the `gpu` extra), or as it is. FAISS has no HNSW on GPUs."""
+def _on_devices(index: Any, depth: int) -> Any:
+    """The index spread over all visible GPUs (with the `gpu` extra), or as it is. FAISS has no HNSW
+    on GPUs, and no deep lists."""
     if (
         not hasattr(faiss, "StandardGpuResources")
         or faiss.get_num_gpus() == 0
+        or depth > DEEPEST_ON_GPU
         or isinstance(index, faiss.IndexHNSWFlat)
     ):
         return index

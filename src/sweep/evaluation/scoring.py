@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
@@ -61,11 +62,9 @@ def evaluate(
         if not accelerator.is_main_process:
             return None
         query_qh = query.embedding_uh[text_q]
-        if benchmark.protocol == "monolingual" and settings.search is not None:
-            indexes = (kept or Path(temporary)) / "index"
-            ranking = rank_monolingual(benchmark, query_qh, passage.embedding_uh, text_d, settings.search, indexes)
-        else:
-            ranking = rank_parallel(benchmark, query_qh, passage.embedding_uh, text_d)
+        indexes = (kept or Path(temporary)) / "index"
+        device = accelerator.device
+        ranking = _ranked(benchmark, query_qh, passage.embedding_uh, text_d, settings, indexes, device)
         truncated = {"query": query.truncated, "passage": passage.truncated}
         evaluation = _evaluation(ranking, query_qh, tiers, truncated, halves or {})
         if removals is None:
@@ -74,8 +73,24 @@ def evaluate(
         estimated = PassageSample(passage_dh, benchmark.passages.language_d)
         if removals.sample is not None and sample is not None:
             estimated = PassageSample(sample.embedding_uh[removals.sample.text_n], removals.sample.language_n)
-        debiased = _debiased(benchmark, query_qh, passage_dh, removals, estimated, tiers, truncated, halves or {})
+        debiased = _debiased(
+            benchmark, query_qh, passage_dh, removals, estimated, tiers, truncated, halves or {}, device
+        )
         return replace(evaluation, debiased=debiased)
+
+
+def _ranked(
+    benchmark: Benchmark,
+    query_qh: NDArray[np.float32],
+    passage_uh: NDArray[np.float32],
+    text_d: NDArray[np.int64],
+    settings: EvaluationSettings,
+    indexes: Path,
+    device: torch.device,
+) -> Ranking:
+    if benchmark.protocol == "monolingual" and settings.search is not None:
+        return rank_monolingual(benchmark, query_qh, passage_uh, text_d, settings.search, indexes, device)
+    return rank_parallel(benchmark, query_qh, passage_uh, text_d, device)
 
 
 def _debiased(
@@ -87,6 +102,7 @@ def _debiased(
     tiers: Members,
     truncated: dict[str, int],
     halves: Wanted,
+    device: torch.device,
 ) -> dict[Debias, Debiased]:
     """The evaluations without the language, by method."""
     debiased: dict[Debias, Debiased] = {}
@@ -94,7 +110,7 @@ def _debiased(
         removal = fit(method, estimated, benchmark.languages, removals.pivot)
         free_qh = removal.of(query_qh, benchmark.question_language_q, "query")
         free_dh = removal.of(passage_dh, benchmark.passages.language_d, "passage")
-        ranking = rank_parallel(benchmark, free_qh, free_dh, np.arange(len(free_dh)))
+        ranking = rank_parallel(benchmark, free_qh, free_dh, np.arange(len(free_dh)), device)
         debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated, halves), removal)
     return debiased
 

@@ -1,7 +1,6 @@
 """Which languages a tier has (docs/metrics.md, "Tiers")."""
 
 from sweep.data.benchmark import Benchmark
-from sweep.data.load import benchmark_tiers
 from sweep.data.pretraining import pretraining_languages, seen_in
 from sweep.evaluation.parts import BY_MODEL, RESOURCES
 from sweep.settings import Pretraining, Settings, Tiers
@@ -29,6 +28,8 @@ def tier_members(
 def study_tiers(settings: Settings, benchmark: Benchmark) -> dict[str, frozenset[str]]:
     """The tiers of a benchmark's languages in a study: by resources, by what is trained on, and by what the model has
     read."""
+    from sweep.data.load import benchmark_tiers  # all readers, and the libraries that they need
+
     return tier_members(
         benchmark.languages, benchmark_tiers(settings), settings.languages.train, settings.model.pretrained_on
     )

@@ -71,7 +71,8 @@ class Validator:
         self._retriever.encoder.train()
         if not self._accelerator.is_main_process:
             return None
-        ranking = rank_parallel(self._benchmark, query_uh[text_q], passage_uh, text_d)
+        device = self._accelerator.device
+        ranking = rank_parallel(self._benchmark, query_uh[text_q], passage_uh, text_d, device)
         table = {name: cells for name, cells in rank_cells(ranking)[0].items() if name in self._wanted}
         figures = summarise(self._benchmark.name, table, {}, {}, self._tiers).metrics
         parts = {"", *self._tiers, *SCRIPT_GROUPS}

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
@@ -21,6 +20,7 @@ from sweep.data.row_writer import check_output
 from sweep.data.training_row import TrainingRows
 from sweep.errors import SweepError
 from sweep.evaluation.encode import encode
+from sweep.evaluation.faiss_library import faiss
 from sweep.mining.parts import Parts
 from sweep.mining.pools import Pools, pools_of
 from sweep.mining.rows_file import ENDS, write_rows

@@ -14,13 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.evaluation.passage_index import scored_passages
+from sweep.evaluation.passage_index import DEEPEST_ON_GPU, scored_passages
 from sweep.mining.choice import Chooser, Ranked, Row
 from sweep.mining.pools import Numbers, Pools
 from sweep.mining.relevance import Barred, NearCopies, Relevance
 from sweep.settings import Mining, SearchSettings
-
-DEEPEST = 2048  # FAISS gives no more on GPUs
 
 
 class Mined(NamedTuple):
@@ -89,7 +87,7 @@ class Miner:
         candidate_c = self._pools.candidates(language)
         if not len(candidate_c):
             return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
-        search = SearchSettings(depth=min(depth, DEEPEST), **self._how.search.model_dump())
+        search = SearchSettings(depth=min(depth, DEEPEST_ON_GPU), **self._how.search.model_dump())
         score_qk, place_qk = scored_passages(
             self._embeddings.query_uh[queries], self._embeddings.passage_uh, self._pools.text_c[candidate_c], search,
             self._folder,

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-import pooch
-
 from sweep.settings import PathSettings
 
 
 def cache_folder(paths: PathSettings) -> Path:
     """`paths.cache`, or the user's cache folder."""
-    return Path(paths.cache) if paths.cache else Path(pooch.os_cache("multilingual-ratio-sweep"))
+    if paths.cache:
+        return Path(paths.cache)
+    import pooch  # not needed where the folder is named
+
+    return Path(pooch.os_cache("multilingual-ratio-sweep"))

@@ -8,8 +8,6 @@ the territory where one is given: `zh_CN`, `pt_BR`, `en`, `zh`, `sw`, `he`; `zh-
 import re
 from functools import cache
 
-from langcodes import Language, standardize_tag, tag_is_valid
-
 _PLAIN = re.compile(r"[a-z]{2,3}")
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
 _PLACED = re.compile(r"[a-z]{3}-[A-Z]{2}")  # of NTREX: the German of Zurich is gsw-ZH, which is no territory
@@ -19,6 +17,8 @@ _PLACED = re.compile(r"[a-z]{3}-[A-Z]{2}")  # of NTREX: the German of Zurich is 
 def language_name(text: str) -> str:
     """The name of the language that a tag is for. Raises ValueError if it is none of a language, script and
     territory."""
+    from langcodes import Language, standardize_tag  # settings without languages are read without it
+
     problem = f"{text[:40]!r} is no language; write an ISO 639 code, such as sw, zh_Hant or pt_BR"
     if not _TAG.fullmatch(text):
         raise ValueError(problem)
@@ -38,6 +38,8 @@ def language_name(text: str) -> str:
 
 def named_language(text: str) -> str | None:
     """The language that a file or folder of this name is in; None for a name that is no language."""
+    from langcodes import tag_is_valid
+
     if not _TAG.fullmatch(text) or not (_PLAIN.fullmatch(text) or _PLACED.fullmatch(text) or tag_is_valid(text)):
         return None
     try:

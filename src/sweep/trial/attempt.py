@@ -31,6 +31,7 @@ from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.curves import Curves
 from sweep.trial.exposure import exposure_table
 from sweep.trial.kept_models import drop_beaten_models, is_to_be_kept, keep_model
+from sweep.trial.memory import release_memory
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 from sweep.trial.reasons import reason_of
 from sweep.trial.shared_results import SharedResults
@@ -133,6 +134,7 @@ class TrialRun:
             None if self.shared is None else self.shared.artifacts,
             self.copies,
         )
+        done = None
         try:
             outcome = run_trial(trial, data, self.accelerator, self._watch(curves))
             assert outcome is not None  # on rank 0
@@ -146,6 +148,7 @@ class TrialRun:
             if is_to_be_kept(settings, self.store.view, self.claim.point, result):
                 keep_model(settings, self.folder, self.key, outcome)
             self.store.commit_result(self.claim, lambda: self.folder.write_result(result))
+            done = result
         except Pruned as pruned:
             self._prune(pruned.step, curves)
             return None
@@ -161,8 +164,9 @@ class TrialRun:
             if fault_of_surroundings(error) is not None:  # a full disk, say: no fault of the trial
                 raise
             self._fail(error)
-            return None
-        return result
+        if done is None:  # only here is the exception gone, and with it the frames that hold the trial's tensors
+            release_memory(self.accelerator.device)
+        return done
 
     def _leave_result(self) -> Recorded | None:
         """Leave what the trial came to for other machines, before anybody hears that it has ended; what the study is

@@ -4,13 +4,13 @@ import time
 from dataclasses import dataclass, replace
 
 import accelerate
-import faiss
 import numpy as np
 import torch
 import transformers
 from accelerate import Accelerator
 
 from sweep import __version__
+from sweep.evaluation.faiss_library import faiss
 from sweep.evaluation.halves import wanted_of
 from sweep.evaluation.measures import Measure
 from sweep.evaluation.outcome import Evaluation, Outcome

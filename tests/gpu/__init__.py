@@ -1,0 +1,1 @@
+"""What is checked on a GPU. `python -m pytest tests/gpu`, or without pytest `python -m tests.gpu`."""
