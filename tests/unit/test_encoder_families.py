@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from tests.published_families import IMAGE, PUBLISHED, SENTENCES, publish
 from tests.unit.test_lora import lora, train
+from tests.unit.test_model import tiny
 from tests.unit.test_vocabulary import token_ids
 from transformers import Gemma3nTextConfig
 
@@ -154,6 +155,13 @@ def test_adapters_are_trained_and_merged(name: str, tmp_path: Path, cache: Path)
     assert (trained - before).abs().max() > 1e-3
     adapters.merge()
     torch.testing.assert_close(embedded(retriever, "query"), trained, atol=1e-5, rtol=0)
+    exported(retriever, tmp_path / "out")
+
+
+def test_a_model_from_scratch_is_exported_as_it_is(tmp_path: Path, cache: Path) -> None:
+    limits = {"max_query_tokens": TOKENS, "max_passage_tokens": TOKENS, "query_prefix": "cats ", "pooling": "mean"}
+    retriever = tiny(cache, **limits)
+    train(retriever, cache, "train.learning_rate=0.003")
     exported(retriever, tmp_path / "out")
 
 
