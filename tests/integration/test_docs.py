@@ -57,7 +57,6 @@ PREPARED = {
         "languages.tiers=null study.name=pairs 'study.seeds=[0,1]' "
         "'study.space={ratio.monolingual: {grid: [0.5, 1.0]}}'",
     ],
-    "docs/models.md": [],
     "docs/workers.md": [],
     "docs/clusters.md": [],
     "docs/recipes.md": [],

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,11 +15,13 @@ from tests.unit.test_model import tiny
 from tests.unit.test_vocabulary import token_ids
 from transformers import Gemma3nTextConfig
 
+from sweep.data.texts import texts_in_memory
 from sweep.errors import InputError
 from sweep.model.encoder import Retriever, Role
 from sweep.model.export import export
 from sweep.model.lora import Adapters
 from sweep.model.registry import build_retriever, check_encoder
+from sweep.model.token_cache import TokenCache
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.settings import HfModel
 from sweep.settings.compose import Composer
@@ -166,7 +169,7 @@ def test_a_model_from_scratch_is_exported_as_it_is(tmp_path: Path, cache: Path) 
 
 
 @pytest.mark.parametrize("name", ["embedding_gemma", "modernbert"])
-def test_a_special_token_without_embedding_is_an_unknown_one(name: str, tmp_path: Path) -> None:
+def test_a_special_token_without_embedding_is_an_unknown_one(name: str, tmp_path: Path, cache: Path) -> None:
     """Gemma's tokenizer has one for images; a text may have its name, and no other text is changed."""
     retriever = built(settings_of(name, publish(name, tmp_path / "model")))
     rows = retriever.encoder.backbone.get_input_embeddings().num_embeddings
@@ -175,8 +178,15 @@ def test_a_special_token_without_embedding_is_an_unknown_one(name: str, tmp_path
     (plain,) = retriever.tokenize(["river <unk> 12"], "passage").ids
     assert ids.max() < rows
     assert ids.tolist() == plain.tolist()
+    texts = texts_in_memory([f"river {IMAGE} 12"])[0]
+    row = np.zeros(1, int)
+    assert TokenCache(retriever, cache / "tokens").of(texts, "passage").of(row)[0].tolist() == ids.tolist()
     small = restrict_vocabulary(retriever, [ids])
-    assert torch.isfinite(small.encoder(small.collate(small.tokenize([IMAGE, "12"][:1], "passage").ids))).all()
+    assert torch.isfinite(small.encoder(small.collate(small.tokenize([f"river {IMAGE}"], "passage").ids))).all()
+    retriever = built(settings_of(name, tmp_path / "model"))
+    retriever.encoder.backbone.resize_token_embeddings(rows + 1)  # a model that knows it keeps other token ids
+    known = TokenCache(retriever, cache / "tokens").of(texts, "passage").of(row)[0]
+    assert rows in known.tolist()
 
 
 def test_a_dense_layer_that_is_not_the_pooler_is_refused(tmp_path: Path) -> None:

@@ -182,12 +182,12 @@ class Retriever:
         encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
         # An encoder takes at least one token, and not every tokenizer adds some to a text that has none.
         ids = [sequence or [self._stand_in] for sequence in encoded["input_ids"]]
-        if len(self.tokenizer) > self._rows:  # special tokens that the encoder has no embedding of
-            ids = [[token if token < self._rows else self._stand_in for token in sequence] for sequence in ids]
+        if len(self.tokenizer) > self.rows:  # special tokens that the encoder has no embedding of
+            ids = [[token if token < self.rows else self._stand_in for token in sequence] for sequence in ids]
         return WholeTokenized(ids, [bool(encoding.overflowing) for encoding in encoded.encodings])
 
     @property
-    def _rows(self) -> int:
+    def rows(self) -> int:
         """How many tokens have an embedding, in the full vocabulary."""
         if self.vocabulary is not None:
             return self.vocabulary.full_size
