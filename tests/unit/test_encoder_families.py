@@ -147,6 +147,12 @@ def test_a_trained_model_is_exported_as_it_is(name: str, tmp_path: Path, cache: 
     exported(whole, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["embedding_gemma", "qwen3_embedding"])
+def test_a_decoder_keeps_nothing_for_a_next_token(name: str, tmp_path: Path) -> None:
+    backbone = built(settings_of(name, publish(name, tmp_path / "model"))).encoder.backbone
+    assert backbone(input_ids=torch.tensor([[5, 6]])).past_key_values is None
+
+
 @pytest.mark.parametrize("name", ["bge_m3", "embedding_gemma", "qwen3_embedding"])
 def test_adapters_are_trained_and_merged(name: str, tmp_path: Path, cache: Path) -> None:
     retriever = built(settings_of(name, publish(name, tmp_path / "model")))

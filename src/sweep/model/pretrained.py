@@ -68,6 +68,10 @@ def load_pretrained(settings: HfModel) -> Retriever:
         for name in DROPOUT_NAMES:
             if settings.dropout is not None and hasattr(config, name):
                 setattr(config, name, settings.dropout)
+        if getattr(config, "use_cache", False):
+            config.use_cache = (
+                False  # a decoder's keys and values of all layers, kept for a next token that never comes
+            )
         tokenizer = AutoTokenizer.from_pretrained(settings.path, **source(settings))
         backbone, report = auto_class(config).from_pretrained(
             settings.path, **source(settings), config=config, dtype=torch.float32, output_loading_info=True
