@@ -136,6 +136,10 @@ class Vocabulary:
         place[self.kept] = np.arange(len(self.kept))
         return place
 
+    def place(self, token: int) -> int:
+        """The row of a token that was kept."""
+        return int(self._place[token])
+
     def places(self, ids: Sequence[TokenArray]) -> list[TokenArray]:
         """Token ids as rows of the restricted embeddings. Raises KeyError for a token that was not kept."""
         places: list[TokenArray] = [self._place[sequence] for sequence in ids]
@@ -178,7 +182,22 @@ class Retriever:
         encoded = self.tokenizer([prefix + text for text in texts], truncation=True, max_length=limit)
         # An encoder takes at least one token, and not every tokenizer adds some to a text that has none.
         ids = [sequence or [self._stand_in] for sequence in encoded["input_ids"]]
+        if len(self.tokenizer) > self.rows:  # special tokens that the encoder has no embedding of
+            ids = [[token if token < self.rows else self._stand_in for token in sequence] for sequence in ids]
         return WholeTokenized(ids, [bool(encoding.overflowing) for encoding in encoded.encodings])
+
+    @property
+    def rows(self) -> int:
+        """How many tokens have an embedding, in the full vocabulary."""
+        if self.vocabulary is not None:
+            return self.vocabulary.full_size
+        return int(self.encoder.backbone.get_input_embeddings().num_embeddings)
+
+    @property
+    def _padding(self) -> int:
+        """The row of the word embeddings that fills up a batch."""
+        token = int(self.tokenizer.pad_token_id)
+        return token if self.vocabulary is None else self.vocabulary.place(token)
 
     @property
     def _stand_in(self) -> int:
@@ -209,7 +228,7 @@ class Retriever:
             return pack(ids, self.encoder.backbone, device)
         length_b = np.array([len(sequence) for sequence in ids])
         mask_bt = np.arange(length_b.max()) < length_b[:, None]
-        input_ids_bt = np.full(mask_bt.shape, self.tokenizer.pad_token_id, np.int64)
+        input_ids_bt = np.full(mask_bt.shape, self._padding, np.int64)
         input_ids_bt[mask_bt] = np.concatenate(ids)
         return TokenBatch(
             torch.from_numpy(input_ids_bt).to(device), torch.from_numpy(mask_bt.astype(np.int64)).to(device)

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sweep.model.encoder import Retriever
+from sweep.model.own_code import has_own_code
 from sweep.model.pooling import pooling_config
 from sweep.records.files import replacing_folder
 
@@ -69,7 +70,29 @@ def _write_all(retriever: Retriever, draft: Path, card: str, maps: LanguageMaps)
         _write_dense(dense.weight, dense.bias, "torch.nn.modules.activation.Tanh", draft / "2_Dense")
     if maps:
         _write_router(maps, draft / paths[-2])
-    (draft / "README.md").write_text(card)
+    (draft / "README.md").write_text(card + _warning(retriever.encoder.backbone))
+
+
+def _warning(backbone: Any) -> str:
+    """For the card of a model whose own code transformers 5 does not load as it was meant (see `fill_buffers`)."""
+    if not has_own_code(backbone):
+        return ""
+    names = " ".join(f"`{name}`" for name, _ in backbone.named_non_persistent_buffers())
+    return (
+        names
+        and f"""
+## Loading
+
+The code of this model computes {names} when it is built. transformers 5 does not keep that, and sentence-transformers
+then gives wrong embeddings without a message. Load it with transformers 4, or fill them after loading:
+
+```python
+from sweep.model.own_code import fill_buffers
+
+fill_buffers(model[0].auto_model, model[0].auto_model.config)  # model = SentenceTransformer(...)
+```
+"""
+    )
 
 
 def _write_dense(weight: Tensor, bias: Tensor, activation: str, folder: Path) -> None:

@@ -19,6 +19,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from sweep.model.own_code import has_own_code
+
 PACKED = "packed"  # the attention's name for transformers
 # Architectures whose positions can be given and whose attention is no more than a scaled dot product.
 ROBERTA_LIKE = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert"}
@@ -40,9 +42,8 @@ class PackedBatch(NamedTuple):
 
 def can_pack(backbone: Any) -> bool:
     """Whether this architecture can take packed batches: as transformers has it, each token seeing all others."""
-    is_own = type(backbone).__module__.startswith("transformers.")  # not a model's own code of the same name
     reads_forwards = getattr(backbone.config, "is_decoder", False)
-    return is_own and not reads_forwards and backbone.config.model_type in PACKING_ARCHITECTURES
+    return not has_own_code(backbone) and not reads_forwards and backbone.config.model_type in PACKING_ARCHITECTURES
 
 
 def pack(

@@ -16,8 +16,9 @@ from sweep.errors import OUT_OF_MEMORY, InputError, SweepError, is_out_of_memory
 from sweep.model.encoder import Encoder, Retriever
 from sweep.model.head import Head
 from sweep.model.lora import check_peft
+from sweep.model.own_code import fill_buffers, has_own_code
 from sweep.model.requirements import auto_class, check_before_loading, check_parts, refuse_unasked_code, source
-from sweep.model.resolution import head_weights, resolved_model
+from sweep.model.resolution import head_weights, is_pooler, resolved_model
 from sweep.model.sentence_transformers_folder import read_folder
 from sweep.model.tokenizer import lower_cased
 from sweep.settings import HfModel
@@ -67,11 +68,17 @@ def load_pretrained(settings: HfModel) -> Retriever:
         for name in DROPOUT_NAMES:
             if settings.dropout is not None and hasattr(config, name):
                 setattr(config, name, settings.dropout)
+        if getattr(config, "use_cache", False):
+            config.use_cache = (
+                False  # a decoder's keys and values of all layers, kept for a next token that never comes
+            )
         tokenizer = AutoTokenizer.from_pretrained(settings.path, **source(settings))
         backbone, report = auto_class(config).from_pretrained(
             settings.path, **source(settings), config=config, dtype=torch.float32, output_loading_info=True
         )
         check_parts(settings, tokenizer, backbone)
+        if has_own_code(backbone):
+            fill_buffers(backbone, config)
     except SweepError:
         raise
     except Exception as error:
@@ -83,7 +90,9 @@ def load_pretrained(settings: HfModel) -> Retriever:
     missing = sorted(name for name in report["missing_keys"] if pools or not name.startswith("pooler."))
     if missing:
         raise InputError(f"model.path={settings.path}: its weights lack {missing[0]} ({len(missing)} are missing)")
-    if not pools:
+    if pools:
+        _check_pooler(settings, backbone)
+    else:
         _drop_pooler(backbone)
     if settings.lower_case:
         lower_cased(tokenizer)
@@ -98,14 +107,35 @@ def _load_head(settings: HfModel) -> Head:
         head = Head(tuple((layer.kind, layer.config) for layer in layers))
         for module, layer in zip(head, layers, strict=True):
             if module.state_dict():
-                file = head_weights(settings, layer.folder)
-                safe = file.suffix == ".safetensors"
-                module.load_state_dict(load_file(file) if safe else torch.load(file, "cpu", weights_only=True))
+                module.load_state_dict(_layer_weights(settings, layer.folder))
     except SweepError:
         raise
     except Exception as error:
         raise _cannot_load(settings, error) from error
     return head
+
+
+def _layer_weights(settings: HfModel, folder: str) -> dict[str, Tensor]:
+    file = head_weights(settings, folder)
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    weights: dict[str, Tensor] = torch.load(file, "cpu", weights_only=True)
+    return weights
+
+
+def _check_pooler(settings: HfModel, backbone: Any) -> None:
+    """Raises InputError if sentence-transformers would take a dense layer of other weights than the pooler's."""
+    if not Path(settings.path).is_dir():
+        return  # a name on the hub, whose other files need not be at hand
+    published = read_folder(settings.path, settings.revision)
+    if not is_pooler(settings, published):
+        return
+    own = backbone.pooler.dense
+    for name, weight in _layer_weights(settings, published.layers[0].folder).items():
+        if not torch.allclose(weight.float(), getattr(own, name.removeprefix("linear.")), atol=1e-6):
+            raise InputError(
+                f"model.pooling=pooler: the dense layer of {settings.path} is not its pooler; set model.pooling=auto"
+            )
 
 
 def _drop_pooler(backbone: Any) -> None:

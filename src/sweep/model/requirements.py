@@ -69,10 +69,15 @@ def check_parts(settings: HfModel, tokenizer: Any, backbone: Any) -> None:
     if tokenizer.pad_token_id is None:
         raise InputError(f"model.path={settings.path}: its tokenizer has no padding token; choose an encoder model")
     rows = backbone.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
+    if len(tokenizer) > rows and not _only_special_beyond(tokenizer, rows):
         raise InputError(
             f"model.path={settings.path}: its tokenizer has {len(tokenizer):,} tokens, and its word embeddings "
             f"{rows:,}; are both of the same model?"
+        )
+    if settings.restrict_vocabulary and getattr(backbone.config, "vocab_size_per_layer_input", None):
+        raise InputError(
+            f"model.restrict_vocabulary=true: {settings.path} has word embeddings for its layers, too; set it to "
+            "false"
         )
     if "cls" in pooling_modes(settings.pooling) and _reads_forwards(backbone):
         raise InputError(
@@ -85,6 +90,14 @@ def check_parts(settings: HfModel, tokenizer: Any, backbone: Any) -> None:
             raise InputError(
                 f"model.{name}={getattr(settings, name)}: {settings.path} takes at most {positions} tokens"
             )
+
+
+def _only_special_beyond(tokenizer: Any, rows: int) -> bool:
+    """Whether every token without an embedding is a special one, which the tokenizer adds to no text: Gemma's has one
+    for images, which its text models know nothing of."""
+    added = tokenizer.added_tokens_decoder
+    beyond = [token for token in tokenizer.get_vocab().values() if token >= rows]
+    return all(token in added and added[token].special for token in beyond)
 
 
 def usable_positions(backbone: Any) -> int | None:

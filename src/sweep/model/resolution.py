@@ -118,14 +118,14 @@ def _warnings(asked: HfModel, model: HfModel, published: Published) -> list[str]
     """Where the settings and the folder disagree."""
     lines = []
     says = published.problems.get("pooling") or (published.pooling and f"it pools by {published.pooling}")
-    if says and model.pooling != published.pooling and not _is_pooler(model, published):
+    if says and model.pooling != published.pooling and not is_pooler(model, published):
         lines.append(f"model.pooling={model.pooling}, but of {asked.path} it is known that {says}")
     if not published.include_prompt and any(_prefixes(model)):
         lines.append(f"{asked.path} leaves its prompt out of the pooling; here the prefixes are pooled, too")
     if (
         model.head == "none"
         and (published.layers or "head" in published.problems)
-        and not _is_pooler(model, published)
+        and not is_pooler(model, published)
     ):
         left = published.problems.get("head") or _layers_text(published)
         lines.append(f"model.head=none leaves out what {asked.path} has behind its pooling: {left}")
@@ -150,7 +150,7 @@ def _warnings(asked: HfModel, model: HfModel, published: Published) -> list[str]
     return lines
 
 
-def _is_pooler(model: HfModel, published: Published) -> bool:
+def is_pooler(model: HfModel, published: Published) -> bool:
     """Whether the folder has the very layer as a Dense that `pooler` takes from the encoder."""
     if model.pooling != "pooler" or published.pooling != "cls" or len(published.layers) != 1:
         return False

@@ -72,7 +72,7 @@ class TokenCache:
     def of(self, texts: Texts, role: Role) -> TokenIds:
         """Token ids of the texts in a role, prefix included, cut to the role's maximal number of tokens."""
         parts = (LAYOUT_VERSION, TEXTS_PER_BATCH, tokenizers.__version__, self._tokenizer, role)
-        key = json.dumps([*parts, *self._retriever.prefix_and_limit(role), texts.digest])
+        key = json.dumps([*parts, *self._retriever.prefix_and_limit(role), texts.digest, *self._missing_rows()])
         file = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
         kept = self._read(file, texts.size)
         if kept is None:
@@ -87,6 +87,11 @@ class TokenCache:
                     kept = self._read(file, texts.size)
         assert kept is not None
         return kept
+
+    def _missing_rows(self) -> tuple[int, ...]:
+        """From which token on there are no embeddings, so that another one stands in; nothing if all have one."""
+        rows = self._retriever.rows
+        return (rows,) if len(self._retriever.tokenizer) > rows else ()
 
     def _batches(self, texts: Texts, role: Role) -> Iterator[pa.RecordBatch]:
         for low in range(0, texts.size, TEXTS_PER_BATCH):

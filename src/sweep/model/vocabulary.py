@@ -4,14 +4,16 @@ XLM-R has 192 M of its 278 M parameters in 250,002 rows of word embeddings. A ro
 in evaluation gets no gradient, but the optimizer keeps two moments of it and updates it in every step.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sweep.model.encoder import Retriever, Vocabulary
+from sweep.model.own_code import has_own_code
 
 
 def restrict_vocabulary(retriever: Retriever, token_ids: Iterable[Iterable[int]]) -> Retriever:
@@ -20,19 +22,20 @@ def restrict_vocabulary(retriever: Retriever, token_ids: Iterable[Iterable[int]]
     Its encoder is changed in place. Losses and gradients are those of the full model.
     """
     backbone = retriever.encoder.backbone
-    full: nn.Embedding = backbone.get_input_embeddings()
+    embeddings: nn.Embedding = backbone.get_input_embeddings()
+    rows = embeddings.num_embeddings
     pad = int(retriever.tokenizer.pad_token_id)
-    # Positions are counted from the padding token's id in some architectures: it must stay what it is.
-    used = {*range(pad + 1), *retriever.tokenizer.all_special_ids}
+    used = {pad, *(token for token in retriever.tokenizer.all_special_ids if token < rows)}
+    if _counts_from_padding(backbone):
+        used.update(range(pad + 1))
+    if embeddings.padding_idx is not None:
+        used.add(embeddings.padding_idx)
     for sequence in token_ids:
         used.update(int(token) for token in sequence)
-    kept = np.array(sorted(used))
-    small = nn.Embedding(len(kept), full.embedding_dim, padding_idx=full.padding_idx)
-    with torch.no_grad():
-        small.weight.copy_(full.weight[torch.from_numpy(kept)])
-    backbone.set_input_embeddings(small.to(full.weight.device))
-    backbone.config.vocab_size = len(kept)
-    return replace(retriever, vocabulary=Vocabulary(kept, full.num_embeddings))
+    vocabulary = Vocabulary(np.array(sorted(used)), rows)
+    kept = torch.from_numpy(vocabulary.kept).to(embeddings.weight.device)
+    _set_rows(backbone, embeddings.weight.detach()[kept], vocabulary.place)
+    return replace(retriever, vocabulary=vocabulary)
 
 
 def with_full_vocabulary(retriever: Retriever, original_weight: Tensor) -> Retriever:
@@ -43,11 +46,29 @@ def with_full_vocabulary(retriever: Retriever, original_weight: Tensor) -> Retri
     vocabulary = retriever.vocabulary
     assert vocabulary is not None
     backbone = retriever.encoder.backbone
-    small: nn.Embedding = backbone.get_input_embeddings()
-    full = nn.Embedding(vocabulary.full_size, small.embedding_dim, padding_idx=small.padding_idx)
-    with torch.no_grad():
-        full.weight.copy_(original_weight)
-        full.weight[torch.from_numpy(vocabulary.kept)] = small.weight.cpu()
-    backbone.set_input_embeddings(full.to(small.weight.device))
-    backbone.config.vocab_size = vocabulary.full_size
+    small: Tensor = backbone.get_input_embeddings().weight.detach()
+    full = original_weight.detach().clone()
+    full[torch.from_numpy(vocabulary.kept)] = small.cpu()
+    _set_rows(backbone, full.to(small.device), lambda place: int(vocabulary.kept[place]))
     return replace(retriever, vocabulary=None)
+
+
+def _counts_from_padding(backbone: Any) -> bool:
+    """Whether positions are counted from the padding token's id, as in RoBERTa's family: it must stay what it is.
+    A model's own code may do so, too."""
+    return has_own_code(backbone) or any(
+        name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None
+        for name, module in backbone.named_modules()
+    )
+
+
+def _set_rows(backbone: Any, weight_vh: Tensor, place: Callable[[int], int]) -> None:
+    """Give the word embeddings other rows. The module stays the one that it is, with whatever else it does: Gemma's
+    multiplies every embedding by the root of the hidden size. `place` says where the padding token's row is now."""
+    embeddings: nn.Embedding = backbone.get_input_embeddings()
+    embeddings.weight = nn.Parameter(weight_vh)
+    embeddings.num_embeddings = len(weight_vh)
+    if embeddings.padding_idx is not None:
+        embeddings.padding_idx = place(embeddings.padding_idx)
+    backbone.set_input_embeddings(embeddings)  # also where the architecture has it under a second name
+    backbone.config.vocab_size = len(weight_vh)
