@@ -28,7 +28,7 @@ PURPOSES = {
     "evaluation": "What is evaluated on. [Evaluation](evaluation.md)",
     "languages": "Languages trained on and evaluated on, and their tiers.",
     "launcher": "How workers are started. [Workers](workers.md)",
-    "loss": "The contrastive loss. [Training](training.md)",
+    "loss": "What training makes small. [Objectives](objectives.md)",
     "model": "The encoder. [Training](training.md)",
     "paths": "Folders.",
     "ratio": "The mix of batches. [Concepts](concepts.md)",

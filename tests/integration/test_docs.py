@@ -61,6 +61,7 @@ PREPARED = {
     "docs/clusters.md": [],
     "docs/recipes.md": [],
     "docs/studies.md": [],
+    "docs/objectives.md": [],
     "docs/tracking.md": [],
 }
 

@@ -28,6 +28,9 @@ OPTIONS = {
     "plain": PLAIN,
     "cached": (*PLAIN, "train.gradient_cache=true", "train.accumulate_batches=2"),
     "recomputed": PLAIN,
+    "clear": (*PLAIN, "loss=clear", "train.gradient_cache=true"),
+    "translation": (*PLAIN, "loss=translation"),
+    "distilled": (*PLAIN, "loss=distill", "loss.target=language_agnostic", "loss.pivot=sw", "loss.weight=3"),
     "bf16": (*PLAIN, "model.precision=bf16"),
     "dropout": ("train.steps=4", "model.dropout=0.1", "train.frozen.embeddings=true"),
 }
@@ -88,7 +91,16 @@ def test_both_ranks_train_the_same_weights(
 
 
 @pytest.mark.parametrize(
-    ("name", "rounding"), [("plain", 1e-3), ("cached", 1e-3), ("recomputed", 1e-3), ("bf16", 2e-2)]
+    ("name", "rounding"),
+    [
+        ("plain", 1e-3),
+        ("cached", 1e-3),
+        ("recomputed", 1e-3),
+        ("clear", 1e-3),
+        ("translation", 1e-3),
+        ("distilled", 1e-3),
+        ("bf16", 2e-2),
+    ],
 )
 def test_two_ranks_train_as_one_does(
     ranks: list[dict[str, tuple[list[float], torch.Tensor]]], cache: Path, name: str, rounding: float

@@ -31,6 +31,7 @@ from sweep.training.loop import Training
 from sweep.training.losses.registry import make_loss
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
+from sweep.training.teacher import make_teacher
 from sweep.training.tokens import TokenTable
 from sweep.training.watch import TrainingPoint, Watch
 
@@ -59,11 +60,12 @@ def prepared(
         tiers = {"low": frozenset({"sw"})}
         validate = Validator(retriever, held_out, tiers, accelerator, ("pooled", "mrr@10"), tokens)
     batches = settings.train.steps * settings.train.accumulate_batches
-    plan = BatchPlan(
-        data, settings.ratio, settings.train.batch_size, settings.seed, batches, settings.train.hard_negatives
-    )
+    loss = make_loss(settings.loss, settings.train)
+    size, negatives = settings.train.batch_size, settings.train.hard_negatives
+    plan = BatchPlan(data, settings.ratio, size, settings.seed, batches, negatives, loss.needs)
+    teacher = make_teacher(settings, retriever, data, cache, accelerator) if loss.needs.teacher else None
     table = TokenTable(retriever, data, tokens)
-    step = ContrastiveStep(retriever, table, settings.train, accelerator, make_loss(settings.loss, settings.train))
+    step = ContrastiveStep(retriever, table, settings.train, accelerator, loss, teacher)
     checkpoints = None
     if folder is not None:
         checkpoints = Checkpoints(

@@ -10,6 +10,7 @@ from typing import TypeVar
 from sweep.errors import InputError
 from sweep.model.folder_files import model_file
 from sweep.model.head import layer_text
+from sweep.model.identity import with_teacher_files
 from sweep.model.lineage import pretraining_of
 from sweep.model.sentence_transformers_folder import Published, read_folder
 from sweep.settings import AUTO, EvaluateSettings, HfModel, MineSettings, ModelSettings, Settings, pooling_modes
@@ -19,7 +20,10 @@ ROLES = ("query", "passage")
 
 
 def resolved(settings: WithModel) -> WithModel:
-    """The settings with nothing left to be read from the model's folder. Raises InputError (see above)."""
+    """The settings with nothing left to be read from the model's folder, or from a teacher's. Raises InputError (see
+    above)."""
+    if isinstance(settings, Settings):
+        settings = with_teacher_files(settings)
     return settings.model_copy(update={"model": resolved_model(settings.model)})
 
 

@@ -44,6 +44,7 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 | probability of a monolingual batch | {mix} |
 | languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
 | training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |
+| loss | {_loss(settings)} |
 | pooling | {settings.model.pooling}{_head(settings)}, L2-normalised |
 | prompts | query `{settings.model.query_prefix}`, passage `{settings.model.passage_prefix}` |
 | commit | {commit or "unknown"} |
@@ -52,6 +53,12 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 {_removal(settings, routes)}
 {_evaluations(settings, evaluated)}
 """
+
+
+def _loss(settings: Settings) -> str:
+    """The loss's name, and what it is set to: "translation, weight 0.5"."""
+    kind, *rest = settings.loss.model_dump(mode="json").items()
+    return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in rest if value is not None)])
 
 
 def _evaluations(settings: Settings, evaluated: Evaluated) -> str:

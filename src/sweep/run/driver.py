@@ -22,7 +22,7 @@ from sweep.report.narrow import print_lines
 from sweep.run.displays import Shown
 from sweep.run.ending import End, print_end
 from sweep.run.inputs import checked_inputs
-from sweep.run.models import checked_models, models_of
+from sweep.run.models import check_teachers, checked_models, models_of
 from sweep.run.notes import StudyNotes
 from sweep.run.report_files import ReportFiles
 from sweep.run.report_writer import ReportWriter
@@ -86,6 +86,7 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
         raise InputError(problem)
     make_launcher(_staffed(settings).launcher, folder.workers, WORKER)  # tells whether there are GPUs enough
     checked_models(models_of(settings, composer))
+    check_teachers(settings, composer)
     notes = checked_inputs(settings, folder)
     _refuse_folder(settings, make_folder(folder.path))
     with only_driver(folder), ExitStack() as held:

@@ -19,6 +19,7 @@ from sweep.run.notes import StudyNotes, study_notes
 from sweep.settings import Settings, StudySettings
 from sweep.settings.cache import cache_folder
 from sweep.settings.metric_key import MetricKey
+from sweep.training.needs import NOTHING, Needs
 from sweep.training.plan import BatchPlan
 
 FEWEST_GROUPS = 2  # of a half: one has no variance
@@ -55,9 +56,19 @@ def _check_batches(settings: Settings, trained: TrainingSet) -> None:
     shares = (searched.listed or searched.float_range or ()) if searched else (ratio.monolingual,)
     if "train.batch_size" in space:
         ratio = ratio.model_copy(update={"few_rows": "smaller"})
+    needs = _needs(settings)
     for share in sorted({min(shares), max(shares)}) if shares else ():
         mix = ratio.model_copy(update={"monolingual": share})
-        BatchPlan(trained, mix, fit.batch_size, settings.seed, fit.steps, fit.hard_negatives)
+        BatchPlan(trained, mix, fit.batch_size, settings.seed, fit.steps, fit.hard_negatives, needs)
+
+
+def _needs(settings: Settings) -> Needs:
+    """What the loss needs of the data, where it is the same in all points."""
+    if settings.loss.kind == "info_nce" or any(path.split(".")[0] == "loss" for path in settings.study.space):
+        return NOTHING
+    from sweep.training.losses.registry import make_loss  # imports torch: seconds
+
+    return make_loss(settings.loss, settings.train).needs
 
 
 def _goals(study: StudySettings) -> Iterator[tuple[str, str]]:

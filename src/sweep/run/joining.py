@@ -30,7 +30,7 @@ from sweep.records.study_artifacts import StudyArtifacts
 from sweep.report.narrow import print_lines
 from sweep.run.displays import Shown
 from sweep.run.helping import HelpingRun
-from sweep.run.models import checked_models, models_of
+from sweep.run.models import check_teachers, checked_models, models_of
 from sweep.settings import Settings, StudySettings
 from sweep.settings.compose import Composer
 from sweep.settings.joined import joined_overrides
@@ -169,6 +169,7 @@ def _as_owned(recipe: Recipe, composer: Composer, folder: StudyFolder, console: 
     except InputError as error:
         raise InputError(f"the owner's settings are not the same here: {error}{_advice(recipe)}") from error
     _check_files(recipe, settings, folder)
+    check_teachers(settings, joined)
     for line in checked_models(models_of(settings, joined)):
         _say(console, line)
     launcher = with_workers(settings.launcher, visible_devices(), planned_trials(settings.study))

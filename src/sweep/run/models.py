@@ -10,11 +10,27 @@ def models_of(settings: Settings, composer: Composer) -> tuple[ModelSettings, ..
 
     Of a path that exists only under a condition, and of combinations, only a trial's own settings tell.
     """
-    models = [load_settings(composer).model]
+    return tuple(dict.fromkeys(one.model for one in _with_ends(settings, composer, "model")))
+
+
+def check_teachers(settings: Settings, composer: Composer) -> None:
+    """Look at the teachers of the study's loss, and of those that its space has in its place. Raises InputError if
+    one cannot be loaded."""
+    taught = [one for one in _with_ends(settings, composer, "loss") if one.loss.kind == "distill"]
+    if taught:
+        from sweep.model.teaching import check_teacher  # imports transformers: seconds
+
+        for one in taught:
+            check_teacher(one)
+
+
+def _with_ends(settings: Settings, composer: Composer, section: str) -> list[Settings]:
+    """The study's settings, and those that its space has with another value in a section."""
+    every = [load_settings(composer)]
     for path, dimension in settings.study.space.items():
-        if path.partition(".")[0] == "model" and dimension.when is None:
-            models += [load_settings(composer, {path: value}).model for value in dimension.ends]
-    return tuple(dict.fromkeys(models))
+        if path.partition(".")[0] == section and dimension.when is None:
+            every += [load_settings(composer, {path: value}) for value in dimension.ends]
+    return every
 
 
 def checked_models(models: tuple[ModelSettings, ...]) -> tuple[str, ...]:

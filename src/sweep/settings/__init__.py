@@ -52,7 +52,13 @@ from sweep.settings.launcher import (
     SlurmLauncher,
     SpawnLauncher,
 )
-from sweep.settings.loss import InfoNceSettings, LossSettings
+from sweep.settings.loss import (
+    ClearSettings,
+    DistillSettings,
+    InfoNceSettings,
+    LossSettings,
+    TranslationSettings,
+)
 from sweep.settings.mining import Draw, Mining, MiningSearch, NegativeLanguage
 from sweep.settings.mix import DataSettings, MixData
 from sweep.settings.msmarco import LANGUAGE, MsMarcoData
@@ -97,6 +103,7 @@ __all__ = [
     "CldrEvaluation",
     "CldrRecords",
     "CldrShape",
+    "ClearSettings",
     "ClusterWorkers",
     "Confirmation",
     "Constraint",
@@ -107,6 +114,7 @@ __all__ = [
     "Debiasing",
     "DetectionSettings",
     "Dimension",
+    "DistillSettings",
     "DocumentSplit",
     "Draw",
     "EncoderSettings",
@@ -171,6 +179,7 @@ __all__ = [
     "TopicData",
     "TrackingSettings",
     "TrainSettings",
+    "TranslationSettings",
     "Twins",
     "flattened",
     "pooling_modes",

@@ -42,6 +42,15 @@ def _cross_needs_two_languages(settings: Settings) -> str | None:
     return None if settings.languages.train else "languages.train is empty: name at least one language"
 
 
+def _loss_has_its_languages(settings: Settings) -> str | None:
+    loss, trained = settings.loss, settings.languages.train
+    if loss.kind in ("clear", "translation") and len(trained) < 2:
+        return f"loss={loss.kind} compares questions in two languages, and languages.train has {len(trained)}"
+    if loss.kind == "distill" and loss.target == "language_agnostic" and loss.pivot not in trained:
+        return f"loss.pivot={loss.pivot} is not of languages.train: {listed(trained)}"
+    return None
+
+
 def _weights_name_languages(settings: Settings) -> str | None:
     ratio, trained = settings.ratio, settings.languages.train
     sources = getattr(settings.data, "names", ())
@@ -130,6 +139,7 @@ STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _translations_are_cross_lingual,
     _held_out_groups_have_a_language,
     _cross_needs_two_languages,
+    _loss_has_its_languages,
     _weights_name_languages,
     _batch_covers_ranks,
     _warmup_fits,

@@ -13,7 +13,7 @@ from sweep.settings.secrets import without_passwords
 from sweep.settings.wording import excerpt, listed, suggestion
 
 # What is text whatever it looks like: a folder may be called 2024, a,b or {x}.
-_TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|tracking\.uri)")
+_TEXT = re.compile(r"\+{0,2}(paths\.\w+|(\w+\.)*path|output|study\.(name|warm_start)|loss\.teacher|tracking\.uri)")
 # Maps whose keys are the user's.
 MAPS = (
     "study.space",

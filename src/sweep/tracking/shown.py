@@ -27,6 +27,7 @@ PARAMETERS = (
     "evaluation.kind", "evaluation.path", "evaluation.name", "evaluation.candidates",
     "train.steps", "train.batch_size", "train.learning_rate", "train.warmup_steps", "train.hard_negatives",
     "train.temperature", "train.precision", "loss.kind", "loss.temperature",
+    "loss.weight", "loss.reverse_weight", "loss.divergence_weight", "loss.target", "loss.pivot", "loss.teacher",
 )  # fmt: skip
 
 

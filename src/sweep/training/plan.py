@@ -16,6 +16,8 @@ from sweep.data.training_set import TrainingSet
 from sweep.errors import InputError
 from sweep.settings import RatioSettings
 from sweep.training.draw import Draw, EvenDraw, IndependentDraw, Kind
+from sweep.training.needs import NOTHING, Needs
+from sweep.training.translations import Pivots, pivots, translated_groups, translated_questions
 from sweep.training.units import Pair, Unit, Units, units_of
 
 __all__ = ["Batch", "BatchPlan", "Kind", "Pair", "rank_slice"]
@@ -24,6 +26,7 @@ KINDS: tuple[Kind, Kind] = ("monolingual", "cross-lingual")
 MOST_ORDERED = 100_000  # groups of a pair whose whole order is drawn for a row of a mixed batch
 # What sets generators here apart from that of a step's rows, [seed, step]; 2 to 4 belong to `sweep.training.draw`.
 _HARD, _SEVERAL = 1, 5
+_TRANSLATIONS, _PIVOTS = 8, 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class Batch:
     `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch. `negative_bc`
     says which candidate, the passages of the batch and then its hard negatives, may be a negative of which question:
     any but the relevant passages of the question's group, in whatever language, and the question's own text.
+    `translation_b` are the rows' questions in another language, -1 where there is none, and `pivots` translations of
+    both texts in one language: None unless the loss needs them.
     """
 
     kind: Kind
@@ -46,6 +51,8 @@ class Batch:
     hard_n: NDArray[np.int32]
     negative_bc: NDArray[np.bool_]
     weight_b: NDArray[np.float32] | None = None
+    translation_b: NDArray[np.int32] | None = None
+    pivots: Pivots | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +68,7 @@ class BatchPlan:
     Within a batch no translation group occurs twice. Where a group has several questions or passages in a language,
     one is drawn. A row brings up to `hard_negatives` of its question's hard negatives.
     Raises InputError if a kind that the ratio asks for has no rows, if a language or pair has too few and
-    `ratio.few_rows` refuses that, or if there are no hard negatives at all.
+    `ratio.few_rows` refuses that, or if there are no hard negatives, or no translations that the loss needs, at all.
     """
 
     data: TrainingSet
@@ -70,8 +77,10 @@ class BatchPlan:
     seed: int
     steps: int
     hard_negatives: int = 0
+    needs: Needs = NOTHING
 
     def __post_init__(self) -> None:
+        _ = self.translated
         if self.hard_negatives and not len(self.data.negatives.text_n):
             raise InputError(
                 f"train.hard_negatives={self.hard_negatives}, but no question of the training data has negatives"
@@ -93,6 +102,12 @@ class BatchPlan:
             for kind, wanted in zip(KINDS, self.ratio.kinds, strict=True)
             if wanted
         }
+
+    @cached_property
+    def translated(self) -> int | None:
+        """How many translation groups have what the loss needs translated; None if it needs nothing."""
+        asked = self.needs.translation or self.needs.pivot
+        return translated_groups(self.data, self.needs) if asked else None
 
     @property
     def left_out(self) -> tuple[Unit, ...]:
@@ -157,7 +172,21 @@ class BatchPlan:
         negative_bc = ~self.data.relevant_bn(group_b, candidate_c) & (question_b[:, None] != candidate_c)
         weight_n = self.data.passages.weight_n
         weight_b = None if weight_n is None else weight_n[passages]
-        return Batch(kind, tuple(pairs), group_b, question_b, passage_b, hard_n, negative_bc, weight_b)
+        translation_b, in_pivot = self._translations(step, group_b, pairs), None
+        if self.needs.pivot is not None:
+            rng = np.random.default_rng([self.seed, step, _PIVOTS])
+            in_pivot = pivots(self.data, group_b, pairs, (question_b, passage_b), self.needs.pivot, rng)
+        return Batch(
+            kind, tuple(pairs), group_b, question_b, passage_b, hard_n, negative_bc, weight_b, translation_b, in_pivot
+        )
+
+    def _translations(self, step: int, group_b: NDArray[np.int64], pairs: list[Pair]) -> NDArray[np.int32] | None:
+        """The rows' questions in another language, if the loss needs them."""
+        if self.needs.translation is None:
+            return None
+        rng = np.random.default_rng([self.seed, step, _TRANSLATIONS])  # its own: rows are as without translations
+        side = ("question", "passage").index(self.needs.translation)
+        return translated_questions(self.data, group_b, [pair[side] for pair in pairs], rng)
 
     def _hard_negatives(self, step: int, group_b: NDArray[np.int64], column_b: list[int]) -> NDArray[np.int32]:
         """Texts drawn from the hard negatives of each row's passage cell."""

@@ -3,7 +3,7 @@
 The batch is spread over the ranks, and a rank's sequences (questions and passages together) go through the encoder
 in length-sorted sub-batches, so that little is padded. Neither changes the loss, which is that of the whole batch.
 Shapes: b = rows of the global batch, n = sequences of this rank (its questions, its passages, then its share of the
-hard negatives), h = hidden size.
+hard negatives and of the translated questions), h = hidden size.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,10 @@ from sweep.model.encoder import Retriever, TokenBatch
 from sweep.model.packing import PackedBatch
 from sweep.settings import TrainSettings
 from sweep.training.losses.protocol import Embeddings, Loss, LossBatch
-from sweep.training.plan import Batch, rank_slice
+from sweep.training.plan import Batch
 from sweep.training.random_state import RandomState
+from sweep.training.spread import gathered, own_places
+from sweep.training.teacher import Teacher
 from sweep.training.tokens import TokenTable
 
 
@@ -51,6 +53,7 @@ class ContrastiveStep:
         settings: TrainSettings,
         accelerator: Accelerator,
         loss: Loss,
+        teacher: Teacher | None = None,
     ) -> None:
         self._retriever = retriever
         self._encoder = retriever.encoder
@@ -58,6 +61,7 @@ class ContrastiveStep:
         self._settings = settings
         self._accelerator = accelerator
         self._loss = loss
+        self._teacher = teacher
 
     def __call__(
         self,
@@ -91,9 +95,9 @@ class ContrastiveStep:
         return loss_b.detach()
 
     def tokens(self, batch: Batch) -> int | None:
-        """Tokens of the whole batch, without padding: questions, passages and hard negatives. None where they are not
-        known beforehand."""
-        questions = self._tokens.count("query", batch.question_b)
+        """Tokens of the whole batch, without padding: questions, passages, hard negatives and translated questions.
+        None where they are not known beforehand."""
+        questions = self._tokens.count("query", np.concatenate([batch.question_b, _translations(batch)]))
         passages = self._tokens.count("passage", np.concatenate([batch.passage_b, batch.hard_n]))
         return None if questions is None or passages is None else questions + passages
 
@@ -107,6 +111,8 @@ class ContrastiveStep:
         rows, hard = self._own(len(batch.group_b)), self._own(len(batch.hard_n))
         passages = np.concatenate([batch.passage_b[rows], batch.hard_n[hard]])
         ids = self._tokens.of("query", batch.question_b[rows]) + self._tokens.of("passage", passages)
+        translations = _translations(batch)
+        ids += self._tokens.of("query", translations[self._own(len(translations))])
         parts = length_sorted_batches(
             [len(sequence) for sequence in ids], self._settings.tokens_per_pass, padded=not self._encoder.packs
         )
@@ -121,7 +127,7 @@ class ContrastiveStep:
         ]
 
     def _own(self, size: int) -> NDArray[np.int64]:
-        return rank_slice(size, self._accelerator.process_index, self._accelerator.num_processes)
+        return own_places(size, self._accelerator)
 
     def _most(self, number: int) -> int:
         """The highest of the ranks' numbers: with sharded weights all of them call the encoder equally often."""
@@ -141,17 +147,20 @@ class ContrastiveStep:
 
     def _loss_of(self, embedding_nh: Tensor, batch: Batch) -> Tensor:
         """Loss of every row of the global batch (b), from this rank's embeddings (n, h)."""
-        sizes = (len(batch.group_b), len(batch.group_b), len(batch.hard_n))
+        sizes = (len(batch.group_b), len(batch.group_b), len(batch.hard_n), len(_translations(batch)))
         parts = torch.split(embedding_nh, [len(self._own(size)) for size in sizes])
-        query_bh, passage_bh, hard_nh = (self._gathered(part, size) for part, size in zip(parts, sizes, strict=True))
-        embeddings = Embeddings(query_bh, torch.cat([passage_bh, hard_nh]))
+        query_bh, passage_bh, hard_nh, translated_nh = (
+            gathered(part, size, self._accelerator) for part, size in zip(parts, sizes, strict=True)
+        )
+        translation_bh = None
+        if batch.translation_b is not None:
+            has_b = torch.from_numpy(batch.translation_b >= 0).to(query_bh.device)
+            translation_bh = torch.zeros_like(query_bh).index_put((has_b.nonzero()[:, 0],), translated_nh)
+        targets = None if self._teacher is None else self._teacher(batch)
+        embeddings = Embeddings(query_bh, torch.cat([passage_bh, hard_nh]), translation_bh, targets)
         return self._loss(embeddings, LossBatch.of(batch, self._accelerator.device))
 
-    def _gathered(self, local_nh: Tensor, size: int) -> Tensor:
-        """Embeddings of the whole batch; only this rank's own carry gradients. Every rank computes the whole loss, so
-        the ranks' gradients of the parameters add up to those of the batch."""
-        if self._accelerator.num_processes == 1 or size == 0:
-            return local_nh
-        everyone = list(self._accelerator.gather(local_nh.detach()).chunk(self._accelerator.num_processes))
-        everyone[self._accelerator.process_index] = local_nh
-        return torch.cat(everyone)[:size]
+
+def _translations(batch: Batch) -> NDArray[np.int32]:
+    """The translated questions that the rows of a batch have."""
+    return np.zeros(0, np.int32) if batch.translation_b is None else batch.translation_b[batch.translation_b >= 0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -12,6 +13,7 @@ from sweep.model.encoder import Retriever
 from sweep.model.lora import Adapters
 from sweep.model.token_cache import TokenCache
 from sweep.settings import Settings
+from sweep.settings.cache import cache_folder
 from sweep.settings.identity import earlier_fingerprints, trial_fingerprint
 from sweep.settings.metric_key import MetricKey
 from sweep.training.checkpoint import Checkpoints
@@ -19,6 +21,7 @@ from sweep.training.loop import Trained, Training
 from sweep.training.losses.registry import make_loss
 from sweep.training.plan import BatchPlan
 from sweep.training.step import ContrastiveStep
+from sweep.training.teacher import make_teacher
 from sweep.training.tokens import TokenTable
 from sweep.training.watch import Watch
 from sweep.trial.preparation import Prepared, Trial
@@ -34,16 +37,26 @@ def train(trial: Trial, prepared: Prepared, accelerator: Accelerator, watch: Wat
     # Dropout differs between ranks, as they encode different rows; the plan of batches does not.
     torch.manual_seed(settings.seed * 1_000_003 + accelerator.process_index)
     fit = settings.train
+    loss = make_loss(settings.loss, fit)
     plan = BatchPlan(
         texts.training, settings.ratio, fit.batch_size, settings.seed, fit.steps * fit.accumulate_batches,
-        fit.hard_negatives,
+        fit.hard_negatives, loss.needs,
     )  # fmt: skip
+    teacher = None
+    if loss.needs.teacher:
+        cache = cache_folder(settings.paths)
+        teacher = make_teacher(settings, retriever, texts.training, cache, accelerator, watch.on_note)
+    if plan.translated is not None:
+        groups = np.count_nonzero(texts.training.kept_g)
+        watch.on_note(
+            f"loss={settings.loss.kind}: {plan.translated:,} of {groups:,} translation groups have translations"
+        )
     if fit.recompute_activations:
         retriever.encoder.backbone.gradient_checkpointing_enable()
     if fit.compile:
         retriever.encoder.compile_backbone()
     table = TokenTable(retriever, texts.training, prepared.tokens, watch.on_note)
-    step = ContrastiveStep(retriever, table, fit, accelerator, make_loss(settings.loss, fit))
+    step = ContrastiveStep(retriever, table, fit, accelerator, loss, teacher)
     validate = None
     if texts.validation is not None:
         validate = _validator(retriever, texts.validation, settings, accelerator, prepared.tokens)

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from sweep.settings import InfoNceSettings, TrainSettings
 from sweep.training.losses.protocol import Embeddings, LossBatch
+from sweep.training.needs import NOTHING, Needs
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,14 @@ class InfoNce:
         """The loss with `train.temperature`."""
         return cls(train.temperature)
 
+    @property
+    def needs(self) -> Needs:
+        """Nothing but questions and passages."""
+        return NOTHING
+
     def __call__(self, embeddings: Embeddings, batch: LossBatch) -> Tensor:
         """Loss of each row, float32 (b); whatever the languages of the batch."""
-        return info_nce(*embeddings, batch.negative_bc, self.temperature)
+        return info_nce(embeddings.query_bh, embeddings.candidate_ch, batch.negative_bc, self.temperature)
 
 
 def info_nce(query_bh: Tensor, candidate_ch: Tensor, negative_bc: Tensor, temperature: float) -> Tensor:
