@@ -52,7 +52,7 @@ from sweep.settings.launcher import (
     SlurmLauncher,
     SpawnLauncher,
 )
-from sweep.settings.loss import InfoNceSettings, LossSettings
+from sweep.settings.loss import DebiasSettings, InfoNceSettings, LossSettings
 from sweep.settings.mining import Draw, Mining, MiningSearch, NegativeLanguage
 from sweep.settings.mix import DataSettings, MixData
 from sweep.settings.msmarco import LANGUAGE, MsMarcoData
@@ -104,6 +104,7 @@ __all__ = [
     "CorpusEvaluation",
     "DataSettings",
     "Debias",
+    "DebiasSettings",
     "Debiasing",
     "DetectionSettings",
     "Dimension",

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep.settings import LossSettings, TrainSettings
+from sweep.training.losses.by_kind import by_kind
+from sweep.training.losses.debias import Debias
 from sweep.training.losses.info_nce import InfoNce
 from sweep.training.losses.protocol import Loss
 
 LOSSES: dict[str, Callable[[Any, TrainSettings], Loss]] = {
-    "info_nce": InfoNce.from_settings,
+    "info_nce": by_kind(InfoNce.from_settings),
+    "debias": Debias.from_settings,
 }
 
 
