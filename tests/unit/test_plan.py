@@ -10,6 +10,7 @@ from sweep.data.training_row import TrainingRow
 from sweep.data.training_set import TrainingSet, training_set
 from sweep.errors import InputError
 from sweep.settings import RatioSettings
+from sweep.settings.ratio import NO_SWITCH
 from sweep.training.draw import BLOCK, EvenDraw
 from sweep.training.plan import Batch, BatchPlan, rank_slice
 
@@ -29,7 +30,7 @@ def ratio(
     alpha: float, sampling: str = "uniform", cross: str = "pair", temperature: float = 2.0, **schedule: Any
 ) -> RatioSettings:
     fields = {"schedule": "constant", "monolingual_end": None, "stairs": 4, "draw": "even", "few_rows": "smaller"}
-    fields |= {"language_weights": {}, "pair_weights": {}, "source_weights": {}, **schedule}
+    fields |= {"language_weights": {}, "pair_weights": {}, "source_weights": {}, "code_switch": NO_SWITCH, **schedule}
     return RatioSettings.model_validate(
         {
             "monolingual": alpha,

@@ -71,7 +71,9 @@ def prepared(
         checkpoints = Checkpoints(
             folder, settings.trial_fingerprint(), accelerator, attempt, still_mine, earlier_fingerprints(settings)
         )
-    training = Training(step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate)
+    training = Training(
+        step, retriever.encoder, plan, settings.train, accelerator, checkpoints, validate, settings.loss.weights
+    )
     return training, retriever, settings
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.bilingual import load_lexicon
 from sweep.data.fingerprints import benchmark_fingerprint, data_fingerprint, data_size
 from sweep.data.training_set import TrainingSet
+from sweep.data.translated_words import Lexicon
 from sweep.records.data_record import DataRecord
 from sweep.settings import Corpus, EvaluationSettings, LanguageSettings, MixData, RowsData, Section, Settings
 from sweep.settings.secrets import without_passwords
@@ -18,12 +20,14 @@ EMBEDDED = "embedded"
 def data_records(
     settings: Settings, training: TrainingSet, benchmarks: Sequence[Benchmark]
 ) -> tuple[DataRecord, ...]:
-    """The record of the training data, and those of the benchmarks, in the order of `settings.evaluations`."""
+    """The record of the training data, those of the benchmarks, in the order of `settings.evaluations`, and that of
+    the lexicon, if words are switched. Raises InputError for a lexicon that cannot be read."""
     evaluated = (
         benchmark_record(evaluation, settings.languages, benchmark)
         for evaluation, benchmark in zip(settings.evaluations, benchmarks, strict=True)
     )
-    return training_record(settings, training), *evaluated
+    lexicon = load_lexicon(settings)
+    return training_record(settings, training), *evaluated, *([] if lexicon is None else [_record(settings, lexicon)])
 
 
 def training_record(settings: Settings, training: TrainingSet) -> DataRecord:
@@ -53,6 +57,21 @@ def benchmark_record(evaluation: EvaluationSettings, languages: LanguageSettings
         int(np.count_nonzero(benchmark.candidate_d)),
         benchmark_fingerprint(benchmark),
         _digest(evaluation.fingerprint(), languages.evaluate),
+    )
+
+
+def _record(settings: Settings, lexicon: Lexicon) -> DataRecord:
+    folder = settings.ratio.code_switch.lexicon
+    own = (settings.data.fingerprint(),) if folder is None else ()  # one that is a part of the data
+    return DataRecord(
+        "lexicon",
+        "lexicon",
+        EMBEDDED if folder is None else without_passwords(folder),
+        lexicon.languages,
+        lexicon.words("query"),
+        lexicon.words("passage") if settings.ratio.code_switch.texts == "both" else 0,
+        lexicon.digest,
+        _digest("lexicon", folder, lexicon.languages, settings.ratio.code_switch.texts, *own),
     )
 
 

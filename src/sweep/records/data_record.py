@@ -9,19 +9,20 @@ from typing import Literal
 from sweep.errors import shortened
 from sweep.records.files import write_atomically
 
-DataRole = Literal["training", "evaluation"]
+DataRole = Literal["training", "evaluation", "lexicon"]
 DATA = "data.json"  # in the folder
 SHOWN_DIGITS = 12  # of a digest, where people read it
-ROLES: dict[DataRole, str] = {"training": "trained on", "evaluation": "evaluated on"}
+ROLES: dict[DataRole, str] = {"training": "trained on", "evaluation": "evaluated on", "lexicon": "switched words by"}
 
 
 @dataclass(frozen=True)
 class DataRecord:
-    """Training data or a benchmark as it was read.
+    """Training data, a benchmark, or a lexicon as it was read.
 
     `source`: a path as it was given, a URL, a name on the hub with its revision, or "embedded"; of a mix
     "NAME: SOURCE" for each of its sources; without passwords.
-    `questions` and `passages`: how many. `digest`: SHA-256 (hex) of the content, whatever files it comes from.
+    `questions` and `passages`: how many; of a lexicon, how many words of these it has.
+    `digest`: SHA-256 (hex) of the content, whatever files it comes from.
     `settings`: of how it is read, a digest too; records with different ones are of different data.
     """
 
@@ -35,14 +36,17 @@ class DataRecord:
     settings: str
 
     @property
+    def size(self) -> str:
+        """How much it is, for people."""
+        unit = "words of " if self.role == "lexicon" else ""
+        return f"{self.questions:,} {unit}questions, {self.passages:,} {unit}passages"
+
+    @property
     def text(self) -> str:
         """In a line, for people."""
         source = "" if self.source in (self.name, "embedded") else f" from {self.source}"
         languages = f"{len(self.languages)} languages" if len(self.languages) > 1 else self.languages[0]
-        return (
-            f"{self.name}{source}: {languages}, {self.questions:,} questions, {self.passages:,} passages, "
-            f"SHA-256 {self.digest[:SHOWN_DIGITS]}"
-        )
+        return f"{self.name}{source}: {languages}, {self.size}, SHA-256 {self.digest[:SHOWN_DIGITS]}"
 
 
 def write_records(folder: Path, records: Sequence[DataRecord]) -> None:
@@ -66,8 +70,8 @@ def changed_data(then: Sequence[DataRecord], now: Sequence[DataRecord]) -> str |
         before = known.get((record.role, record.settings), record)
         if before.digest != record.digest:
             return (
-                f"{record.name} ({shortened(record.source)}), {ROLES[record.role]}, had {before.questions:,} "
-                f"questions, {before.passages:,} passages and SHA-256 {before.digest[:SHOWN_DIGITS]}, and now has "
+                f"{record.name} ({shortened(record.source)}), {ROLES[record.role]}, had {before.size} "
+                f"and SHA-256 {before.digest[:SHOWN_DIGITS]}, and now has "
                 f"{record.questions:,}, {record.passages:,} and {record.digest[:SHOWN_DIGITS]}"
             )
     return None

@@ -81,9 +81,7 @@ questions, for this seed alone:
 def _data(records: Sequence[DataRecord]) -> str:
     """A row for each: what it holds, and the digest that tells it apart from any other."""
     return "".join(
-        f"| {ROLES[record.role]} | {record.name}: {record.questions:,} questions, {record.passages:,} passages; "
-        f"SHA-256 `{record.digest}` |\n"
-        for record in records
+        f"| {ROLES[record.role]} | {record.name}: {record.size}; SHA-256 `{record.digest}` |\n" for record in records
     )
 
 

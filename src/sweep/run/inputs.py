@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from sweep.data.benchmark import Benchmark
+from sweep.data.bilingual import check_lexicon, load_lexicon
 from sweep.data.holdout import hold_out, validation_key
 from sweep.data.leakage import check_zero_shot
 from sweep.data.load import load_benchmarks, load_training_set
@@ -35,6 +36,9 @@ def checked_inputs(settings: Settings, folder: StudyFolder) -> StudyNotes:
         one.removals(one.settings.debias, training)
         if settings.study.selects_on_half:
             _check_halves(one.benchmark)
+    if (lexicon := load_lexicon(settings)) is not None:
+        for one in measures:
+            check_lexicon(lexicon, one.benchmark)
     trained = training
     if settings.train.validation.every_steps is not None:
         trained, validation = hold_out(training, settings.train.validation.groups)

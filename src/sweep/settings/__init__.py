@@ -54,6 +54,7 @@ from sweep.settings.launcher import (
 )
 from sweep.settings.loss import (
     ClearSettings,
+    DebiasSettings,
     DistillSettings,
     InfoNceSettings,
     LossSettings,
@@ -111,6 +112,7 @@ __all__ = [
     "CorpusEvaluation",
     "DataSettings",
     "Debias",
+    "DebiasSettings",
     "Debiasing",
     "DetectionSettings",
     "Dimension",

@@ -5,6 +5,7 @@ from itertools import permutations
 
 from sweep.settings import Settings
 from sweep.settings.accelerate_config import accelerate_problem
+from sweep.settings.switching import switching_problem
 from sweep.settings.wording import listed, written
 from sweep.settings.zero_shot import zero_shot_problem
 
@@ -136,6 +137,7 @@ def _scratch_needs_common_places(settings: Settings) -> str | None:
 
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     zero_shot_problem,
+    switching_problem,
     _translations_are_cross_lingual,
     _held_out_groups_have_a_language,
     _cross_needs_two_languages,

@@ -7,6 +7,7 @@ from sweep.settings import JudgedEvaluation, Settings
 from sweep.settings.base import flattened
 from sweep.settings.loss import DEFAULT_LOSS
 from sweep.settings.overrides import assignment
+from sweep.settings.ratio import NO_SWITCH
 from sweep.settings.reporting import DEFAULT_REPORT
 from sweep.settings.untrained import UNTOUCHED
 
@@ -23,6 +24,7 @@ SINCE: dict[str, Any] = {
         "pair_weights": {},
         "source_weights": {},
         "few_rows": "smaller",
+        "code_switch": NO_SWITCH.model_dump(mode="json"),
     },
     "study": {
         "near_copies": None,
@@ -36,12 +38,15 @@ SINCE: dict[str, Any] = {
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
 _SQUAD: dict[str, Any] = {"candidates": "auto", "misplaced_answers": 1.0}  # likewise: offsets were not looked at
 _JUDGED: dict[str, Any] = {"ignore_identical_ids": False, "twins": "keep"}
+# Of every loss, which earlier versions had, and had nothing of.
+_BY_KIND = {name: DEFAULT_LOSS.model_dump(mode="json")[name] for name in ("temperatures", "weights")}
 _PRETRAINED: dict[str, Any] = {"head": "none", "lower_case": False}
 _OF_KIND = {
     "cldr": _EMBEDDED,
     "squad": _SQUAD,
     "miracl": _JUDGED,
     "beir": _JUDGED,
+    "info_nce": _BY_KIND,
     "hf": {**_PRETRAINED, "trust_remote_code": False, "pretrained_on": None},
 }
 _READ = ("pooling", "query_prefix", "passage_prefix")  # what was no matter of the model's folder
@@ -51,7 +56,7 @@ _NEW_SECTIONS = ("loss",)  # whole or not at all: another kind of it has other f
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """A study's configuration with the settings that its version did not have; those it has stay as they are."""
     missing = {name: section for name, section in SINCE.items() if name not in config or name not in _NEW_SECTIONS}
-    of_kind = {name: _of_kind(config.get(name)) for name in ("data", "evaluation", "model")}
+    of_kind = {name: _of_kind(config.get(name)) for name in ("data", "evaluation", "model", "loss")}
     if of_kind["evaluation"] is _SQUAD:
         of_kind["evaluation"] = {**_SQUAD, "twins": "keep"}
     whole = _over(_over(missing, of_kind), config)

@@ -25,6 +25,11 @@ UNNAMED = {
     "model.head": "none",
     "model.lower_case": False,
     "model.pretrained_on": None,
+    "ratio.code_switch.probability": 0.0,
+    "ratio.code_switch.texts": "questions",
+    "loss.kind": DEFAULT_LOSS.kind,
+    "loss.weights.monolingual": 1.0,
+    "loss.weights.cross_lingual": 1.0,
 }
 RESULT_SECTIONS = ("languages", "data", "evaluation", "model", "ratio", "train", "loss")
 

@@ -4,20 +4,35 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sweep.settings.base import Language, Probability, Section
+from sweep.settings.base import Language, Positive, Probability
+from sweep.settings.by_kind import EQUAL_WEIGHTS, ONE_TEMPERATURE, LossSection
 from sweep.settings.training import AUTO
 from sweep.settings.untrained import UNTOUCHED
 
 Weight = Annotated[float, Field(ge=0)]
 
 
-class InfoNceSettings(Section):
+class InfoNceSettings(LossSection):
     """InfoNCE over the whole global batch; `train.temperature` divides its cosine similarities."""
 
     kind: Literal["info_nce"] = "info_nce"
 
 
-class ClearSettings(Section):
+class DebiasSettings(LossSection):
+    """InfoNCE, and `weight` times a penalty on what tells the languages of embeddings apart.
+
+    `penalty`: how far the languages' means are from each other (`mean`), or how much of each embedding lies in the
+    first `directions` of the subspace that these means span (`subspace`). `momentum`: of the running mean of each
+    language, which stands for it in batches without it (null: only the languages of the batch count)."""
+
+    kind: Literal["debias"]
+    weight: Weight
+    penalty: Literal["mean", "subspace"]
+    directions: Positive
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None
+
+
+class ClearSettings(LossSection):
     """CLEAR: InfoNCE, InfoNCE from passages to questions in another language, and the divergence of the two.
 
     The shares of the last two; the first has what is left of 1."""
@@ -33,14 +48,14 @@ class ClearSettings(Section):
         return self
 
 
-class TranslationSettings(Section):
+class TranslationSettings(LossSection):
     """InfoNCE, and `weight` times the ranking of translations among the questions of the batch."""
 
     kind: Literal["translation"]
     weight: Weight
 
 
-class DistillSettings(Section):
+class DistillSettings(LossSection):
     """InfoNCE, and `weight` times the distance to what a teacher makes of the batch.
 
     `target`: of the same texts (`retention`), or of their translations in the language `pivot`
@@ -74,6 +89,8 @@ class DistillSettings(Section):
 
 
 LossSettings = Annotated[
-    InfoNceSettings | ClearSettings | DistillSettings | TranslationSettings, Field(discriminator="kind")
+    InfoNceSettings | ClearSettings | DebiasSettings | DistillSettings | TranslationSettings,
+    Field(discriminator="kind"),
 ]
-DEFAULT_LOSS = InfoNceSettings()  # what every study had before there was a choice
+# What every study had before there was a choice.
+DEFAULT_LOSS = InfoNceSettings(temperatures=ONE_TEMPERATURE, weights=EQUAL_WEIGHTS)

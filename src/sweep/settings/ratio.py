@@ -22,6 +22,20 @@ def _language_pair(value: object) -> object:
 LanguagePair = Annotated[str, BeforeValidator(_language_pair)]  # of the question, and of the passage
 
 
+class CodeSwitchSettings(Section):
+    """Words of training texts that give way to translations in other training languages, with a probability each.
+
+    `texts`: those of questions, or of questions and relevant passages (`both`). `lexicon`: a folder of files
+    `<language>-<language>.txt`; null: the names that data=cldr has."""
+
+    probability: Probability
+    texts: Literal["questions", "both"]
+    lexicon: str | None
+
+
+NO_SWITCH = CodeSwitchSettings(probability=0.0, texts="questions", lexicon=None)
+
+
 class RatioSettings(Section):
     """The hybrid mix: how often a batch is monolingual, and how languages are drawn.
 
@@ -45,6 +59,7 @@ class RatioSettings(Section):
     pair_weights: dict[LanguagePair, Weight]
     source_weights: dict[Name, Weight]
     few_rows: Literal["smaller", "leave_out", "refuse"]
+    code_switch: CodeSwitchSettings
 
     def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
         """As of any section, without what there was no choice of when studies were begun, where it is as it was."""
@@ -54,6 +69,7 @@ class RatioSettings(Section):
             "pair_weights": not self.pair_weights,
             "source_weights": not self.source_weights,
             "few_rows": self.few_rows == "smaller",
+            "code_switch": self.code_switch == NO_SWITCH,
         }
         return super().plain(but | {name for name, is_so in as_it_was.items() if is_so})
 

@@ -7,10 +7,9 @@ of the best validation is kept, too, where it is needed in the end. Where machin
 them at a place that all of them reach.
 """
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from sweep.errors import Fenced
 from sweep.model.distributed_tensors import in_parts_of, whole
+from sweep.records.checksums import digest_of
 from sweep.records.files import replacing_folder
 from sweep.training.first_rank import kept_by_first, read_by_first, tensors_of_first
 from sweep.training.optimizer_state import optimizer_parts, optimizer_state, without_functions
@@ -30,6 +30,8 @@ from sweep.training.random_state import RandomState, seed_rank
 from sweep.training.saved_names import in_order, order_of, step_of, superseded
 
 MANIFEST = "manifest.json"
+LOSS = "loss.safetensors"  # only of a loss that remembers something
+NO_STATE: Mapping[str, Tensor] = {}
 
 
 class Copies(Protocol):
@@ -77,8 +79,16 @@ class Checkpoints:
         self._still_mine = still_mine
         self._copies = copies
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, progress: Progress) -> None:
-        """Commit a checkpoint; called by all ranks together. Raises Fenced on rank 0 if the trial is another's."""
+    def save(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Any,
+        progress: Progress,
+        loss: Mapping[str, Tensor] = NO_STATE,
+    ) -> None:
+        """Commit a checkpoint; called by all ranks together. `loss` is what the loss remembers, the same on every
+        rank. Raises Fenced on rank 0 if the trial is another's."""
         final = self._folder / f"step-{progress.step:08d}.{self._attempt}"
         keeps = self._accelerator.is_main_process
         weights, moments, numbers = _trained(model, keeps), *optimizer_parts(optimizer, keeps)
@@ -89,6 +99,8 @@ class Checkpoints:
                 save_file(moments, draft / "optimizer.safetensors")
                 state = {"progress": progress.to_json(), "optimizer": numbers, "schedule": schedule.state_dict()}
                 (draft / "state.json").write_text(json.dumps(without_functions(state)))
+                if loss:
+                    save_file({name: tensor.cpu().contiguous() for name, tensor in loss.items()}, draft / LOSS)
                 for rank, tensors in enumerate(randoms):
                     save_file(tensors, draft / _random_file(rank))
                 self._seal(draft)
@@ -100,7 +112,7 @@ class Checkpoints:
     def _seal(self, draft: Path) -> None:
         if not self._still_mine():
             raise Fenced(f"{self._folder.parent.name}: another attempt has taken this trial over")
-        digests = {file.name: _digest(file) for file in sorted(draft.iterdir())}
+        digests = {file.name: digest_of(file) for file in sorted(draft.iterdir())}
         (draft / MANIFEST).write_text(json.dumps({"identity": self._identity, "sha256": digests}))
 
     def _remove_old(self, progress: Progress) -> None:
@@ -156,7 +168,7 @@ class Checkpoints:
             if identity["training"] not in self._names or identity["device"] != self._identity["device"]:
                 return "is of another training, or of another kind of device"
             for name, digest in manifest["sha256"].items():
-                if _digest(folder / name) != digest:
+                if digest_of(folder / name) != digest:
                     return f"{name} is damaged"
         except (OSError, ValueError, KeyError, TypeError) as error:
             return f"cannot be read ({error})"
@@ -187,6 +199,11 @@ class Checkpoints:
 
     def _read_json(self, file: Path) -> Any:
         return read_by_first(lambda: json.loads(file.read_text()), self._accelerator)
+
+    def loss_state(self, folder: Path) -> dict[str, Tensor]:
+        """What the loss remembered; called by all ranks together."""
+        file = folder / LOSS
+        return read_by_first(lambda: load_file(file) if file.exists() else {}, self._accelerator)
 
     def restore_weights(self, folder: Path, model: nn.Module) -> None:
         """Set the weights alone; those that are not trained stay as they are. Called by all ranks together."""
@@ -229,8 +246,3 @@ def _randoms(folder: Path, ranks: int) -> dict[int, dict[str, Tensor]]:
 def _frozen(model: nn.Module) -> set[str]:
     """Parameters that are not trained: they are what the model was built with, and in no checkpoint."""
     return {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

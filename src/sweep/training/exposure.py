@@ -39,13 +39,16 @@ class Exposure:
     """Counts over all batches that were trained on, those after the best validation included.
 
     `small` are batches with fewer rows than `train.batch_size`: their language or pair has no more groups. `tokens`
-    are those of all texts, without padding; None if those of some batch are not known.
+    are those of all texts, without padding; None if those of some batch are not known. Of `words`, those of texts
+    that may have some in other languages, `switched` are so; both are 0 unless the training switches words.
     """
 
     kinds: Mapping[Kind, KindCount] = field(default_factory=dict)
     pairs: Mapping[Pair, PairCount] = field(default_factory=dict)
     small: int = 0
     tokens: int | None = 0
+    words: int = 0
+    switched: int = 0
 
     @property
     def batches(self) -> int:
@@ -67,7 +70,10 @@ class Exposure:
             known = pairs.get(pair, PairCount())
             pairs[pair] = PairCount(known.batches + 1, known.rows + rows, known.small + small)
         every = None if self.tokens is None or tokens is None else self.tokens + tokens
-        return Exposure({**self.kinds, batch.kind: kind}, pairs, self.small + small, every)
+        words, switched = self.words, self.switched
+        if batch.switched is not None:
+            words, switched = words + batch.switched.words, switched + batch.switched.switched
+        return Exposure({**self.kinds, batch.kind: kind}, pairs, self.small + small, every, words, switched)
 
     @property
     def monolingual_share(self) -> float:
@@ -75,8 +81,8 @@ class Exposure:
         return self.kinds.get("monolingual", KindCount()).batches / self.batches if self.batches else math.nan
 
     def summary(self) -> dict[str, Any]:
-        """For `result.json`: counts, the realised ratio, mean losses by kind, and rows by question and passage
-        language."""
+        """For `result.json`: counts, the realised ratio, mean losses by kind, rows by question and passage language,
+        and, if the training switches words, their share."""
         rows: dict[str, dict[str, int]] = {}
         for (asked, answered), count in sorted(self.pairs.items()):
             rows.setdefault(asked, {})[answered] = count.rows
@@ -87,6 +93,7 @@ class Exposure:
             "mean_loss": {kind: self.kinds[kind].mean_loss for kind in KINDS if kind in self.kinds},
             "rows": rows,
             "tokens": self.tokens,
+            **({"switched_words": self.switched / self.words} if self.words else {}),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -96,6 +103,7 @@ class Exposure:
             "pairs": [[*pair, *count] for pair, count in self.pairs.items()],
             "small": self.small,
             "tokens": self.tokens,
+            **({"words": [self.words, self.switched]} if self.words else {}),
         }
 
     @classmethod
@@ -103,7 +111,7 @@ class Exposure:
         """The inverse of `to_json`, to the bit; a checkpoint of an earlier version did not count tokens."""
         kinds = {kind: KindCount(*count) for kind, *count in saved["kinds"]}
         pairs = {(asked, answered): PairCount(*count) for asked, answered, *count in saved["pairs"]}
-        return cls(kinds, pairs, saved["small"], saved.get("tokens"))
+        return cls(kinds, pairs, saved["small"], saved.get("tokens"), *saved.get("words", (0, 0)))
 
 
 NOTHING = Exposure()  # before the first batch

@@ -18,7 +18,9 @@ from sweep.evaluation.validation import Validation
 from sweep.model.distributed_tensors import is_sharded
 from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
+from sweep.settings.by_kind import EQUAL_WEIGHTS, KindWeights
 from sweep.training.checkpoint import Checkpoints
+from sweep.training.code_switch import SwitchedPlan
 from sweep.training.exposure import NOTHING, Exposure
 from sweep.training.gradients import GradientSum
 from sweep.training.parameters import parameter_groups
@@ -67,11 +69,12 @@ class Training:
         self,
         step: ContrastiveStep,
         encoder: Encoder,
-        plan: BatchPlan,
+        plan: BatchPlan | SwitchedPlan,
         settings: TrainSettings,
         accelerator: Accelerator,
         checkpoints: Checkpoints | None = None,
         validate: Callable[[int], Validation | None] | None = None,
+        weights: KindWeights = EQUAL_WEIGHTS,
     ) -> None:
         self._step = step
         self._encoder = encoder.to(accelerator.device)
@@ -80,6 +83,7 @@ class Training:
         self._accelerator = accelerator
         self._checkpoints = checkpoints
         self._validate = validate
+        self._weights = weights
         self._optimizer = torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate)
         self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
         adds_up = 1 if is_sharded(encoder) else accelerator.num_processes  # sharded weights add up by themselves
@@ -109,7 +113,9 @@ class Training:
             if verdict & Verdict.END:
                 progress = replace(progress, ended=True)
             if self._checkpoints is not None and (verdict or self._is_due(progress)):
-                self._checkpoints.save(self._encoder, self._optimizer, self._schedule, progress)
+                self._checkpoints.save(
+                    self._encoder, self._optimizer, self._schedule, progress, self._step.loss_state()
+                )
                 saved_at = time.monotonic()
             if verdict & (Verdict.PRUNE | Verdict.PAUSE) and progress.step < self._settings.steps:
                 raise Pruned(progress.step) if verdict & Verdict.PRUNE else Paused(progress.step)
@@ -129,6 +135,7 @@ class Training:
             return Progress()
         watch.on_note(f"going on from checkpoint {folder.name}")
         progress = self._checkpoints.restore(folder, self._encoder, self._optimizer, self._schedule)
+        self._step.restore_loss(self._checkpoints.loss_state(folder))
         for note in progress.notes:
             watch.on_note(note)
         parts = self._settings.accumulate_batches
@@ -215,7 +222,8 @@ class Training:
         losses = []
         for batch in batches:
             last_pass = self._gradients.last_pass if batch is batches[-1] else nullcontext
-            losses.append(float(self._step(batch, 1 / parts, last_pass).mean()))
+            share = self._weights.of(batch.kind) / parts
+            losses.append(float(self._step(batch, share, last_pass).mean()))
         loss = sum(losses) / parts
         self._gradients.finish()  # whatever the loss is: what is on its way would meet the ranks' next messages
         if not math.isfinite(loss):

@@ -4,9 +4,10 @@ The plan of a step is a pure function of (seed, step): there is no sampler state
 all ranks compute the same global batch and take disjoint slices of it.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,27 @@ _HARD, _SEVERAL = 1, 5
 _TRANSLATIONS, _PIVOTS = 8, 9
 
 
+class SwitchedTexts(NamedTuple):
+    """Questions and passages of a batch that have words in other languages, by row; of the words of all texts that
+    may have some, how many there are, and how many gave way."""
+
+    questions: Mapping[int, str]
+    passages: Mapping[int, str]
+    words: int
+    switched: int
+
+
+NOTHING_SWITCHED = SwitchedTexts({}, {}, 0, 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """One global batch, b rows: distinct translation groups, each with a question and its relevant passage.
 
     `kind` is "monolingual" or "cross-lingual"; `pairs` the (question, passage) languages of each row.
     `question_b` and `passage_b` are indices into the training set's texts, `group_b` into its groups. `weight_b` is
-    what the loss of each row is multiplied by; None for 1.
+    what the loss of each row is multiplied by; None for 1. `switched` are texts that stand in the place of
+    `question_b` and `passage_b`, if the training switches words.
     `hard_n` are the texts of the rows' hard negatives, each once and without passages of the batch. `negative_bc`
     says which candidate, the passages of the batch and then its hard negatives, may be a negative of which question:
     any but the relevant passages of the question's group, in whatever language, and the question's own text.
@@ -53,6 +68,7 @@ class Batch:
     weight_b: NDArray[np.float32] | None = None
     translation_b: NDArray[np.int32] | None = None
     pivots: Pivots | None = None
+    switched: SwitchedTexts | None = None
 
 
 @dataclass(frozen=True, eq=False)

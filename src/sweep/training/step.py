@@ -6,7 +6,7 @@ Shapes: b = rows of the global batch, n = sequences of this rank (its questions,
 hard negatives and of the translated questions), h = hidden size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ from sweep.model.distributed_tensors import is_sharded
 from sweep.model.encoder import Retriever, TokenBatch
 from sweep.model.packing import PackedBatch
 from sweep.settings import TrainSettings
-from sweep.training.losses.protocol import Embeddings, Loss, LossBatch
-from sweep.training.plan import Batch
+from sweep.training.losses.protocol import Embeddings, Loss, LossBatch, Stateful
+from sweep.training.plan import NOTHING_SWITCHED, Batch
 from sweep.training.random_state import RandomState
 from sweep.training.spread import gathered, own_places
 from sweep.training.teacher import Teacher
@@ -97,9 +97,21 @@ class ContrastiveStep:
     def tokens(self, batch: Batch) -> int | None:
         """Tokens of the whole batch, without padding: questions, passages, hard negatives and translated questions.
         None where they are not known beforehand."""
-        questions = self._tokens.count("query", np.concatenate([batch.question_b, _translations(batch)]))
-        passages = self._tokens.count("passage", np.concatenate([batch.passage_b, batch.hard_n]))
+        switched = batch.switched or NOTHING_SWITCHED
+        asked = np.concatenate([batch.question_b, _translations(batch)])
+        questions = self._tokens.count("query", asked, switched.questions)
+        candidates = np.concatenate([batch.passage_b, batch.hard_n])
+        passages = self._tokens.count("passage", candidates, switched.passages)
         return None if questions is None or passages is None else questions + passages
+
+    def loss_state(self) -> dict[str, Tensor]:
+        """What the loss remembers of the batches before; nothing, but for some losses."""
+        return self._loss.state() if isinstance(self._loss, Stateful) else {}
+
+    def restore_loss(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `loss_state`."""
+        if isinstance(self._loss, Stateful):
+            self._loss.restore(state, self._accelerator.device)
 
     @staticmethod
     def _weighted(loss_b: Tensor, batch: Batch) -> Tensor:
@@ -110,9 +122,12 @@ class ContrastiveStep:
         """This rank's rows, in the order of their lengths."""
         rows, hard = self._own(len(batch.group_b)), self._own(len(batch.hard_n))
         passages = np.concatenate([batch.passage_b[rows], batch.hard_n[hard]])
-        ids = self._tokens.of("query", batch.question_b[rows]) + self._tokens.of("passage", passages)
-        translations = _translations(batch)
-        ids += self._tokens.of("query", translations[self._own(len(translations))])
+        switched, translations = batch.switched or NOTHING_SWITCHED, _translations(batch)
+        ids = [
+            *self._tokens.of("query", batch.question_b[rows], _at(rows, switched.questions)),
+            *self._tokens.of("passage", passages, _at(rows, switched.passages)),
+            *self._tokens.of("query", translations[self._own(len(translations))]),
+        ]
         parts = length_sorted_batches(
             [len(sequence) for sequence in ids], self._settings.tokens_per_pass, padded=not self._encoder.packs
         )
@@ -164,3 +179,8 @@ class ContrastiveStep:
 def _translations(batch: Batch) -> NDArray[np.int32]:
     """The translated questions that the rows of a batch have."""
     return np.zeros(0, np.int32) if batch.translation_b is None else batch.translation_b[batch.translation_b >= 0]
+
+
+def _at(rows: NDArray[np.int64], texts: Mapping[int, str]) -> dict[int, str]:
+    """Texts of rows of the batch by their places among a rank's."""
+    return {place: texts[row] for place, row in enumerate(rows.tolist()) if row in texts}

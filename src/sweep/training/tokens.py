@@ -1,7 +1,7 @@
 """Token ids of the training texts: tokenised once a study, or, of very many texts, when a step needs them."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,16 +51,24 @@ class TokenTable:
                     f"{cut:,} distinct training {role} texts are longer than model.max_{role}_tokens and were cut"
                 )
 
-    def of(self, role: Role, indices: Any) -> list[NDArray[np.integer[Any]]]:
-        """Token ids of the texts with these indices."""
+    def of(
+        self, role: Role, indices: Any, instead: Mapping[int, str] | None = None
+    ) -> list[NDArray[np.integer[Any]]]:
+        """Token ids of the texts with these indices; `instead` are other texts by their places among these."""
+        ids = self._of(role, indices)
+        if instead:
+            for place, own in zip(instead, self._retriever.tokenize([*instead.values()], role).ids, strict=True):
+                ids[place] = own
+        return ids
+
+    def _of(self, role: Role, indices: Any) -> list[NDArray[np.integer[Any]]]:
         if role not in self._beforehand:
             return list(self._retriever.tokenize(self._data.texts.read(indices), role).ids)
         ids, used = self._beforehand[role]
         return self._retriever.places(ids.of(used.searchsorted(indices)))
 
-    def count(self, role: Role, indices: Any) -> int | None:
+    def count(self, role: Role, indices: Any, instead: Mapping[int, str] | None = None) -> int | None:
         """How many tokens these texts have; None where each is tokenised when a step needs it."""
         if role not in self._beforehand:
             return None
-        ids, used = self._beforehand[role]
-        return sum(map(len, ids.of(used.searchsorted(indices))))
+        return sum(map(len, self.of(role, indices, instead)))

@@ -17,6 +17,7 @@ from sweep.settings.cache import cache_folder
 from sweep.settings.identity import earlier_fingerprints, trial_fingerprint
 from sweep.settings.metric_key import MetricKey
 from sweep.training.checkpoint import Checkpoints
+from sweep.training.code_switch import with_switched
 from sweep.training.loop import Trained, Training
 from sweep.training.losses.registry import make_loss
 from sweep.training.plan import BatchPlan
@@ -51,6 +52,7 @@ def train(trial: Trial, prepared: Prepared, accelerator: Accelerator, watch: Wat
         watch.on_note(
             f"loss={settings.loss.kind}: {plan.translated:,} of {groups:,} translation groups have translations"
         )
+    batches = with_switched(plan, texts.lexicon, settings.ratio.code_switch)
     if fit.recompute_activations:
         retriever.encoder.backbone.gradient_checkpointing_enable()
     if fit.compile:
@@ -61,7 +63,8 @@ def train(trial: Trial, prepared: Prepared, accelerator: Accelerator, watch: Wat
     if texts.validation is not None:
         validate = _validator(retriever, texts.validation, settings, accelerator, prepared.tokens)
     checkpoints = _checkpoints(trial, accelerator)
-    trained = Training(step, retriever.encoder, plan, fit, accelerator, checkpoints, validate).run(watch)
+    weights = settings.loss.weights
+    trained = Training(step, retriever.encoder, batches, fit, accelerator, checkpoints, validate, weights).run(watch)
     if adapters is not None:
         adapters.merge()
     return trained

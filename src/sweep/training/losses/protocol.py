@@ -4,8 +4,9 @@ Shapes: b = rows of the global batch, n = hard negatives of the batch, c = b + n
 that of the teacher.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -70,4 +71,18 @@ class Loss(Protocol):
 
     def __call__(self, embeddings: Embeddings, batch: LossBatch) -> Tensor:
         """Loss of each row (b), float32; gradients are taken of its mean."""
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A loss that remembers something of the batches before: it is called once for each, and checkpoints keep its
+    state."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What it remembers, the same on every rank."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
+        """Remember this and nothing else."""
         ...
