@@ -1,15 +1,17 @@
 """Training steps against sentence-transformers' trainer, on the same pairs, in one run.
 
-    python benchmarks/training.py --model FOLDER --data FOLDER [--steps 10] [--repeats 3]
+    python benchmarks/training.py --model FOLDER --data FOLDER [--steps 10] [--repeats 3] [--profile]
 
 Both fine-tune the multilingual E5 in FOLDER on the same batches of 32 MLQA-R pairs (with prefixes, 96 tokens,
-float32, dropout on, AdamW, learning rate 3e-5, temperature .05, one process, the same threads): ours packed and
-with a restricted vocabulary, sentence-transformers with MultipleNegativesRankingLoss. Variants of the model: as
-given, `full` with random rows of word embeddings added up to 250,037, and `xlmr_base`, a random model of XLM-R
-base's shape. A third side, "all rows", is ours without the restricted vocabulary.
+dropout on, AdamW in torch's fused kernel, learning rate 3e-5, temperature .05, one process, the same threads): ours
+packed and with a restricted vocabulary, sentence-transformers with MultipleNegativesRankingLoss. Variants of the
+model: as given, `full` with random rows of word embeddings added up to 250,037, and `xlmr_base`, a random model of
+XLM-R base's shape. A third side, "all rows", is ours without the restricted vocabulary. Both compute in float32, or
+in bf16 autocast (`--precision`, `--peer-precision`), with weights and optimizer in float32.
 
 Each run is a process of its own, and sides take turns. CPU seconds are those of the steps after the first two; memory
-is the peak of the whole process. Both sides' first and last losses are printed: they must fall alike.
+is the peak of the whole process. Both sides' first and last losses are printed: they must fall alike. `--profile`
+adds what the time of two steps goes to, by kind of operation, in one more run of each side.
 """
 
 import argparse
@@ -27,29 +29,42 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from operations import PRODUCTS, Operations
+
 BATCH, TOKENS, RATE, TEMPERATURE, WARM = 32, 96, 3e-5, 0.05, 2
 FULL_ROWS = 250_037  # multilingual E5's vocabulary
 
 
 @dataclass(frozen=True)
 class Run:
-    """CPU and wall seconds of a step (mean after the first two), peak bytes, and the losses of all steps."""
+    """CPU and wall seconds of a step (mean after the first two), peak bytes, and the losses of all steps;
+    milliseconds a step by kind of operation if it was profiled."""
 
     cpu: float
     wall: float
     peak: int
     losses: list[float]
+    kinds: dict[str, float]
 
 
 class Clock:
-    """Times of the steps after the first two."""
+    """Times of the steps after the first two, which are profiled if that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, profiled: bool) -> None:
         self._ends: list[tuple[float, float]] = []
+        self._profile = Operations() if profiled else None
 
     def tick(self) -> None:
         """A step ended."""
         self._ends.append((time.process_time(), time.perf_counter()))
+        if self._profile is not None and len(self._ends) == WARM:
+            self._profile.start()
+
+    def run(self, losses: list[float]) -> Run:
+        """What was measured, after the last step."""
+        steps = len(self._ends) - WARM
+        kinds = {} if self._profile is None else self._profile.stop(steps)
+        return Run(*self.per_step(), _peak(), losses, kinds)
 
     def per_step(self) -> tuple[float, float]:
         """CPU and wall seconds of a step."""
@@ -69,7 +84,7 @@ def settings_of(options: argparse.Namespace) -> Any:
         f"train.steps={options.steps}", "train.warmup_steps=0", f"train.batch_size={BATCH}", "train.log_every=1",
         f"train.learning_rate={RATE}", f"train.temperature={TEMPERATURE}", f"model.max_query_tokens={TOKENS}",
         f"model.max_passage_tokens={TOKENS}", "ratio.monolingual=1.0",
-        f"train.tokens_per_pass={options.tokens_per_pass}",
+        f"train.tokens_per_pass={options.tokens_per_pass}", f"model.precision={options.precision}",
     ]  # fmt: skip
     return load_settings(Composer("sweep", overrides))
 
@@ -108,14 +123,14 @@ def ours(options: argparse.Namespace, restrict: bool = True) -> Run:
         accelerator,
         make_loss(settings.loss, settings.train),
     )
-    clock, losses = Clock(), []
+    clock, losses = Clock(options.profile), []
 
     def note(point: Any) -> None:
         clock.tick()
         losses.append(point.loss)
 
     Training(step, retriever.encoder, plan, settings.train, accelerator).run(Watch(on_point=note))
-    return Run(*clock.per_step(), _peak(), losses)
+    return clock.run(losses)
 
 
 def sentence_transformers_side(options: argparse.Namespace) -> Run:
@@ -153,7 +168,7 @@ def sentence_transformers_side(options: argparse.Namespace) -> Run:
     # Examples for its model card take minutes, and the name of the base model is asked of the hub.
     card = SentenceTransformerModelCardData(generate_widget_examples=False, local_files_only=True)
     model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu", model_card_data=card)
-    clock = Clock()
+    clock = Clock(options.profile)
 
     class Ticks(TrainerCallback):
         """Notes the end of each step."""
@@ -172,6 +187,7 @@ def sentence_transformers_side(options: argparse.Namespace) -> Run:
             output_dir=folder, max_steps=options.steps, per_device_train_batch_size=BATCH, learning_rate=RATE,
             weight_decay=settings.train.weight_decay, lr_scheduler_type="cosine", warmup_steps=0, logging_steps=1,
             save_strategy="no", report_to=[], use_cpu=True, seed=0, disable_tqdm=True,
+            bf16=options.peer_precision == "bf16",
         )  # fmt: skip
         loss = MultipleNegativesRankingLoss(model, scale=1 / TEMPERATURE)
         trainer = InOrder(
@@ -180,7 +196,7 @@ def sentence_transformers_side(options: argparse.Namespace) -> Run:
         torch.manual_seed(0)
         trainer.train()
     losses = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry]
-    return Run(*clock.per_step(), _peak(), losses)
+    return clock.run(losses)
 
 
 SIDES: dict[str, Callable[[argparse.Namespace], Run]] = {
@@ -216,11 +232,13 @@ def variant_of(name: str, model: Path, folder: Path) -> Path:
     return folder
 
 
-def in_process(side: str, model: Path, options: argparse.Namespace) -> Run:
+def in_process(side: str, model: Path, options: argparse.Namespace, profiled: bool = False) -> Run:
     """One side in a process of its own."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(options.threads))
     command = [sys.executable, __file__, "--side", side, "--model", str(model), "--data", str(options.data)]
-    command += ["--steps", str(options.steps), "--tokens-per-pass", str(options.tokens_per_pass)]
+    command += ["--steps", str(WARM + 2 if profiled else options.steps), *(["--profile"] if profiled else [])]
+    command += ["--tokens-per-pass", str(options.tokens_per_pass)]
+    command += ["--precision", options.precision, "--peer-precision", options.peer_precision]
     environment = {**os.environ, **limits, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     return Run(**json.loads(done.stdout.splitlines()[-1]))
@@ -249,6 +267,27 @@ def compare(options: argparse.Namespace, model: Path) -> None:
             f"{side}: {faster:.2f} times the pairs per CPU second and {smaller:.2f} of the peak memory of "
             f"{options.sides[-1]}"
         )
+    if options.profile:
+        show_profiles({side: in_process(side, model, options, profiled=True) for side in options.sides})
+
+
+def show_profiles(found: dict[str, Run]) -> None:
+    """Milliseconds a step by kind of operation, and what matrix products alone leave as the best ratio."""
+    profiles = {side: run.kinds for side, run in found.items()}
+    for side, run in found.items():
+        print(f"\n{side}, profiled: {run.cpu:.2f} CPU s a step, {run.wall:.2f} s wall", end="")
+    totals = {side: sum(kinds.values()) for side, kinds in profiles.items()}
+    print("\n\nms a step" + " " * 21 + "".join(f"{side:>18}" for side in profiles))
+    for kind in next(iter(profiles.values())):
+        cells = (f"{kinds[kind]:10.0f} ({kinds[kind] / totals[side]:4.0%})" for side, kinds in profiles.items())
+        print(f"{kind:<30}" + "".join(f"{cell:>18}" for cell in cells))
+    print(f"{'all':<30}" + "".join(f"{total:11.0f}       " for total in totals.values()))
+    *own, peer = profiles
+    for side in own:
+        products = profiles[side][PRODUCTS]
+        print(
+            f"{side}: {totals[peer] / products:.2f} times the pairs of {peer} if it did nothing but matrix products"
+        )
 
 
 def main() -> None:
@@ -260,6 +299,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tokens-per-pass", type=int, default=4096)
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32", help="of our sides")
+    parser.add_argument("--peer-precision", choices=["float32", "bf16"], default="float32")
+    parser.add_argument("--profile", action="store_true", help="what the time goes to; best with --threads 1")
     parser.add_argument("--variants", nargs="+", choices=["given", "full", "xlmr_base"], default=["given", "full"])
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=["ours", "st"], help="the last: the peer")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)

@@ -49,6 +49,18 @@ def test_a_training_goes_on_with_the_same_bits(cache: Path, tmp_path: Path, stop
     assert [point for point in points if point[0] > saved] == after
 
 
+@pytest.mark.parametrize("began", ["true", "false"])
+def test_a_training_goes_on_with_the_optimizer_that_it_began_with(cache: Path, tmp_path: Path, began: str) -> None:
+    other = "false" if began == "true" else "true"
+    whole, _, _ = run(cache, None, None, f"train.fused_optimizer={began}")
+    run(cache, tmp_path, 4, f"train.fused_optimizer={began}")
+    weights, _, notes = run(cache, tmp_path, None, f"train.fused_optimizer={other}")
+    assert notes == ["going on from checkpoint step-00000003.1"]
+    assert torch.equal(weights, whole)
+    from_the_start, _, _ = run(cache, None, None, f"train.fused_optimizer={other}")
+    assert not torch.equal(weights, from_the_start)  # their rounding differs
+
+
 def test_a_finished_training_is_not_trained_again(cache: Path, tmp_path: Path) -> None:
     whole, _, _ = run(cache, tmp_path)
     weights, points, notes = run(cache, tmp_path)

@@ -36,7 +36,10 @@ OVERRIDES = (
 DRAW = "ratio.draw=independent"  # as the previous version drew
 RELATION = ("data.relation=names", "evaluation.relation=names")  # and its embedded data
 THEN = (DRAW, *RELATION)
-ROUNDING = ("tokens_per_pass=100", "gradient_cache=true", "recompute_activations=true", "compile=true")
+ROUNDING = (
+    "tokens_per_pass=100", "gradient_cache=true", "recompute_activations=true", "compile=true",
+    "fused_optimizer=true",
+)  # fmt: skip
 
 
 def composed(*overrides: str) -> Settings:
@@ -161,6 +164,15 @@ def test_a_study_that_never_looked_into_its_models_folder_goes_on_without() -> N
     assert differences(then, other) == ["  model.head: 'none' in the study, 'folder' now"]
     # Nothing of the kind is a matter of a model from scratch.
     assert not any("model" in line for line in overrides_of(result_settings(composed()), now, "0.2"))
+
+
+def test_a_study_of_version_0_1_goes_on_with_the_kernel_of_its_optimizer() -> None:
+    now = composed("train.fused_optimizer=true")
+    assert "train.fused_optimizer=false" in overrides_of(previous("settings.json"), now, None)
+    assert not any("optimizer" in line for line in overrides_of(result_settings(now), now, "0.2"))
+    assert earlier_fingerprints(composed(*THEN, "train.fused_optimizer=true")) == earlier_fingerprints(
+        composed(*THEN)
+    )
 
 
 def test_a_study_with_masks_or_held_out_groups_of_the_previous_version_is_refused() -> None:

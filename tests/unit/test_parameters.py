@@ -1,15 +1,16 @@
-"""What is trained, and how: frozen parts, weight decay, learning rates by layer."""
+"""What is trained, and how: frozen parts, weight decay, learning rates by layer, and the optimizer."""
 
 from pathlib import Path
 
 import pytest
+import torch
 from tests.unit.test_model import hf, of_family, tiny
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
-from sweep.training.parameters import parameter_groups
+from sweep.training.parameters import make_optimizer, parameter_groups
 
 
 def rates(encoder: Encoder, *overrides: str) -> dict[str, tuple[float, float] | None]:
@@ -47,3 +48,33 @@ def test_frozen_parts_take_no_gradients(family: str, cache: Path, tmp_path: Path
     }
     with pytest.raises(InputError, match=r"train\.frozen\.layers=3: the encoder has 2 layers"):
         rates(hf(tmp_path, cache).encoder, "train.frozen.layers=3")
+
+
+def updated(cache: Path, *overrides: str) -> list[torch.Tensor]:
+    """The weights after three steps of the optimizer on gradients that are the same in every call."""
+    encoder = tiny(cache).encoder
+    optimizer = make_optimizer(encoder, load_settings(Composer("sweep", list(overrides))).train)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        for parameter in encoder.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+    return [parameter.detach() for parameter in encoder.parameters()]
+
+
+def test_the_fused_optimizer_differs_by_rounding_alone(cache: Path) -> None:
+    plain = updated(cache, "train.fused_optimizer=false")
+    fused = updated(cache, "train.fused_optimizer=true")
+    for one, other in zip(plain, fused, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert all(map(torch.equal, fused, updated(cache, "train.fused_optimizer=true")))
+    undecayed = updated(cache, "train.fused_optimizer=true", "train.weight_decay=0.0")
+    assert any(
+        not torch.allclose(one, other, rtol=1e-5, atol=1e-6) for one, other in zip(plain, undecayed, strict=True)
+    )
+
+
+def test_a_pretrained_encoder_has_the_fused_optimizer_and_one_from_scratch_has_not(cache: Path) -> None:
+    for choice, fused in (("finetune", True), ("tiny", None)):
+        settings = load_settings(Composer("sweep", [f"train={choice}"])).train
+        assert make_optimizer(tiny(cache).encoder, settings).defaults["fused"] is fused

@@ -18,6 +18,7 @@ SINCE: dict[str, Any] = {
     "evaluation": {"debias": [], "debias_on": "pool", "debias_pivot": None},
     "benchmarks": {},
     "launcher": {"accelerate_config": None},
+    "train": {"fused_optimizer": False},
     "ratio": {
         "draw": "independent",
         "language_weights": {},
@@ -87,9 +88,10 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
     `remembered` are its settings that change results, `settings` those it would have now, which may be of another
     kind, and `version` is the one that began it, None for 0.1. That one drew batches independently and had other
     embedded data, which it does not name; it confirmed no points, and its workers, of which there was one unless
-    something else was said, had all cores, which decides about the last bits. A study that does not name the half
-    that it chooses by chooses by all questions, and one that does not name its model's head never looked into the
-    model's folder: its pooling and prefixes stay what they were. Nor were there tiers by what a model had read.
+    something else was said, had all cores, which decides about the last bits, as does the kernel of the optimizer. A
+    study that does not name the half that it chooses by chooses by all questions, and one that does not name its
+    model's head never looked into the model's folder: its pooling and prefixes stay what they were. Nor were there
+    tiers by what a model had read.
     """
     since = {"ratio.draw": flattened(SINCE)["ratio.draw"]}
     for name in ("data", "evaluation"):
@@ -111,6 +113,8 @@ def overrides_of(remembered: Mapping[str, Any], settings: Settings, version: str
         lines.append("study.confirm=null")
     if version is None and settings.launcher.workers == "auto" and settings.launcher.threads is None:
         lines.append("launcher.workers=1")
+    if version is None and settings.train.fused_optimizer:
+        lines.append("train.fused_optimizer=false")
     if study.select_on == "auto" and study.selects_on_half and "study.select_on" not in remembered:
         lines.append(f"study.select_on={flattened(SINCE)['study.select_on']}")
     return tuple(lines)

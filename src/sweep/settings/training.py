@@ -160,11 +160,12 @@ class TrainSettings(Section):
     is d times that of the layer above it. Biases and the weights of normalisation have no weight decay. A step takes
     `accumulate_batches` batches, each with negatives of its own alone. `hard_negatives`: how many of its question's
     hard negatives a row brings into the batch, where the data has any. Training ends after `max_minutes`, if that is
-    set, wherever it is; `compile` has torch compile the encoder."""
+    set, wherever it is; `compile` has torch compile the encoder. With `fused_optimizer` a CPU updates a parameter in
+    one pass over its memory; a training that goes on from a checkpoint keeps the optimizer that it began with."""
 
     UNRELATED: ClassVar[frozenset[str]] = frozenset({"checkpoint_steps", "checkpoint_minutes"})
     ROUNDING: ClassVar[frozenset[str]] = frozenset(
-        {"tokens_per_pass", "gradient_cache", "recompute_activations", "compile"}
+        {"tokens_per_pass", "gradient_cache", "recompute_activations", "compile", "fused_optimizer"}
     )
 
     steps: Positive
@@ -184,11 +185,17 @@ class TrainSettings(Section):
     gradient_cache: bool
     recompute_activations: bool
     compile: bool
+    fused_optimizer: bool
     validation: ValidationSettings
     early_stopping: EarlyStoppingSettings
     max_minutes: Annotated[float, Field(gt=0)] | None
     checkpoint_steps: Positive | None
     checkpoint_minutes: Annotated[float, Field(gt=0)]
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any section, without what version 0.1 did not have: it named studies by all of these, also by those
+        that change only the rounding."""
+        return super().plain(but | {"fused_optimizer"})
 
     @model_validator(mode="after")
     def _stopping_needs_validation(self) -> "TrainSettings":

@@ -23,7 +23,7 @@ from sweep.training.checkpoint import Checkpoints
 from sweep.training.code_switch import SwitchedPlan
 from sweep.training.exposure import NOTHING, Exposure
 from sweep.training.gradients import GradientSum
-from sweep.training.parameters import parameter_groups
+from sweep.training.parameters import make_optimizer
 from sweep.training.plan import BatchPlan
 from sweep.training.progress import Progress
 from sweep.training.step import ContrastiveStep
@@ -84,7 +84,7 @@ class Training:
         self._checkpoints = checkpoints
         self._validate = validate
         self._weights = weights
-        self._optimizer = torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate)
+        self._optimizer = make_optimizer(encoder, settings)
         self._schedule = SCHEDULES[settings.decay](self._optimizer, settings.warmup_steps, settings.steps)
         adds_up = 1 if is_sharded(encoder) else accelerator.num_processes  # sharded weights add up by themselves
         self._gradients = GradientSum(encoder.parameters(), adds_up)

@@ -1,11 +1,13 @@
-"""Which parameters are trained, and how: frozen parts, weight decay, and learning rates by layer."""
+"""Which parameters are trained, and how: frozen parts, weight decay, learning rates by layer, and the optimizer."""
 
 import re
 from typing import Any
 
+import torch
 from torch import nn
 
 from sweep.errors import InputError
+from sweep.model.distributed_tensors import is_sharded
 from sweep.model.encoder import Encoder
 from sweep.settings import TrainSettings
 
@@ -45,3 +47,14 @@ def parameter_groups(encoder: Encoder, settings: TrainSettings) -> list[dict[str
     if settings.frozen.layers > top or not groups:
         raise InputError(f"train.frozen.layers={settings.frozen.layers}: the encoder has {top} layers")
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+def make_optimizer(encoder: Encoder, settings: TrainSettings) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2) over what is trained.
+
+    With `train.fused_optimizer` the weights of a CPU, unless they are sharded, are updated by torch's fused kernel,
+    which reads and writes each of them once; elsewhere torch chooses.
+    """
+    on_cpu = encoder.backbone.device.type == "cpu" and not is_sharded(encoder)
+    fused = True if settings.fused_optimizer and on_cpu else None
+    return torch.optim.AdamW(parameter_groups(encoder, settings), lr=settings.learning_rate, fused=fused)
