@@ -36,9 +36,11 @@ def weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Write the SentencePiece model, the vocabulary, and what they and a random encoder give."""
-    import sentencepiece
+    import sentencepiece  # type: ignore[import-not-found, unused-ignore]
     import torch
-    from transformers import ErnieMConfig, ErnieMModel, ErnieMTokenizer
+    import transformers
+
+    old: Any = transformers  # another version than the project's
 
     texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as place:
@@ -56,7 +58,7 @@ def main(folder: Path) -> None:
         vocabulary = list(dict.fromkeys(["[CLS]", "[PAD]", "[SEP]", "[UNK]", *pieces[::-1], *single[::2], *runs]))
         vocabulary.append("[MASK]")
         (Path(place) / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-        tokenizer = ErnieMTokenizer(str(file), str(Path(place) / "vocab.txt"))
+        tokenizer = old.ErnieMTokenizer(str(file), str(Path(place) / "vocab.txt"))
         rows = []
         for text in texts:
             cut = tokenizer(text, truncation=True, max_length=LIMIT)["input_ids"]
@@ -65,7 +67,7 @@ def main(folder: Path) -> None:
             out.write(gzip.compress(file.read_bytes(), 9, mtime=0))
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     config = {**CONFIG, "vocab_size": len(vocabulary)}
-    model = ErnieMModel(ErnieMConfig(**config)).eval()
+    model = old.ErnieMModel(old.ErnieMConfig(**config)).eval()
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights(shapes).items()})
     states, pooled = [], []

@@ -195,6 +195,7 @@ def test_counts_of_tokens_need_no_weights(tmp_path: Path) -> None:
 # Training and export ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_types_of_tokens_stay_zeros(folder: Path, cache: Path, tmp_path: Path) -> None:
     """ERNIE-M has none. Also of an exported model that is trained again."""
     retriever = hf(folder, cache)
@@ -216,8 +217,9 @@ def test_a_restricted_vocabulary_gives_the_same(folder: Path, cache: Path) -> No
     assert torch.equal(embed(again, TEXTS), before)
 
 
+@pytest.mark.slow
 def test_an_export_gives_the_same_embeddings(folder: Path, cache: Path, tmp_path: Path) -> None:
-    """Here as it is; in sentence-transformers where the tokenizer's code in the folder may run, and not without it."""
+    """Here as it is; in sentence-transformers where the code in the folder may run, and not without it."""
     from sentence_transformers import SentenceTransformer
     from transformers import AutoModel
 

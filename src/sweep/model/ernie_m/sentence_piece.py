@@ -1,10 +1,11 @@
 """ERNIE-M's tokenizer from the files that it is published with: sentencepiece.bpe.model and vocab.txt."""
 
+import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, processors
 from transformers.convert_slow_tokenizer import import_protobuf
 
@@ -21,6 +22,7 @@ SPECIAL = {
 }
 NORMAL, UNKNOWN = 1, 2  # types of pieces in SentencePiece's format
 UNIGRAM = 1
+LABELS = range(1, 256)  # of a trie's children; zero is the end
 IN_NO_TEXT = "\ufdd0"  # a code point that is no character, before pieces that SentencePiece never gives
 
 
@@ -101,31 +103,28 @@ def piece_tokenizer(content: bytes) -> tuple[Tokenizer, dict[str, str]]:
     return tokenizer, replacement_rules(normal.precompiled_charsmap)
 
 
+@lru_cache(maxsize=2)
 def replacement_rules(charsmap: bytes) -> dict[str, str]:
     """What SentencePiece's `precompiled_charsmap` replaces, and by what: a double-array trie of Darts-clone, with
     its size in front, whose values are places in the texts behind it, each of which ends in a zero byte."""
     if not charsmap:
         return {}
     size = int.from_bytes(charsmap[:4], "little")
-    unit_u = np.frombuffer(charsmap[4 : 4 + size], "<u4")
-    texts = charsmap[4 + size :]
-    label_l = np.arange(1, 256, dtype=np.uint32)
+    units, texts = struct.unpack_from(f"<{size // 4}I", charsmap, 4), charsmap[4 + size :]
+    children: dict[int, list[int]] = {}  # by the place that their label is added to, in the sense of xor
+    for place, unit in enumerate(units):
+        if (label := unit & 0x800000FF) in LABELS:
+            children.setdefault(place ^ label, []).append(place)
     rules: dict[str, str] = {}
-    level = [(b"", _offset(int(unit_u[0])))]
-    while level:  # all nodes of one depth: where their children begin
-        child_nl = np.array([place for _, place in level], np.uint32)[:, None] ^ label_l
-        there_nl = child_nl < len(unit_u)
-        there_nl &= (unit_u[np.where(there_nl, child_nl, 0)] & 0x800000FF) == label_l
-        below = []
-        for row, column in np.argwhere(there_nl).tolist():
-            place, prefix = int(child_nl[row, column]), level[row][0] + bytes([column + 1])
-            unit = int(unit_u[place])
-            base = place ^ _offset(unit)
-            if unit >> 8 & 1:  # the value lies where a zero byte would lead to
-                start = int(unit_u[base]) & 0x7FFFFFFF
-                rules[prefix.decode()] = texts[start : texts.index(0, start)].decode()
-            below.append((prefix, base))
-        level = below
+    waiting = [(b"", _offset(units[0]))]  # nodes: what led there, and where their children begin
+    while waiting:
+        prefix, start = waiting.pop()
+        for child in children.get(start, ()):
+            source, base = prefix + bytes([child ^ start]), child ^ _offset(units[child])
+            if units[child] >> 8 & 1:  # the value lies where a zero byte would lead to
+                text = units[base] & 0x7FFFFFFF
+                rules[source.decode()] = texts[text : texts.index(0, text)].decode()
+            waiting.append((source, base))
     return rules
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,12 @@ class Replacement:
         behind = f"[{re.escape(''.join(sorted(later)))}]*" if later else ""
         self._group = re.compile(f".{behind}", re.DOTALL)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the rules, in their order."""
+        whole = "\0".join([text for rule in self.rules.items() for text in rule])
+        return hashlib.sha256(whole.encode()).hexdigest()
+
     def __call__(self, text: str) -> str:
         """The text with all that has a rule replaced."""
         if not self.rules or (text.isascii() and text.isprintable()):  # no rule changes these
@@ -117,7 +123,7 @@ class ErnieMPieceTokenizer(PreTrainedTokenizerFast):  # type: ignore[misc, unuse
             options["tokenizer_object"] = Tokenizer.from_file(str(parts_file))
         self.piece_tokenizer = piece_tokenizer
         self.replacement = Replacement(rules or {})
-        super().__init__(lower_case=lower_case, **options)
+        super().__init__(lower_case=lower_case, **options)  # type: ignore[no-untyped-call, unused-ignore]
         self.lower_case = lower_case
         self._special = re.compile("(" + "|".join(map(re.escape, self.all_special_tokens)) + ")")
 
@@ -128,8 +134,7 @@ class ErnieMPieceTokenizer(PreTrainedTokenizerFast):  # type: ignore[misc, unuse
     @property
     def before_lookup(self) -> str:
         """SHA-256 (hex) of all that happens to a text before its parts are looked up."""
-        rules = json.dumps(self.replacement.rules, sort_keys=True)
-        whole = f"{self.lower_case}\0{self.piece_tokenizer.to_str()}\0{rules}"
+        whole = f"{self.lower_case}\0{self.piece_tokenizer.to_str()}\0{self.replacement.digest}"
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def parts(self, texts: Iterable[str]) -> list[list[str]]:
