@@ -41,6 +41,6 @@ class FromScratch:
             backbone = BertModel(config, add_pooling_layer=False)
         return Retriever(Encoder(backbone, settings.pooling, settings.precision), tokenizer, settings)
 
-    def word_embeddings(self, settings: TinyModel) -> Tensor:
+    def word_embeddings(self, settings: TinyModel, cache: Path) -> Tensor:
         """It has none before its training."""
         raise NotImplementedError(f"model.kind={settings.kind} has no weights before its training")

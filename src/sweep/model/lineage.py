@@ -14,10 +14,15 @@ FAMILIES: dict[tuple[str, int], Literal["xlmr", "mbert", "labse"]] = {
     ("bert", 501153): "labse",
 }
 
+ERNIE_M_TOKENIZER = "ErnieMPieceTokenizer"  # of an ERNIE-M as it is exported here, which looks like an XLM-R
+
 
 def pretraining_of(path: str, revision: str | None) -> Literal["xlmr", "mbert", "labse"] | None:
     """The pretraining's name; None if it is another one, or not known. Raises InputError for a broken file."""
     config = model_json(path, "config.json", revision)
+    tokenizer = model_json(path, "tokenizer_config.json", revision)
+    if isinstance(tokenizer, dict) and tokenizer.get("tokenizer_class") == ERNIE_M_TOKENIZER:
+        return None
     if not isinstance(config, dict):
         return None
     return FAMILIES.get((str(config.get("model_type")), config.get("vocab_size", 0)))

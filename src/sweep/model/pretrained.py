@@ -9,15 +9,17 @@ from typing import Any, cast
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from sweep.errors import OUT_OF_MEMORY, InputError, SweepError, is_out_of_memory
 from sweep.model.encoder import Encoder, Retriever
+from sweep.model.ernie_m.conversion import converted, is_published
+from sweep.model.ernie_m.split_pieces import ErnieMPieceTokenizer
 from sweep.model.head import Head
+from sweep.model.loading import load_config, load_tokenizer, source
 from sweep.model.lora import check_peft
 from sweep.model.own_code import fill_buffers, has_own_code
-from sweep.model.requirements import auto_class, check_before_loading, check_parts, refuse_unasked_code, source
+from sweep.model.requirements import auto_class, check_before_loading, check_parts, refuse_unasked_code
 from sweep.model.resolution import head_weights, is_pooler, resolved_model
 from sweep.model.sentence_transformers_folder import read_folder
 from sweep.model.tokenizer import lower_cased
@@ -50,32 +52,29 @@ class Pretrained:
 
     def build(self, settings: HfModel, training_texts: Sequence[str], cache: Path, seed: int) -> Retriever:
         """The model as it is published. Raises InputError naming `model.path`."""
-        return load_pretrained(settings)
+        return load_pretrained(settings, cache)
 
-    def word_embeddings(self, settings: HfModel) -> Tensor:
+    def word_embeddings(self, settings: HfModel, cache: Path) -> Tensor:
         """The published weights of all word embeddings (v, h)."""
-        weight: Tensor = load_pretrained(settings).encoder.backbone.get_input_embeddings().weight
+        weight: Tensor = load_pretrained(settings, cache).encoder.backbone.get_input_embeddings().weight
         return weight
 
 
-def load_pretrained(settings: HfModel) -> Retriever:
-    """Any `AutoModel` encoder, weights in float32. Raises InputError naming `model.path`."""
+def load_pretrained(settings: HfModel, cache: Path) -> Retriever:
+    """Any `AutoModel` encoder, weights in float32. An ERNIE-M is converted first, into the cache. Raises InputError
+    naming `model.path`."""
     try:
         _find(settings)
         refuse_unasked_code(settings)
         settings = cast(HfModel, resolved_model(settings))
-        config = AutoConfig.from_pretrained(settings.path, **source(settings))
+        config = load_config(settings)
         for name in DROPOUT_NAMES:
             if settings.dropout is not None and hasattr(config, name):
                 setattr(config, name, settings.dropout)
         if getattr(config, "use_cache", False):
-            config.use_cache = (
-                False  # a decoder's keys and values of all layers, kept for a next token that never comes
-            )
-        tokenizer = AutoTokenizer.from_pretrained(settings.path, **source(settings))
-        backbone, report = auto_class(config).from_pretrained(
-            settings.path, **source(settings), config=config, dtype=torch.float32, output_loading_info=True
-        )
+            config.use_cache = False  # a decoder's keys and values of all layers, for a next token that never comes
+        tokenizer = load_tokenizer(settings)
+        backbone, report = _load_backbone(settings, config, cache)
         check_parts(settings, tokenizer, backbone)
         if has_own_code(backbone):
             fill_buffers(backbone, config)
@@ -94,10 +93,23 @@ def load_pretrained(settings: HfModel) -> Retriever:
         _check_pooler(settings, backbone)
     else:
         _drop_pooler(backbone)
+    if isinstance(tokenizer, ErnieMPieceTokenizer):  # it has no types of tokens; XLM-R has one, of zeros here
+        backbone.embeddings.token_type_embeddings.requires_grad_(False)
     if settings.lower_case:
         lower_cased(tokenizer)
     head = _load_head(settings) if settings.head == "folder" else None
     return Retriever(Encoder(backbone, settings.pooling, settings.precision, head), tokenizer, settings)
+
+
+def _load_backbone(settings: HfModel, config: Any, cache: Path) -> tuple[Any, Any]:
+    """The encoder, and transformers' report of what its weights lack."""
+    where, of_source = settings.path, source(settings)
+    if is_published(settings.path, settings.revision):
+        where, of_source = str(converted(settings, cache)), {}
+    loaded: tuple[Any, Any] = auto_class(config).from_pretrained(
+        where, **of_source, config=config, dtype=torch.float32, output_loading_info=True
+    )
+    return loaded
 
 
 def _load_head(settings: HfModel) -> Head:

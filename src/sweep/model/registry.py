@@ -24,7 +24,7 @@ class Family(Protocol):
         """A retriever ready to train. Raises InputError."""
         ...
 
-    def word_embeddings(self, settings: Any) -> Tensor:
+    def word_embeddings(self, settings: Any, cache: Path) -> Tensor:
         """All word embeddings (v, h) as they were before any training."""
         ...
 
@@ -48,6 +48,6 @@ def build_retriever(settings: ModelSettings, training_texts: Sequence[str], cach
     return FAMILIES[settings.kind].build(settings, training_texts, cache, seed)
 
 
-def untrained_word_embeddings(settings: ModelSettings) -> Tensor:
+def untrained_word_embeddings(settings: ModelSettings, cache: Path) -> Tensor:
     """All word embeddings (v, h) of a pretrained encoder as they are published."""
-    return FAMILIES[settings.kind].word_embeddings(settings)
+    return FAMILIES[settings.kind].word_embeddings(settings, cache)

@@ -7,19 +7,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer, PretrainedConfig
+from transformers import AutoModel, AutoModelForTextEncoding, PretrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING, MODEL_MAPPING
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from sweep.errors import InputError
+from sweep.model.loading import has_piece_tokenizer, load_config, load_tokenizer
 from sweep.settings import HfModel, pooling_modes
 
 CODE_OF = {"AutoConfig", "AutoModel", "AutoTokenizer"}  # what is loaded here
-
-
-def source(settings: HfModel) -> dict[str, Any]:
-    """What every part of the encoder is loaded with. Code of its folder runs only where the settings say so."""
-    return {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
 
 
 def refuse_unasked_code(settings: HfModel) -> None:
@@ -30,7 +26,10 @@ def refuse_unasked_code(settings: HfModel) -> None:
     if settings.trust_remote_code:
         return
     config, _ = PretrainedConfig.get_config_dict(settings.path, revision=settings.revision)
-    for part in (config, get_tokenizer_config(settings.path, revision=settings.revision)):
+    parts = [config]
+    if not has_piece_tokenizer(settings.path, settings.revision):  # that code is here, too
+        parts.append(get_tokenizer_config(settings.path, revision=settings.revision))
+    for part in parts:
         if CODE_OF & set(part.get("auto_map") or ()):
             raise InputError(
                 f"model.path={settings.path}: it needs Python code of its own (auto_map); read that code, and set "
@@ -55,8 +54,7 @@ def check_before_loading(settings: HfModel) -> None:
     """Look at configuration and tokenizer, and at the modules without their weights. Raises InputError, or what
     transformers raises for what it cannot load."""
     refuse_unasked_code(settings)
-    config = AutoConfig.from_pretrained(settings.path, **source(settings))
-    tokenizer = AutoTokenizer.from_pretrained(settings.path, **source(settings))
+    config, tokenizer = load_config(settings), load_tokenizer(settings)
     with torch.device("meta"):
         backbone = auto_class(config).from_config(config, trust_remote_code=settings.trust_remote_code)
     check_parts(settings, tokenizer, backbone)

@@ -5,11 +5,11 @@ from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import AutoTokenizer
 
 from sweep.errors import InputError
+from sweep.model.ernie_m.split_pieces import ErnieMPieceTokenizer
+from sweep.model.loading import load_tokenizer
 from sweep.model.pretrained import check_pretrained
-from sweep.model.requirements import source
 from sweep.model.resolution import resolved_model
 from sweep.model.tokenizer import lower_cased
 from sweep.settings import HfModel, ModelSettings
@@ -26,7 +26,7 @@ def token_counter(
         )
     check_pretrained(asked)
     settings = cast(HfModel, resolved_model(asked))
-    tokenizer = AutoTokenizer.from_pretrained(settings.path, **source(settings))
+    tokenizer = load_tokenizer(settings)
     if settings.lower_case:
         lower_cased(tokenizer)
     backend = tokenizer.backend_tokenizer
@@ -35,9 +35,11 @@ def token_counter(
     prefixes = {"query": settings.query_prefix, "passage": settings.passage_prefix}
 
     def count(texts: Sequence[str], role: Literal["query", "passage"]) -> NDArray[np.int32]:
-        encoded = backend.encode_batch_fast(
-            [prefixes[role] + text.encode(errors="replace").decode() for text in texts]
-        )
+        whole = [prefixes[role] + text.encode(errors="replace").decode() for text in texts]
+        if isinstance(tokenizer, ErnieMPieceTokenizer):
+            encoded = backend.encode_batch_fast(tokenizer.parts(whole), is_pretokenized=True)
+        else:
+            encoded = backend.encode_batch_fast(whole)
         return np.array([len(one) for one in encoded], np.int32)
 
     return count

@@ -10,6 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from sweep.model.ernie_m.split_pieces import ErnieMPieceTokenizer
 from sweep.records.files import replacing_file
 from sweep.records.sealed import seal, sealed_content
 
@@ -86,6 +87,9 @@ def _canonical(tokenizer: Tokenizer) -> Tokenizer:
 
 def lower_cased(tokenizer: Any) -> None:
     """Have a fast tokenizer lower-case its texts first, in place, unless it does so already."""
+    if isinstance(tokenizer, ErnieMPieceTokenizer):
+        tokenizer.lower_texts()
+        return
     backend = tokenizer.backend_tokenizer
     layout = json.loads(backend.to_str())["normalizer"] or {}
     steps = layout.get("normalizers", [layout])
@@ -100,4 +104,5 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     backend.no_truncation()  # every call of the tokenizer sets them anew
     backend.no_padding()
     cut = "" if tokenizer.truncation_side == "right" else f"\0cut on the {tokenizer.truncation_side}"
-    return hashlib.sha256((backend.to_str() + cut).encode()).hexdigest()
+    before = f"\0{tokenizer.before_lookup}" if isinstance(tokenizer, ErnieMPieceTokenizer) else ""
+    return hashlib.sha256((backend.to_str() + cut + before).encode()).hexdigest()

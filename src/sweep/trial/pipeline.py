@@ -21,6 +21,7 @@ from sweep.model.sharding import join_shards
 from sweep.model.vocabulary import with_full_vocabulary
 from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
+from sweep.settings.cache import cache_folder
 from sweep.training.loop import Trained
 from sweep.training.watch import Watch
 from sweep.trial.fitting import train
@@ -97,7 +98,9 @@ def _whole(retriever: Retriever, trial: Trial) -> Retriever:
     """The retriever with its whole vocabulary."""
     if retriever.vocabulary is None:
         return retriever
-    return with_full_vocabulary(retriever, untrained_word_embeddings(trial.settings.model))
+    return with_full_vocabulary(
+        retriever, untrained_word_embeddings(trial.settings.model, cache_folder(trial.settings.paths))
+    )
 
 
 def _result(trial: Trial, trained: Trained, measured: Outcome, times: list[float]) -> TrialResult:
