@@ -102,7 +102,7 @@ def gemma() -> PreTrainedTokenizerFast:
 
 @cache
 def bytewise() -> PreTrainedTokenizerFast:
-    """As Qwen3-Embedding's: text <|endoftext|>, padded on the left with that very token, the last but one of all."""
+    """As Qwen3-Embedding's: text <|endoftext|>, padded on the left with that very token, one of the last."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
