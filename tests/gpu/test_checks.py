@@ -45,7 +45,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("checks")
 
 
-@pytest.mark.parametrize("name", [name for name in checks_for(CPU) if name not in NEEDS_A_CARD])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if "compiled" in name else name
+        for name in checks_for(CPU)
+        if name not in NEEDS_A_CARD
+    ],
+)
 def test_on_the_cpu(name: str, folder: Path) -> None:
     assert checks_for(CPU)[name](CPU, folder)
 

@@ -85,6 +85,7 @@ def test_on_the_card(tmp_path: Path) -> None:
     assert "train.tokens_per_pass" in reason
 
 
+@pytest.mark.slow
 def test_beside_a_card(tmp_path: Path) -> None:
     for package in ("optuna", "hydra", "babel", "sklearn"):
         pytest.importorskip(package, reason="a study needs the whole package")
