@@ -13,9 +13,11 @@ from torch.nn.functional import normalize
 
 from sweep.data.load import load_training_set
 from sweep.errors import InputError
-from sweep.model.encoder import Retriever
+from sweep.model.encoder import ROLES, Retriever
 from sweep.model.registry import build_retriever
 from sweep.model.resolution import resolved
+from sweep.model.token_cache import TokenCache
+from sweep.model.vocabulary import restrict_vocabulary
 from sweep.run.models import check_teachers
 from sweep.settings import Settings
 from sweep.settings.compose import Composer
@@ -26,7 +28,10 @@ from sweep.training.losses.info_nce import InfoNce
 from sweep.training.losses.protocol import Embeddings, LossBatch, Targets
 from sweep.training.losses.translation import TranslationRanking
 from sweep.training.needs import NOTHING
+from sweep.training.plan import BatchPlan
+from sweep.training.step import ContrastiveStep
 from sweep.training.teacher import make_teacher
+from sweep.training.tokens import TokenTable, training_tokens
 from sweep.training.watch import Paused, Watch
 
 TEMPERATURE = 0.3
@@ -260,7 +265,8 @@ def test_translations_are_counted_among_the_tokens(cache: Path) -> None:
 
 
 def taught(*overrides: str) -> Settings:
-    return resolved(load_settings(Composer("sweep", [*SMALL, "loss=distill", *overrides])))
+    own = SMALL[:-1] if "model=hf" in overrides else SMALL
+    return resolved(load_settings(Composer("sweep", [*own, "loss=distill", *overrides])))
 
 
 def test_an_untouched_teacher_has_the_embeddings_before_training(cache: Path) -> None:
@@ -281,6 +287,32 @@ def test_an_untouched_teacher_has_the_embeddings_before_training(cache: Path) ->
         after = retriever.encoder.eval()(retriever.collate(retriever.tokenize(texts, "query").ids))
     assert not torch.allclose(after, before.query_bg, atol=1e-2)
     assert before.has_query_b.all()
+
+
+def test_an_untouched_teacher_has_the_whole_vocabulary(cache: Path, tmp_path: Path) -> None:
+    """Before any training a student with a part of it is where its teacher is, and afterwards it is not."""
+    of_family("xlmr", tmp_path / "model", cache)
+    settings = taught(
+        "model=hf", f"model.path={tmp_path / 'model'}", "model.dropout=0.0",
+        "model.max_query_tokens=12", "model.max_passage_tokens=12",
+    )  # fmt: skip
+    data = load_training_set(settings)
+    student = build_retriever(settings.model, data.texts, cache, 0)
+    tokens = TokenCache(student, tmp_path / "tokens")
+    student = restrict_vocabulary(student, (training_tokens(data, role, tokens).distinct() for role in ROLES))
+    assert student.vocabulary is not None
+    assert len(student.vocabulary.kept) < student.vocabulary.full_size
+    accelerator = Accelerator(cpu=True)
+    teacher = make_teacher(settings, student, data, cache, accelerator)
+    batch = BatchPlan(data, settings.ratio, 16, 0, 10).batch(1)
+    table = TokenTable(student, data, tokens)
+    losses = (Distill(InfoNce(TEMPERATURE), 1.0, None, "embeddings"), InfoNce(TEMPERATURE))
+    steps = [ContrastiveStep(student, table, settings.train, accelerator, loss, teacher) for loss in losses]
+    torch.testing.assert_close(steps[0](batch), steps[1](batch), atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        for parameter in student.encoder.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    assert not torch.allclose(steps[0](batch), steps[1](batch), atol=1e-2)
 
 
 def test_another_teacher_reads_its_folder_and_may_have_another_size(cache: Path, tmp_path: Path) -> None:
