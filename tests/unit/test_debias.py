@@ -31,7 +31,8 @@ def embeddings(hard: int = 2, seed: int = 0) -> Embeddings:
 def batch(pairs: tuple[tuple[str, str], ...] = PAIRS, hard: int = 2) -> LossBatch:
     negative_bc = ~torch.eye(len(pairs), len(pairs) + hard, dtype=torch.bool)
     kind = "monolingual" if all(one == other for one, other in pairs) else "cross-lingual"
-    return LossBatch(kind, pairs, negative_bc)  # type: ignore[arg-type]
+    text_b = torch.arange(len(pairs))
+    return LossBatch(kind, pairs, negative_bc, text_b, text_b)  # type: ignore[arg-type]
 
 
 def loss_of(penalty: str, momentum: float | None, weight: float = 3.0, directions: int = 1) -> Debias:
