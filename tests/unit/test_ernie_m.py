@@ -100,7 +100,8 @@ def test_pieces_are_split_again(pieces: list[str], parts: list[str]) -> None:
 
 def test_the_longest_sequence_is_replaced() -> None:
     replaced = Replacement({"a": "1", "ab": "2", "abc": "3", "é": "e"})
-    assert replaced("abcabax é!") == "321x e!" or replaced("abéabcd") == "2e3d"
+    assert replaced("abcabax é!") == "321x e!"
+    assert replaced("abéabcd") == "2e3d"
     assert replaced("éabcé") == "e3e"
 
 
@@ -232,7 +233,10 @@ def test_an_export_gives_the_same_embeddings(folder: Path, cache: Path, tmp_path
     assert tokenizer_fingerprint(own.tokenizer) == tokenizer_fingerprint(retriever.tokenizer)
     assert retriever.fingerprint() == hf(folder, cache).fingerprint()
     assert AutoModel.from_pretrained(out).config.model_type == "xlm-roberta"
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"vocab_size": 250002}))  # as that of the published ones
     assert pretraining_of(str(out), None) is None
+    (out / "config.json").write_text(json.dumps(config))
     loaded = SentenceTransformer(str(out), device="cpu", trust_remote_code=True)
     encoded = torch.from_numpy(loaded.encode_query(TEXTS))
     torch.testing.assert_close(encoded, before, atol=1e-6, rtol=1e-4)
