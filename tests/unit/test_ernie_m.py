@@ -24,11 +24,13 @@ from sweep.model.ernie_m.sentence_piece import published_tokenizer
 from sweep.model.ernie_m.split_pieces import ErnieMPieceTokenizer, Replacement, split_pieces
 from sweep.model.export import export
 from sweep.model.lineage import pretraining_of
-from sweep.model.registry import check_encoder, untrained_word_embeddings
+from sweep.model.registry import build_retriever, check_encoder, untrained_word_embeddings
 from sweep.model.token_counts import token_counter
 from sweep.model.tokenizer import tokenizer_fingerprint
 from sweep.model.vocabulary import restrict_vocabulary, with_full_vocabulary
 from sweep.settings import HfModel
+from sweep.settings.compose import Composer
+from sweep.settings.load import load_evaluate_settings
 
 TEXTS = [
     "2022年北京冬奥会，第24届！",
@@ -194,6 +196,16 @@ def test_counts_of_tokens_need_no_weights(tmp_path: Path) -> None:
 
 
 # Training and export ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ernie_m_base", "ernie_m_large"])
+def test_a_declared_family_trains(name: str, folder: Path, cache: Path) -> None:
+    """Everything but the types of tokens, which are no part of it, gets a gradient."""
+    settings = load_evaluate_settings(Composer("evaluate", [f"model={name}", f"model.path={folder}"])).model
+    retriever = build_retriever(settings, (), cache, 0)
+    retriever.encoder(retriever.collate(retriever.tokenize(TEXTS, "query").ids))[:, 0].sum().backward()
+    without = [key for key, weight in retriever.encoder.named_parameters() if weight.grad is None]
+    assert without == ["backbone.embeddings.token_type_embeddings.weight"]
 
 
 @pytest.mark.slow

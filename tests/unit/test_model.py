@@ -249,7 +249,9 @@ def of_family(name: str, folder: Path, cache: Path) -> HfModel:
 
 
 def test_every_declared_family_is_tested() -> None:
-    assert set(FAMILIES) == set(group_options()["model"]) - {"tiny", "hf"}
+    """ERNIE-M, which transformers no longer has, in a file of its own."""
+    elsewhere = {"tiny", "hf", "ernie_m_base", "ernie_m_large"}
+    assert set(FAMILIES) == set(group_options()["model"]) - elsewhere
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
