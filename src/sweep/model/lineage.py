@@ -20,9 +20,14 @@ ERNIE_M_TOKENIZER = "ErnieMPieceTokenizer"  # of an ERNIE-M as it is exported he
 def pretraining_of(path: str, revision: str | None) -> Literal["xlmr", "mbert", "labse"] | None:
     """The pretraining's name; None if it is another one, or not known. Raises InputError for a broken file."""
     config = model_json(path, "config.json", revision)
-    tokenizer = model_json(path, "tokenizer_config.json", revision)
-    if isinstance(tokenizer, dict) and tokenizer.get("tokenizer_class") == ERNIE_M_TOKENIZER:
-        return None
     if not isinstance(config, dict):
         return None
-    return FAMILIES.get((str(config.get("model_type")), config.get("vocab_size", 0)))
+    family = FAMILIES.get((str(config.get("model_type")), config.get("vocab_size", 0)))
+    if family == "xlmr" and _is_ernie_m(path, revision):
+        return None
+    return family
+
+
+def _is_ernie_m(path: str, revision: str | None) -> bool:
+    tokenizer = model_json(path, "tokenizer_config.json", revision)
+    return isinstance(tokenizer, dict) and tokenizer.get("tokenizer_class") == ERNIE_M_TOKENIZER
