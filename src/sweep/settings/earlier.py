@@ -23,6 +23,7 @@ SINCE: dict[str, Any] = {
         "pair_weights": {},
         "source_weights": {},
         "few_rows": "smaller",
+        "mix": "batches",
     },
     "study": {
         "near_copies": None,
@@ -31,6 +32,7 @@ SINCE: dict[str, Any] = {
         "export_debias": None,
         "rerun_damaged": False,
         "artifacts": None,
+        "scratch_baselines": False,
     },
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr
