@@ -10,6 +10,7 @@ from sweep.evaluation.comparison import Comparison, Figure, System, compare_each
 from sweep.evaluation.families import COUNTS
 from sweep.records.folder import StudyFolder
 from sweep.settings import Objective
+from sweep.settings.merging import is_merged
 from sweep.settings.metric_key import Half, MetricKey
 from sweep.settings.reporting import WITH_MARGIN
 from sweep.settings.saved_yaml import read_yaml
@@ -92,7 +93,8 @@ def certainty_of(
     `half`: only the questions of this half count. `systems`: what has been read of the study's ranks.
     """
     key = MetricKey.within(benchmark, objective.metric)
-    placed = list(_placed(folder, points))
+    # The weight of a merge is no ratio of batches: it is in no table of these.
+    placed = list(_placed(folder, [point for point in points if not is_merged(point.parameters)]))
     is_partial = sum(len(point.records) for _, _, point in placed) > MOST_TRIALS
     if key.family == "geometry" or key.metric in COUNTS:
         return Certainty((), is_partial, MOST_TRIALS)

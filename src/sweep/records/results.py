@@ -53,3 +53,8 @@ class ResultFolder:
         """The files that are there."""
         files = (self.metrics, self.details, *rank_files(self.ranks))
         return [file for file in files if file.exists()]
+
+    @property
+    def weights(self) -> Path:
+        """The trained encoder's weights, while merges of the study need them."""
+        return self.path / "weights"

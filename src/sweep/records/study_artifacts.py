@@ -1,6 +1,7 @@
 """What a study leaves at a place that all of its machines reach, and how it is taken from there:
 
 checkpoints/<key>/step-<step>.<attempt>.tar   results/<key>.<attempt>.tar   models/<key>.<attempt>.tar
+weights/<key>.<attempt>.tar
 trails/<key>/<attempt>.tar                    baselines/<name>-<digest>.tar   workers/<worker>/*   data.json
 
 all below <study>-<id>/. The study's database has the attempt that a finished trial's result is of: two attempts never
@@ -25,7 +26,7 @@ from sweep.records.files import write_atomically
 from sweep.records.folder import RESULT, ResultFolder, StudyFolder, TrialFolder
 from sweep.settings import BASELINES, StudySettings
 
-OWN_OBJECTS = ("checkpoint", "embeddings", "model")  # of a trial's folder: in no result
+OWN_OBJECTS = ("checkpoint", "embeddings", "model", "weights")  # of a trial's folder: in no result
 WORD_FILES = (".json", ".failure")  # the ends of the names of files that tell why a worker ended
 WORDS_PATIENCE_S = 30.0  # who waits for longer to give or get them does nothing else meanwhile
 UID_DIGITS = 12
@@ -88,6 +89,8 @@ class StudyArtifacts:
         has_model = trial.model.is_dir()
         if has_model:
             self.store.put_folder(f"models/{key}.{attempt}.tar", trial.model)
+        if trial.weights.is_dir():
+            self.store.put_folder(f"weights/{key}.{attempt}.tar", trial.weights)
         self.store.put_folder(f"results/{key}.{attempt}.tar", trial.path, OWN_OBJECTS)
         return {"attempt": attempt, "model": has_model}
 
@@ -98,6 +101,10 @@ class StudyArtifacts:
     def take_model(self, key: str, recorded: Recorded) -> bool:
         """Put a trial's model in its place here; False if there is none."""
         return self.store.get_folder(f"models/{key}.{recorded['attempt']}.tar", self.folder.trial(key).model)
+
+    def take_weights(self, key: str, recorded: Recorded) -> bool:
+        """Put the weights that merges need in their place here; False if there are none."""
+        return self.store.get_folder(f"weights/{key}.{recorded['attempt']}.tar", self.folder.trial(key).weights)
 
     # Baselines ------------------------------------------------------------------------------------------------
 
@@ -185,18 +192,21 @@ class StudyArtifacts:
 
     # What is no longer needed ---------------------------------------------------------------------------------
 
-    def tidy(self, ended: Mapping[str, Recorded | None], kept_models: Iterable[str]) -> None:
+    def tidy(
+        self, ended: Mapping[str, Recorded | None], kept_models: Iterable[str], kept_weights: Iterable[str] = ()
+    ) -> None:
         """Delete what no machine will need: of ended trials (by key, with what the database has of them) all but
-        their results and the models that are kept."""
+        their results, the models that are kept, and the weights that merges need."""
         kept = {f"results/{key}.{recorded['attempt']}.tar" for key, recorded in ended.items() if recorded}
         kept |= {
-            f"models/{key}.{recorded['attempt']}.tar"
-            for key in kept_models
+            f"{kind}/{key}.{recorded['attempt']}.tar"
+            for kind, keys in (("models", kept_models), ("weights", kept_weights))
+            for key in keys
             if (recorded := ended.get(key)) is not None
         }
         saved = (*self.store.names("checkpoints/"), *self.store.names("trails/"))
         stale = [name for name in saved if name.split("/")[1] in ended]
-        for folder in ("results", "models"):
+        for folder in ("results", "models", "weights"):
             names = self.store.names(f"{folder}/")
             keys = {name: name.removeprefix(f"{folder}/").rsplit(".", 2)[0] for name in names}
             stale += [name for name, key in keys.items() if key in ended and name not in kept]

@@ -11,6 +11,7 @@ from sweep.errors import ArtifactsUnusable, InputError, SweepError, shortened
 from sweep.records.study_artifacts import StudyArtifacts, has_arrived, remove_drafts
 from sweep.settings import Settings
 from sweep.settings.secrets import redact
+from sweep.study.parents import needed_weights
 from sweep.study.store import StudyStore
 from sweep.study.trials import StoredTrial
 from sweep.study.view import StudyView
@@ -98,7 +99,8 @@ class Fetching:
                 artifacts.take_model(key, recorded)
         artifacts.take_baselines()
         ended = {key: trial.artifacts for key, trial in trials.items() if trial.has_ended}
-        artifacts.tidy(ended, kept)
+        needed = needed_weights(view.wanted.among(trials).values(), trials, view.settings)
+        artifacts.tidy(ended, kept, needed)
 
     def _run(self, artifacts: StudyArtifacts) -> None:
         failed: dict[str, float] = {}

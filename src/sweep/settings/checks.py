@@ -4,7 +4,8 @@ from collections.abc import Callable
 from itertools import permutations
 
 from sweep.settings import Settings
-from sweep.settings.accelerate_config import accelerate_problem
+from sweep.settings.accelerate_config import accelerate_config, accelerate_problem
+from sweep.settings.merging import BATCHES, MERGE, MIX, merges
 from sweep.settings.switching import switching_problem
 from sweep.settings.wording import listed, written
 from sweep.settings.zero_shot import zero_shot_problem
@@ -135,6 +136,19 @@ def _scratch_needs_common_places(settings: Settings) -> str | None:
     )
 
 
+def _merges_have_parents(settings: Settings) -> str | None:
+    if settings.ratio.mix == MERGE and MIX not in settings.study.space:
+        return (
+            f"{MIX}={MERGE} averages two models that the same study trains: search it beside ratio.monolingual, with "
+            f"study.space.{MIX}={{grid: [{BATCHES}, {MERGE}]}}"
+        )
+    if not merges(settings.study) or settings.launcher.accelerate_config is None:
+        return None
+    if accelerate_config(settings).sharding is not None:
+        return f"launcher.accelerate_config: weights in parts on all ranks cannot be merged ({MIX}={MERGE})"
+    return None
+
+
 STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     zero_shot_problem,
     switching_problem,
@@ -151,4 +165,5 @@ STUDY_CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _somebody_works,
     accelerate_problem,
     _scratch_needs_common_places,
+    _merges_have_parents,
 )

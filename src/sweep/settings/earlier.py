@@ -26,6 +26,7 @@ SINCE: dict[str, Any] = {
         "source_weights": {},
         "few_rows": "smaller",
         "code_switch": NO_SWITCH.model_dump(mode="json"),
+        "mix": "batches",
     },
     "study": {
         "near_copies": None,
@@ -34,6 +35,7 @@ SINCE: dict[str, Any] = {
         "export_debias": None,
         "rerun_damaged": False,
         "artifacts": None,
+        "scratch_baselines": False,
     },
 }
 _EMBEDDED: dict[str, Any] = {"relation": "names"}  # of data and evaluation, where these are of kind cldr

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # What a study has that does not name it.
 UNNAMED = {
+    "study.scratch_baselines": False,
     "study.select_on": "all",
     "data.candidates": "auto",
     "evaluation.candidates": "auto",

@@ -45,6 +45,9 @@ class RatioSettings(Section):
     ones but for rounding; with `independent`, as in version 0.1, every step is drawn on its own.
     How often languages and pairs are drawn, the weights included: see `sweep.training.units`. `few_rows`: what is
     done about a language or pair with fewer rows than a batch.
+    `mix: batches` trains on both kinds of batches. `mix: merge` trains nothing: the weights of the study's models
+    of α = 1 and α = 0 are averaged, and `monolingual` is the weight λ of the first (Wortsman et al. 2022, arXiv
+    2203.05482; Ilharco et al. 2023, arXiv 2212.04089).
     """
 
     monolingual: Probability
@@ -60,6 +63,7 @@ class RatioSettings(Section):
     source_weights: dict[Name, Weight]
     few_rows: Literal["smaller", "leave_out", "refuse"]
     code_switch: CodeSwitchSettings
+    mix: Literal["batches", "merge"]
 
     def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
         """As of any section, without what there was no choice of when studies were begun, where it is as it was."""
@@ -70,6 +74,7 @@ class RatioSettings(Section):
             "source_weights": not self.source_weights,
             "few_rows": self.few_rows == "smaller",
             "code_switch": self.code_switch == NO_SWITCH,
+            "mix": self.mix == "batches",
         }
         return super().plain(but | {name for name, is_so in as_it_was.items() if is_so})
 
@@ -87,6 +92,8 @@ class RatioSettings(Section):
     @property
     def kinds(self) -> tuple[bool, bool]:
         """Whether there are monolingual and cross-lingual batches at all."""
+        if self.mix == "merge":  # of both, in the trainings that it is made of
+            return True, True
         ends = (self.monolingual, self.monolingual if self.monolingual_end is None else self.monolingual_end)
         return max(ends) > 0, min(ends) < 1
 
@@ -96,4 +103,6 @@ class RatioSettings(Section):
             raise ValueError(
                 "monolingual_end says where a schedule ends: null for schedule=constant, a number for the others"
             )
+        if self.mix == "merge" and self.monolingual_end is not None:
+            raise ValueError("mix=merge trains nothing, so the share has no schedule: set schedule=constant")
         return self

@@ -8,6 +8,7 @@ from sweep.errors import InputError
 from sweep.settings import Settings, StudySettings
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
+from sweep.settings.merging import BATCHES, MIX
 from sweep.settings.metric_key import MetricKey
 
 MAX_CHECKED_POINTS = 64  # composing takes a tenth of a second where groups are searched
@@ -24,6 +25,8 @@ def check_space(composer: Composer, settings: Settings) -> None:
     What only a combination in a larger space shows makes its trial FAILED with the same message.
     """
     space = settings.study.space
+    if settings.ratio.mix != BATCHES:
+        raise InputError(f"{MIX}={settings.ratio.mix}: give it to points of the space, and {BATCHES} to all others")
     for path in space:
         if path.startswith("+"):
             raise InputError(f"study.space: write '{path.lstrip('+')}', without a plus sign")

@@ -13,6 +13,7 @@ from sweep.settings.base import (
     StudyName,
 )
 from sweep.settings.goals import Constraint, Objective
+from sweep.settings.merging import merge_problem
 from sweep.settings.metric_key import MetricKey
 from sweep.settings.space import Dimension, condition_problem, point_problem, same, space_problem
 from sweep.settings.storage import StorageUrl
@@ -75,7 +76,8 @@ class StudySettings(Section):
     `artifacts` is a place that all machines reach: checkpoints, results, models and baselines are copied there, and
     taken from there by a machine that lacks them; null: all machines share the sweeps folder.
     `baselines`: what needs no training and stands beside the trained points, as far as the model and the benchmark
-    have it (a model from scratch has nothing before its training).
+    have it. A model from scratch has nothing before its training; with `scratch_baselines` the random weights that it
+    begins with at the first seed stand for it.
     `export_debias`: what an exported model carries that removes the language from its embeddings.
     Questions and passages of the benchmark that are at least `near_copies` like a training text (Jaccard similarity
     of their character 5-grams; null: not looked for) are counted and reported.
@@ -100,6 +102,7 @@ class StudySettings(Section):
     retry_failed: bool
     rerun_damaged: bool
     baselines: tuple[Baseline, ...]
+    scratch_baselines: bool
     export: Literal["best", "all", "none"]
     export_debias: Literal["center", "lir"] | None
     near_copies: Annotated[float, Field(ge=0.5, le=1)] | None
@@ -186,6 +189,7 @@ class StudySettings(Section):
             condition_problem(self.space)
             or (None if self.is_grid else space_problem(self.space, self.sampler))
             or point_problem(self.space, self.first_points)
+            or merge_problem(self)
         )
         if problem:
             raise ValueError(problem)

@@ -149,6 +149,23 @@ class Claims:
             worker_of(trial.holder) for trial in self._storage.outlines(sorted(silent)) if trial.state == "RUNNING"
         }
 
+    def could_take(self, trial: StoredTrial) -> bool:
+        """Whether somebody could take this trial on now: it waits, or its worker is gone. Changes nothing."""
+        return self._is_wanted(trial) and (trial.state == "WAITING" or self._is_dead(trial))
+
+    def take(self, trial_id: int, entry: str) -> Claim | None:
+        """Take this trial on if that can be done now; None if somebody else has it, or is about to."""
+
+        def change() -> Claim | None:
+            trial = self._storage.outline(trial_id)
+            if trial.state == "WAITING" and self._is_wanted(trial):
+                return self._storage.hold(trial, entry)
+            return self._take_over(trial_id, entry)
+
+        return self._storage.patiently(
+            lambda: self._storage.held_under(entry) or self._storage.change_free_trial(trial_id, change)
+        )
+
     # Trials that wait -----------------------------------------------------------------------------------------
 
     def _take_waiting(self, known: Mapping[str, StoredTrial], entry: str) -> Claim | None:

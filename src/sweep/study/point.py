@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sweep.errors import InputError
 from sweep.settings import StudySettings
+from sweep.settings.merging import is_end, is_merged
 
 MAX_KEY_LENGTH = 150  # folder names may have 255 bytes; leave room for temporary names
 
@@ -91,6 +92,8 @@ def check_point(point: Point, settings: StudySettings) -> None:
 
 
 def grid_points(settings: StudySettings) -> list[Point]:
-    """All points of a grid: for every combination of values (the last path varies fastest) every seed."""
+    """All points of a grid: for every combination of values (the last path varies fastest) every seed. Merges come
+    last, after what they are made of; one of λ = 0 or 1 would be its parent, and is none."""
     values = settings.combinations({path: dimension.grid or () for path, dimension in settings.space.items()})
+    values = sorted((point for point in values if not is_end(point)), key=is_merged)
     return [Point(point, seed) for point in values for seed in settings.seeds]

@@ -4,10 +4,13 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
+from sweep.errors import InputError
 from sweep.records.trial_record import damaged_trials
 from sweep.records.values import TrialResult
+from sweep.settings.merging import merges
 from sweep.study.constraints import means
 from sweep.study.outcomes import end_trial
+from sweep.study.parents import needed_weights
 from sweep.study.point import Point
 from sweep.study.search import PointSearch
 from sweep.study.storage import TrialStorage
@@ -31,17 +34,38 @@ class TrialQueue:
             check()
         known = self._view.trials()
         wanted = self._view.wanted.among(known)
+        without = self._without_weights(wanted, known)
         new = [(point, 0) for key, point in wanted.items() if key not in known]
         if self._view.settings.retry_failed:
             new += [(trial.point, trial.attempts) for trial in known.values() if trial.state == "FAILED"]
         if self._view.settings.rerun_damaged:
-            for key in damaged_trials(self._view.records()):
+            for key in dict.fromkeys([*damaged_trials(self._view.records()), *without]):
                 shutil.rmtree(self._view.folder.trial(key).path, ignore_errors=True)
                 new.append((known[key].point, known[key].attempts))
         self._storage.keep_back(
             [trial.id for trial in known.values() if not trial.has_ended and trial.key not in wanted]
         )
         self._storage.add(new)
+
+    def _without_weights(self, wanted: Mapping[str, Point], known: Mapping[str, StoredTrial]) -> list[str]:
+        """Finished trials whose weights a merge is to average, and which have none any more: a merge was added to a
+        study that was done, say. Raises InputError unless they are to be run again."""
+        settings = self._view.settings
+        if not merges(settings) or settings.artifacts is not None:  # another place may have them
+            return []
+        again = {key for key, trial in known.items() if settings.retry_failed and trial.state == "FAILED"}
+        pending = {key: trial for key, trial in known.items() if key not in again}
+        lacking = [
+            key
+            for key in sorted(needed_weights(wanted.values(), pending, settings))
+            if key in known and known[key].state == "COMPLETE" and not self._view.folder.trial(key).weights.is_dir()
+        ]
+        if lacking and not settings.rerun_damaged:
+            raise InputError(
+                f"merges are to average the weights of {', '.join(lacking[:4])}{' and more' if lacking[4:] else ''}, "
+                "which are kept only until its merges have ended: study.rerun_damaged=true trains them again"
+            )
+        return lacking
 
     def add_seeds(self, search: PointSearch, known: Mapping[str, StoredTrial]) -> None:
         """Enqueue the seeds of points that lack some: a new one, or one whose asker was killed; and when the search

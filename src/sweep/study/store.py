@@ -50,7 +50,7 @@ class StudyStore:
         points = None if settings.is_grid else self.storage.searched_points()
         search = None if points is None else PointSearch(points, settings, self.view.goals)
         self._queue = TrialQueue(self.storage, self.view, search)
-        self._claims = Claims(self.storage, self.view, search, self._queue, alive)
+        self.claims = Claims(self.storage, self.view, search, self._queue, alive)
 
     # Identity of the study ------------------------------------------------------------------------------------
 
@@ -124,15 +124,15 @@ class StudyStore:
 
     def claim(self, worker: str) -> Claim | None:
         """Take on the next trial, or None if nothing is left to do. Exactly one worker gets a trial."""
-        return self._claims.claim(f"{worker}#{time.time_ns()}")
+        return self.claims.claim(f"{worker}#{time.time_ns()}")
 
     def abandoned(self) -> int:
         """How many running trials a worker could take over now, since theirs is dead or gave no sign of life."""
-        return self.storage.patiently(self._claims.abandoned)
+        return self.storage.patiently(self.claims.abandoned)
 
     def silent_workers(self) -> set[str]:
         """Workers that have a trial and gave no sign of life for `study.grace_s` seconds. Changes nothing."""
-        return self.storage.patiently(self._claims.silent_workers)
+        return self.storage.patiently(self.claims.silent_workers)
 
     def still_mine(self, claim: Claim) -> bool:
         """Whether no other attempt has taken the trial over."""

@@ -44,7 +44,9 @@ class TrialFigures:
     def take(self, record: TrialRecord, result: TrialResult) -> Figures:
         """Those of a trial whose result has been read."""
         metrics = headline(result.metrics, self._study.facts.objectives, self._shown)
-        values = {**metrics, "final_loss": result.final_loss, "duration_s": result.duration_s}
+        values = {**metrics, "duration_s": result.duration_s}
+        if result.final_loss is not None:
+            values["final_loss"] = result.final_loss
         figures = self._known[record.key, record.number] = Figures(result.finished_ms, values)
         return figures
 

@@ -25,12 +25,13 @@ from sweep.settings import Settings
 from sweep.settings.identity import has_fingerprint
 from sweep.settings.secrets import WithoutSecrets
 from sweep.study.heartbeat import Heartbeat
+from sweep.study.parents import is_parent, parent_keys
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.curves import Curves
 from sweep.trial.exposure import exposure_table
-from sweep.trial.kept_models import drop_beaten_models, is_to_be_kept, keep_model
+from sweep.trial.kept_models import drop_beaten_models, drop_unneeded_weights, is_to_be_kept, keep_model
 from sweep.trial.memory import release_memory
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 from sweep.trial.reasons import reason_of
@@ -133,6 +134,8 @@ class TrialRun:
             lambda: self.store.still_mine(self.claim),
             None if self.shared is None else self.shared.artifacts,
             self.copies,
+            self.folder.weights if is_parent(self.claim.point, settings.study) else None,
+            parent_keys(self.claim.point, settings.study),
         )
         done = None
         try:
@@ -140,7 +143,9 @@ class TrialRun:
             assert outcome is not None  # on rank 0
             result = outcome.result
             outcome.measured.write(self.folder.metrics, self.folder.details, self.folder.ranks)
-            write_atomically(self.folder.exposure, exposure_table(outcome.trained.exposure, outcome.trained.left_out))
+            if outcome.trained is not None:
+                table = exposure_table(outcome.trained.exposure, outcome.trained.left_out)
+                write_atomically(self.folder.exposure, table)
             for remark in outcome.measured.notes():
                 log.info("%s", remark)
             self.store.view.goals.objectives(result)  # raise if one is missing, before the result is committed
@@ -218,6 +223,7 @@ class TrialRun:
             shutil.rmtree(folder, ignore_errors=True)
         if self.settings.study.export == "best":
             drop_beaten_models(self.study_folder, self.store.view)
+        drop_unneeded_weights(self.study_folder, self.store.view)
         if self.copies is not None:
             self.copies.delete()
         if self.order.scratch is not None:  # the driver takes models from where they were left

@@ -36,9 +36,13 @@ class Baselines:
     artifacts: StudyArtifacts | None = None
 
     def of_model(
-        self, retriever: Retriever, training: TrainingSet, accelerator: Accelerator, tokens: TokenCache
+        self,
+        untrained: Callable[[], Retriever],
+        training: TrainingSet,
+        accelerator: Accelerator,
+        tokens: TokenCache,
     ) -> None:
-        """The pretrained model before any training, and with the language removed; on all ranks together.
+        """The model before any training, and with the language removed; on all ranks together. `untrained` gives it.
 
         Embeddings are cached by the model's fingerprint, so that other studies on the same model and benchmark need
         not encode again.
@@ -49,7 +53,7 @@ class Baselines:
             if accelerator.num_processes > 1:
                 broadcast_object_list(wanted, from_process=0)
             if wanted[0]:
-                self._evaluate(wanted[0], retriever, training, accelerator, tokens)
+                self._evaluate(wanted[0], untrained(), training, accelerator, tokens)
         finally:
             lock.release()
 
@@ -137,7 +141,7 @@ class Baselines:
 
     def _exists(self, name: Baseline) -> bool:
         """Whether the model and a benchmark have it."""
-        if name in OF_A_MODEL and not self.settings.model.pretrained:
+        if name in OF_A_MODEL and not (self.settings.model.pretrained or self.settings.study.scratch_baselines):
             return False
         return any(_has(one, name) for one in self.measures)
 

@@ -9,6 +9,7 @@ from sweep.records.provenance import git_commit
 from sweep.records.values import TrialResult
 from sweep.report.card import model_card
 from sweep.settings import Settings
+from sweep.study.parents import needed_weights
 from sweep.study.point import Point
 from sweep.study.view import StudyView
 from sweep.trial.pipeline import TrialOutcome
@@ -44,3 +45,16 @@ def drop_beaten_models(folder: StudyFolder, view: StudyView) -> None:
     for other in models:
         if other.parent.name not in best:
             shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too
+
+
+def drop_unneeded_weights(folder: StudyFolder, view: StudyView) -> None:
+    """Remove the weights in a study's folder that no merge will ask for any more."""
+    kept = list(folder.path.glob("trials/*/weights"))
+    if not kept:
+        return
+    known = view.trials()
+    needed = needed_weights(view.wanted.among(known).values(), known, view.settings)
+    for weights in kept:
+        trial = known.get(weights.parent.name)
+        if trial is not None and trial.has_ended and trial.key not in needed:
+            shutil.rmtree(weights, ignore_errors=True)  # another worker may be at it, too

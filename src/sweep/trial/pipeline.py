@@ -16,6 +16,7 @@ from sweep.evaluation.measures import Measure
 from sweep.evaluation.outcome import Evaluation, Outcome
 from sweep.evaluation.scoring import IN_MEMORY_TEXTS, evaluate
 from sweep.model.encoder import Retriever
+from sweep.model.merging import keep_weights
 from sweep.model.registry import untrained_word_embeddings
 from sweep.model.sharding import join_shards
 from sweep.model.vocabulary import with_full_vocabulary
@@ -26,6 +27,7 @@ from sweep.training.loop import Trained
 from sweep.training.watch import Watch
 from sweep.trial.fitting import train
 from sweep.trial.inputs import TrialData, TrialTexts
+from sweep.trial.merged import merge
 from sweep.trial.preparation import Prepared, Trial, prepare
 
 __all__ = ["Trial", "TrialData", "TrialOutcome", "TrialTexts", "library_versions", "make_accelerator", "run_trial"]
@@ -47,19 +49,26 @@ class TrialOutcome:
     result: TrialResult
     retriever: Retriever
     measured: Outcome
-    trained: Trained
+    trained: Trained | None  # None: it is a merge
 
 
 def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Watch) -> TrialOutcome | None:
-    """Prepare, train and evaluate. On a CPU the same settings give the same bits. The outcome is rank 0's; others get
-    None.
+    """Prepare, train (or average two trained models) and evaluate. On a CPU the same settings give
+    the same bits. The outcome is rank 0's; others get None.
 
     Raises TrialFailed (NaN loss, NaN embedding), InputError (data or model cannot be used), Paused, Pruned or Fenced.
     """
     times = [time.perf_counter()]
     prepared = prepare(trial, data, accelerator, watch.on_note)
     times.append(time.perf_counter())
-    trained = train(trial, prepared, accelerator, watch)
+    parents: dict[str, str] = {}
+    trained = None
+    if trial.parents is None:
+        trained = train(trial, prepared, accelerator, watch)
+        if trial.weights is not None and accelerator.is_main_process:
+            keep_weights(prepared.retriever.encoder, trial.weights)
+    else:
+        parents = merge(trial, trial.parents, prepared.retriever, accelerator, watch.on_note)
     times.append(time.perf_counter())
     evaluated = {one.name: _evaluate(trial, prepared, one, accelerator) for one in prepared.measures}
     times.append(time.perf_counter())
@@ -72,7 +81,7 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
         return None
     prepared.baselines.without_model(watch.on_note)
     measured = Outcome(prepared.measures[0].name, evaluations)
-    result = _result(trial, trained, measured, times)
+    result = _result(trial, trained, parents, measured, times)
     return TrialOutcome(result, _whole(retriever, trial), measured, trained)
 
 
@@ -103,21 +112,24 @@ def _whole(retriever: Retriever, trial: Trial) -> Retriever:
     )
 
 
-def _result(trial: Trial, trained: Trained, measured: Outcome, times: list[float]) -> TrialResult:
+def _result(
+    trial: Trial, trained: Trained | None, parents: dict[str, str], measured: Outcome, times: list[float]
+) -> TrialResult:
     """`times` are the seconds at which the trial began and each of its three parts ended."""
     parts = zip(("prepare", "train", "evaluate"), times, times[1:], strict=False)
     return TrialResult(
         key=trial.key,
         fingerprint=trial.settings.trial_fingerprint(),
         metrics=measured.metrics,
-        final_loss=trained.loss,
+        final_loss=None if trained is None else trained.loss,
         duration_s=times[-1] - times[0],
         finished_ms=int(time.time() * 1000),
         durations_s={name: ended - began for name, began, ended in parts},
         versions=library_versions(),
-        steps=trained.steps,
-        exposure=trained.exposure.summary(),
-        notes=list(trained.notes),
+        steps=0 if trained is None else trained.steps,
+        exposure=None if trained is None else trained.exposure.summary(),
+        notes=[] if trained is None else list(trained.notes),
+        parents=parents,
         commit=git_commit(),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -39,6 +40,8 @@ class Trial:
     still_mine: Callable[[], bool] = lambda: True  # whether no later attempt has taken the trial over
     artifacts: StudyArtifacts | None = None  # where the study's machines share no folder
     copies: CheckpointCopies | None = None
+    weights: Path | None = None  # where to keep the trained encoder's weights, if a merge of the study asks for them
+    parents: tuple[str, str] | None = None  # keys of the trials whose weights a merge averages, that of α = 1 first
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +77,19 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
         empty = without_weights(retriever.encoder)
         shard(retriever.encoder, asked.sharding, accelerator.device, accelerator.num_processes)
         on_note(f"the encoder's weights are in parts on {accelerator.num_processes} ranks")
-    baselines.of_model(retriever, texts.training, accelerator, tokens)
+    baselines.of_model(partial(_untrained, settings, retriever, texts, cache), texts.training, accelerator, tokens)
     if asked.sharding is None:
         retriever = _restrict(retriever, texts, settings, tokens, on_note)
     return Prepared(texts, retriever, tokens, measures, baselines, empty)
+
+
+def _untrained(settings: Settings, retriever: Retriever, texts: TrialTexts, cache: Path) -> Retriever:
+    """The model that baselines are of: the trial's, unless that has begun with random weights of another seed than
+    the study's first."""
+    first = settings.study.seeds[0]
+    if settings.model.pretrained or settings.seed == first:
+        return retriever
+    return build_retriever(settings.model, texts.training.texts, cache, first)
 
 
 def _record_data(trial: Trial, records: tuple[DataRecord, ...], accelerator: Accelerator) -> None:

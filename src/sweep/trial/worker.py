@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from accelerate import Accelerator
@@ -25,14 +26,18 @@ from sweep.settings.load import load_settings
 from sweep.settings.secrets import WithoutSecrets, redact
 from sweep.study.heartbeat import Heartbeat
 from sweep.study.outcomes import let_wait
+from sweep.study.parents import parent_keys
 from sweep.study.point import Point, check_point
 from sweep.study.store import Claim, StudyStore
 from sweep.training.watch import Stopped, Watch
 from sweep.trial.attempt import TrialRun
 from sweep.trial.checkpoint_copies import CheckpointCopies
+from sweep.trial.merged import Parents
 from sweep.trial.pipeline import Trial, TrialData, make_accelerator, run_trial
 from sweep.trial.reasons import reason_of
 from sweep.trial.shared_results import SharedResults
+
+NOT_YET = "not yet"  # to ranks that wait for a claim
 
 log = logging.getLogger("sweep")
 
@@ -73,7 +78,10 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
         if shared is not None and order.scratch is not None:
             remove_drafts(folder.path)
             shared.artifacts.take_data_record()
-        while not stop_asked() and (claim := _next_claim(order, store, shared)) is not None:
+        parents = Parents(store, order.worker, stop_asked, shared, partial(_keep_waiting, accelerator))
+        first: Claim | None = None  # what a merge that was given back waits for
+        while not stop_asked() and (claim := first or _next_claim(order, store, shared)) is not None:
+            first = None
             try:
                 check_point(claim.point, store.settings)
                 settings = resolved(load_settings(composer, claim.point.assignments))
@@ -84,6 +92,10 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
             with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
                 trial = TrialRun(order, settings, accelerator, folder, store, claim, heartbeat, stop_asked, shared)
                 if trial.committed is None:  # else nothing is left that takes all ranks
+                    ready = _await_parents(parents, claim, heartbeat)
+                    if ready is not True:
+                        first = ready or None
+                        continue
                     _broadcast(accelerator, claim, store.view.uid)
                 trial.run(data)
     except Exception as error:
@@ -99,6 +111,21 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     _broadcast(accelerator, None)
     forget_status(folder.workers, order.worker)
     lock.release()
+
+
+def _await_parents(parents: Parents, claim: Claim, heartbeat: Heartbeat) -> Claim | bool:
+    """As `Parents.ready`; False, too, if the trial is another's by now."""
+    try:
+        return parents.ready(claim, heartbeat)
+    except Fenced as error:
+        log.info("%s", error)
+        return False
+
+
+def _keep_waiting(accelerator: Accelerator) -> None:
+    """Let the other ranks hear that there is nothing to do yet: they would give up a call that nobody answers."""
+    if accelerator.num_processes > 1:
+        broadcast_object_list([NOT_YET], from_process=0)
 
 
 def _take_back(order: WorkOrder, store: StudyStore) -> None:
@@ -124,6 +151,8 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
     """Other ranks: train and evaluate what rank 0 claimed; a failure they share with it is rank 0's to record."""
     data, folder = TrialData(), order.folder
     while (task := _broadcast(accelerator, None)) is not None:
+        if task == NOT_YET:
+            continue
         point, attempt, uid = task
         artifacts = None
         try:
@@ -132,7 +161,10 @@ def _follow(order: WorkOrder, composer: Composer, accelerator: Accelerator) -> N
             paths = trial.embeddings, trial.checkpoint, folder
             artifacts = StudyArtifacts.of(settings.study, folder, uid)
             copies = None if artifacts is None else CheckpointCopies(artifacts, point.key, attempt)
-            followed = Trial(settings, point.key, *paths, attempt, artifacts=artifacts, copies=copies)
+            parents = parent_keys(point, settings.study)
+            followed = Trial(
+                settings, point.key, *paths, attempt, artifacts=artifacts, copies=copies, parents=parents
+            )
             run_trial(followed, data, accelerator, Watch())
         except Stopped:
             continue
@@ -161,11 +193,11 @@ def _leave_words(order: WorkOrder, artifacts: StudyArtifacts | None) -> None:
         log.error("the driver will not know why this worker ended: %s", error)
 
 
-def _broadcast(accelerator: Accelerator, claim: Claim | None, uid: str = "") -> tuple[Point, int, str] | None:
-    """Point and attempt of rank 0's claim, and the study's id, on every rank."""
-    task = None if claim is None else (claim.point.to_json(), claim.attempt, uid)
+def _broadcast(accelerator: Accelerator, claim: Claim | None, uid: str = "") -> Any:
+    """Point and attempt of rank 0's claim, and the study's id, on every rank; None at the end, NOT_YET before."""
+    task: Any = None if claim is None else (claim.point.to_json(), claim.attempt, uid)
     if accelerator.num_processes > 1:
         box: list[Any] = [task]
         broadcast_object_list(box, from_process=0)
         task = box[0]
-    return None if task is None else (Point.from_json(task[0]), *task[1:])
+    return task if task is None or task == NOT_YET else (Point.from_json(task[0]), *task[1:])
