@@ -30,7 +30,14 @@ def ratio(
     alpha: float, sampling: str = "uniform", cross: str = "pair", temperature: float = 2.0, **schedule: Any
 ) -> RatioSettings:
     fields = {"schedule": "constant", "monolingual_end": None, "stairs": 4, "draw": "even", "few_rows": "smaller"}
-    fields |= {"language_weights": {}, "pair_weights": {}, "source_weights": {}, "code_switch": NO_SWITCH, **schedule}
+    fields |= {
+        "language_weights": {},
+        "pair_weights": {},
+        "source_weights": {},
+        "code_switch": NO_SWITCH,
+        "mix": "batches",
+        **schedule,
+    }
     return RatioSettings.model_validate(
         {
             "monolingual": alpha,

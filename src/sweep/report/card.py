@@ -1,12 +1,15 @@
 """The model card of an exported retriever: what it was trained on, how, and what it scored."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sweep.data.english import with_name
 from sweep.evaluation.columns import CARD
 from sweep.evaluation.summarise import Evaluated
 from sweep.records.data_record import ROLES, DataRecord
 from sweep.settings import Settings
+from sweep.settings.merging import MERGE
+from sweep.settings.wording import written
 from sweep.study.point import grid_points
 
 
@@ -21,9 +24,6 @@ def model_card(
     """Markdown with the hub's metadata. `evaluated`: the model as it is exported; `routes`: the languages of which it
     removes what `study.export_debias` says; `data`: what it was trained and evaluated on."""
     ratio = settings.ratio
-    mix = f"{ratio.monolingual:g}"
-    if ratio.monolingual_end is not None:
-        mix += f" to {ratio.monolingual_end:g} ({ratio.schedule})"
     train = settings.train
     languages = "".join(f"\n- {code}" for code in settings.languages.train)
     return f"""---
@@ -41,7 +41,7 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 | model before training | {settings.model.title} |
 | training data | {settings.data.title}, {len(settings.languages.train)} languages |
 | languages | {", ".join(map(with_name, settings.languages.train))} |
-| probability of a monolingual batch | {mix} |
+{_mix(settings)}
 | languages drawn | {ratio.language_sampling}, cross-lingual batches: {ratio.cross_batch} |
 | training | {train.steps} steps of {train.batch_size}, learning rate {train.learning_rate:g}, seed {settings.seed} |
 | loss | {_loss(settings)} |
@@ -55,10 +55,29 @@ A dense retriever, fine-tuned on monolingual and cross-lingual batches.
 """
 
 
+def _mix(settings: Settings) -> str:
+    """How monolingual and cross-lingual training were mixed, as a row."""
+    ratio = settings.ratio
+    if ratio.mix == MERGE:
+        monolingual, cross = f"{ratio.monolingual:g}", f"{1 - ratio.monolingual:g}"
+        return (
+            f"| weights | {monolingual} of a model of monolingual batches, {cross} of one of cross-lingual batches |"
+        )
+    share = f"{ratio.monolingual:g}"
+    if ratio.monolingual_end is not None:
+        share += f" to {ratio.monolingual_end:g} ({ratio.schedule})"
+    return f"| probability of a monolingual batch | {share} |"
+
+
 def _loss(settings: Settings) -> str:
     """The loss's name, and what it is set to: "translation, weight 0.5"."""
-    kind, *rest = settings.loss.model_dump(mode="json").items()
-    return ", ".join([str(kind[1]), *(f"{name} {value}" for name, value in rest if value is not None)])
+    values = settings.loss.plain()
+    kind = str(values.pop("kind"))
+    return ", ".join([kind, *(f"{name} {_shown(value)}" for name, value in values.items() if value is not None)])
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else written(value)
 
 
 def _evaluations(settings: Settings, evaluated: Evaluated) -> str:

@@ -26,8 +26,10 @@ PARAMETERS = (
     "data.kind", "data.path", "data.name", "languages.train",
     "evaluation.kind", "evaluation.path", "evaluation.name", "evaluation.candidates",
     "train.steps", "train.batch_size", "train.learning_rate", "train.warmup_steps", "train.hard_negatives",
-    "train.temperature", "train.precision", "loss.kind", "loss.temperature",
+    "train.temperature", "train.precision", "loss.kind",
+    "loss.temperatures.monolingual", "loss.temperatures.cross_lingual",
     "loss.weight", "loss.reverse_weight", "loss.divergence_weight", "loss.target", "loss.pivot", "loss.teacher",
+    "loss.penalty", "loss.directions", "loss.momentum",
 )  # fmt: skip
 
 

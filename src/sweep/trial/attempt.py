@@ -31,7 +31,7 @@ from sweep.training.watch import Paused, Pruned, TrainingPoint, Watch
 from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.curves import Curves
 from sweep.trial.exposure import exposure_table
-from sweep.trial.kept_models import drop_beaten_models, drop_unneeded_weights, is_to_be_kept, keep_model
+from sweep.trial.kept_models import drop_unneeded, is_to_be_kept, keep_model
 from sweep.trial.memory import release_memory
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 from sweep.trial.reasons import reason_of
@@ -124,11 +124,11 @@ class TrialRun:
     def _result(self, data: TrialData, curves: Curves) -> TrialResult | None:
         """Train and evaluate; the result, committed, or None if the trial FAILED, or was pruned or paused."""
         settings = self.settings
-        paths = self.folder.embeddings, self.folder.checkpoint
         trial = Trial(
             settings,
             self.key,
-            *paths,
+            self.folder.embeddings,
+            self.folder.checkpoint,
             self.study_folder,
             self.claim.attempt,
             lambda: self.store.still_mine(self.claim),
@@ -143,9 +143,8 @@ class TrialRun:
             assert outcome is not None  # on rank 0
             result = outcome.result
             outcome.measured.write(self.folder.metrics, self.folder.details, self.folder.ranks)
-            if outcome.trained is not None:
-                table = exposure_table(outcome.trained.exposure, outcome.trained.left_out)
-                write_atomically(self.folder.exposure, table)
+            if (trained := outcome.trained) is not None:
+                write_atomically(self.folder.exposure, exposure_table(trained.exposure, trained.left_out))
             for remark in outcome.measured.notes():
                 log.info("%s", remark)
             self.store.view.goals.objectives(result)  # raise if one is missing, before the result is committed
@@ -174,8 +173,7 @@ class TrialRun:
         return done
 
     def _leave_result(self) -> Recorded | None:
-        """Leave what the trial came to for other machines, before anybody hears that it has ended; what the study is
-        to know of that."""
+        """Leave what the trial came to for other machines, before its end is known; what the study is to know."""
         if self.shared is None or self.copies is None:
             return None
         self.copies.end()
@@ -221,9 +219,7 @@ class TrialRun:
         """Remove what a finished trial does not need, and models of points that can no longer be the best."""
         for folder in (self.folder.embeddings, self.folder.checkpoint):
             shutil.rmtree(folder, ignore_errors=True)
-        if self.settings.study.export == "best":
-            drop_beaten_models(self.study_folder, self.store.view)
-        drop_unneeded_weights(self.study_folder, self.store.view)
+        drop_unneeded(self.study_folder, self.store.view)
         if self.copies is not None:
             self.copies.delete()
         if self.order.scratch is not None:  # the driver takes models from where they were left

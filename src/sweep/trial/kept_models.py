@@ -36,7 +36,14 @@ def keep_model(settings: Settings, folder: TrialFolder, key: str, outcome: Trial
     export(outcome.retriever, folder.model, card, maps)
 
 
-def drop_beaten_models(folder: StudyFolder, view: StudyView) -> None:
+def drop_unneeded(folder: StudyFolder, view: StudyView) -> None:
+    """Remove models of points that can no longer be the best, if these are kept, and weights that no merge needs."""
+    if view.settings.export == "best":
+        _drop_beaten_models(folder, view)
+    _drop_unneeded_weights(folder, view)
+
+
+def _drop_beaten_models(folder: StudyFolder, view: StudyView) -> None:
     """Remove the models in a study's folder of points that can no longer be the best."""
     models = list(folder.path.glob("trials/*/model"))
     if not models:
@@ -47,7 +54,7 @@ def drop_beaten_models(folder: StudyFolder, view: StudyView) -> None:
             shutil.rmtree(other, ignore_errors=True)  # another worker may be at it, too
 
 
-def drop_unneeded_weights(folder: StudyFolder, view: StudyView) -> None:
+def _drop_unneeded_weights(folder: StudyFolder, view: StudyView) -> None:
     """Remove the weights in a study's folder that no merge will ask for any more."""
     kept = list(folder.path.glob("trials/*/weights"))
     if not kept:
