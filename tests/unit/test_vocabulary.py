@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from tests.unit.test_model import TEXTS, hf, of_family
 
+from sweep.data.texts import texts_in_memory
 from sweep.data.training_row import TrainingRow
 from sweep.data.training_set import training_set
 from sweep.model.encoder import Retriever
@@ -103,3 +105,19 @@ def test_saved_memory_is_that_of_adams_four_copies(cache: Path, tmp_path: Path) 
     assert small.vocabulary is not None
     missing = small.vocabulary.full_size - len(small.vocabulary.kept)
     assert small.vocabulary.saved_bytes(16) == missing * 16 * 4 * 4
+
+
+def test_a_restricted_encoder_changes_no_token_ids(cache: Path, tmp_path: Path) -> None:
+    """Texts that are read afterwards keep the ids of the whole vocabulary, also through what was made before."""
+    retriever = retriever_of("xlmr", tmp_path, cache)
+    passages = [row.passage for row in ROWS]
+    texts, _ = texts_in_memory(passages)
+    tokens = TokenCache(retriever, cache / "later")
+    before = [list(ids) for ids in retriever.tokenize(passages, "passage").ids]
+    small = restrict_vocabulary(retriever, token_ids(retriever))
+    assert small.vocabulary is not None
+    assert small.rows == retriever.rows > len(small.vocabulary.kept)
+    for one in (retriever, small):
+        assert [list(ids) for ids in one.tokenize(passages, "passage").ids] == before
+    later = tokens.of(texts, "passage").of(np.arange(texts.size))
+    assert sorted(map(list, later)) == sorted({tuple(ids): ids for ids in before}.values())

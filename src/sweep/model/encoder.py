@@ -47,6 +47,8 @@ class Encoder(nn.Module):
         self.backbone = backbone
         self.head = head
         self.hidden_size: int = backbone.config.hidden_size
+        # Kept: a restricted vocabulary leaves the backbone fewer, and token ids are still those of all.
+        self.rows = int(backbone.get_input_embeddings().num_embeddings)
         self.pooling = pooling
         self.modes = pooling_modes(pooling)
         self.precision = precision
@@ -189,9 +191,7 @@ class Retriever:
     @property
     def rows(self) -> int:
         """How many tokens have an embedding, in the full vocabulary."""
-        if self.vocabulary is not None:
-            return self.vocabulary.full_size
-        return int(self.encoder.backbone.get_input_embeddings().num_embeddings)
+        return self.encoder.rows
 
     @property
     def _padding(self) -> int:
