@@ -113,11 +113,11 @@ def test_a_restricted_encoder_changes_no_token_ids(cache: Path, tmp_path: Path) 
     passages = [row.passage for row in ROWS]
     texts, _ = texts_in_memory(passages)
     tokens = TokenCache(retriever, cache / "later")
-    before = [list(ids) for ids in retriever.tokenize(passages, "passage").ids]
+    before = retriever.tokenize_whole(passages, "passage").ids
     small = restrict_vocabulary(retriever, token_ids(retriever))
     assert small.vocabulary is not None
     assert small.rows == retriever.rows > len(small.vocabulary.kept)
     for one in (retriever, small):
-        assert [list(ids) for ids in one.tokenize(passages, "passage").ids] == before
+        assert one.tokenize_whole(passages, "passage").ids == before
     later = tokens.of(texts, "passage").of(np.arange(texts.size))
     assert sorted(map(list, later)) == sorted({tuple(ids): ids for ids in before}.values())
