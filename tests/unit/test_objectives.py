@@ -1,6 +1,7 @@
 """Losses beside InfoNCE: each against loops from its definition, and in a training."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from sweep.training.losses.clear import Clear
 from sweep.training.losses.distill import Distill
 from sweep.training.losses.info_nce import InfoNce
 from sweep.training.losses.protocol import Embeddings, LossBatch, Targets
+from sweep.training.losses.registry import make_loss
 from sweep.training.losses.translation import TranslationRanking
 from sweep.training.needs import NOTHING
 from sweep.training.plan import BatchPlan
@@ -374,3 +376,19 @@ def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
     composer = Composer("sweep", [*SMALL, "loss=distill", searched])
     with pytest.raises(InputError, match=r"loss\.teacher=.*none: no such folder"):
         check_teachers(load_settings(composer), composer)
+
+
+@pytest.mark.parametrize("kind", ["clear", "debias", "distill", "translation"])
+def test_every_loss_has_a_temperature_for_each_kind_of_batch(kind: str) -> None:
+    """In a batch of a kind it is the loss of that temperature, and needs the same of the data."""
+    embeddings, batch = example()
+    both = load_settings(
+        Composer("sweep", [f"loss={kind}", "loss.temperatures={monolingual: 0.3, cross_lingual: 0.1}"])
+    )
+    loss = make_loss(both.loss, both.train)
+    for of_kind, temperature in (("monolingual", 0.3), ("cross-lingual", 0.1)):
+        single = load_settings(Composer("sweep", [f"loss={kind}", f"train.temperature={temperature}"]))
+        alone = make_loss(single.loss, single.train)
+        assert loss.needs == alone.needs
+        of_batch = replace(batch, kind=of_kind)
+        torch.testing.assert_close(loss(embeddings, of_batch), alone(embeddings, of_batch))
