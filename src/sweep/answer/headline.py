@@ -10,6 +10,7 @@ from sweep.answer.claims import Claims, judged, leader, main_table, may_be_best
 from sweep.answer.contents import Headline
 from sweep.answer.points import PointRow
 from sweep.answer.ratios import GROUP, RATIO, RatioTable
+from sweep.answer.rival_claims import rival_lines
 from sweep.answer.sentences import Subject
 from sweep.answer.shortfall import on_power
 from sweep.answer.study_answer import StudyAnswer
@@ -42,6 +43,7 @@ def headline_of(answer: StudyAnswer, finished: int, target: int, seeds: int) -> 
     shown = [
         sentences.on_the_best(table, about),
         *sentences.on_references(table, about, claims),
+        *rival_lines(answer.rivals, answer.objectives[0]),
     ]
     power = [] if claims.equal else list(on_power(table, about))
     notes = [*sentences.on_direction(about), *sentences.notes_on(table, about), *_notes_on_study(answer)]

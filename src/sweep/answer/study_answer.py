@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sweep.answer.points import Front, PointRow, Spread, best_of, front_of, points_of
 from sweep.answer.ratios import Certainty, certainty_of
+from sweep.answer.rivals import Rivals, has_rivals, rivals_of
 from sweep.answer.systems import Systems
 from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
@@ -45,6 +46,7 @@ class StudyAnswer:
         failed: the FAILED trials.
         further: the other benchmarks, named in the same way.
         data: what it was trained and evaluated on, if that is known.
+        rivals: mixed batches against merges, other objectives and no training, if the study has such points.
     """
 
     benchmark: str
@@ -58,6 +60,7 @@ class StudyAnswer:
     failed: tuple[TrialRecord, ...]
     further: tuple[str, ...] = ()
     data: tuple[DataRecord, ...] = ()
+    rivals: Rivals | None = None
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -99,6 +102,11 @@ def study_answer(
         BaselineRow(name, _figures([_metrics_of(baseline, names, study)], keys))
         for name, baseline in folder.baselines().items()
     ]
+    judged_on, read = _judged_on(objectives[0], names), Systems() if systems is None else systems
+    certainty = certainty_of(folder, points, objectives[0], judged_on, margin, half, read)
+    rivals = None
+    if study is not None and has_rivals(study):
+        rivals = rivals_of(folder, points, certainty.tables, objectives[0], judged_on, half, read)
     return StudyAnswer(
         benchmark=shown,
         objectives=tuple(reported),
@@ -106,13 +114,12 @@ def study_answer(
         points=points,
         best=best_of(points, objectives[0], seeds) if len(objectives) == 1 else None,
         front=front_of(points, objectives, seeds),
-        certainty=certainty_of(
-            folder, points, objectives[0], _judged_on(objectives[0], names), margin, half, systems
-        ),
+        certainty=certainty,
         baselines=tuple(baselines),
         failed=tuple(record for record in records if record.state == "FAILED"),
         further=tuple(also),
         data=read_records(folder.path),
+        rivals=rivals,
     )
 
 

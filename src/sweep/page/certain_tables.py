@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from sweep.answer.claims import may_be_best
+from sweep.answer.claims import is_better, is_shown, may_be_best
 from sweep.answer.points import value_text
 from sweep.answer.ratios import Certainty, RatioTable
+from sweep.answer.rivals import Rivals
 from sweep.evaluation.comparison import Comparison
 from sweep.evaluation.metrics import digits_of
 from sweep.page.chart import DataTable
@@ -13,7 +14,6 @@ from sweep.page.charts.wording import named
 from sweep.report.certainty import verdicts
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
-from sweep.statistics.uncertainty import LEVEL
 
 
 def certainty_tables(certainty: Certainty, objective: Objective) -> tuple[DataTable, ...]:
@@ -21,6 +21,29 @@ def certainty_tables(certainty: Certainty, objective: Objective) -> tuple[DataTa
     digits = digits_of(MetricKey.parse(objective.metric)) - 1
     shown = (each for table in certainty.tables for each in _pair(table, objective, digits))
     return tuple(table for table in shown if table.rows)
+
+
+def rival_tables(rivals: Rivals | None, objective: Objective) -> tuple[DataTable, ...]:
+    """A table of the rivals of mixed batches, if the study has any."""
+    if rivals is None:
+        return ()
+    digits = digits_of(MetricKey.parse(objective.metric)) - 1
+    about = "differences from" if rivals.over_seeds else "differences, between these trained models, from"
+    rows = [(rivals.mixed, *_figure(rivals.figure.value, rivals.figure.interval, digits), "–", "–", "–", "–", "–")]
+    marks: dict[tuple[int, int], str] = {}
+    for row in rivals.rows:
+        verdict = _verdict(row.against, objective)
+        if is_shown(row.against):
+            marks[len(rows), 7] = verdict
+        low, high = row.against.interval
+        interval = f"{signed(low, digits)} to {signed(high, digits)}"
+        difference = signed(row.against.difference, digits)
+        cells = str(row.seeds or "–"), difference, interval, p_text(row.against.p_holm), verdict
+        rows.append((row.name, *_figure(row.figure.value, row.figure.interval, digits), *cells))
+    corrected = "p is corrected for all of this table (Holm), intervals are of each alone"
+    caption = f"{named(objective.metric)}: rivals, with {about} {rivals.mixed}; {corrected}"
+    header = ("rival", "figure", "95 % interval", "seeds", "difference", "95 % interval", "p", "verdict")
+    return (DataTable(caption, header, tuple(rows), marks),)
 
 
 def certainty_lines(certainty: Certainty, objective: Objective) -> tuple[str, ...]:
@@ -76,10 +99,8 @@ def _differences(table: RatioTable, objective: Objective, digits: int, where: st
     for place, one in enumerate(_comparisons(table)):
         low, high = one.interval
         interval = f"{signed(low, digits)} to {signed(high, digits)}"
-        shown = one.p_holm < 1 - LEVEL
-        verdict = "not shown"
-        if shown:
-            verdict = "better" if objective.sign * one.difference > 0 else "worse"
+        verdict = _verdict(one, objective)
+        if is_shown(one):
             marks[place, 5] = verdict
         rows.append(
             (
@@ -95,6 +116,12 @@ def _differences(table: RatioTable, objective: Objective, digits: int, where: st
     caption = f"{named(objective.metric)}{where}: {about}; {corrected}"
     header = ("ratio", "against", "difference", "95 % interval", "p", "verdict")
     return DataTable(caption, header, tuple(rows), marks)
+
+
+def _verdict(one: Comparison, objective: Objective) -> str:
+    if not is_shown(one):
+        return "not shown"
+    return "better" if is_better(one, objective) else "worse"
 
 
 def _comparisons(table: RatioTable) -> Iterator[Comparison]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sweep.answer.contents import StudyReport
 from sweep.errors import shortened
-from sweep.page.certain_tables import certainty_lines, certainty_tables
+from sweep.page.certain_tables import certainty_lines, certainty_tables, rival_tables
 from sweep.page.chart import Chart, DataTable
 from sweep.page.charts.figures import listed, slug
 from sweep.page.charts.wording import spelled_out
@@ -137,7 +137,8 @@ def _certainty(report: StudyReport) -> Section:
     if certainty.tables:
         objective = report.answer.objectives[0]
         lines = certainty_lines(certainty, objective)
-        return Section("certainty", title, lines, tables=certainty_tables(certainty, objective))
+        tables = *certainty_tables(certainty, objective), *rival_tables(report.answer.rivals, objective)
+        return Section("certainty", title, lines, tables=tables)
     if not report.answer.points:
         return Section("certainty", title)
     if certainty.is_partial:

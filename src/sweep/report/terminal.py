@@ -8,6 +8,7 @@ from sweep.records.data_record import data_lines
 from sweep.report.certainty import print_certainty
 from sweep.report.narrow import print_line
 from sweep.report.pareto import print_front
+from sweep.report.rivals import print_rivals
 from sweep.report.summary import print_summary
 
 ONE_SEED = "One seed: the figures are those of these trained models; nothing is said about the settings themselves."
@@ -25,6 +26,7 @@ def print_answer(console: Console, answer: StudyAnswer, headline: Headline | Non
     print_summary(console, answer)
     print_front(console, answer.front, answer.objectives)
     print_certainty(console, answer.certainty, answer.objectives[0], is_summed_up=headline is not None)
+    print_rivals(console, answer.rivals, answer.objectives[0])
     if len(answer.points) > 1 and not answer.certainty.tables and all(len(row.records) == 1 for row in answer.points):
         print_line(console, ONE_SEED)
     for line in data_lines(answer.data):
