@@ -65,7 +65,10 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["train.steps.x=1"], "'train.steps' is a value, not a section"),
         (["+train.foo=1"], "unknown key 'train.foo'"),
         (["ratio=foo"], "ratio=foo: no such choice; ratio is one of: crosslingual, hybrid, monolingual"),
-        (["+experiment=rato"], "experiment is one of: paper, pareto, ratio_grid, ratio_search, reference, smoke"),
+        (
+            ["+experiment=rato"],
+            "experiment is one of: paper, pareto, ratio_grid, ratio_search, reference, rivals, smoke",
+        ),
         (["experiment=smoke"], "write +experiment=smoke"),
         (["ratio.monolingual=1.2"], "ratio.monolingual=1.2: must be at most 1"),
         (["ratio.monolingual=-0.1"], "ratio.monolingual=-0.1: must be at least 0"),

@@ -51,10 +51,10 @@ class Rivals:
         return all(row.against.estimate.over_seeds for row in self.rows)
 
 
-def has_rivals(study: StudySettings) -> bool:
+def _has_rivals(study: StudySettings | None) -> bool:
     """Whether a study is a grid of several mixes or objectives. Points of a search are no rivals: the sampler chose
     them by what others had scored."""
-    return study.is_grid and (MIX in study.space or LOSS in study.space)
+    return study is not None and study.is_grid and (MIX in study.space or LOSS in study.space)
 
 
 def rivals_of(
@@ -65,11 +65,12 @@ def rivals_of(
     benchmark: str,
     half: Half | None,
     read: Systems,
+    study: StudySettings | None,
 ) -> Rivals | None:
     """The comparison, from the trials' files of ranks; None without a single curve of ratios with α = .5 on it, and
     without a rival. Points are those that may win. Raises InputError if a file of ranks is damaged."""
     key = MetricKey.within(benchmark, objective.metric)
-    if len(tables) != 1:
+    if len(tables) != 1 or not _has_rivals(study):
         return None
     on_curve = combinations_of(folder, [point for point in points if not is_merged(point.parameters)])
     curve = on_curve[tables[0].others]
@@ -77,14 +78,12 @@ def rivals_of(
     kept = {id(point) for point in there}
     mixed = curve.get(MIXED)
     rivals = [point for point in there if not any(point is one for one in curve.values())]
-    if mixed is None or id(mixed) not in kept or sum(len(point.records) for point in there) > MOST_TRIALS:
+    if mixed is None or id(mixed) not in kept or not rivals or sum(len(one.records) for one in there) > MOST_TRIALS:
         return None
     systems = {id(point): read.of_point(folder, name_of(point, mixed), point, key.benchmark, half) for point in there}
     untrained = read.baselines(folder, key.benchmark, half)
     others = [systems[id(point)] for point in rivals]
     others += [untrained[name] for name in UNTRAINED if name in untrained and untrained[name].has(str(key))]
-    if not rivals:
-        return None
     reference, peers = systems[id(mixed)], list(systems.values())
     compared = compare(reference, others, str(key))
     rows = tuple(

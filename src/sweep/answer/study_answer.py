@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sweep.answer.points import Front, PointRow, Spread, best_of, front_of, points_of
 from sweep.answer.ratios import Certainty, certainty_of
-from sweep.answer.rivals import Rivals, has_rivals, rivals_of
+from sweep.answer.rivals import Rivals, rivals_of
 from sweep.answer.systems import Systems
 from sweep.errors import SweepError
 from sweep.evaluation.columns import RESULTS
@@ -104,9 +104,6 @@ def study_answer(
     ]
     judged_on, read = _judged_on(objectives[0], names), Systems() if systems is None else systems
     certainty = certainty_of(folder, points, objectives[0], judged_on, margin, half, read)
-    rivals = None
-    if study is not None and has_rivals(study):
-        rivals = rivals_of(folder, points, certainty.tables, objectives[0], judged_on, half, read)
     return StudyAnswer(
         benchmark=shown,
         objectives=tuple(reported),
@@ -119,7 +116,7 @@ def study_answer(
         failed=tuple(record for record in records if record.state == "FAILED"),
         further=tuple(also),
         data=read_records(folder.path),
-        rivals=rivals,
+        rivals=rivals_of(folder, points, certainty.tables, objectives[0], judged_on, half, read, study),
     )
 
 
