@@ -78,7 +78,9 @@ def rivals_of(
     kept = {id(point) for point in there}
     mixed = curve.get(MIXED)
     rivals = [point for point in there if not any(point is one for one in curve.values())]
-    if mixed is None or id(mixed) not in kept or not rivals or sum(len(one.records) for one in there) > MOST_TRIALS:
+    if mixed is None or id(mixed) not in kept or not rivals:
+        return None
+    if sum(len(point.records) for point in there) > MOST_TRIALS:
         return None
     systems = {id(point): read.of_point(folder, name_of(point, mixed), point, key.benchmark, half) for point in there}
     untrained = read.baselines(folder, key.benchmark, half)
