@@ -35,12 +35,13 @@ class RivalRow:
 class Rivals:
     """The rivals of a study's mixed batches, in the order of its points, what needs no training last.
 
-    `mixed` is the point of α = .5, the reference of every row; p is corrected over all rows. `best` are the trained
+    `mixed` is the point of α = .5, with its figure and seeds, the reference of every row; p is corrected over all rows. `best` are the trained
     points, ratios and rivals alike, that may be the best at 95 %, of `among`; empty where that cannot be said.
     """
 
     mixed: str
     figure: Figure
+    seeds: int
     rows: tuple[RivalRow, ...]
     best: tuple[str, ...]
     among: int
@@ -93,7 +94,8 @@ def rivals_of(
         for system, one in zip(others, compared, strict=True)
     )
     best = _best_of(peers, str(key), objective)
-    return Rivals(reference.name, figure(reference, str(key), peers), rows, best, len(peers))
+    figure_of_mix = figure(reference, str(key), peers)
+    return Rivals(reference.name, figure_of_mix, len(reference.tables), rows, best, len(peers))
 
 
 def name_of(point: PointRow, mixed: PointRow) -> str:

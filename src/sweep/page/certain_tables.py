@@ -29,20 +29,20 @@ def rival_tables(rivals: Rivals | None, objective: Objective) -> tuple[DataTable
         return ()
     digits = digits_of(MetricKey.parse(objective.metric)) - 1
     about = "differences from" if rivals.over_seeds else "differences, between these trained models, from"
-    rows = [(rivals.mixed, *_figure(rivals.figure.value, rivals.figure.interval, digits), "–", "–", "–", "–", "–")]
+    rows = [(rivals.mixed, f"{rivals.figure.value:.{digits}f}", str(rivals.seeds), "–", "–", "–", "–")]
     marks: dict[tuple[int, int], str] = {}
     for row in rivals.rows:
         verdict = _verdict(row.against, objective)
         if is_shown(row.against):
-            marks[len(rows), 7] = verdict
+            marks[len(rows), 6] = verdict
         low, high = row.against.interval
         interval = f"{signed(low, digits)} to {signed(high, digits)}"
         difference = signed(row.against.difference, digits)
         cells = str(row.seeds or "–"), difference, interval, p_text(row.against.p_holm), verdict
-        rows.append((row.name, *_figure(row.figure.value, row.figure.interval, digits), *cells))
+        rows.append((row.name, f"{row.figure.value:.{digits}f}", *cells))
     corrected = "p is corrected for all of this table (Holm), intervals are of each alone"
     caption = f"{named(objective.metric)}: rivals, with {about} {rivals.mixed}; {corrected}"
-    header = ("rival", "figure", "95 % interval", "seeds", "difference", "95 % interval", "p", "verdict")
+    header = ("rival", "figure", "seeds", "difference", "95 % interval", "p", "verdict")
     return (DataTable(caption, header, tuple(rows), marks),)
 
 
