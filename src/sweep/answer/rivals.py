@@ -35,8 +35,9 @@ class RivalRow:
 class Rivals:
     """The rivals of a study's mixed batches, in the order of its points, what needs no training last.
 
-    `mixed` is the point of α = .5, with its figure and seeds, the reference of every row; p is corrected over all rows. `best` are the trained
-    points, ratios and rivals alike, that may be the best at 95 %, of `among`; empty where that cannot be said.
+    `mixed` is the point of α = .5, with its figure and seeds, which every row is compared with; p is corrected over
+    all rows. `best` are the trained points, ratios and rivals alike, that may be the best at 95 %, of `among`; empty
+    where that cannot be said.
     """
 
     mixed: str
