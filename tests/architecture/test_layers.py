@@ -162,3 +162,10 @@ def test_private_members_of_libraries_are_reached_into_where_it_says_why() -> No
 def test_no_room_of_leftovers() -> None:
     names = {part for module in MODULES for part in module.relative_to(SOURCE).with_suffix("").parts}
     assert not names & set(chain(("utils", "util", "helpers", "common", "misc", "tools")))
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports those of folders that are no packages by their names alone, and refuses the second one."""
+    tests = Path(__file__).parents[1]
+    names = [file.name for file in tests.glob("*/test_*.py") if not (file.parent / "__init__.py").exists()]
+    assert not [name for name in set(names) if names.count(name) > 1]

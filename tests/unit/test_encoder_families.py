@@ -32,7 +32,7 @@ from sweep.settings.tree import group_options
 TOKENS = 48
 TEXTS = ["", "12", "   ", *SENTENCES, " 7 ".join(SENTENCES * 4), "نهر"]  # the one before the last is cut
 FAMILIES = sorted(PUBLISHED)
-OWN_CODE = {"gte_multilingual", "arctic_embed_2_medium"}  # see test_own_code
+OWN_CODE = {"gte_multilingual", "arctic_embed_2_medium"}  # see test_remote_code
 ELSEWHERE = {"tiny", "hf", *(name for name in group_options()["model"] if name.startswith("ernie"))}
 
 
