@@ -123,17 +123,14 @@ def _differences(ratios: RatioTable, objective: Objective) -> tuple[list[Column]
 
 
 def _compared(reference: str, pairs: Sequence[tuple[str, Comparison | None]], digits: int) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            reference,
-            f"{one.difference:+.{digits}f}",
-            f"{one.interval[0]:+.{digits}f} to {one.interval[1]:+.{digits}f}",
-            f"{one.p_holm:.4f}" if one.p_holm >= 0.0001 else "<0.0001",
-        )
-        for name, one in pairs
-        if one is not None
-    ]
+    return [(name, reference, *difference_cells(one, digits)) for name, one in pairs if one is not None]
+
+
+def difference_cells(one: Comparison, digits: int) -> tuple[str, str, str]:
+    """A difference, its interval, and p."""
+    low, high = one.interval
+    p = f"{one.p_holm:.4f}" if one.p_holm >= 0.0001 else "<0.0001"
+    return f"{one.difference:+.{digits}f}", f"{low:+.{digits}f} to {high:+.{digits}f}", p
 
 
 def _figure(figure: Figure, digits: int) -> tuple[str, str]:

@@ -173,7 +173,7 @@ class TrialRun:
         return done
 
     def _leave_result(self) -> Recorded | None:
-        """Leave what the trial came to for other machines, before its end is known; what the study is to know."""
+        """Leave what the trial came to for other machines, before the study hears of its end; None: all share."""
         if self.shared is None or self.copies is None:
             return None
         self.copies.end()
