@@ -44,6 +44,13 @@ def test_the_wheel_runs_from_any_folder(tmp_path: Path) -> None:
     assert Path(where.stdout.strip()) == installed / "sweep" / "conf"
 
 
+def test_a_driver_imports_no_torch_until_a_pretrained_model_is_looked_at() -> None:
+    """It takes as long as all else that a driver imports, and hundreds of megabytes."""
+    code = "import sys, sweep.run.driver, sweep.run.joining; print({'torch', 'transformers'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
+
+
 def test_the_command_line_reports_bad_input_before_anything_heavy_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys; from sweep.__main__ import main; status = main(['ratio.monolingual=1.2']);"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweep.commands.command_line import Output, arguments, config_dir_of, console, options_text, run
 from sweep.errors import InputError
+from sweep.launch.importing import without_collector
 from sweep.launch.interruption import Interruption
 from sweep.records.faiss_packages import check_one_faiss
 from sweep.report.text import this_python
@@ -77,9 +78,10 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from sweep.launch.registry import warm_up
 
     warm_up(settings.launcher)
-    from sweep.run.displays import Shown
-    from sweep.run.driver import run_study
-    from sweep.run.joining import join_study
+    with without_collector():
+        from sweep.run.displays import Shown
+        from sweep.run.driver import run_study
+        from sweep.run.joining import join_study
 
     events = console(works=True) if options.progress == "json" else None
     shown = Shown(

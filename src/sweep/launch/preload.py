@@ -7,7 +7,6 @@ pools of threads when they are loaded, as the environment tells them; the ranks 
 
 import atexit
 import faulthandler
-import gc
 import importlib
 import os
 import signal
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from typing import IO
 
+from sweep.launch.importing import without_collector
 from sweep.launch.interruption import SIGNALS
 
 # By name: what workers do is above this room. The modules that follow the worker's own are those that its libraries
@@ -59,9 +59,8 @@ def _preload() -> str | None:
     atexit.register(os._exit, 0)  # the server has nothing to tidy up, and taking all modules down takes a while
     watch = _DriverWatch(int(os.environ.pop(DRIVER, os.getppid())))
     sys.meta_path.insert(0, watch)
-    gc.disable()  # of all that is imported nothing is garbage
     try:
-        with _output() as output:
+        with _output() as output, without_collector():
             for name in MODULES:
                 try:
                     importlib.import_module(name)
@@ -70,8 +69,6 @@ def _preload() -> str | None:
                     return output.read() + traceback.format_exc()
     finally:
         sys.meta_path.remove(watch)
-        gc.freeze()  # a worker's collector would write to every object, and so copy what it shares with the others
-        gc.enable()
     return None
 
 

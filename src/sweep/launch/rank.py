@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweep.launch.environment import use_threads
+from sweep.launch.importing import without_collector
 from sweep.launch.interruption import SIGNALS
 from sweep.launch.order import WorkOrder
 from sweep.launch.preload import failure
@@ -126,7 +127,8 @@ def _write_to(log: Path | None) -> None:
 
 def _load(entry: str) -> Entry:
     module, _, function = entry.partition(":")
-    loaded: Entry = getattr(importlib.import_module(module), function)
+    with without_collector():
+        loaded: Entry = getattr(importlib.import_module(module), function)
     return loaded
 
 

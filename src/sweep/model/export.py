@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sweep.model.encoder import Retriever
 from sweep.model.own_code import has_own_code
-from sweep.model.pooling import pooling_config
+from sweep.model.published_pooling import pooling_config
 from sweep.records.files import replacing_folder
 
 # Module paths and fields that every sentence-transformers since 2.0 reads.

@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 from sweep.errors import InputError
 
-ACTIVATIONS = "torch.nn.modules."  # whose classes may be an activation: a name from a file runs no code of others
-VECTOR = "sentence_embedding"  # what a layer reads and writes
-
 
 class Dense(nn.Module):
     """A linear layer and an activation, with a residual connection if that is asked for."""
@@ -23,7 +20,7 @@ class Dense(nn.Module):
         super().__init__()
         size = config["in_features"], config["out_features"]
         self.linear = nn.Linear(*size, bias=config.get("bias", True))
-        self.activation = _activation(config.get("activation_function", f"{ACTIVATIONS}activation.Tanh"))
+        self.activation = activation_of(config)
         self.adds = bool(config.get("use_residual", False))
         if self.adds and size[0] != size[1]:
             self.residual = nn.Linear(*size, bias=False)
@@ -99,31 +96,9 @@ class Head(nn.Sequential):
             save_file(weights, folder / "model.safetensors")
 
 
-def layer_text(kind: str, config: dict[str, Any]) -> str:
-    """A layer in a few words."""
-    if kind != "Dense":
-        return kind
-    activation = str(config.get("activation_function", "Tanh")).rpartition(".")[2]
-    return f"Dense {config['in_features']} to {config['out_features']} with {activation}"
-
-
-def layer_problem(kind: str, config: dict[str, Any]) -> str | None:
-    """Why a layer cannot be one of a head, or None."""
-    if kind not in KINDS:
-        return f"it has a module {kind} behind its pooling"
-    places = {config.get(name) or VECTOR for name in ("module_input_name", "module_output_name")}
-    if places != {VECTOR}:
-        return f"its {kind} reads or writes {' '.join(sorted(places - {VECTOR}))}"
-    if kind == "Dense":
-        try:
-            _activation(config.get("activation_function", f"{ACTIVATIONS}activation.Tanh"))
-        except InputError as error:
-            return str(error)
-    return None
-
-
-def _activation(name: str) -> nn.Module:
-    """An activation by its class's full name."""
+def activation_of(config: dict[str, Any]) -> nn.Module:
+    """The activation of a Dense layer, by its class's full name. Raises InputError if it is none of torch's."""
+    name = config.get("activation_function", "torch.nn.modules.activation.Tanh")
     kind = getattr(nn, name.rpartition(".")[2], None) if name.startswith("torch.") else None
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise InputError(f"its Dense has the activation {name}, which is none of torch's")

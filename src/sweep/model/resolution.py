@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from sweep.errors import InputError
 from sweep.model.folder_files import model_file
-from sweep.model.head import layer_text
 from sweep.model.identity import with_teacher_files
 from sweep.model.lineage import pretraining_of
+from sweep.model.published_layers import layer_text
 from sweep.model.sentence_transformers_folder import Published, read_folder
 from sweep.settings import AUTO, EvaluateSettings, HfModel, MineSettings, ModelSettings, Settings, pooling_modes
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sweep.errors import InputError
 from sweep.model.folder_files import model_json
-from sweep.model.head import layer_problem
-from sweep.model.pooling import pooling_of
+from sweep.model.published_layers import layer_problem
+from sweep.model.published_pooling import pooling_of
 from sweep.settings import POOLING_MODES
 
 LIBRARY = "sentence_transformers."
