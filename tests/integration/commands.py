@@ -4,12 +4,13 @@ import csv
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from tests.waiting import SECONDS, until
 
 from sweep.records.folder import StudyFolder
 
@@ -52,12 +53,16 @@ def start(tmp_path: Path, cache: Path, *overrides: str, **environment: str) -> s
     )
 
 
-def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = SECONDS) -> None:
+    """Wait for a condition that is to come true while the process lives."""
+
+    def met() -> bool:
+        if condition():
+            return True
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        return False
+
+    until(met, seconds)
 
 
 def lines(file: Path) -> int:

@@ -45,6 +45,7 @@ class Server:
                 "--workers", "1", "--backend-store-uri", self._store, *self._files,
             ],
             cwd=self.home,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # eight processes that nothing asks
             stdout=(self.home / "server.log").open("ab"),
             stderr=subprocess.STDOUT,
             start_new_session=True,

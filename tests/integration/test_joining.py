@@ -96,10 +96,9 @@ def with_trial(name: str, letter: str) -> set[str]:
     return {worker_of(holder) for holder in running if holder.startswith(f"{letter}-")}
 
 
-def await_training(process: subprocess.Popen[str], machines: Machines, folder: str, letter: str) -> None:
-    """Wait until a worker of this command trains, and stop all of the command there."""
-    wait_for(lambda: with_trial(machines.name, letter) and machines.train(folder), process)
-    os.killpg(process.pid, signal.SIGSTOP)
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -107,15 +106,17 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def test_two_commands_finish_the_grid_once_whoever_is_killed(
+def test_commands_finish_the_grid_once_whoever_ends_or_is_killed(
     tmp_path: Path, cache: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, sweep: Sweep
 ) -> None:
+    """The first owner has no workers of its own; whoever joined it before there was a study does its trials."""
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
     machines = Machines(tmp_path, cache, "two")
-    joiner = machines.join()  # before there is a study
-    owner = machines.own()
-    await_training(owner, machines, "owner", "w")
-    await_training(joiner, machines, "joiner", "j")
+    joiner, pod = machines.join(), machines.join("pod")
+    for early in (joiner, pod):
+        assert read_line(early).startswith("Waiting for study 'two' to begin")
+    owner = machines.own("owner", "launcher.workers=0")
+    wait_for(lambda: machines.train("pod") and machines.train("joiner"), owner)
     second = sweep(*GRID, machines.name, machines.artifacts, "paths.sweeps=elsewhere")
     assert second.returncode == 1, second.stdout + second.stderr
     who = rf"study 'two' is run by process {owner.pid} on {this_host()} \(folder .*owner/sweeps/two, since"
@@ -124,19 +125,24 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     assert join in second.stderr
     looked = sweep(*LOOK, f"--sweeps={tmp_path}/owner/sweeps", module="sweep.studies")
     assert f"run by process {owner.pid} on " in looked.stdout, looked.stderr
-    assert "helped by 1 worker of commands that joined it" in looked.stdout
+    assert "helped by 2 workers of commands that joined it" in looked.stdout
+    pod.terminate()  # as Kubernetes ends a pod
+    status, output = ended(pod)
+    assert status == 130, output
+    assert "Stopped helping" in output
+    assert len(with_trial(machines.name, "j")) == 1
     for process in (joiner, owner):
         os.killpg(process.pid, signal.SIGKILL)
-    dead = ended(joiner)[1] + ended(owner)[1]
-    assert "Waiting for study 'two' to begin" in dead
+    of_joiner, of_owner = ended(joiner)[1], ended(owner)[1]
+    assert "No workers here (launcher.workers=0): the trials wait for commands that join" in of_owner
 
-    died = {letter: with_trial(machines.name, letter) for letter in "jw"}
+    (died,) = with_trial(machines.name, "j")
     helper, again = machines.join(), machines.own()  # each takes over what those before it have left
-    wait_for(lambda: with_trial(machines.name, "j") - died["j"], helper)
-    wait_for(lambda: with_trial(machines.name, "w") - died["w"], again)
+    wait_for(lambda: with_trial(machines.name, "j") - {died}, helper)
+    wait_for(lambda: with_trial(machines.name, "w"), again)
     machines.hurry()
-    (helped, of_helper), (status, of_owner) = ended(helper), ended(again)
-    assert status == 0, of_owner
+    (helped, of_helper), (status, of_again) = ended(helper), ended(again)
+    assert status == 0, of_again
     assert helped == 0, of_helper
 
     listed = trials_now(machines.name)
@@ -148,34 +154,18 @@ def test_two_commands_finish_the_grid_once_whoever_is_killed(
     here = re.search(r"Trials finished here: (\d+)", of_helper)
     assert here is not None, of_helper
     assert 0 < int(here[1]) <= by["j"]
-    shown = dead + second.stderr + looked.stdout + of_helper + of_owner
+    shown = output + of_joiner + of_owner + second.stderr + looked.stdout + of_helper + of_again
     assert PASSWORD not in shown
     assert QUOTED_PASSWORD not in shown
     until(lambda: not list((tmp_path / "owner" / "sweeps" / "two" / "workers").glob("j-*.json")))
 
 
-def test_an_owner_without_workers_leaves_its_study_to_whoever_helps(
+def test_whoever_waits_for_a_study_can_be_ended(
     tmp_path: Path, cache: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first process of a container heeds no SIGTERM that it has no handler for."""
     monkeypatch.setenv("SWEEP_STORAGE", postgres.url())
-    machines = Machines(tmp_path, cache, "helped")
-    idle = machines.start("idle", *JOIN, "study.name=never")
-    owner, joiner = machines.own("owner", "launcher.workers=0", "study.seeds=[0]"), machines.join()
-    wait_for(lambda: with_trial(machines.name, "j"), joiner)
-    joiner.terminate()  # as Kubernetes ends a pod
-    status, output = ended(joiner)
-    assert status == 130, output
-    assert "Stopped helping" in output
-    assert not [trial for trial in trials_now(machines.name) if trial.state == "RUNNING"]
-    assert idle.stdout is not None
-    assert idle.stdout.readline().startswith("Waiting for study 'never' to begin")
-    idle.terminate()  # the first process of a container heeds no SIGTERM that it has no handler for
+    idle = Machines(tmp_path, cache, "never").join()
+    assert read_line(idle).startswith("Waiting for study 'never' to begin")
+    idle.terminate()
     assert ended(idle) == (130, "interrupted\n")
-    machines.hurry()
-    helper = machines.join()
-    (helped, of_helper), (owned, of_owner) = ended(helper), ended(owner)
-    assert (helped, owned) == (0, 0), of_helper + of_owner
-    assert "No workers here (launcher.workers=0): the trials wait for commands that join" in of_owner
-    listed = trials_now(machines.name)
-    assert Counter(trial.state for trial in listed) == {"COMPLETE": 2}
-    assert all(trial.holder.startswith("j-") for trial in listed)

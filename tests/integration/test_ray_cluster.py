@@ -124,7 +124,7 @@ def test_a_lost_node_and_a_killed_driver_change_no_bit(
     until(lambda: all(map(has_ended, left)))
     (tmp_path / "slow").unlink()
 
-    command = Command(tmp_path, cache, *on_ray, "launcher.placement=STRICT_SPREAD")
+    command = Command(tmp_path, cache, *on_ray, "launcher.placement=STRICT_SPREAD", "launcher.workers=1")
     assert command.process.wait(timeout=SECONDS) == 0, command.output
     assert "raylet" not in command.output, command.output
     found = {row["key"]: row for row in rows(folder.path)}

@@ -56,7 +56,7 @@ def test_preempted_and_without_a_driver_it_ends_with_the_bits_of_local_workers(
     tmp_path: Path, cache: Path, sweep: Sweep
 ) -> None:
     folder = StudyFolder(tmp_path / "sweeps" / "tiny")
-    environment = slow_steps(tmp_path, 2.0, after=3)  # until both trials have gone on after the driver's end
+    environment = slow_steps(tmp_path, 2.0, after=3)
     process = start(tmp_path, cache, *SLURM, **environment)
     wait_for(lambda: jobs_at_work(folder), process, SECONDS)
     (task,) = offspring(jobs_at_work(folder)[0])
@@ -74,12 +74,12 @@ def test_preempted_and_without_a_driver_it_ends_with_the_bits_of_local_workers(
     output, _ = process.communicate(timeout=SECONDS)
     assert "a worker died" not in output
 
-    again = start(tmp_path, cache, *SLURM, **environment)
-    wait_for(lambda: resumed(folder) == 3, again, SECONDS)
     (tmp_path / "slow").unlink()
+    again = start(tmp_path, cache, *SLURM, "launcher.workers=1")
     output, _ = again.communicate(timeout=SECONDS)
     assert again.returncode == 0, output
     assert "a worker died" not in output
+    assert resumed(folder) == 3
     assert not of_study(folder)
     assert not list(folder.workers.glob("slurm/driver-*"))
     assert [row["state"] for row in rows(folder.path)] == ["COMPLETE"] * 2
