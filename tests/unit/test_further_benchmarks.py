@@ -89,7 +89,7 @@ def test_benchmarks_are_sections_like_the_first_one() -> None:
     assert study().benchmarks == {}
 
 
-def test_a_further_benchmark_is_evaluated_in_the_languages_that_it_has(tmp_path: Path) -> None:
+def test_each_benchmark_is_evaluated_in_the_languages_that_it_has(tmp_path: Path) -> None:
     every = load_benchmarks(on_files(tmp_path))
     assert [one.languages for one in every] == [("de", "en", "th"), ("de", "en", "fr")]
     some = on_files(tmp_path, "languages.evaluate=[th,en]")
@@ -99,8 +99,11 @@ def test_a_further_benchmark_is_evaluated_in_the_languages_that_it_has(tmp_path:
         match=r"the benchmark 'two' has none of languages.evaluate \(th\); it has de en fr: add one of these",
     ):
         load_benchmarks(on_files(tmp_path, "languages.evaluate=[th]"))
-    with pytest.raises(InputError, match=r"fr.json: no such file"):  # the first one is to have all of them
-        load_benchmarks(on_files(tmp_path, "languages.evaluate=[en,fr]"))
+    other = on_files(tmp_path, "languages.evaluate=[en,fr]")  # the first one has no French
+    assert [one.languages for one in load_benchmarks(other)] == [("en",), ("en", "fr")]
+    nowhere = r"languages.evaluate: no benchmark has sw; 'own' has de en th; 'two' has de en fr"
+    with pytest.raises(InputError, match=nowhere):
+        load_benchmarks(on_files(tmp_path, "languages.evaluate=[en,fr,sw]"))
     # One without a list of its own takes any.
     assert [one.languages for one in load_benchmarks(study(*AGAIN))][1] == study().languages.evaluate
 

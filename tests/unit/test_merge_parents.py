@@ -7,10 +7,21 @@ from sweep.records.folder import StudyFolder
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.heartbeat import Heartbeat
+from sweep.study.parents import is_parent, parent_keys
+from sweep.study.point import Point
 from sweep.study.store import StudyStore
 from sweep.trial.merged import Parents
 
 SPACE = "study.space={ratio.mix:{grid:[batches,merge]},ratio.monolingual:{grid:[0,0.5,1]}}"
+
+
+def test_a_mix_that_exists_at_one_ratio_alone_has_parents_without_it() -> None:
+    mix = "ratio.mix:{grid:[batches,merge],when:{ratio.monolingual:0.5}}"
+    study = load_settings(Composer("sweep", [f"study.space={{ratio.monolingual:{{grid:[0,0.5,1]}},{mix}}}"])).study
+    merged = Point({"ratio.monolingual": 0.5, "ratio.mix": "merge"}, 0)
+    assert parent_keys(merged, study) == ("ratio.monolingual=1,seed=0", "ratio.monolingual=0,seed=0")
+    points = [Point({"ratio.monolingual": ratio}, 0) for ratio in (0, 0.25, 1)]
+    assert [is_parent(point, study) for point in (*points, merged)] == [True, False, True, False]
 
 
 def test_a_merge_is_given_back_for_a_parent_without_a_worker_and_fails_with_one_that_failed(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def rivals_of(
 
 def name_of(point: PointRow, mixed: PointRow) -> str:
     """What a point is called beside mixed batches, by what it does not share with them: "α = 0.25", "loss=clear",
-    "merge with λ = 0.5"."""
+    "merge with λ = 0.5", "ratio.cross_batch=mixed + ratio.language_sampling=size at α = 0.25". No name has a comma,
+    since sentences list them."""
     values = {
         path: value
         for path, value in point.parameters.items()
@@ -109,10 +110,14 @@ def name_of(point: PointRow, mixed: PointRow) -> str:
     }
     share = values.pop(RATIO, None)
     mix = values.pop(MIX, None)
-    parts = [f"{path}={value_text(value)}" for path, value in values.items()]
-    if share is not None:
-        parts.append(f"merge with λ = {float(share):g}" if mix == MERGE else f"α = {float(share):g}")
-    return ", ".join(parts)
+    others = " + ".join(f"{path}={value_text(value)}" for path, value in values.items())
+    if share is None:
+        return others
+    if mix == MERGE:
+        return f"merge with λ = {float(share):g}" + (f" of {others}" if others else "")
+    if not others:
+        return f"α = {float(share):g}"
+    return others if float(share) == MIXED else f"{others} at α = {float(share):g}"
 
 
 def _differs(path: str, value: object, mixed: PointRow) -> bool:

@@ -71,11 +71,21 @@ def load_benchmarks(settings: Settings | EvaluateSettings) -> tuple[Benchmark, .
 
 
 def _languages(settings: Benchmarked, evaluation: EvaluationSettings) -> tuple[str, ...] | None:
-    """The languages that a benchmark is asked for in: of `languages.evaluate` a further one takes those that it has;
-    None for all of its own. Raises InputError if it has none of them."""
+    """The languages that a benchmark is asked for in: of several, each takes those of `languages.evaluate` it has;
+    None for all of its own. Raises InputError if it has none of them, or if no benchmark has one of them."""
     asked = settings.languages.evaluate
-    if asked is None or evaluation is settings.evaluation:
+    if asked is None or not settings.benchmarks:
         return asked
+    owned = [BENCHMARKS[section.kind].languages(section) for section in settings.evaluations]
+    nowhere = [code for code in asked if not any(code in own for own in owned)]
+    if nowhere and all(owned):
+        raise InputError(
+            f"languages.evaluate: no benchmark has {' '.join(nowhere)}; "
+            + "; ".join(
+                f"'{section.name}' has {' '.join(own)}"
+                for section, own in zip(settings.evaluations, owned, strict=True)
+            )
+        )
     own = BENCHMARKS[evaluation.kind].languages(evaluation)
     common = tuple(code for code in asked if code in own)
     if own and not common:

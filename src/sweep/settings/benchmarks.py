@@ -14,8 +14,7 @@ Key = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]*", "a name of letters, d
 class Benchmarked(Section):
     """What is evaluated on. `evaluation` is the first benchmark, which objectives and tables are of unless they say
     otherwise; `benchmarks` are further ones, each under a name of the user's choice, as `evaluation` has it.
-    `languages.evaluate` are the languages of the first one, and the further ones are evaluated in those that they
-    have of them."""
+    Of several, each is evaluated in those of `languages.evaluate` that it has."""
 
     languages: LanguageSettings
     evaluation: EvaluationSettings

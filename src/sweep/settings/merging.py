@@ -46,7 +46,7 @@ def is_end(values: Values) -> bool:
 
 def may_be_parent(study: Space, values: Values) -> bool:
     """Whether the weights of a point with these values may be asked for."""
-    is_one = values.get(MIX) == BATCHES and any(same(values.get(SHARE)) == same(end) for end in ENDS)
+    is_one = not is_merged(values) and any(same(values.get(SHARE)) == same(end) for end in ENDS)
     return is_one and merges(study)
 
 

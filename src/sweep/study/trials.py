@@ -107,14 +107,16 @@ def last_taken_by(worker: str, trials: Iterable[StoredTrial]) -> StoredTrial | N
     return taken[max(taken)] if taken else None
 
 
-def record_of(trial: StoredTrial, folder: StudyFolder, violation: float = 0.0) -> TrialRecord:
-    """A trial for those who only read."""
+def record_of(
+    trial: StoredTrial, folder: StudyFolder, violation: float = 0.0, elsewhere: Mapping[str, Any] | None = None
+) -> TrialRecord:
+    """A trial for those who only read. `elsewhere`: values of paths that the trial's point lacks."""
     return TrialRecord(
         key=trial.key,
         number=trial.number,
         seed=trial.point.seed,
         state=trial.state,
-        parameters=trial.point.values,
+        parameters={**(elsewhere or {}), **trial.point.values},
         attempts=trial.attempts,
         value=trial.values[0] if trial.values else None,
         values=trial.values,

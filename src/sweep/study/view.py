@@ -10,6 +10,7 @@ from sweep.records.values import State, TrialResult
 from sweep.settings import StudySettings
 from sweep.statistics.dominance import dominates, front
 from sweep.study.arrivals import Arrivals
+from sweep.study.at_other_ratios import values_at_other_ratios
 from sweep.study.confirmation import whole_points
 from sweep.study.goals import Goals
 from sweep.study.point import Point
@@ -74,11 +75,13 @@ class StudyView:
         known, missing = self.trials(), {trial.key for trial in self.missing()}
         if known is not self._recorded[0] or missing != self._recorded[1]:
             breaking = self.goals.violations(known)
+            elsewhere = values_at_other_ratios(self.settings, self.folder.config)
             records = [
                 record_of(
                     replace(trial, state="RUNNING", values=()) if trial.key in missing else trial,
                     self.folder,
                     breaking.get(trial.point.without_seed, 0.0),
+                    elsewhere,
                 )
                 for trial in known.values()
             ]
