@@ -17,6 +17,7 @@ from sweep.settings import HttpOrigin, HubOrigin, SquadData
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.settings.overrides import assignment
+from sweep.training.watch import Watch
 from sweep.trial.pipeline import Trial, TrialData
 from sweep.trial.preparation import prepare
 
@@ -150,7 +151,7 @@ def test_a_trial_does_not_go_on_with_other_data(tmp_path: Path, cache: Path) -> 
     for folder, noun in ((study.path, "study"), (study.trial("a").path, "trial")):
         write_records(folder, [replace(record, digest="ab" * 32) for record in records])
         with pytest.raises(InputError, match=rf"the data have changed since the {noun} was begun: cldr \(embedded\)"):
-            prepare(trial, data, accelerator, print)
+            prepare(trial, data, accelerator, Watch(on_note=print))
         write_records(folder, records)
-    prepare(trial, data, accelerator, print)
+    prepare(trial, data, accelerator, Watch(on_note=print))
     assert read_records(study.trial("a").path) == records

@@ -142,13 +142,13 @@ def _scored(
     accelerator: "Accelerator",
     folder: Path,
 ) -> "Evaluation | None":
-    """The evaluation on one benchmark, under a bar of its passages; None on all ranks but the first."""
+    """The evaluation on one benchmark, under a bar of its texts; None on all ranks but the first."""
     from sweep.evaluation.scoring import evaluate
 
     benchmark = measure.benchmark
     with _bar() as bar:
         shown = accelerator.is_main_process
-        task = bar.add_task(f"passages of {measure.name}", total=len(benchmark.passages), visible=shown)
+        task = bar.add_task(f"texts of {measure.name}", total=None, visible=shown)
         return evaluate(
             retriever,
             benchmark,

@@ -53,8 +53,9 @@ def evaluate(
         if folder is not None:
             folder /= retriever.fingerprint()[:24] + f"-{accelerator.device.type}"
         kept = _part(folder, passages.digest)
-        query = encode(retriever, queries, "query", accelerator, _part(folder, queries.digest), tokens=tokens)
-        passage = encode(retriever, passages, "passage", accelerator, kept, progress, tokens)
+        on_query, on_passage = _parts_of(progress, queries.size, passages.size)
+        query = encode(retriever, queries, "query", accelerator, _part(folder, queries.digest), on_query, tokens)
+        passage = encode(retriever, passages, "passage", accelerator, kept, on_passage, tokens)
         sample = None
         if removals is not None and removals.sample is not None:
             part = _part(folder, removals.sample.texts.digest)
@@ -113,6 +114,12 @@ def _debiased(
         ranking = rank_parallel(benchmark, free_qh, free_dh, np.arange(len(free_dh)), device)
         debiased[method] = Debiased(_evaluation(ranking, free_qh, tiers, truncated, halves), removal)
     return debiased
+
+
+def _parts_of(progress: Progress, queries: int, passages: int) -> tuple[Progress, Progress]:
+    """The progress of two encodings as one: so many queries, and then so many passages."""
+    size = queries + passages
+    return lambda done, _: progress(done, size), lambda done, _: progress(queries + done, size)
 
 
 def _part(folder: Path | None, digest: str) -> Path | None:

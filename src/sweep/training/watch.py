@@ -32,16 +32,18 @@ class Pruned(Stopped):
     """It is not worth going on."""
 
 
-def _ignore(_: object) -> None:
+def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
 @dataclass(frozen=True)
 class Watch:
     """Rank 0's callbacks. `on_point` gets losses, `on_note` what a reader of the log should know; `on_validation`
-    answers whether to prune; `should_pause` is asked after every step."""
+    answers whether to prune; `should_pause` is asked after every step. `on_encoded` gets what is evaluated, how
+    many of its texts are encoded, and how many there are."""
 
     on_point: Callable[[TrainingPoint], None] = _ignore
     on_note: Callable[[str], None] = _ignore
     on_validation: Callable[[Validation], bool] = lambda _: False
     should_pause: Callable[[], bool] = lambda: False
+    on_encoded: Callable[[str, int, int], None] = _ignore

@@ -14,7 +14,6 @@ from sweep.data.holdout import validation_key
 from sweep.errors import ArtifactsUnusable, DatabaseUnusable, Fenced, SweepError, TrialFailed
 from sweep.evaluation.validation import Validation
 from sweep.launch.failures import GROUP_BROKEN, write_failure
-from sweep.launch.liveness import write_status
 from sweep.launch.order import WorkOrder
 from sweep.records.files import write_atomically
 from sweep.records.folder import StudyFolder, TrialFolder
@@ -36,8 +35,7 @@ from sweep.trial.memory import release_memory
 from sweep.trial.pipeline import Trial, TrialData, run_trial
 from sweep.trial.reasons import reason_of
 from sweep.trial.shared_results import SharedResults
-
-STATUS_S = 0.3  # how often the status file is renewed
+from sweep.trial.status import TrialStatus
 
 log = logging.getLogger("sweep")
 
@@ -70,7 +68,7 @@ class TrialRun:
         self.shared = shared
         self.copies = None if shared is None else CheckpointCopies(shared.artifacts, self.key, claim.attempt)
         self.committed = self._committed_result()
-        self._status_at = 0.0
+        self.status = TrialStatus(folder.workers, order.worker, self.key)
 
     def _committed_result(self) -> TrialResult | None:
         """The result of an earlier attempt that was killed after it had one."""
@@ -81,7 +79,7 @@ class TrialRun:
 
     def run(self, data: TrialData) -> None:
         """Run the trial and record it as COMPLETE or FAILED; drop it if another attempt has taken it over."""
-        self._say(phase="preparing", step=0, steps=0, loss=None)
+        self.status.prepare()
         resolved = self.settings.model_dump(mode="json")
         self.folder.path.mkdir(parents=True, exist_ok=True)
         if self.shared is not None and self.committed is None:  # else what belongs to the result is here
@@ -188,8 +186,7 @@ class TrialRun:
             if point.step in (every, steps):
                 log.info("step %d: loss %.4f", point.step, point.loss)
             curves.add_loss(point)
-            phase = "evaluating" if point.step == steps else "training"
-            self._say(phase=phase, step=point.step, steps=steps, loss=point.loss)
+            self.status.train(point.step, steps, point.loss)
 
         def on_validation(validation: Validation) -> bool:
             self._drop_if_lost()
@@ -201,7 +198,7 @@ class TrialRun:
             key = validation_key(self.settings.study.objectives[0].metric)
             return self.store.report(self.claim, validation.step, validation.metrics[key], validation.values_g(key))
 
-        return Watch(on_point, log.info, on_validation, self.should_pause)
+        return Watch(on_point, log.info, on_validation, self.should_pause, self.status.encode)
 
     def _prune(self, step: int, curves: Curves) -> None:
         """Record a trial that was not worth going on with; its checkpoint stays."""
@@ -240,11 +237,3 @@ class TrialRun:
         if not self.store.still_mine(self.claim):
             raise Fenced(f"{self.key}: another attempt has taken this trial over") from error
         self.store.fail(self.claim, reason, self._leave_result())
-
-    def _say(self, phase: str, step: int, steps: int, loss: float | None) -> None:
-        now = time.time()
-        if now - self._status_at < STATUS_S and phase == "training":
-            return
-        self._status_at = now
-        status = {"key": self.key, "phase": phase, "step": step, "steps": steps, "loss": loss, "time": now}
-        write_status(self.study_folder.workers, self.order.worker, status)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -41,6 +42,7 @@ class Baselines:
         training: TrainingSet,
         accelerator: Accelerator,
         tokens: TokenCache,
+        on_encoded: Callable[[str, int, int], None],
     ) -> None:
         """The model before any training, and with the language removed; on all ranks together. `untrained` gives it.
 
@@ -53,7 +55,7 @@ class Baselines:
             if accelerator.num_processes > 1:
                 broadcast_object_list(wanted, from_process=0)
             if wanted[0]:
-                self._evaluate(wanted[0], untrained(), training, accelerator, tokens)
+                self._evaluate(wanted[0], untrained(), training, accelerator, tokens, on_encoded)
         finally:
             lock.release()
 
@@ -91,6 +93,7 @@ class Baselines:
         training: TrainingSet,
         accelerator: Accelerator,
         tokens: TokenCache,
+        on_encoded: Callable[[str, int, int], None],
     ) -> None:
         cache = cache_folder(self.settings.paths) / "embeddings"
         evaluated: dict[Baseline, dict[str, Evaluation]] = {name: {} for name in wanted}
@@ -106,6 +109,7 @@ class Baselines:
                 one.tiers,
                 accelerator,
                 cache,
+                partial(on_encoded, f"the untrained model on {one.name}"),
                 tokens=tokens,
                 removals=removals,
             )

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 import accelerate
 import numpy as np
@@ -59,7 +60,7 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     Raises TrialFailed (NaN loss, NaN embedding), InputError (data or model cannot be used), Paused, Pruned or Fenced.
     """
     times = [time.perf_counter()]
-    prepared = prepare(trial, data, accelerator, watch.on_note)
+    prepared = prepare(trial, data, accelerator, watch)
     times.append(time.perf_counter())
     parents: dict[str, str] = {}
     trained = None
@@ -70,7 +71,7 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     else:
         parents = merge(trial, trial.parents, prepared.retriever, accelerator, watch.on_note)
     times.append(time.perf_counter())
-    evaluated = {one.name: _evaluate(trial, prepared, one, accelerator) for one in prepared.measures}
+    evaluated = {one.name: _evaluate(trial, prepared, one, accelerator, watch) for one in prepared.measures}
     times.append(time.perf_counter())
     retriever = prepared.retriever
     if prepared.empty is not None:
@@ -85,7 +86,9 @@ def run_trial(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Wa
     return TrialOutcome(result, _whole(retriever, trial), measured, trained)
 
 
-def _evaluate(trial: Trial, prepared: Prepared, measure: Measure, accelerator: Accelerator) -> Evaluation | None:
+def _evaluate(
+    trial: Trial, prepared: Prepared, measure: Measure, accelerator: Accelerator, watch: Watch
+) -> Evaluation | None:
     """The trained retriever on a benchmark; rank 0's."""
     benchmark, asked = measure.benchmark, measure.settings
     kept = trial.embeddings if len(benchmark.passages) > IN_MEMORY_TEXTS else None
@@ -97,6 +100,7 @@ def _evaluate(trial: Trial, prepared: Prepared, measure: Measure, accelerator: A
         measure.tiers,
         accelerator,
         kept,
+        partial(watch.on_encoded, measure.name),
         tokens=prepared.tokens,
         removals=removals,
         halves=wanted_of(trial.settings.study, measure.name),

@@ -22,6 +22,7 @@ from sweep.settings import Settings
 from sweep.settings.accelerate_config import accelerate_config
 from sweep.settings.cache import cache_folder
 from sweep.training.tokens import training_tokens
+from sweep.training.watch import Watch
 from sweep.trial.baselines import Baselines
 from sweep.trial.checkpoint_copies import CheckpointCopies
 from sweep.trial.inputs import TrialData, TrialTexts
@@ -57,9 +58,9 @@ class Prepared:
     empty: Encoder | None = None
 
 
-def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Callable[[str], None]) -> Prepared:
+def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, watch: Watch) -> Prepared:
     """Load the data and build the retriever, on all ranks. Raises InputError (data or model cannot be used)."""
-    settings = trial.settings
+    settings, on_note = trial.settings, watch.on_note
     texts = data.of(settings)
     _record_data(trial, texts.records, accelerator)
     cache = cache_folder(settings.paths)
@@ -77,7 +78,8 @@ def prepare(trial: Trial, data: TrialData, accelerator: Accelerator, on_note: Ca
         empty = without_weights(retriever.encoder)
         shard(retriever.encoder, asked.sharding, accelerator.device, accelerator.num_processes)
         on_note(f"the encoder's weights are in parts on {accelerator.num_processes} ranks")
-    baselines.of_model(partial(_untrained, settings, retriever, texts, cache), texts.training, accelerator, tokens)
+    untrained = partial(_untrained, settings, retriever, texts, cache)
+    baselines.of_model(untrained, texts.training, accelerator, tokens, watch.on_encoded)
     if asked.sharding is None:
         retriever = _restrict(retriever, texts, settings, tokens, on_note)
     return Prepared(texts, retriever, tokens, measures, baselines, empty)
