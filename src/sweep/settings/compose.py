@@ -21,6 +21,7 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from yaml import YAMLError
 
 from sweep.errors import InputError
+from sweep.settings.experiments import refuse_experiment
 from sweep.settings.explain import explain_file, explain_override, one_line
 from sweep.settings.overrides import (
     MAPS,
@@ -96,6 +97,7 @@ class Composer:
                 search = [assignment("hydra.searchpath", [f"file://{Path(self.config_dir).resolve()}"])]
             GlobalHydra.instance().clear()
             given, maps = without_maps(self._parsed())
+            refuse_experiment(self.config_name, self._parsed(), self.config_dir)
             check_choices(self._parsed(choices), self._groups)
             with initialize_config_dir(str(config_folder()), version_base="1.3"):
                 config = compose(self.config_name, overrides=[*search, *given, *choices])
