@@ -18,7 +18,9 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from sweep.errors import InputError
 from sweep.model.encoder import Retriever, Role
 from sweep.model.export import export
+from sweep.model.head import KINDS
 from sweep.model.lora import Adapters
+from sweep.model.published_layers import LAYERS
 from sweep.model.resolution import model_lines, resolved_model
 from sweep.model.tokenizer import unigram_tokenizer
 from sweep.settings import HfModel
@@ -239,6 +241,10 @@ def test_a_setting_that_disagrees_with_the_folder_is_a_warning(plain: Path, tmp_
     assert [line for line in agreeing if "pool" in line or "head" in line] == []
     (line,) = model_lines(asked(folder))[:1]
     assert "pooling cls (its folder), then Dense 16 to 16 with Tanh (its folder), query prefix 'dogs '" in line
+
+
+def test_every_kind_of_layer_that_is_accepted_can_be_built() -> None:
+    assert set(KINDS) == set(LAYERS)
 
 
 UNKNOWN: dict[str, tuple[Modules, str]] = {

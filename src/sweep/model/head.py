@@ -97,7 +97,8 @@ class Head(nn.Sequential):
 
 
 def activation_of(config: dict[str, Any]) -> nn.Module:
-    """The activation of a Dense layer, by its class's full name. Raises InputError if it is none of torch's."""
+    """The activation of a Dense layer, by its class's full name. Raises InputError if it is none of torch's: a name
+    from a file runs no code of others."""
     name = config.get("activation_function", "torch.nn.modules.activation.Tanh")
     kind = getattr(nn, name.rpartition(".")[2], None) if name.startswith("torch.") else None
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):

@@ -4,7 +4,7 @@ from typing import Any
 
 from sweep.errors import InputError
 
-LAYERS = ("Dense", "LayerNorm", "Dropout", "Normalize")
+LAYERS = ("Dense", "LayerNorm", "Dropout", "Normalize")  # what `sweep.model.head` can build
 VECTOR = "sentence_embedding"  # what a layer reads and writes
 
 
