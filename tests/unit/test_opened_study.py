@@ -1,5 +1,6 @@
 """`from sweep import open_study`: a real study in frames, and studies that were written without training."""
 
+import gc
 import json
 import shutil
 import subprocess
@@ -172,19 +173,27 @@ def test_the_report_is_put_together_from_the_same_figures(study: OpenedStudy) ->
     assert report.ended == ()
 
 
-def test_looking_changes_nothing(folder: Path) -> None:
-    def state() -> dict[Path, tuple[int, int]]:
-        """A database's reader takes part in its locks (-shm)."""
-        files = (file for file in folder.rglob("*") if file.is_file() and not file.name.endswith(("-shm", "-wal")))
-        return {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
+def state_of(folder: Path) -> dict[Path, tuple[int, int]]:
+    """When each file was changed, and its size. A database's reader takes part in its locks (-shm)."""
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.name.endswith(("-shm", "-wal")))
+    return {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
 
-    before = state()
+
+def test_a_command_that_has_ended_in_this_process_changes_nothing_any_more(folder: Path) -> None:
+    """A connection that it had left open would write to the database when it is collected."""
+    before = state_of(folder)
+    gc.collect()
+    assert state_of(folder) == before
+
+
+def test_looking_changes_nothing(folder: Path) -> None:
+    before = state_of(folder)
     with open_study(folder) as opened:
         assert len(opened.metrics)
         assert len(opened.points)
         assert opened.report().curves
         assert "<table" in opened._repr_html_()
-    assert state() == before
+    assert state_of(folder) == before
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """While modules are imported, collect no garbage; afterwards the collector leaves alone what is there by then.
-
-    So it does not write to every object either: a fork server's workers go on sharing them.
-    """
+    """While modules are imported, collect no garbage."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()

@@ -7,6 +7,7 @@ pools of threads when they are loaded, as the environment tells them; the ranks 
 
 import atexit
 import faulthandler
+import gc
 import importlib
 import os
 import signal
@@ -69,6 +70,7 @@ def _preload() -> str | None:
                     return output.read() + traceback.format_exc()
     finally:
         sys.meta_path.remove(watch)
+        gc.freeze()  # a worker's collector would write to every object, and so copy what it shares with the others
     return None
 
 

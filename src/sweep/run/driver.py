@@ -91,6 +91,7 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
     _refuse_folder(settings, make_folder(folder.path))
     with only_driver(folder), ExitStack() as held:
         store = StudyStore(folder, settings.study, alive_in(folder.workers))
+        held.callback(lambda: store.storage.close())  # else the file would change when its connections are collected
         joining = join_command(settings, composer)
         ownership = held.enter_context(owning(store.storage, settings.study, folder, joining))
         begun, composer = _as_begun(store, settings, composer, console)
@@ -106,12 +107,11 @@ def _run_study(settings: Settings, composer: Composer, shown: Shown, command: st
             _say(console, line)
         _enqueue(store, settings, composer, ownership, notes, console)
         tell_what_is_there(left_by(store.view), settings, folder, shown)
-        mirror = BackgroundMirror(
-            Mirror(folder, place, store.uid), partial(_say, console), sync_command(settings, composer)
-        )
+        say = partial(_say, console)
+        mirror = BackgroundMirror(Mirror(folder, place, store.uid), say, sync_command(settings, composer))
         again = report_command(settings, composer)
         files = ReportFiles(folder, settings, command)
-        reporter = ReportWriter(files.write, settings.report.every_s, partial(_say, console), again)
+        reporter = ReportWriter(files.write, settings.report.every_s, say, again)
         staffed = _staffed(settings)
         launcher = make_launcher(staffed.launcher, folder.workers, WORKER)
         wanted = reporter if settings.report.files else None
