@@ -67,7 +67,7 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (["ratio=foo"], "ratio=foo: no such choice; ratio is one of: crosslingual, hybrid, monolingual"),
         (
             ["+experiment=rato"],
-            "experiment is one of: paper, pareto, ratio_grid, ratio_search, reference, rivals, smoke",
+            "experiment is one of: low_resource, paper, pareto, ratio_grid, ratio_search, reference, rivals, smoke",
         ),
         (["experiment=smoke"], "write +experiment=smoke"),
         (["ratio.monolingual=1.2"], "ratio.monolingual=1.2: must be at most 1"),
@@ -207,7 +207,7 @@ def test_a_folder_of_the_users_own_adds_choices(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstudy:\n  name: mine\n")
     assert load_settings(Composer("sweep", ["+experiment=mine"], str(tmp_path))).study.name == "mine"
-    with pytest.raises(InputError, match="experiment is one of: mine, paper, pareto, ratio_grid"):
+    with pytest.raises(InputError, match="experiment is one of: low_resource, mine, paper, pareto, ratio_grid"):
         load_settings(Composer("sweep", ["+experiment=other"], str(tmp_path)))
 
 
