@@ -70,6 +70,23 @@ def test_a_merge_waits_for_a_parent_whose_worker_is_killed(tmp_path: Path, cache
     assert measured(folder) == measured(StudyFolder(tmp_path / "sweeps" / "alone"))
 
 
+def test_a_search_draws_merges_whose_parents_ended_before(tmp_path: Path, sweep: Sweep) -> None:
+    done = sweep(
+        *TINY, "study.baselines=[]", "tracking=json_lines", "study.points=5", "study.sampler=random",
+        "study.space={ratio.mix: {choice: [batches, merge]}, ratio.monolingual: {float: [0, 1], step: 0.25}}",
+        "study.first_points=[{ratio.mix: batches, ratio.monolingual: 1}, {ratio.mix: batches, ratio.monolingual: 0}]",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = StudyFolder(tmp_path / "sweeps" / "tiny")
+    ended = states(folder)
+    assert list(ended.values()) == ["COMPLETE"] * 5, ended
+    merged = [key for key in ended if key.startswith("ratio.mix=merge")]
+    assert merged  # else this shows nothing
+    for key in merged:
+        assert list(json.loads((folder.trial(key).path / "result.json").read_text())["parents"]) == PARENTS
+    assert not list(folder.path.glob("trials/*/weights"))
+
+
 def test_a_merge_without_its_parents_is_refused(tmp_path: Path, sweep: Sweep) -> None:
     space = "study.space={ratio.mix: {grid: [batches, merge]}, ratio.monolingual: {grid: [0.5, 1.0]}}"
     refused = sweep(*STUDY, space)

@@ -1,4 +1,4 @@
-"""One real study with adapters, a restricted vocabulary, hard negatives and two ranks, from data to export."""
+"""A real study with adapters, a restricted vocabulary, hard negatives, a merge and two ranks, from data to export."""
 
 import json
 from pathlib import Path
@@ -42,22 +42,31 @@ def test_all_of_them_together(sweep: Sweep, tmp_path: Path, cache: Path, shared_
         "model.lora={rank: 2, alpha: 4, dropout: 0.1, target_modules: [query, value]}",
         "model.restrict_vocabulary=true", "model.max_passage_tokens=12", "train.recompute_activations=true",
         "launcher.workers=1", "launcher.threads=1", "launcher.processes=2",
-        "study.space={ratio.monolingual: {grid: [0.5, 1.0]}}",
-        "study.seeds=[0]", "study.export=all", "study.baselines=[]", shared_mlflow,
+        "study.space={ratio.mix: {grid: [batches, merge]}, ratio.monolingual: {grid: [0.0, 0.25, 1.0]}}",
+        "study.seeds=[0]", "study.export=all", "study.baselines=[]", f"study.artifacts=file://{tmp_path}/place",
+        shared_mlflow,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "sweeps" / "options" / "trials"
-    logs = [(folder / f"ratio.monolingual={ratio},seed=0" / "log.txt").read_text() for ratio in ("0.5", "1")]
+    trained_trials = [folder / f"ratio.mix=batches,ratio.monolingual={ratio},seed=0" for ratio in ("0", "0.25", "1")]
+    logs = [(trial / "log.txt").read_text() for trial in trained_trials]
     for log in logs:
         assert "training adapters of" in log
         assert "word embeddings" in log
         assert "distinct training passage texts are longer than model.max_passage_tokens and were cut" in log
-    assert "tokenised" not in logs[1]  # the first trial did, for both
-    trained = load_file(folder / "ratio.monolingual=1,seed=0" / "model" / "model.safetensors")
+    assert "tokenised" not in logs[1]  # the first trial did, for all
+    assert "tokenised" not in logs[2]
+    trained = load_file(trained_trials[2] / "model" / "model.safetensors")
     original = load_file(tmp_path / "model" / "model.safetensors")
     changed = {name for name, tensor in trained.items() if not torch.equal(tensor, original[name])}
     assert {name.split(".")[-2] for name in changed} == {"query", "value"}
-    embedded = SentenceTransformer(str(folder / "ratio.monolingual=1,seed=0" / "model"), device="cpu").encode(
-        ["cats"]
-    )
+    embedded = SentenceTransformer(str(trained_trials[2] / "model"), device="cpu").encode(["cats"])
     assert embedded.shape == (1, 16)
+    other = load_file(trained_trials[0] / "model" / "model.safetensors")
+    merged = load_file(folder / "ratio.mix=merge,ratio.monolingual=0.25,seed=0" / "model" / "model.safetensors")
+    for name, weight in merged.items():
+        average = (0.25 * trained[name].double() + 0.75 * other[name].double()).float()
+        assert torch.equal(weight, average), name
+    assert not list(folder.glob("*/weights"))
+    assert not list(folder.glob("*/borrowed"))
+    assert not list(tmp_path.glob("place/**/weights/*.tar"))

@@ -8,7 +8,8 @@ from transformers import BertConfig, BertModel
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder
-from sweep.model.merging import WEIGHTS, keep_weights, merge_into, problem_of
+from sweep.model.merging import WEIGHTS, keep_weights, merge_into
+from sweep.records.checksums import weights_problem
 from sweep.settings.compose import Composer
 from sweep.settings.load import load_settings
 from sweep.study.parents import parent_keys
@@ -17,7 +18,7 @@ from sweep.study.point import grid_points
 GRID = "study.space={ratio.mix:{grid:[batches,merge]},ratio.monolingual:{grid:[%s]}}"
 
 
-def _encoder(seed: int, hidden: int = 8) -> Encoder:
+def small_encoder(seed: int, hidden: int = 8) -> Encoder:
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=30, hidden_size=hidden, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
@@ -26,10 +27,10 @@ def _encoder(seed: int, hidden: int = 8) -> Encoder:
 
 
 def test_an_average_is_that_of_every_weight_and_its_ends_are_the_parents(tmp_path: Path) -> None:
-    one, other = _encoder(1), _encoder(2)
+    one, other = small_encoder(1), small_encoder(2)
     keep_weights(one, tmp_path / "one")
     keep_weights(other, tmp_path / "other")
-    merged = _encoder(3)
+    merged = small_encoder(3)
     for share in (0.0, 0.3, 1.0):
         merge_into(merged, tmp_path / "one", tmp_path / "other", share)
         for name, weight in merged.state_dict().items():
@@ -41,15 +42,15 @@ def test_an_average_is_that_of_every_weight_and_its_ends_are_the_parents(tmp_pat
 
 
 def test_damaged_and_missing_weights_are_refused(tmp_path: Path) -> None:
-    keep_weights(_encoder(1), tmp_path / "one")
-    keep_weights(_encoder(2, hidden=4), tmp_path / "small")
+    keep_weights(small_encoder(1), tmp_path / "one")
+    keep_weights(small_encoder(2, hidden=4), tmp_path / "small")
     with pytest.raises(InputError, match="no longer there"):
-        merge_into(_encoder(3), tmp_path / "one", tmp_path / "none", 0.5)
+        merge_into(small_encoder(3), tmp_path / "one", tmp_path / "none", 0.5)
     with pytest.raises(InputError, match="cannot be averaged"):
-        merge_into(_encoder(3), tmp_path / "one", tmp_path / "small", 0.5)
+        merge_into(small_encoder(3), tmp_path / "one", tmp_path / "small", 0.5)
     file = tmp_path / "one" / WEIGHTS
     file.write_bytes(file.read_bytes()[:-1] + b"\1")
-    assert problem_of(tmp_path / "one") == f"{WEIGHTS} is damaged"
+    assert weights_problem(tmp_path / "one") == f"{WEIGHTS} is damaged"
 
 
 def test_merges_come_after_their_parents_and_name_them() -> None:

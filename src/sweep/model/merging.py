@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sweep.errors import InputError
 from sweep.model.encoder import Encoder
-from sweep.records.checksums import SUMS, damaged_file, digest_of, write_checksums
+from sweep.records.checksums import digest_of, weights_problem, write_checksums
 from sweep.records.files import replacing_folder
 
 WEIGHTS = "encoder.safetensors"
@@ -25,13 +25,6 @@ def keep_weights(encoder: Encoder, folder: Path) -> None:
     with replacing_folder(folder) as draft:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, draft / WEIGHTS)
         write_checksums(draft, {WEIGHTS: digest_of(draft / WEIGHTS)})
-
-
-def problem_of(folder: Path) -> str | None:
-    """What is wrong with weights that were kept, such as "encoder.safetensors is damaged"; None if nothing is."""
-    if not folder.is_dir():
-        return "its weights are no longer there"
-    return damaged_file(folder) if (folder / SUMS).is_file() else f"{SUMS} is missing"
 
 
 def average(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -60,7 +53,7 @@ def merge_into(encoder: Encoder, first: Path, second: Path, share: float) -> tup
     """Give an encoder the average of two folders of weights; the SHA-256 of both. Raises InputError if one is damaged
     or they are of other architectures."""
     for folder in (first, second):
-        if (problem := problem_of(folder)) is not None:
+        if (problem := weights_problem(folder)) is not None:
             raise InputError(f"{folder}: {problem}")
     averaged = average(load_file(first / WEIGHTS), load_file(second / WEIGHTS), share)
     own = {name: tensor.shape for name, tensor in encoder.state_dict().items()}

@@ -20,6 +20,14 @@ def write_checksums(folder: Path, digests: Mapping[str, str]) -> None:
     write_atomically(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in digests.items()))
 
 
+def weights_problem(folder: Path, every_byte: bool = True) -> str | None:
+    """What is wrong with weights that were kept for merges, such as "encoder.safetensors is damaged"; None if nothing
+    is. Without `every_byte` only that they are there is looked at."""
+    if not folder.is_dir():
+        return "its weights are no longer there"
+    return damaged_file(folder, every_byte) if (folder / SUMS).is_file() else f"{SUMS} is missing"
+
+
 def damaged_file(folder: Path, every_byte: bool = True) -> str | None:
     """What is wrong with the first file that is not as it was written, such as "ranks.parquet is missing"; None if
     all are, or if the folder has no checksums. Without `every_byte` only that they are there is looked at."""

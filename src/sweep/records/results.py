@@ -58,3 +58,8 @@ class ResultFolder:
     def weights(self) -> Path:
         """The trained encoder's weights, while merges of the study need them."""
         return self.path / "weights"
+
+    @property
+    def borrowed(self) -> Path:
+        """Of a merge while it runs: weights of its parents that another machine trained, in a folder each."""
+        return self.path / "borrowed"

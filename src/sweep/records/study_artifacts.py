@@ -26,7 +26,7 @@ from sweep.records.files import write_atomically
 from sweep.records.folder import RESULT, ResultFolder, StudyFolder, TrialFolder
 from sweep.settings import BASELINES, StudySettings
 
-OWN_OBJECTS = ("checkpoint", "embeddings", "model", "weights")  # of a trial's folder: in no result
+OWN_OBJECTS = ("checkpoint", "embeddings", "model", "weights", "borrowed")  # of a trial's folder: in no result
 WORD_FILES = (".json", ".failure")  # the ends of the names of files that tell why a worker ended
 WORDS_PATIENCE_S = 30.0  # who waits for longer to give or get them does nothing else meanwhile
 UID_DIGITS = 12
@@ -90,7 +90,7 @@ class StudyArtifacts:
         if has_model:
             self.store.put_folder(f"models/{key}.{attempt}.tar", trial.model)
         if trial.weights.is_dir():
-            self.store.put_folder(f"weights/{key}.{attempt}.tar", trial.weights)
+            self.store.put_folder(_weights(key, {"attempt": attempt}), trial.weights)
         self.store.put_folder(f"results/{key}.{attempt}.tar", trial.path, OWN_OBJECTS)
         return {"attempt": attempt, "model": has_model}
 
@@ -102,9 +102,14 @@ class StudyArtifacts:
         """Put a trial's model in its place here; False if there is none."""
         return self.store.get_folder(f"models/{key}.{recorded['attempt']}.tar", self.folder.trial(key).model)
 
-    def take_weights(self, key: str, recorded: Recorded) -> bool:
-        """Put the weights that merges need in their place here; False if there are none."""
-        return self.store.get_folder(f"weights/{key}.{recorded['attempt']}.tar", self.folder.trial(key).weights)
+    def take_weights(self, key: str, recorded: Recorded, folder: Path) -> bool:
+        """Put a trial's weights, which merges need, into a folder here; False if there are none."""
+        return self.store.get_folder(_weights(key, recorded), folder)
+
+    def with_weights(self, recorded: Mapping[str, Recorded]) -> set[str]:
+        """Which of these trials, by key with what the database has of them, have left weights."""
+        names = set(self.store.names("weights/"))
+        return {key for key, of_trial in recorded.items() if _weights(key, of_trial) in names}
 
     # Baselines ------------------------------------------------------------------------------------------------
 
@@ -216,6 +221,10 @@ class StudyArtifacts:
 
 def _checkpoint(key: str, name: str) -> str:
     return f"checkpoints/{key}/{name}.tar"
+
+
+def _weights(key: str, recorded: Recorded) -> str:
+    return f"weights/{key}.{recorded['attempt']}.tar"
 
 
 def remove_drafts(folder: Path) -> None:

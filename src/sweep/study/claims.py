@@ -14,6 +14,8 @@ from random import Random
 
 from sweep.launch.liveness import host_of, this_host
 from sweep.study.outcomes import end_trial, give_up
+from sweep.study.parents import is_parent
+from sweep.study.point import Point
 from sweep.study.queue import TrialQueue
 from sweep.study.search import PointSearch
 from sweep.study.seeds import judge
@@ -176,7 +178,7 @@ class Claims:
         for trial in sorted(waiting, key=lambda trial: trial.number):
             if trial.key not in wanted or trial.point.without_seed in stopped:
                 continue
-            if self._settings.seed_policy == "all" or trial.point.seed in self._settings.further_seeds:
+            if self._runs_anyway(trial.point):
                 go, reason = True, None
             else:
                 feasible = self._view.goals.feasible(known)
@@ -190,6 +192,12 @@ class Claims:
                     if other.point.without_seed == trial.point.without_seed:
                         self._stop(other, reason)
         return None
+
+    def _runs_anyway(self, point: Point) -> bool:
+        """Whether a trial is run however bad its point is: all are, it confirms one of the best, or merges are to
+        average its weights."""
+        of_all = self._settings.seed_policy == "all" or point.seed in self._settings.further_seeds
+        return of_all or is_parent(point, self._settings)
 
     def _take(self, trial: StoredTrial, entry: str) -> Claim | None:
         def change() -> Claim | None:

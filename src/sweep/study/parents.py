@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from sweep.settings import StudySettings
-from sweep.settings.merging import is_merged, may_be_parent, parent_values
+from sweep.settings.merging import MERGE, MIX, SHARE, is_merged, may_be_parent, merges, parent_values
 from sweep.study.point import Point
 from sweep.study.trials import StoredTrial
 
@@ -28,11 +28,17 @@ def is_parent(point: Point, settings: StudySettings) -> bool:
 
 
 def needed_weights(points: Iterable[Point], known: Mapping[str, StoredTrial], settings: StudySettings) -> set[str]:
-    """Keys of the trials whose weights a merge among these wanted points will ask for: it has not ended yet."""
-    needed: set[str] = set()
-    for point in points:
-        parents = parents_of(point, settings)
-        trial = known.get(point.key)
-        if parents is not None and (trial is None or not trial.has_ended):
-            needed.update(parent.key for parent in parents)
-    return needed
+    """Keys of the trials whose weights a merge will ask for: one among these wanted points that has not ended yet, or
+    one that a search may still draw."""
+    wanted = list(points)
+    pending = [point for point in wanted if (trial := known.get(point.key)) is None or not trial.has_ended]
+    if not settings.is_grid and len(wanted) < (settings.points or 0) * len(settings.seeds):
+        pending += _any_merges(settings)
+    return {key for point in pending for key in parent_keys(point, settings) or ()}
+
+
+def _any_merges(settings: StudySettings) -> list[Point]:
+    """One merge of a search with each seed, if it has any: all have the same parents but for the seed."""
+    if not merges(settings):
+        return []
+    return [Point({MIX: MERGE, SHARE: 0.5}, seed) for seed in settings.seeds]

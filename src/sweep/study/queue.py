@@ -1,10 +1,12 @@
 """What is to be run and not there yet: it is enqueued as WAITING trials, or adopted from another study."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from statistics import fmean
 
 from sweep.errors import InputError
+from sweep.records.checksums import weights_problem
+from sweep.records.study_artifacts import StudyArtifacts
 from sweep.records.trial_record import damaged_trials
 from sweep.records.values import TrialResult
 from sweep.settings.merging import merges
@@ -34,32 +36,42 @@ class TrialQueue:
             check()
         known = self._view.trials()
         wanted = self._view.wanted.among(known)
-        without = self._without_weights(wanted, known)
+        settings = self._view.settings
+        damaged = damaged_trials(self._view.records()) if settings.rerun_damaged else {}
+        without = self._without_weights(wanted, known, damaged)
         new = [(point, 0) for key, point in wanted.items() if key not in known]
-        if self._view.settings.retry_failed:
+        if settings.retry_failed:
             new += [(trial.point, trial.attempts) for trial in known.values() if trial.state == "FAILED"]
-        if self._view.settings.rerun_damaged:
-            for key in dict.fromkeys([*damaged_trials(self._view.records()), *without]):
-                shutil.rmtree(self._view.folder.trial(key).path, ignore_errors=True)
-                new.append((known[key].point, known[key].attempts))
+        for key in dict.fromkeys([*damaged, *without]):
+            shutil.rmtree(self._view.folder.trial(key).path, ignore_errors=True)
+            new.append((known[key].point, known[key].attempts))
         self._storage.keep_back(
             [trial.id for trial in known.values() if not trial.has_ended and trial.key not in wanted]
         )
         self._storage.add(new)
 
-    def _without_weights(self, wanted: Mapping[str, Point], known: Mapping[str, StoredTrial]) -> list[str]:
+    def _without_weights(
+        self, wanted: Mapping[str, Point], known: Mapping[str, StoredTrial], damaged: Container[str]
+    ) -> list[str]:
         """Finished trials whose weights a merge is to average, and which have none any more: a merge was added to a
-        study that was done, say. Raises InputError unless they are to be run again."""
+        study that was done, or is to be run again, say. Raises InputError unless they are to be run again."""
         settings = self._view.settings
-        if not merges(settings) or settings.artifacts is not None:  # another place may have them
+        if not merges(settings):
             return []
         again = {key for key, trial in known.items() if settings.retry_failed and trial.state == "FAILED"}
-        pending = {key: trial for key, trial in known.items() if key not in again}
+        ended = {key: trial for key, trial in known.items() if key not in again and key not in damaged}
+        needed = sorted(needed_weights(wanted.values(), ended, settings))
         lacking = [
             key
-            for key in sorted(needed_weights(wanted.values(), pending, settings))
-            if key in known and known[key].state == "COMPLETE" and not self._view.folder.trial(key).weights.is_dir()
+            for key in needed
+            if key in ended
+            and ended[key].state == "COMPLETE"
+            and weights_problem(self._view.folder.trial(key).weights, settings.rerun_damaged) is not None
         ]
+        if lacking and (artifacts := StudyArtifacts.of(settings, self._view.folder, self._view.uid)) is not None:
+            left = {key: recorded for key in lacking if (recorded := known[key].artifacts) is not None}
+            there = artifacts.with_weights(left)
+            lacking = [key for key in lacking if key not in there]
         if lacking and not settings.rerun_damaged:
             raise InputError(
                 f"merges are to average the weights of {', '.join(lacking[:4])}{' and more' if lacking[4:] else ''}, "

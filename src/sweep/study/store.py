@@ -25,6 +25,7 @@ from sweep.settings.identity import differences, result_settings
 from sweep.study.claims import Claims
 from sweep.study.faults import StorageError
 from sweep.study.outcomes import charge_death, fail_last, stated
+from sweep.study.parents import is_parent
 from sweep.study.point import Point
 from sweep.study.pruning import is_clearly_worse, write_values
 from sweep.study.queue import TrialQueue
@@ -178,9 +179,8 @@ class StudyStore:
         return hopeless
 
     def _is_hopeless(self, claim: Claim, step: int, values_g: NDArray[np.float64] | None) -> bool:
-        if (
-            claim.point.seed in self.settings.further_seeds
-        ):  # one of the best points, which lacks this to be confirmed
+        # One of the best points, which lacks this to be confirmed, or one whose weights merges are to average.
+        if claim.point.seed in self.settings.further_seeds or is_parent(claim.point, self.settings):
             return False
         if self.settings.pruner.kind == "wilcoxon" and values_g is not None:
             complete = [trial for trial in self.view.trials().values() if trial.state == "COMPLETE"]
