@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SECONDS = 300.0  # a deadline only ends what would never end
 
-STUDY = (*TINY, "train.steps=60", "train.checkpoint_steps=2", "tracking=json_lines", "study.baselines=[]")
+STUDY = (*TINY, "train.steps=40", "train.checkpoint_steps=2", "tracking=json_lines", "study.baselines=[]")
 SLURM = (*STUDY, "launcher=slurm", "launcher.cluster=local", "launcher.workers=2", "launcher.threads=1")
 
 

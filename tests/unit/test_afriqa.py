@@ -145,6 +145,11 @@ def test_a_language_is_asked_with_all_passages_of_its_pivot(tmp_path: Path) -> N
     assert answers(pivot_alone) == {("fr", "Où?"): {"Au Bénin."}}
     fewer = afriqa_benchmark(evaluation(folder, max_questions=1), ("yo", "sw"), Path())
     assert (len(fewer.questions), len(fewer.passages)) == (4, 3)
+    fewer = afriqa_benchmark(evaluation(folder, max_questions=1), ("yo",), Path())
+    asked = afriqa_benchmark(evaluation(folder, max_questions=1, passages="asked"), ("yo",), Path())
+    assert answers(asked) == answers(fewer)
+    assert {one.text for one in asked.passages} == set().union(*answers(asked).values())
+    assert len(asked.passages) < len(fewer.passages)
 
 
 def test_training_rows_are_pairs_of_question_and_translation(tmp_path: Path) -> None:

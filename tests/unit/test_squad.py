@@ -215,6 +215,22 @@ def test_fewer_questions_keep_only_their_paragraphs(tmp_path: Path) -> None:
     whole = squad_benchmark(evaluation(tmp_path), ("en",), Path())
     assert (len(whole.questions), len(whole.passages)) == (2, 4)
     assert len(squad_training_set(training(tmp_path, max_questions=1), ("en",), Path()).groups) == 1
+    assert (evaluation(tmp_path).is_whole, evaluation(tmp_path, max_questions=1).is_whole) == (True, False)
+
+
+def test_fewer_paragraphs_are_the_same_in_every_language_and_keep_their_questions(assets: Path) -> None:
+    folder, codes = assets / "data" / "xquad-r", ("en", "th")
+    some = squad_benchmark(evaluation(folder, max_paragraphs=10), codes, Path())
+    assert len({passage.unit for passage in some.passages}) == 10
+    asked = {code: {one.group for one in some.questions if one.language == code} for code in codes}
+    assert asked["en"] == asked["th"]
+    assert 30 < len(asked["en"]) < 70
+    more = squad_benchmark(evaluation(folder, max_paragraphs=20), codes, Path())
+    assert {one.id for one in some.passages} < {one.id for one in more.passages}
+    with pytest.raises(ValueError, match="set unit=paragraph if they are parallel"):
+        evaluation(folder, max_paragraphs=10, unit="group")
+    assert evaluation(folder).fingerprint() != evaluation(folder, max_paragraphs=10).fingerprint()
+    assert "max_paragraphs" not in evaluation(folder).plain()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def published_figures(
 ) -> tuple[PublishedFigure, ...]:
     """The figures of a metric, such as "pooled/map", on the benchmark that these settings describe; none unless the
     study evaluates on all of its languages, with its whole pools."""
-    if not isinstance(evaluation, CorpusEvaluation) or evaluation.max_questions is not None:
+    if not isinstance(evaluation, CorpusEvaluation) or not evaluation.is_whole:
         return ()
     name, known = evaluation.name, set(evaluation.corpus.languages)
     if name == "miracl":

@@ -124,7 +124,8 @@ def afriqa_benchmark(settings: AfriqaEvaluation, languages: tuple[str, ...] | No
     """The questions of some languages and their translations, on all passages of the pivot languages of these.
 
     The passages are those of all files of the split, whatever languages are asked for, so that a language's figures
-    do not depend on the others. A pivot language that is not listed is added. Raises InputError.
+    do not depend on the others, unless the settings ask for those of the kept questions alone. A pivot language that
+    is not listed is added. Raises InputError.
     """
     title = f"evaluation '{settings.corpus.name}'"
     files = _of_split(settings, settings.split, cache, "evaluation")
@@ -137,7 +138,8 @@ def afriqa_benchmark(settings: AfriqaEvaluation, languages: tuple[str, ...] | No
     rows_of = {
         gold: list(gold_rows(gold, remarks if gold in wanted else [])) for gold in files if gold.pivot in pivots
     }
-    passages = {(passage := _passage(gold, row)).id: passage for gold, rows in rows_of.items() for row in rows}
+    every_row = [(gold, row) for gold, rows in rows_of.items() for row in rows]
+    passages = {passage.id: passage for passage in (_passage(gold, row) for gold, row in every_row)}
     answers = _answers(rows_of)
     questions: list[Question] = []
     relevant: dict[str, dict[str, int]] = {}
@@ -153,6 +155,9 @@ def afriqa_benchmark(settings: AfriqaEvaluation, languages: tuple[str, ...] | No
             relevant[group] = dict.fromkeys(answers[gold.pivot, row.translation], 1)
             shared += [row.place] if len(relevant[group]) > 1 else []
         remarks += remark(ASKED_AGAIN, gold.language, shared, len(kept))
+    if settings.passages == "asked":
+        answering = {id_ for of_group in relevant.values() for id_ in of_group}
+        passages = {id_: passage for id_, passage in passages.items() if id_ in answering}
     every = asked + tuple(code for code in pivots if code not in asked)
     read = benchmark(settings.name, every, questions, passages.values(), relevant, one_sided=True)
     return replace(read, notes=remark_lines(title, [*remarks, *_one_sided(read)]))

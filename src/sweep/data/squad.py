@@ -6,7 +6,6 @@ sentence; the one where the first answer begins is relevant (LAReQA, arXiv 2004.
 (`sweep.data.candidates`).
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from sweep.data.benchmark import Benchmark, Passage, Question, benchmark
 from sweep.data.candidates import Sentence, candidates, whole_paragraphs
 from sweep.data.corpora import corpus_folder
+from sweep.data.document_split import drawn
 from sweep.data.language_files import language_files, what_is_there
 from sweep.data.qa_format import parsed
 from sweep.data.remarks import Remark, remark_lines
@@ -82,7 +82,7 @@ def _title(settings: SquadData | SquadEvaluation, key: str) -> str:
 def _kept_questions(sentences: dict[str, list[Sentence]], limit: int | None) -> set[str]:
     """All translation groups, or `limit` of them: the same choice at every run, whatever the file order."""
     ids = {id_ for of_language in sentences.values() for sentence in of_language for id_, _ in sentence.questions}
-    return set(sorted(ids, key=lambda id_: hashlib.sha256(id_.encode()).digest())[:limit])
+    return drawn(ids, limit)
 
 
 def squad_rows(settings: SquadData, languages: tuple[str, ...], cache: Path) -> TrainingRows:
@@ -112,6 +112,8 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
     Raises InputError.
     """
     sentences, remarks = _read(_files(settings, languages, cache, "evaluation"), settings, "evaluation")
+    if settings.max_paragraphs is not None:
+        sentences = _of_paragraphs(sentences, settings.max_paragraphs)
     kept = _kept_questions(sentences, settings.max_questions)
     unit_of = _paragraph_units if settings.unit == "paragraph" else _group_units(sentences)
     questions, passages = [], []
@@ -131,6 +133,15 @@ def squad_benchmark(settings: SquadEvaluation, languages: tuple[str, ...] | None
                     relevant.setdefault(group, {})[id_] = 1
     notes = remark_lines(_title(settings, "evaluation"), remarks)
     return replace(benchmark(settings.name, tuple(sentences), questions, passages, relevant), notes=notes)
+
+
+def _of_paragraphs(sentences: dict[str, list[Sentence]], limit: int) -> dict[str, list[Sentence]]:
+    """The sentences of so many paragraphs, the same ones in every language."""
+    kept = drawn({sentence.paragraph_place for of_language in sentences.values() for sentence in of_language}, limit)
+    return {
+        code: [sentence for sentence in of_language if sentence.paragraph_place in kept]
+        for code, of_language in sentences.items()
+    }
 
 
 def _paragraph_units(sentence: Sentence) -> str:

@@ -1,6 +1,6 @@
 """AfriQA's gold passages: questions in African languages on passages in English or French."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from sweep.settings.base import Section
 from sweep.settings.corpus import Corpus
@@ -26,9 +26,15 @@ class AfriqaData(Section):
 
 
 class AfriqaEvaluation(CorpusEvaluation):
-    """AfriQA as a benchmark: questions and their translations into the pivot language, on the same passages."""
+    """AfriQA as a benchmark: questions and their translations into the pivot language, on the same passages: all of
+    the split, or those of the kept questions alone (`asked`)."""
 
     search: ClassVar[None] = None  # all ranks are exact
 
     kind: Literal["afriqa"]
     split: Split
+    passages: Literal["all", "asked"] = "all"
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any, without `passages: all`: studies were begun before there was a choice."""
+        return super().plain(but | {"passages"} if self.passages == "all" else but)

@@ -66,6 +66,11 @@ class CorpusEvaluation(Debiasing):
     max_questions: Positive | None
     twins: Twins = "judged"
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no limit keeps a part of it alone, which is an easier task."""
+        return all(value is None for name, value in self if name.startswith("max_"))
+
     def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
         """As of any section, without `twins: keep`: studies were begun before there was a choice."""
         return super().plain(but | {"twins"} if self.twins == "keep" else but)
@@ -73,12 +78,26 @@ class CorpusEvaluation(Debiasing):
 
 class SquadEvaluation(CorpusEvaluation, SquadReading):
     """A LAReQA benchmark: one candidate a sentence or paragraph. `unit`: what is
-    parallel across languages, the paragraph or the translation group that a sentence answers."""
+    parallel across languages, the paragraph or the translation group that a sentence answers. `max_paragraphs` keeps
+    so many of them with their questions, `max_questions` so many questions with their paragraphs."""
 
     search: ClassVar[None] = None  # all ranks are exact
 
     kind: Literal["squad"]
     unit: Literal["paragraph", "group"]
+    max_paragraphs: Positive | None = None
+
+    def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """As of any, without a limit that is none: studies were begun before there was one."""
+        return super().plain(but | {"max_paragraphs"} if self.max_paragraphs is None else but)
+
+    @model_validator(mode="after")
+    def _of_parallel_paragraphs(self) -> "SquadEvaluation":
+        if self.max_paragraphs is not None and self.unit != "paragraph":
+            raise ValueError(
+                "max_paragraphs keeps the same ones in every language: set unit=paragraph if they are parallel"
+            )
+        return self
 
 
 class LinesEvaluation(CorpusEvaluation, DocumentSplit):
