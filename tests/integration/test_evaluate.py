@@ -168,13 +168,13 @@ def test_one_language_has_no_alignment_and_what_is_no_candidate_is_counted(
         results[ignore] = done.stdout, json.loads((tmp_path / "all.json").read_text())
     output, metrics = results[True]
     assert "toy: 20 of 20 questions have a passage of their own id, which is no candidate for them" in output
-    assert "toy: 2 unjudged exact copies of relevant passages, of 2 of 20 questions; they count as" in output
+    assert "toy: unjudged exact copies of relevant passages: 2, for 2 of 20 questions; they count as" in output
     assert "alignment" not in output
     assert not {key.split("/")[2] for key in metrics} & {"alignment_consistency", "rank_distance", "same_language@1"}
     assert not {key.split("/")[1] for key in metrics} & {"cross", "agreement"}
     assert "own id" not in results[False][0]
     # Where the query's own passage is a candidate, it is one more copy of the relevant passage.
-    assert "toy: 22 unjudged exact copies of relevant passages, of 20 of 20 questions" in results[False][0]
+    assert "toy: unjudged exact copies of relevant passages: 22, for 20 of 20 questions" in results[False][0]
 
 
 KILLED = """

@@ -53,7 +53,7 @@ def test_what_copies_of_relevant_passages_are(how: Twins) -> None:
     (note,) = read.notes
     assert f"evaluation.twins={how}" in note
     if how != "merge":
-        assert "2 unjudged exact copies of relevant passages, of 2 of 6 questions" in note
+        assert "unjudged exact copies of relevant passages: 2, for 2 of 6 questions" in note
 
 
 def test_a_benchmark_without_copies_stays_what_it_is() -> None:

@@ -30,7 +30,7 @@ def with_twins(read: Benchmark, how: Twins) -> Benchmark:
     passages = len(np.unique(np.concatenate([rows for rows, _ in copies])))
     what = "they count as relevant" if how == "judged" else "they do not count as relevant"
     note = (
-        f"{read.name}: {passages:,} unjudged exact copies of relevant passages, of {questions:,} of "
+        f"{read.name}: unjudged exact copies of relevant passages: {passages:,}, for {questions:,} of "
         f"{len(read.questions):,} questions; {what} (evaluation.twins={how})."
     )
     read = replace(read, notes=(*read.notes, note))
@@ -97,7 +97,7 @@ def _merged(read: Benchmark) -> Benchmark:
             np.setdiff1d(first_d[rows], relevant) for rows, relevant in zip(rows_q, relevant_q, strict=bool(rows_q))
         )
 
-    note = f"{read.name}: {len(merged):,} exact copies of other passages are no candidates (evaluation.twins=merge)."
+    note = f"{read.name}: exact copies of other passages, which are no candidates: {len(merged):,} (evaluation.twins=merge)."
     return replace(
         read,
         relevant_q=tuple(relevant_q),
