@@ -3,6 +3,7 @@
 # make test-fast   after it: the tests that start no process, and those of the architecture
 # make fuzz   after it: 25 times as many damaged files and odd settings as make test tries (SWEEP_FUZZ=...)
 # make gpu     what is computed on a GPU, checked on the one of this machine, and measured     (ARGS="..." goes to pytest)
+# make reproduce   a reduced form of the reference study, held against sweeps/reference-me5-small     (ARGS="..." adds overrides)
 # make ui      MLflow's pages of all studies, on http://127.0.0.1:5000
 # make docs    the pages of docs/ as a site, in build/site
 # make dashboard STUDY=ratio_grid    optuna-dashboard of one study, running or not, on http://127.0.0.1:8080
@@ -32,7 +33,7 @@ ifneq ($(words $(VENV)),1)
 $(error VENV must be the path of one folder, without spaces)
 endif
 
-.PHONY: sweep test test-fast fuzz gpu lint ui docs dashboard clean
+.PHONY: sweep test test-fast fuzz gpu reproduce lint ui docs dashboard clean
 
 sweep: $(VENV)/.run
 	$(WITH_ARGS) -m sweep +experiment=ratio_grid
@@ -59,6 +60,9 @@ ui: $(VENV)/.run
 	@"$$VENV/bin/python" scripts/free_port.py PORT
 	@"$$VENV/bin/python" scripts/latest_study.py
 	"$$VENV/bin/mlflow" ui --backend-store-uri sqlite:///sweeps/mlflow.db --host 127.0.0.1 --port "$$PORT"
+
+reproduce: $(VENV)/.run
+	$(WITH_ARGS) scripts/reproduce.py
 
 docs: $(VENV)/.docs
 	"$$VENV/bin/mkdocs" build --strict --quiet
