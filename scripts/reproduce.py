@@ -1,8 +1,8 @@
 """`make reproduce`: a reduced form of the reference study, held against the published one.
 
 Trains α = 0 and α = 1 with two of its five seeds and evaluates on XQuAD-R alone. Of every figure it prints the
-difference that the published study found between the two, with its interval over questions and seeds, and the one that
-was found here. Fails if a difference that is shown there has another sign here, or another size (half to double).
+difference between the two that was published, with its interval over questions and seeds, and the one that was found
+here. Fails if a difference that is shown there has another sign here, or another size (half to double).
 """
 
 import subprocess
@@ -17,7 +17,7 @@ PUBLISHED = Path("sweeps/reference-me5-small")
 NAME = "reproduced"
 SEEDS = (0, 1)
 REDUCED = (
-    "+experiment=reference_me5_small", f"study.name={NAME}", f"study.seeds={list(SEEDS)}", "study.baselines=[]",
+    "+experiment=reference-me5-small", f"study.name={NAME}", f"study.seeds={list(SEEDS)}", "study.baselines=[]",
     "study.space={ratio.monolingual: {grid: [0.0, 1.0]}}", "~benchmarks.afriqa", "~benchmarks.ntrex",
     "languages.evaluate=[ar,de,el,en,es,hi,ru,th,tr,vi,zh]",
 )  # fmt: skip

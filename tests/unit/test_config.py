@@ -68,7 +68,7 @@ def test_every_corpus_can_be_chosen_for_a_benchmark(corpus: str) -> None:
         (
             ["+experiment=rato"],
             "experiment is one of: low_resource, paper, pareto, ratio_grid, ratio_search, reference, "
-            "reference_me5_small, rivals, smoke",
+            "reference-me5-small, rivals, smoke",
         ),
         (["experiment=smoke"], "write +experiment=smoke"),
         (["ratio.monolingual=1.2"], "ratio.monolingual=1.2: must be at most 1"),

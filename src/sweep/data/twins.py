@@ -97,7 +97,10 @@ def _merged(read: Benchmark) -> Benchmark:
             np.setdiff1d(first_d[rows], relevant) for rows, relevant in zip(rows_q, relevant_q, strict=bool(rows_q))
         )
 
-    note = f"{read.name}: exact copies of other passages, which are no candidates: {len(merged):,} (evaluation.twins=merge)."
+    note = (
+        f"{read.name}: exact copies of other passages, which are no candidates: {len(merged):,} "
+        "(evaluation.twins=merge)."
+    )
     return replace(
         read,
         relevant_q=tuple(relevant_q),
