@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from tests.sample_report import sample_report
 from tests.unit.ranked_study import TIERS, answered, plain_map, ranks, toy, write_trial
 
 from sweep.answer.headline import headline_of
@@ -14,7 +15,12 @@ from sweep.answer.rivals import Rivals
 from sweep.answer.study_answer import StudyAnswer
 from sweep.answer.systems import Systems
 from sweep.evaluation.rank_file import write_ranking
+from sweep.page.certain_tables import rival_tables
 from sweep.records.folder import StudyFolder
+from sweep.report.latex import escaped as in_latex
+from sweep.report.latex import paper_latex
+from sweep.report.markdown import answer_markdown, paper_markdown
+from sweep.report.markdown import escaped as in_markdown
 
 SPACE = (
     "study.space={loss: {grid: [info_nce, clear, distill]}, "
@@ -81,6 +87,25 @@ def test_sentences_say_what_is_shown_and_what_is_not(tmp_path: Path) -> None:
     )
     assert second == "Of all 6 trained points loss=clear may be best (95 % confidence set)."
     assert {first, second} <= set(headline_of(answer, 18, 18, 3).sentences)
+
+
+def test_papers_and_pages_have_them_in_a_table_of_their_own(tmp_path: Path) -> None:
+    rivals, report = rivals_of(tmp_path), sample_report()
+    report = replace(report, answer=replace(report.answer, rivals=rivals))
+    objective = report.answer.objectives[0]
+    (on_page,) = rival_tables(rivals, objective)
+    assert [row[0] for row in on_page.rows] == ["α = 0.5", "loss=clear", "loss=distill", "merge with λ = 0.5", "lir"]
+    assert [row[-1] for row in on_page.rows] == ["–", "better", "not shown", "worse", "worse"]
+    for text in (paper_markdown([report]), answer_markdown(report)):
+        for row in on_page.rows:
+            assert f"| {' | '.join(map(in_markdown, row))} |" in text
+        assert text.count("rivals, with differences from α = 0.5; p is corrected for all of this table (Holm)") == 1
+    text = paper_latex([report])
+    assert text.count("\\begin{table}") == text.count("\\end{table}") == 2
+    for row in on_page.rows:
+        assert f"    {' & '.join(map(in_latex, row))} \\\\" in text.splitlines()
+    without = replace(report, answer=replace(report.answer, rivals=None))
+    assert paper_latex([without]) + "\n" == text[: text.index("\\begin{table}", text.index("\\end{table}"))]
 
 
 def test_of_one_seed_nothing_is_said(tmp_path: Path) -> None:

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from sweep.answer.claims import is_better, is_shown, may_be_best
+from sweep.answer.claims import is_shown, may_be_best
 from sweep.answer.points import value_text
 from sweep.answer.ratios import Certainty, RatioTable
 from sweep.answer.rivals import Rivals
 from sweep.evaluation.comparison import Comparison
 from sweep.evaluation.metrics import digits_of
 from sweep.page.chart import DataTable
-from sweep.page.charts.figures import p_text
 from sweep.page.charts.wording import named
 from sweep.report.certainty import verdicts
+from sweep.report.rival_table import HEADER, p_text, rival_table, signed, verdict_of
 from sweep.settings import Objective
 from sweep.settings.metric_key import MetricKey
 
@@ -27,23 +27,10 @@ def rival_tables(rivals: Rivals | None, objective: Objective) -> tuple[DataTable
     """A table of the rivals of mixed batches, if the study has any."""
     if rivals is None:
         return ()
-    digits = digits_of(MetricKey.parse(objective.metric)) - 1
-    about = "differences from" if rivals.over_seeds else "differences, between these trained models, from"
-    rows = [(rivals.mixed, f"{rivals.figure.value:.{digits}f}", str(rivals.seeds), "–", "–", "–", "–")]
-    marks: dict[tuple[int, int], str] = {}
-    for row in rivals.rows:
-        verdict = _verdict(row.against, objective)
-        if is_shown(row.against):
-            marks[len(rows), 6] = verdict
-        low, high = row.against.interval
-        interval = f"{signed(low, digits)} to {signed(high, digits)}"
-        difference = signed(row.against.difference, digits)
-        cells = str(row.seeds or "–"), difference, interval, p_text(row.against.p_holm), verdict
-        rows.append((row.name, f"{row.figure.value:.{digits}f}", *cells))
-    corrected = "p is corrected for all of this table (Holm), intervals are of each alone"
-    caption = f"{named(objective.metric)}: rivals, with {about} {rivals.mixed}; {corrected}"
-    header = ("rival", "figure", "seeds", "difference", "95 % interval", "p", "verdict")
-    return (DataTable(caption, header, tuple(rows), marks),)
+    table = rival_table(rivals, objective)
+    marks = {(place, 6): row[-1] for place, row in enumerate(table.rows) if row[-1] in ("better", "worse")}
+    caption = f"{named(objective.metric)}: {table.about}; {table.corrected}"
+    return (DataTable(caption, HEADER, table.rows, marks),)
 
 
 def certainty_lines(certainty: Certainty, objective: Objective) -> tuple[str, ...]:
@@ -59,11 +46,6 @@ def certainty_lines(certainty: Certainty, objective: Objective) -> tuple[str, ..
             "python -m sweep.compare compares any others."
         )
     return tuple(lines)
-
-
-def signed(value: float, digits: int) -> str:
-    """A difference with its sign, which is a minus and no hyphen."""
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _pair(table: RatioTable, objective: Objective, digits: int) -> Iterator[DataTable]:
@@ -99,7 +81,7 @@ def _differences(table: RatioTable, objective: Objective, digits: int, where: st
     for place, one in enumerate(_comparisons(table)):
         low, high = one.interval
         interval = f"{signed(low, digits)} to {signed(high, digits)}"
-        verdict = _verdict(one, objective)
+        verdict = verdict_of(one, objective)
         if is_shown(one):
             marks[place, 5] = verdict
         rows.append(
@@ -116,12 +98,6 @@ def _differences(table: RatioTable, objective: Objective, digits: int, where: st
     caption = f"{named(objective.metric)}{where}: {about}; {corrected}"
     header = ("ratio", "against", "difference", "95 % interval", "p", "verdict")
     return DataTable(caption, header, tuple(rows), marks)
-
-
-def _verdict(one: Comparison, objective: Objective) -> str:
-    if not is_shown(one):
-        return "not shown"
-    return "better" if is_better(one, objective) else "worse"
 
 
 def _comparisons(table: RatioTable) -> Iterator[Comparison]:

@@ -8,6 +8,8 @@ from sweep.answer.contents import StudyReport
 from sweep.report.explanation import SET_MARK, block_title, explanation
 from sweep.report.paper_table import MARKS, RIVAL, Cell, Line, PaperTable, column_digits, column_title, paper_table
 from sweep.report.plain_console import shown
+from sweep.report.rival_table import HEADER, rival_table
+from sweep.settings.metric_key import MetricKey
 
 HEAD = """% {title}, made by python -m sweep.report.
 % Preamble: \\usepackage{{booktabs}}, and for pdfLaTeX \\usepackage[T1]{{fontenc}}.
@@ -37,6 +39,8 @@ _ESCAPED = {
     "α": "$\\alpha$",
     "±": "$\\pm$",
     "–": "\\textendash{}",
+    "−": "$-$",
+    "λ": "$\\lambda$",
     "…": "\\ldots{}",
     SET_MARK: "$^{\\ast}$",
     **{mark: f"$^{{{_SIGNS[name]}}}$" for name, mark in MARKS.items()},
@@ -61,7 +65,8 @@ def paper_latex(reports: Sequence[StudyReport]) -> str:
     head = HEAD.format(title=names)
     if not table.blocks:
         return f"{head}% No trial has finished: there are no figures yet.\n"
-    return head + "\n".join(_lines(table, reports)) + "\n"
+    lines = [*_lines(table, reports), *(line for report in reports for line in _rivals(report))]
+    return head + "\n".join(lines) + "\n"
 
 
 def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
@@ -82,10 +87,31 @@ def _lines(table: PaperTable, reports: Sequence[StudyReport]) -> Iterator[str]:
             yield from _line(table.columns, block.metric, line)
     yield from ("    \\bottomrule", "  \\end{tabular}")
     caption = " ".join(escaped(sentence) for sentence in explanation(table))
-    label = "-".join(re.sub(r"[^A-Za-z0-9.-]", "-", report.name) for report in reports)
+    label = "-".join(map(_label, reports))
     yield f"  \\caption[{{{', '.join(escaped(report.name) for report in reports)}}}]{{{caption}}}"
     yield f"  \\label{{tab:{label}}}"
     yield "\\end{table}"
+
+
+def _rivals(report: StudyReport) -> Iterator[str]:
+    """A table of its own of merges, other objectives and what else mixed batches have for rivals, if there is any."""
+    if report.answer.rivals is None:
+        return
+    objective = report.answer.objectives[0]
+    table = rival_table(report.answer.rivals, objective)
+    title = column_title(MetricKey.parse(objective.metric).name)
+    yield from ("", "\\begin{table}[t]", "  \\centering", "  \\small")
+    yield f"  \\begin{{tabular}}{{l{'c' * (len(HEADER) - 1)}}}"
+    yield from ("    \\toprule", _row([escaped(cell) for cell in HEADER]), "    \\midrule")
+    yield from (_row([escaped(cell) for cell in row]) for row in table.rows)
+    yield from ("    \\bottomrule", "  \\end{tabular}")
+    yield f"  \\caption{{{escaped(f'{title}: {table.about}; {table.corrected}.')}}}"
+    yield f"  \\label{{tab:{_label(report)}-rivals}}"
+    yield "\\end{table}"
+
+
+def _label(report: StudyReport) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", report.name)
 
 
 def _heading(name: str) -> str:

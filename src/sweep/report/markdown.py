@@ -11,6 +11,7 @@ from sweep.evaluation.comparison import Comparison, Figure
 from sweep.report.explanation import block_title, explanation, marks_of
 from sweep.report.paper_table import Block, Cell, PaperTable, column_digits, column_title, paper_table
 from sweep.report.plain_console import shown
+from sweep.report.rival_table import HEADER, rival_table
 from sweep.settings.metric_key import MetricKey
 
 MOST_RATIOS = 12  # rows of the short answer
@@ -37,6 +38,8 @@ def answer_markdown(report: StudyReport) -> str:
         lines += [*_short_table(report, table), ""]
     if len(tables) > 1:
         lines += [f"{len(tables) - 1} more tables, of other values, are in the report.", ""]
+    if rivals := _rivals(report):
+        lines += [*rivals, ""]
     notes = [*report.headline.notes, *report.notes]
     lines += [f"- {escaped(_cut(note))}" for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
@@ -61,7 +64,20 @@ def paper_markdown(reports: Sequence[StudyReport]) -> str:
         lines += [*_paper_rows(table), "", " ".join(map(escaped, explanation(table)))]
     else:
         lines.append("No trial has finished: there are no figures yet.")
+    for rivals in filter(None, map(_rivals, reports)):
+        lines += ["", *rivals]
     return "\n".join(lines) + "\n"
+
+
+def _rivals(report: StudyReport) -> list[str]:
+    """A table of merges, other objectives and what else mixed batches have for rivals, if there are any."""
+    if report.answer.rivals is None:
+        return []
+    objective = report.answer.objectives[0]
+    table = rival_table(report.answer.rivals, objective)
+    rows = [_row([escaped(cell) for cell in row]) for row in table.rows]
+    about = escaped(f"{report.name}, {objective.metric}: {table.about}; {table.corrected}.")
+    return [*_head(HEADER), *rows, "", about]
 
 
 def _cut(text: str) -> str:

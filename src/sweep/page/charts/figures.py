@@ -29,11 +29,6 @@ def gain_text(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def p_text(p: float) -> str:
-    """A p-value in a table."""
-    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
-
-
 def interval_text(interval: Interval | None, digits: int, signed: bool = False) -> str:
     """Both ends of an interval, a dash for none."""
     if interval is None or not all(map(math.isfinite, interval)):

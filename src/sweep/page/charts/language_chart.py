@@ -5,9 +5,10 @@ from typing import Any
 from sweep.answer.contents import LanguageRow, LanguageTable
 from sweep.evaluation.parts import label_of
 from sweep.page.chart import Chart, DataTable
-from sweep.page.charts.figures import finite, gain_text, interval_text, listed, p_text, slug, text_of, thin
+from sweep.page.charts.figures import finite, gain_text, interval_text, listed, slug, text_of, thin
 from sweep.page.charts.layers import Spec, layer, tooltip, view
 from sweep.page.charts.wording import better_of, capitalized, metric_label, spelled_out
+from sweep.report.rival_table import p_text
 
 ROW_PX = 24
 _VERDICTS = ("better", "worse", "not shown")
