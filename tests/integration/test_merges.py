@@ -30,6 +30,12 @@ def states(folder: StudyFolder) -> dict[str, str]:
         return {trial.key: trial.state for trial in study.view.trials().values()}
 
 
+def phase_of(folder: StudyFolder, key: str) -> str | None:
+    """What the worker that has a trial says of it."""
+    statuses = [read_status(folder.workers, file.stem) for file in folder.workers.glob("w-*.json")]
+    return next((str(status["phase"]) for status in statuses if status.get("key") == key), None)
+
+
 def rank_of(driver: int, folder: StudyFolder, key: str) -> int:
     """The process that trains a trial."""
     workers = [file.stem for file in folder.workers.glob("w-*.json")]
@@ -55,6 +61,8 @@ def test_a_merge_waits_for_a_parent_whose_worker_is_killed(tmp_path: Path, cache
     wait_for(lambda: states(folder)[MERGE] == "RUNNING", process)
     assert states(folder)[PARENTS[1]] == "COMPLETE"
     assert (folder.trial(PARENTS[1]).weights / "encoder.safetensors").exists()
+    # A worker whose status named the trial before this one would be ended as one that does not answer any more.
+    wait_for(lambda: phase_of(folder, MERGE) == "waiting for its parents", process)
     os.kill(rank_of(process.pid, folder, PARENTS[0]), signal.SIGKILL)
     (tmp_path / "slow").unlink()
     output, _ = process.communicate(timeout=240)

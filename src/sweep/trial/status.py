@@ -22,6 +22,10 @@ class TrialStatus:
         """It begins."""
         self._write("preparing")
 
+    def wait(self) -> None:
+        """It waits for other trials, for as long as they take."""
+        self._write("waiting for its parents")
+
     def train(self, step: int, steps: int, loss: float) -> None:
         """So many of its steps are done; after the last one it is evaluated."""
         self._step, self._steps, self._loss = step, steps, loss

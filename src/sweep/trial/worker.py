@@ -92,7 +92,7 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
             with Heartbeat(store, claim, store.settings.grace_s / 4) as heartbeat:
                 trial = TrialRun(order, settings, accelerator, folder, store, claim, heartbeat, stop_asked, shared)
                 if trial.committed is None:  # else nothing is left that takes all ranks
-                    ready = _await_parents(parents, claim, heartbeat)
+                    ready = _await_parents(parents, trial)
                     if ready is not True:
                         first = ready or None
                         continue
@@ -113,10 +113,12 @@ def _lead(order: WorkOrder, composer: Composer, accelerator: Accelerator, stop_a
     lock.release()
 
 
-def _await_parents(parents: Parents, claim: Claim, heartbeat: Heartbeat) -> Claim | bool:
+def _await_parents(parents: Parents, trial: TrialRun) -> Claim | bool:
     """As `Parents.ready`; False, too, if the trial is another's by now."""
+    if parent_keys(trial.claim.point, trial.store.settings) is not None:
+        trial.status.wait()  # it may take long, and a worker whose status names an earlier trial is out of touch
     try:
-        return parents.ready(claim, heartbeat)
+        return parents.ready(trial.claim, trial.heartbeat)
     except Fenced as error:
         log.info("%s", error)
         return False
