@@ -61,7 +61,7 @@ def test_a_worker_runs_no_point_that_the_study_does_not_search(
         committed = None
 
         def __init__(self, *arguments: Any) -> None:
-            self.store, self.claim = arguments[4], arguments[5]
+            self.store, self.claim, self.heartbeat = arguments[4:7]
 
         def run(self, _: object) -> None:
             run.append(self.claim.point.key)
