@@ -150,6 +150,7 @@ def test_a_language_is_asked_with_all_passages_of_its_pivot(tmp_path: Path) -> N
     assert answers(asked) == answers(fewer)
     assert {one.text for one in asked.passages} == set().union(*answers(asked).values())
     assert len(asked.passages) < len(fewer.passages)
+    assert [evaluation(folder, passages=kept).is_whole for kept in ("all", "asked")] == [True, False]
 
 
 def test_training_rows_are_pairs_of_question_and_translation(tmp_path: Path) -> None:

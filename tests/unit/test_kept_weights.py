@@ -161,10 +161,9 @@ def test_weights_of_another_machine_come_to_the_merge_and_not_to_the_parent(tmp_
     mine, other = sorted(keys_of_ends(0))
     original = (store.folder.trial(other).weights / WEIGHTS).read_bytes()
     shutil.rmtree(store.folder.trial(other).path)  # it was trained elsewhere
-    stale = claim.point.key, store.folder.trial(claim.point.key).borrowed / mine
-    stale[1].mkdir(parents=True)  # an attempt that was killed left it
-    assert ready(store, claim) is True
     borrowed = store.folder.trial(claim.point.key).borrowed
+    (borrowed / mine).mkdir(parents=True)  # an attempt that was killed left it
+    assert ready(store, claim) is True
     assert [path.name for path in borrowed.iterdir()] == [other]
     assert (borrowed / other / WEIGHTS).read_bytes() == original
     assert not store.folder.trial(other).path.exists()
@@ -184,8 +183,8 @@ def test_damaged_weights_are_taken_from_the_artifacts_and_a_merge_fails_without_
     assert failed.state == "FAILED"
     assert f"the weights of its parent {key} are no longer at study.artifacts" in failed.attributes["reason"]
     again = ("study.rerun_damaged=true", "study.retry_failed=true", f"study.artifacts=file://{tmp_path}/place")
-    waiting = [trial for trial in store_at(tmp_path / "here", *GRID, *again).view.trials().values()]
-    assert {trial.key for trial in waiting if trial.state == "WAITING"} == {key, claim.point.key}
+    trials = store_at(tmp_path / "here", *GRID, *again).view.trials().values()
+    assert {trial.key for trial in trials if trial.state == "WAITING"} == {key, claim.point.key}
 
 
 def test_merges_of_a_search_have_the_same_parents(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ class AfriqaEvaluation(CorpusEvaluation):
     split: Split
     passages: Literal["all", "asked"] = "all"
 
+    @property
+    def is_whole(self) -> bool:
+        """As of any, with all passages."""
+        return super().is_whole and self.passages == "all"
+
     def plain(self, but: frozenset[str] = frozenset()) -> dict[str, Any]:
         """As of any, without `passages: all`: studies were begun before there was a choice."""
         return super().plain(but | {"passages"} if self.passages == "all" else but)
